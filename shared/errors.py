@@ -1,0 +1,115 @@
+"""The exception tree. Every error is born complete: its HTTP status, its public words, whether to retry.
+
+    FaceApiError
+    ├── ClientError               the caller's doing
+    │   ├── BadImage         400  not one of the five formats, too small, corrupt, animated where one frame is needed
+    │   ├── Unauthorized     401  key missing, unknown or expired
+    │   ├── Forbidden        403  key revoked or outside its scope
+    │   ├── ReceiveTimeout   408  the request took too long to arrive
+    │   ├── TooLarge         413  bytes, pixels or decoded bytes over the limit
+    │   ├── UnsupportedMedia 415  neither multipart nor image/*
+    │   ├── BadParameter     422  unknown, missing or out of range
+    │   ├── PoisonPicture    422  this picture ended two workers
+    │   └── RateLimited      429  with Retry-After
+    ├── Unavailable          503  retry later, with Retry-After
+    │   ├── Overloaded            no place in the house
+    │   ├── DeadlineExceeded      the answer would come too late
+    │   └── NoWorker              no worker is serving
+    ├── DetectionFailed      500  a worker could not run this picture
+    └── ConfigurationError   —    refuses to start; the message holds the mend
+        └── SettingsError         every wrong FACE_API_* setting at once
+
+Only `gateway/error_responses.py` turns them into responses. Our own bugs are assertions, never these.
+"""
+
+
+class FaceApiError(Exception):
+    """Base of every error with a meaning; `str(error)` is safe to show to the caller."""
+
+    status = 500
+    retry_after_s: int | None = None
+
+
+class ClientError(FaceApiError):
+    status = 400
+
+
+class BadImage(ClientError):
+    status = 400
+
+
+class Unauthorized(ClientError):
+    status = 401
+
+
+class Forbidden(ClientError):
+    status = 403
+
+
+class ReceiveTimeout(ClientError):
+    status = 408
+
+
+class TooLarge(ClientError):
+    status = 413
+
+
+class UnsupportedMedia(ClientError):
+    status = 415
+
+
+class BadParameter(ClientError):
+    status = 422
+
+
+class PoisonPicture(ClientError):
+    status = 422
+
+
+class RateLimited(ClientError):
+    status = 429
+
+    def __init__(self, message: str, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = max(1, retry_after_s)
+
+
+class Unavailable(FaceApiError):
+    status = 503
+
+    def __init__(self, message: str, retry_after_s: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_s = max(1, retry_after_s)
+
+
+class Overloaded(Unavailable):
+    """The house is full; the words are the API reference's own."""
+
+    def __init__(self, retry_after_s: int = 1) -> None:
+        seconds = max(1, retry_after_s)
+        unit = "second" if seconds == 1 else "seconds"
+        super().__init__(f"Server busy, retry in {seconds} {unit}", seconds)
+
+
+class DeadlineExceeded(Unavailable):
+    """The request's own time ran out before its answer."""
+
+
+class NoWorker(Unavailable):
+    """No worker is serving at present."""
+
+
+class DetectionFailed(FaceApiError):
+    status = 500
+
+
+class ConfigurationError(FaceApiError):
+    """The service must not start like this; the message says what to do."""
+
+
+class SettingsError(ConfigurationError):
+    """All wrong settings of one start, one line each."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems

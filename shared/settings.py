@@ -1,0 +1,256 @@
+"""Every FACE_API_* setting, typed, with range and meaning: the only reader of the environment.
+
+`load()` reports all mistakes together. `python -m shared.settings` prints the effective settings with
+secrets masked (`--json` for scripts, `--markdown` for the README's table).
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast
+
+import msgspec
+from msgspec import Meta
+
+from shared.errors import SettingsError
+
+PREFIX = "FACE_API_"
+MEBIBYTE = 1024 * 1024
+
+Precision = Literal["auto", "fp32", "fp16", "int8"]
+Accelerator = Literal["auto", "cpu", "gpu"]
+
+
+def _about(meaning: str) -> Meta:
+    return Meta(description=meaning)
+
+
+def _secret(meaning: str) -> Meta:
+    return Meta(description=meaning, extra={"secret": True})
+
+
+def _number(meaning: str, low: float, high: float) -> Meta:
+    return Meta(description=meaning, ge=low, le=high)
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """One attribute per setting: FACE_API_ + its name in capitals. A secret can come from NAME_FILE."""
+
+    # Where it listens
+    host: Annotated[str, _about("Address the gateway binds")] = "127.0.0.1"
+    port: Annotated[int, _number("Port the gateway binds; 0 takes a free one", 0, 65535)] = 8000
+    gateway_processes: Annotated[int, _number("Gateway processes; 0 chooses from the machine", 0, 64)] = 0
+    runtime_dir: Annotated[str, _about("Private folder for sockets; empty makes one and removes it")] = ""
+    data_dir: Annotated[str, _about("Folder for keys, caches and pulled models")] = "var"
+
+    # Model
+    model: Annotated[str, _about("Model name, path of an ONNX file, or auto for the best one found")] = "auto"
+    model_dir: Annotated[
+        str, _about("Folders searched for models, separated by ':', before data_dir/models and the open one")
+    ] = ""
+    precision: Annotated[Precision, _about("Arithmetic of the network; auto takes what passed its gate")] = "auto"
+    accelerator: Annotated[Accelerator, _about("auto takes a GPU where one answers")] = "auto"
+    input_side: Annotated[int, _number("Side of the square network input in pixels, a multiple of 32", 64, 2048)] = 640
+    detect_second_side: Annotated[
+        int, _number("Input side of detect's second pass for faces that fill the picture; 0 is off", 0, 640)
+    ] = 0
+    mask_second_side: Annotated[int, _number("The same for mask, on by default; 0 is off", 0, 640)] = 256
+
+    # Workers
+    workers: Annotated[int, _number("Worker processes; 0 is one per GPU, or per usable CPU core", 0, 256)] = 0
+    worker_threads: Annotated[int, _number("Inference threads per worker on CPU; 0 chooses", 0, 256)] = 0
+    max_batch: Annotated[int, _number("Most pictures in one run; 0 chooses (CPU 1, GPU 16)", 0, 64)] = 0
+    batch_delay_ms: Annotated[
+        float, _number("How long a worker waits for more before it runs what it has", 0, 1000)
+    ] = 0.0
+    transport: Annotated[Literal["ipc", "tcp"], _about("Unix sockets, or tcp on the loopback address")] = "ipc"
+
+    # Limits
+    max_image_bytes: Annotated[int, _number("Most bytes of one image file", 1024, 1 << 30)] = 20 * MEBIBYTE
+    max_pixels: Annotated[int, _number("Most pixels of one picture", 100, 1 << 30)] = 30_000_000
+    min_side: Annotated[int, _number("Least width and height in pixels", 1, 1024)] = 10
+    max_decoded_bytes: Annotated[int, _number("Most bytes one picture may take when decoded", MEBIBYTE, 1 << 33)] = (
+        256 * MEBIBYTE
+    )
+    decode_budget_bytes: Annotated[
+        int, _number("Most decoded bytes at once on this host; 0 chooses from memory", 0, 1 << 40)
+    ] = 0
+    decode_processes: Annotated[
+        int, _number("Child processes per gateway process that decode and mask; 0 chooses", 0, 64)
+    ] = 0
+    max_queue: Annotated[int, _number("Most requests inside one gateway process", 1, 100_000)] = 256
+    max_queue_bytes: Annotated[
+        int, _number("Most bytes of bodies and crops inside one gateway process", MEBIBYTE, 1 << 40)
+    ] = 512 * MEBIBYTE
+    request_timeout: Annotated[float, _number("Seconds a request may take in all", 0.1, 600)] = 30.0
+
+    # Access
+    api_key_enabled: Annotated[bool, _about("Whether callers need an API key")] = True
+    rate_limit_enabled: Annotated[bool, _about("Whether callers are limited per minute")] = True
+
+    # Saying what happens
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], _about("Least level logged")] = "info"
+    log_format: Annotated[Literal["auto", "json", "text"], _about("auto is text on a terminal, else JSON")] = "auto"
+
+
+Checked = tuple[str, str]
+
+
+def checks(settings: Settings) -> Iterator[Checked]:
+    """What no single range can say: (setting, problem with its mend) for each."""
+    if settings.input_side % 32:
+        yield "input_side", "must be a multiple of 32, 640 for instance"
+    for name in ("detect_second_side", "mask_second_side"):
+        if getattr(settings, name) % 32:
+            yield name, "must be a multiple of 32, or 0 for none"
+
+
+def load(environ: Mapping[str, str] | None = None) -> tuple[Settings, list[str]]:
+    """The settings of an environment (this process's by default), and warnings about unknown names.
+
+    Raises SettingsError with every mistake at once.
+    """
+    environ = os.environ if environ is None else environ
+    fields = {field.name: field for field in msgspec.structs.fields(Settings)}
+    problems: list[str] = []
+    values: dict[str, Any] = {}
+    for name, field in fields.items():
+        raw = _raw_value(name, environ, problems)
+        if raw is not None:
+            _convert(name, raw, field.type, values, problems)
+    settings = Settings(**values)
+    problems += [_problem(name, _raw_value(name, environ, []), words) for name, words in checks(settings)]
+    if problems:
+        raise SettingsError(problems)
+    return settings, list(_unknown_names(environ, set(fields)))
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """The variables that make `load` give these settings: how one process hands them to its children."""
+    defaults = Settings()
+    return {
+        variable(name): _text(getattr(settings, name))
+        for name in settings.__struct_fields__
+        if getattr(settings, name) != getattr(defaults, name)
+    }
+
+
+def inherited_environment(settings: Settings) -> dict[str, str]:
+    """This process's environment with the FACE_API_* part replaced by `settings`: for child processes."""
+    rest = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    return rest | environment_of(settings)
+
+
+def variable(name: str) -> str:
+    return PREFIX + name.upper()
+
+
+def _raw_value(name: str, environ: Mapping[str, str], problems: list[str]) -> str | None:
+    value, path = environ.get(variable(name)), environ.get(variable(name) + "_FILE")
+    if path is None or name.endswith("_file"):
+        return value
+    if value is not None:
+        problems.append(f"{variable(name)} and {variable(name)}_FILE are both set; keep one")
+        return value
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        problems.append(f"{variable(name)}_FILE={path}: cannot be read ({error})")
+        return None
+
+
+def _convert(name: str, raw: str, wanted: Any, values: dict[str, Any], problems: list[str]) -> None:
+    try:
+        values[name] = msgspec.convert(raw, wanted, strict=False)
+    except msgspec.ValidationError as error:
+        problems.append(_problem(name, raw, str(error)))
+
+
+def _problem(name: str, raw: str | None, words: str) -> str:
+    meta = _meta(name)
+    shown = "" if raw is None else "=***" if _is_secret(meta) else f"={raw}"
+    return f"{variable(name)}{shown}: {words} ({meta.description}; {_range_words(name)})"
+
+
+def _unknown_names(environ: Mapping[str, str], known: set[str]) -> Iterator[str]:
+    variables = {variable(name) for name in known}
+    for name in sorted(environ):
+        if not name.startswith(PREFIX) or name in variables or name.removesuffix("_FILE") in variables:
+            continue
+        near = difflib.get_close_matches(name, sorted(variables), n=1, cutoff=0.6)
+        yield f"unknown setting {name}" + (f"; did you mean {near[0]}?" if near else "")
+
+
+def _annotation(name: str) -> Any:
+    return next(field.type for field in msgspec.structs.fields(Settings) if field.name == name)
+
+
+def _meta(name: str) -> Meta:
+    return cast("Meta", _annotation(name).__metadata__[0])
+
+
+def _is_secret(meta: Meta) -> bool:
+    return bool((meta.extra or {}).get("secret"))
+
+
+def _range_words(name: str) -> str:
+    meta, kind = _meta(name), _annotation(name).__origin__
+    if meta.ge is not None:
+        return f"{meta.ge} to {meta.le}"
+    if kind is bool:
+        return "true or false"
+    return " | ".join(kind.__args__) if getattr(kind, "__args__", None) else "text"
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def describe(settings: Settings) -> list[dict[str, str]]:
+    """One row per setting (variable, value, default, range, meaning), secrets masked."""
+    defaults = Settings()
+    rows = []
+    for name in settings.__struct_fields__:
+        meta, value = _meta(name), getattr(settings, name)
+        shown = "***" if _is_secret(meta) and value else _text(value)
+        row = {"variable": variable(name), "value": shown, "default": _text(getattr(defaults, name))}
+        rows.append(row | {"range": _range_words(name), "meaning": meta.description or ""})
+    return rows
+
+
+def markdown(rows: list[dict[str, str]]) -> str:
+    """The README's table of settings."""
+    lines = ["| setting | default | range | meaning |", "| --- | --- | --- | --- |"]
+    for row in rows:
+        cells = [f"`{row['variable']}`", row["default"] or "(empty)", row["range"].replace("|", "or"), row["meaning"]]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def main(arguments: list[str]) -> int:
+    """Prints the effective settings; 78 (EX_CONFIG) when they are wrong."""
+    try:
+        settings, warnings = load()
+    except SettingsError as error:
+        print(f"wrong settings:\n{error}", file=sys.stderr)
+        return 78
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    rows = describe(settings)
+    if "--json" in arguments:
+        print(msgspec.json.encode({row["variable"]: row["value"] for row in rows}).decode())
+    elif "--markdown" in arguments:
+        print(markdown(rows))
+    else:
+        width = max(len(row["variable"]) for row in rows)
+        for row in rows:
+            print(f"{row['variable']:<{width}}  {row['value'] or '(empty)':<12}  {row['meaning']}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
