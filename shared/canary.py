@@ -1,0 +1,96 @@
+"""The canary picture: drawn faces that every SCRFD model finds. This file alone knows how they are drawn.
+
+Prepared models carry what the untouched export finds on it; readiness is this picture answered alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8]
+Plane = NDArray[np.float32]
+Colour = tuple[float, float, float]
+
+#: Of the canary picture, in pixels. Not square, so that a swapped axis shows.
+HEIGHT, WIDTH = 480, 640
+
+_SKIN: Colour = (130, 165, 215)
+_HAIR: Colour = (30, 40, 60)
+_BROW: Colour = (35, 50, 75)
+_LIP: Colour = (85, 80, 175)
+_WHITE: Colour = (235, 235, 235)
+_IRIS: Colour = (40, 45, 50)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sitter:
+    """One drawn face: centre and half width in pixels, and its colours (BGR)."""
+
+    x: float
+    y: float
+    size: float
+    skin: Colour = _SKIN
+    hair: Colour = _HAIR
+
+
+_SITTERS = (
+    _Sitter(115, 215, 86),
+    _Sitter(300, 130, 50, skin=(95, 130, 180)),
+    _Sitter(470, 120, 36, skin=(60, 85, 130), hair=(20, 20, 25)),
+    _Sitter(300, 350, 58, skin=(150, 180, 225), hair=(60, 95, 130)),
+    _Sitter(470, 300, 26),
+    _Sitter(560, 300, 18, skin=(95, 130, 180)),
+    _Sitter(470, 400, 14, skin=(150, 180, 225), hair=(60, 95, 130)),
+)
+
+
+def canary_picture() -> Pixels:
+    """(480, 640, 3) uint8 BGR; the same bytes on every machine."""
+    ys, xs = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
+    canvas = np.stack([110 + 0.10 * ys, 120 + 0.05 * xs, 100 + 0.06 * (xs + ys)], axis=2).astype(np.float32)
+    for sitter in _SITTERS:
+        _draw(canvas, xs, ys, sitter)
+    return np.clip(np.rint(canvas), 0, 255).astype(np.uint8)
+
+
+def _draw(picture: Plane, xs: Plane, ys: Plane, sitter: _Sitter) -> None:
+    """One face in its own frame: u, v in half widths from the middle, v downwards."""
+    window = np.s_[
+        max(0, int(sitter.y - 2 * sitter.size)) : int(sitter.y + 3 * sitter.size),
+        max(0, int(sitter.x - 2 * sitter.size)) : int(sitter.x + 2 * sitter.size),
+    ]
+    canvas = picture[window]
+    u = (xs[window] - np.float32(sitter.x)) / np.float32(sitter.size)
+    v = (ys[window] - np.float32(sitter.y)) / np.float32(sitter.size)
+    softness = np.float32(2.0 / sitter.size)
+    light = np.clip(1.05 - 0.25 * u * u - 0.10 * (v - 0.1) ** 2 - 0.12 * u, 0.4, 1.15)
+
+    def paint(colour: Colour, mask: Plane, strength: float = 1.0, *, lit: bool = False) -> None:
+        weight = (mask * np.float32(strength))[..., None]
+        paint_colour = np.asarray(colour, np.float32) * (light[..., None] if lit else np.float32(1))
+        canvas[...] = canvas * (1 - weight) + paint_colour * weight
+
+    def oval(x: float, y: float, a: float, b: float) -> Plane:
+        radius = np.sqrt(((u - x) / a) ** 2 + ((v - y) / b) ** 2)
+        soft: Plane = np.clip((1 - radius) * np.float32(min(a, b)) / softness + 0.5, 0, 1)
+        return soft
+
+    paint(sitter.hair, oval(0, -0.25, 1.12, 1.35))
+    paint(sitter.skin, oval(0, 1.5, 0.45, 0.75), 0.85, lit=True)
+    paint(sitter.skin, oval(0, 0.1, 0.92, 1.25), lit=True)
+    for side in (-1.0, 1.0):
+        eye = 0.38 * side
+        paint(_BROW, oval(eye, -0.12, 0.25, 0.16), 0.25)
+        paint(_BROW, oval(eye, -0.28, 0.26, 0.055), 0.9)
+        paint(_WHITE, oval(eye, -0.05, 0.19, 0.095), 0.9)
+        paint(_IRIS, oval(eye, -0.05, 0.09, 0.095))
+        paint(_HAIR, oval(0.11 * side, 0.41, 0.06, 0.04), 0.6)
+        paint(_HAIR, oval(0.13 * side, 0.15, 0.04, 0.25), 0.15)
+    paint(_WHITE, oval(0, 0.2, 0.05, 0.2), 0.25)
+    paint(_HAIR, oval(0, 0.45, 0.2, 0.05), 0.25)
+    paint(_LIP, oval(0, 0.72, 0.33, 0.12), 0.9)
+    paint((40, 35, 80), oval(0, 0.71, 0.3, 0.025), 0.9)
+    paint(_HAIR, oval(0, 0.9, 0.2, 0.05), 0.15)
