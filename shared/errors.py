@@ -28,6 +28,7 @@ class FaceApiError(Exception):
 
     status = 500
     retry_after_s: int | None = None
+    headers: tuple[tuple[str, str], ...] = ()  # more of the answer's headers, such as RateLimit
 
 
 class ClientError(FaceApiError):
@@ -40,6 +41,7 @@ class BadImage(ClientError):
 
 class Unauthorized(ClientError):
     status = 401
+    headers = (("WWW-Authenticate", 'ApiKey realm="face-api"'),)  # RFC 9110 §11.6.1 asks for one on every 401
 
 
 class Forbidden(ClientError):
@@ -69,9 +71,10 @@ class PoisonPicture(ClientError):
 class RateLimited(ClientError):
     status = 429
 
-    def __init__(self, message: str, retry_after_s: int) -> None:
+    def __init__(self, message: str, retry_after_s: int, headers: tuple[tuple[str, str], ...] = ()) -> None:
         super().__init__(message)
         self.retry_after_s = max(1, retry_after_s)
+        self.headers = headers
 
 
 class Unavailable(FaceApiError):

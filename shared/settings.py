@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, cast
 import msgspec
 from msgspec import Meta
 
+from shared.access_rules import access_problems
 from shared.errors import SettingsError
 
 PREFIX = "FACE_API_"
@@ -91,6 +92,44 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     # Access
     api_key_enabled: Annotated[bool, _about("Whether callers need an API key")] = True
     rate_limit_enabled: Annotated[bool, _about("Whether callers are limited per minute")] = True
+    database_url: Annotated[
+        str, _secret("Key store: postgresql://… for several hosts; empty is a SQLite file in data_dir")
+    ] = ""
+    key_pepper: Annotated[
+        str, _secret("What keys are hashed with, the same on all hosts, 32 characters or more; empty makes a file")
+    ] = ""
+    key_pepper_previous: Annotated[
+        str, _secret("Earlier peppers, separated by ','; keys move to the new one as they are used")
+    ] = ""
+    key_check_seconds: Annotated[float, _number("How often each process looks for changed keys", 0.1, 4)] = 2.0
+    key_grace_seconds: Annotated[
+        float, _number("How long known keys keep working while the key store is down", 0, 86_400)
+    ] = 600.0
+    max_keys: Annotated[int, _number("Most API keys in the store", 1, 1_000_000)] = 100_000
+    rate_limit_detect: Annotated[int, _number("Detect requests in one window per client address", 1, 1_000_000)] = 300
+    rate_limit_mask: Annotated[int, _number("Mask requests in one window per client address", 1, 1_000_000)] = 150
+    rate_limit_admin: Annotated[int, _number("Admin requests in one window per client address", 1, 1_000_000)] = 300
+    rate_limit_wrong_keys: Annotated[
+        int, _number("Wrong API keys in one window per client address before they are answered 429", 1, 10_000)
+    ] = 20
+    rate_limit_window: Annotated[float, _number("Seconds of the window, from a client's first request", 1, 3600)] = 60.0
+    redis_url: Annotated[
+        str, _secret("redis:// or rediss:// for exact limits and quick revocation over several hosts; empty is none")
+    ] = ""
+    redis_timeout_ms: Annotated[float, _number("Longest wait for Redis before this host limits alone", 1, 5000)] = 50.0
+    trusted_proxies: Annotated[
+        str, _about("Addresses or networks whose X-Forwarded-For is believed, separated by ','")
+    ] = ""
+    cors_origins: Annotated[
+        str, _about("Origins whose pages may call the API, separated by ','; * is any, empty is none")
+    ] = ""
+    console_enabled: Annotated[bool, _about("Whether /console is served")] = True
+    admin_password: Annotated[
+        str, _secret("Password of the console's admin, 12 characters or more; empty uses a one-time link")
+    ] = ""
+    session_idle_minutes: Annotated[float, _number("A console session ends after this long unused", 1, 1440)] = 30.0
+    session_hours: Annotated[float, _number("A console session ends after this long in any case", 0.1, 720)] = 8.0
+    audit_keep: Annotated[int, _number("Most entries kept in the audit log", 100, 10_000_000)] = 100_000
 
     # Saying what happens
     log_level: Annotated[Literal["debug", "info", "warning", "error"], _about("Least level logged")] = "info"
@@ -107,6 +146,7 @@ def checks(settings: Settings) -> Iterator[Checked]:
     for name in ("detect_second_side", "mask_second_side"):
         if getattr(settings, name) % 32:
             yield name, "must be a multiple of 32, or 0 for none"
+    yield from access_problems(settings)
 
 
 def load(environ: Mapping[str, str] | None = None) -> tuple[Settings, list[str]]:
