@@ -10,12 +10,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.faces import Faces
+from shared.messages import Canary
+
 Pixels = NDArray[np.uint8]
 Plane = NDArray[np.float32]
 Colour = tuple[float, float, float]
 
 #: Of the canary picture, in pixels. Not square, so that a swapped axis shows.
 HEIGHT, WIDTH = 480, 640
+
+#: A dot on black in the corner: a face to the test networks (`tests/networks.py`), nothing to a real model.
+MARK_TOP_LEFT = (408, 568)
+MARK_FIELD, MARK_SIZE = 64, 6
+MARK_COLOUR: Colour = (255, 24, 204)
 
 _SKIN: Colour = (130, 165, 215)
 _HAIR: Colour = (30, 40, 60)
@@ -53,7 +61,34 @@ def canary_picture() -> Pixels:
     canvas = np.stack([110 + 0.10 * ys, 120 + 0.05 * xs, 100 + 0.06 * (xs + ys)], axis=2).astype(np.float32)
     for sitter in _SITTERS:
         _draw(canvas, xs, ys, sitter)
+    top, left = MARK_TOP_LEFT
+    canvas[top : top + MARK_FIELD, left : left + MARK_FIELD] = 0
+    middle = (MARK_FIELD - MARK_SIZE) // 2
+    mark = np.s_[top + middle : top + middle + MARK_SIZE, left + middle : left + middle + MARK_SIZE]
+    canvas[mark] = MARK_COLOUR
     return np.clip(np.rint(canvas), 0, 255).astype(np.uint8)
+
+
+def disagreement(expected: Canary, found: Faces) -> str:
+    """In words, how the faces found on the canary picture differ from the expected ones; empty when they agree.
+
+    Order does not count: faces of nearly equal score may swap between precisions.
+    """
+    if len(found) != len(expected.faces):
+        return f"{len(found)} faces found, {len(expected.faces)} expected"
+    if not expected.faces:
+        return ""
+    wanted = Faces.unpacked(np.asarray(expected.faces, np.float32))
+    free = list(range(len(found)))
+    for box, score in zip(wanted.boxes, wanted.scores, strict=True):
+        distances = [float(np.abs(found.boxes[index] - box).max()) for index in free]
+        nearest = int(np.argmin(distances))
+        index = free.pop(nearest)
+        apart, drift = distances[nearest], abs(float(found.scores[index] - score))
+        # Written so that a NaN disagrees.
+        if not (apart <= expected.box_tolerance_px and drift <= expected.score_tolerance):
+            return f"the face at {box.round(1).tolist()} differs by {apart:.2f} px and {drift:.4f} in score"
+    return ""
 
 
 def _draw(picture: Plane, xs: Plane, ys: Plane, sitter: _Sitter) -> None:

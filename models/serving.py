@@ -1,0 +1,125 @@
+"""What is served: the prepared network beside its sidecar `serving.json`. This file alone knows the sidecar.
+
+The pool calls `ensure` once before workers start; every worker calls `load` with the path it was given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import msgspec
+
+from shared.errors import ConfigurationError
+from shared.messages import Canary, ModelInfo
+from shared.settings import Settings
+
+#: Marks a network in serving form, in its metadata under METADATA_FORM.
+SERVING_FORM = "serving-1"
+METADATA_FORM = "face_api.form"
+
+SIDECAR_NAME = "serving.json"
+NETWORK_NAME = "serving.onnx"
+#: No sidecar of ours comes near it.
+SIDECAR_BYTES_MAX = 1 << 20
+
+
+class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a prepared model before any process serves it.
+
+    input_side: the side the canary was taken at. dynamic_size: whether other sides may be served too (a
+    second pass); where False, only input_side squares. batch_invariant: whether a picture is answered alike
+    whatever its neighbours are; where False, only batches of one are right. note: what the operator should know.
+    """
+
+    name: str
+    precision: str
+    input_side: int
+    landmarks: bool
+    batch_invariant: bool
+    dynamic_size: bool
+    license: str
+    source_sha256: str
+    note: str = ""
+
+    def served(self, provider: str, max_batch: int) -> ModelInfo:
+        """The same with what only the serving process knows; max_batch is 1 where batches would be wrong."""
+        return ModelInfo(
+            name=self.name,
+            precision=self.precision,
+            provider=provider,
+            input_side=self.input_side,
+            landmarks=self.landmarks,
+            max_batch=max_batch if self.batch_invariant else 1,
+            batch_invariant=self.batch_invariant,
+            license=self.license,
+            source_sha256=self.source_sha256,
+            note=self.note,
+        )
+
+
+class Sidecar(msgspec.Struct, frozen=True, kw_only=True):
+    """The file beside the network. proof: what was compared, and the largest differences seen."""
+
+    form: str
+    serving_sha256: str
+    info: ModelFacts
+    canary: Canary
+    proof: dict[str, float] = {}
+    int8: dict[str, float] = {}
+
+
+@dataclass(frozen=True)
+class ServingModel:
+    """A network in serving form.
+
+    path: the ONNX file. Input `images`, uint8 (batch, height, width, 3) BGR, sides multiples of 32, all
+    dynamic. Outputs float32 score_8, score_16, score_32, bbox_8, … , kps_32 (no kps where info.landmarks is
+    False) of shape (batch, anchors, 1 | 4 | 10), distances in units of the stride.
+    canary: what the untouched export finds on `shared.canary.canary_picture()`.
+    reason: why this model, for the start block; empty when loaded by a worker.
+    """
+
+    path: Path
+    info: ModelFacts
+    canary: Canary
+    reason: str = ""
+
+
+def load(path: Path) -> ServingModel:
+    """A prepared model by the path of its ONNX file. Reads the sidecar only. Raises ConfigurationError."""
+    sidecar = read_sidecar(path)
+    return ServingModel(path, sidecar.info, sidecar.canary)
+
+
+def read_sidecar(path: Path) -> Sidecar:
+    """The sidecar of a prepared ONNX file. Raises ConfigurationError."""
+    place = path.with_name(SIDECAR_NAME)
+    try:
+        with place.open("rb") as file:
+            sidecar = msgspec.json.decode(file.read(SIDECAR_BYTES_MAX), type=Sidecar)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise ConfigurationError(f"{place}: cannot be read ({error}); run `python -m models prepare` again") from error
+    if sidecar.form != SERVING_FORM or not path.is_file():
+        raise ConfigurationError(f"{path}: not a prepared model; run `python -m models prepare` again")
+    return sidecar
+
+
+def write_sidecar(path: Path, sidecar: Sidecar) -> None:
+    """Beside the ONNX file at `path`; the caller writes into a folder nobody reads yet."""
+    path.with_name(SIDECAR_NAME).write_bytes(msgspec.json.format(msgspec.json.encode(sidecar)) + b"\n")
+
+
+def ensure(settings: Settings, progress: Callable[[str], None]) -> ServingModel:
+    """Choose the model, prepare it where no cached form fits, and say so line by line through `progress`.
+
+    Raises ConfigurationError when there is no model, or none that can be proven right.
+    """
+    # Imported here: workers import this module for `load` and need neither onnx nor OpenCV in their memory.
+    from models.choose import choose
+    from models.prepare import prepared
+
+    choice = choose(settings)
+    progress(choice.reason)
+    return replace(prepared(choice, settings, progress), reason=choice.reason)
