@@ -5,6 +5,7 @@
     │   ├── BadImage         400  not one of the five formats, too small, corrupt, animated where one frame is needed
     │   ├── Unauthorized     401  key missing, unknown or expired
     │   ├── Forbidden        403  key revoked or outside its scope
+    │   ├── NotFound         404  no such key, page or picture
     │   ├── ReceiveTimeout   408  the request took too long to arrive
     │   ├── TooLarge         413  bytes, pixels or decoded bytes over the limit
     │   ├── UnsupportedMedia 415  neither multipart nor image/*
@@ -14,7 +15,8 @@
     ├── Unavailable          503  retry later, with Retry-After
     │   ├── Overloaded            no place in the house
     │   ├── DeadlineExceeded      the answer would come too late
-    │   └── NoWorker              no worker is serving
+    │   ├── NoWorker              no worker is serving
+    │   └── StoreDown             the key store cannot be reached or written
     ├── DetectionFailed      500  a worker could not run this picture
     └── ConfigurationError   —    refuses to start; the message holds the mend
         └── SettingsError         every wrong FACE_API_* setting at once
@@ -46,6 +48,10 @@ class Unauthorized(ClientError):
 
 class Forbidden(ClientError):
     status = 403
+
+
+class NotFound(ClientError):
+    status = 404
 
 
 class ReceiveTimeout(ClientError):
@@ -100,6 +106,13 @@ class DeadlineExceeded(Unavailable):
 
 class NoWorker(Unavailable):
     """No worker is serving at present."""
+
+
+class StoreDown(Unavailable):
+    """The key store cannot be reached or written."""
+
+    def __init__(self, message: str = "The key store cannot be reached", retry_after_s: int = 5) -> None:
+        super().__init__(f"{message}; retry in {retry_after_s} seconds", retry_after_s)
 
 
 class DetectionFailed(FaceApiError):

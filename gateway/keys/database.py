@@ -1,0 +1,173 @@
+"""Short transactions on the key store's database, SQLite or PostgreSQL. Blocking: the gateway calls it in threads.
+
+It alone knows URLs, pools and time limits; whatever a database does wrong leaves here as StoreDown.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
+
+from gateway.key_format import redact
+from gateway.keys.migrations import MIGRATIONS, migrate, schema_version
+from gateway.keys.private_files import make_private_folder, private_temporary
+from shared.errors import ConfigurationError, StoreDown
+from shared.settings import Settings
+
+FILE_NAME = "keys.sqlite"
+BUSY_WAIT_S = 2.0
+STATEMENT_LIMIT_MS = 3000
+CONNECT_LIMIT_S = 2
+LEAST_SQLITE = (3, 35)  # RETURNING
+
+
+class Database:
+    """`read()` and `write()` give a connection inside one transaction."""
+
+    def __init__(self, engine: Engine, sqlite_file: Path | None) -> None:
+        self._engine = engine
+        self._file = sqlite_file
+        self._log = logging.getLogger("face_api.keys")
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Connection]:
+        with self._transaction("BEGIN") as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[Connection]:
+        # IMMEDIATE takes SQLite's write lock at once: a lock taken later could not wait for another writer.
+        with self._transaction("BEGIN IMMEDIATE") as connection:
+            yield connection
+
+    def prepare(self) -> None:
+        """Makes the file and the tables, or brings them up to date. StoreDown, ConfigurationError."""
+        if self._file is not None and not self._file.exists():
+            _make_file(self._file)
+        with self.read() as connection:
+            current = schema_version(connection)
+        if current == len(MIGRATIONS):
+            return  # without a write, so that a read-only store still serves
+        with self.write() as connection:
+            migrate(connection)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    @contextlib.contextmanager
+    def _transaction(self, begin: str) -> Iterator[Connection]:
+        try:
+            with self._engine.connect().execution_options(begin=begin) as connection, connection.begin():
+                yield connection
+        except IntegrityError:
+            raise
+        except SQLAlchemyError as error:
+            raise self._down(error) from error
+
+    def _down(self, error: Exception) -> StoreDown:
+        cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+        self._log.debug("key store: %s", redact(str(cause)))
+        words = "The key store is read-only" if _read_only(cause) else "The key store cannot be reached"
+        return StoreDown(words)
+
+
+def open_database(settings: Settings) -> Database:
+    """The store that the settings name. Connects to nothing yet. ConfigurationError for a URL that cannot be."""
+    if not settings.database_url:
+        path = Path(settings.data_dir).absolute() / FILE_NAME
+        return Database(_sqlite_engine(path, "rw"), path)
+    try:
+        url = make_url(settings.database_url)
+    except ArgumentError as error:
+        raise ConfigurationError("FACE_API_DATABASE_URL is no database URL; write postgresql://…") from error
+    if url.get_backend_name() == "sqlite":
+        return _sqlite_by_url(url)
+    return Database(_postgres_engine(url), None)
+
+
+def _sqlite_by_url(url: URL) -> Database:
+    if not url.database or url.database == ":memory:":
+        raise ConfigurationError("FACE_API_DATABASE_URL: a SQLite store needs a file, sqlite:////srv/keys.sqlite")
+    path, mode = Path(url.database).absolute(), str(url.query.get("mode", "rw"))
+    if mode not in {"rw", "ro"}:
+        raise ConfigurationError("FACE_API_DATABASE_URL: mode is rw or ro")
+    return Database(_sqlite_engine(path, mode), path if mode == "rw" else None)
+
+
+def _make_file(path: Path) -> None:
+    """An empty private database with a write-ahead log, whole or not at all: several processes may try at once."""
+    try:
+        make_private_folder(path.parent)
+        with private_temporary(path, "") as temporary:
+            with contextlib.closing(sqlite3.connect(temporary)) as connection:
+                connection.execute("PRAGMA journal_mode=WAL")
+            with contextlib.suppress(FileExistsError):
+                path.hardlink_to(temporary)
+    except (OSError, sqlite3.Error) as error:
+        raise StoreDown(f"The key store {path} cannot be made ({error})") from error
+
+
+def _sqlite_engine(path: Path, mode: str) -> Engine:
+    """A connection per transaction: a file that was removed or replaced is noticed, at 0.2 ms each."""
+    if sqlite3.sqlite_version_info < LEAST_SQLITE:
+        raise ConfigurationError(
+            f"SQLite {sqlite3.sqlite_version} is too old: 3.35 or newer is needed; use a newer Python"
+        )
+    address = f"file:{quote(str(path))}?mode={mode}"  # never rwc: an empty file in place of a lost one would hide it
+
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            address, uri=True, timeout=BUSY_WAIT_S, isolation_level=None, check_same_thread=False
+        )
+        connection.execute("PRAGMA synchronous=FULL")  # a revocation must survive a power cut
+        return connection
+
+    engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
+
+
+def _postgres_engine(url: URL) -> Engine:
+    connect_args: dict[str, Any] = {
+        "connect_timeout": CONNECT_LIMIT_S,
+        "application_name": "face-api",
+        "prepare_threshold": None,  # prepared statements break behind a pooler in transaction mode
+        "keepalives_idle": 5,
+        "keepalives_interval": 2,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 5000,
+    }
+    engine = create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        connect_args=connect_args,
+        pool_size=2,
+        max_overflow=2,
+        pool_timeout=CONNECT_LIMIT_S,
+        pool_pre_ping=True,
+        pool_recycle=300,
+    )
+    event.listen(engine, "begin", _begin_postgres)
+    return engine
+
+
+def _begin_postgres(connection: Connection) -> None:
+    # LOCAL: behind a pooler the next user of this server connection must not inherit it.
+    connection.execute(text(f"SET LOCAL statement_timeout = {STATEMENT_LIMIT_MS}"))
+    connection.execute(text(f"SET LOCAL lock_timeout = {STATEMENT_LIMIT_MS}"))
+
+
+def _read_only(cause: BaseException) -> bool:
+    words = str(cause).lower()
+    return "readonly" in words or "read-only" in words

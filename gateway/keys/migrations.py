@@ -1,0 +1,89 @@
+"""How the key store came to its present shape: numbered steps, each run once, under a lock.
+
+It alone changes the schema. A step that was released is never edited; a new one is added below it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Connection, text
+
+from shared.errors import ConfigurationError
+
+
+class Migration(NamedTuple):
+    """SQL that SQLite and PostgreSQL both understand."""
+
+    name: str
+    statements: tuple[str, ...]
+
+
+MIGRATIONS: tuple[Migration, ...] = (
+    Migration(
+        "keys, use, audit, console",
+        (
+            """CREATE TABLE api_keys (
+                id TEXT PRIMARY KEY, digest TEXT NOT NULL UNIQUE, pepper TEXT NOT NULL, hint TEXT NOT NULL,
+                name TEXT NOT NULL, scopes TEXT NOT NULL, detect_limit BIGINT, mask_limit BIGINT,
+                created_at DOUBLE PRECISION NOT NULL, created_by TEXT NOT NULL, expires_at DOUBLE PRECISION,
+                revoked_at DOUBLE PRECISION, last_used_at DOUBLE PRECISION, replaced_by TEXT,
+                version BIGINT NOT NULL)""",
+            "CREATE INDEX api_keys_version ON api_keys (version)",
+            """CREATE TABLE key_use (
+                key_id TEXT NOT NULL, day TEXT NOT NULL, requests BIGINT NOT NULL, errors BIGINT NOT NULL,
+                PRIMARY KEY (key_id, day))""",
+            """CREATE TABLE audit (
+                id TEXT PRIMARY KEY, at DOUBLE PRECISION NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL,
+                subject TEXT NOT NULL, detail TEXT NOT NULL, address TEXT NOT NULL)""",
+            """CREATE TABLE accounts (
+                name TEXT PRIMARY KEY, password_hash TEXT NOT NULL, from_setting BIGINT NOT NULL,
+                changed_at DOUBLE PRECISION NOT NULL)""",
+            """CREATE TABLE sessions (
+                digest TEXT PRIMARY KEY, id TEXT NOT NULL, account TEXT NOT NULL, made_at DOUBLE PRECISION NOT NULL,
+                seen_at DOUBLE PRECISION NOT NULL, expires_at DOUBLE PRECISION NOT NULL, address TEXT NOT NULL,
+                agent TEXT NOT NULL)""",
+            """CREATE TABLE links (
+                digest TEXT PRIMARY KEY, made_at DOUBLE PRECISION NOT NULL, expires_at DOUBLE PRECISION NOT NULL)""",
+            """CREATE TABLE attempts (
+                account TEXT NOT NULL, network TEXT NOT NULL, failures BIGINT NOT NULL,
+                since DOUBLE PRECISION NOT NULL, retry_at DOUBLE PRECISION NOT NULL,
+                trusted_until DOUBLE PRECISION NOT NULL, PRIMARY KEY (account, network))""",
+            "INSERT INTO meta (name, text, number) VALUES ('keys_version', NULL, 0)",
+        ),
+    ),
+)
+# Any fixed number will do: it only has to differ from other applications' in the same database.
+_ADVISORY_LOCK = 0x78796C5F
+
+
+def migrate(connection: Connection, migrations: Sequence[Migration] = MIGRATIONS) -> int:
+    """Runs the steps that this database has not had, inside the caller's write transaction; how many there were.
+
+    ConfigurationError where the database was made by a newer version of this program.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})"))
+    done = schema_version(connection)
+    if done > len(migrations):
+        raise ConfigurationError(
+            f"the key store has schema {done}, this program knows {len(migrations)}: it was made by a newer version; "
+            "start that one, or give FACE_API_DATABASE_URL or FACE_API_DATA_DIR another store"
+        )
+    if done == 0:
+        connection.execute(text("CREATE TABLE meta (name TEXT PRIMARY KEY, text TEXT, number BIGINT)"))
+        connection.execute(text("INSERT INTO meta (name, text, number) VALUES ('schema', NULL, 0)"))
+    for migration in migrations[done:]:
+        for statement in migration.statements:
+            connection.execute(text(statement))
+    if done < len(migrations):
+        connection.execute(text("UPDATE meta SET number = :n WHERE name = 'schema'"), {"n": len(migrations)})
+    return len(migrations) - done
+
+
+def schema_version(connection: Connection) -> int:
+    """How many steps this database has had; 0 for an empty one."""
+    if not connection.dialect.has_table(connection, "meta"):
+        return 0
+    return int(connection.execute(text("SELECT number FROM meta WHERE name = 'schema'")).scalar_one())

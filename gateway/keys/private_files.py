@@ -1,0 +1,44 @@
+"""Files and folders that only their owner may read: 0600 and 0700 from the moment they exist."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def make_private_folder(path: Path) -> None:
+    """Makes the folder with mode 0700; one that exists is left as it is (a mounted volume keeps its mode)."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def write_new_private(path: Path, text: str) -> bool:
+    """Writes a 0600 file whole or not at all; False where the name is taken already: the first writer wins."""
+    with private_temporary(path, text) as temporary:
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            return False
+    return True
+
+
+def write_private(path: Path, text: str) -> None:
+    """Writes a 0600 file whole or not at all, over what stood there."""
+    with private_temporary(path, text) as temporary:
+        temporary.replace(path)
+
+
+@contextlib.contextmanager
+def private_temporary(path: Path, text: str) -> Iterator[Path]:
+    """A 0600 file with the text beside `path`, gone afterwards unless it was renamed."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mkstemp makes it 0600
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        yield Path(name)
+    finally:
+        Path(name).unlink(missing_ok=True)
