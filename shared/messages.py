@@ -49,7 +49,10 @@ class Canary(msgspec.Struct, frozen=True, array_like=True):
 
 
 class ModelInfo(msgspec.Struct, frozen=True):
-    """What a worker serves; shown in /health, the start block and the metrics."""
+    """What a worker serves; shown in /health, the start block and the metrics.
+
+    dynamic_size: whether crops of other sides than input_side (a second look) may be sent.
+    """
 
     name: str
     precision: str
@@ -61,6 +64,7 @@ class ModelInfo(msgspec.Struct, frozen=True):
     license: str
     source_sha256: str
     note: str = ""
+    dynamic_size: bool = True
 
 
 class Hello(Message, frozen=True):

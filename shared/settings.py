@@ -45,6 +45,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     host: Annotated[str, _about("Address the gateway binds")] = "127.0.0.1"
     port: Annotated[int, _number("Port the gateway binds; 0 takes a free one", 0, 65535)] = 8000
     gateway_processes: Annotated[int, _number("Gateway processes; 0 chooses from the machine", 0, 64)] = 0
+    listen_fd: Annotated[
+        int, _number("An open listening socket to serve on instead of host and port; -1 is none", -1, 65535)
+    ] = -1
+    stop_grace: Annotated[
+        int, _number("Seconds that requests in flight may take to finish when the service stops", 0, 600)
+    ] = 30
     runtime_dir: Annotated[str, _about("Private folder for sockets; empty makes one and removes it")] = ""
     data_dir: Annotated[str, _about("Folder for keys, caches and pulled models")] = "var"
 
@@ -80,6 +86,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     decode_budget_bytes: Annotated[
         int, _number("Most decoded bytes at once on this host; 0 chooses from memory", 0, 1 << 40)
     ] = 0
+    max_jpeg_scans: Annotated[int, _number("Most scans of one JPEG; more is an attack on the decoder", 1, 10_000)] = 100
+    decode_timeout: Annotated[float, _number("Seconds one picture may take to decode, or to mask", 0.1, 600)] = 10.0
+    refuse_weak_masks: Annotated[
+        bool, _about("Whether mask answers 422 instead of a warning header when the strength is weak for a face")
+    ] = False
     decode_processes: Annotated[
         int, _number("Child processes per gateway process that decode and mask; 0 chooses", 0, 64)
     ] = 0

@@ -1,0 +1,59 @@
+# The project's table of contents: `make` prints it. ACCEL=cpu|gpu overrides the choice of onnxruntime build.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+export PYTHONPATH := $(CURDIR)
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ACCEL ?= $(shell $(PYTHON) -m deploy.accelerator 2>/dev/null || echo cpu)
+REQUIREMENTS := deploy/requirements
+INSTALL := $(BIN)/uv pip install --quiet --require-hashes --python $(BIN)/python
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url
+
+.PHONY: help run test install lint format lock verify clean
+
+help: ## Print this list
+	@grep -hE '^(##@|[a-zA-Z_-]+:.*##)' $(MAKEFILE_LIST) | sed -E 's/^##@ (.*)/\n\1/; s/^([a-zA-Z_-]+):.*## (.*)/  make \1\t\2/' | awk -F'\t' 'NF==2 {printf "%-22s %s\n", $$1, $$2; next} {print}'
+
+##@ Use
+run: $(VENV)/serve.ok ## Set up and serve on http://127.0.0.1:8000 (PORT=, FACE_API_… settings); Ctrl-C ends it
+	@$(if $(PORT),FACE_API_PORT=$(PORT),) exec $(BIN)/python -m deploy.launch
+
+install: $(VENV)/serve.ok ## Set up what serving needs (ACCEL=cpu|gpu)
+
+##@ Check
+test: $(VENV)/dev.ok lint ## Set up, lint, check types, run the suite (under 10 minutes on 2 cores)
+	@$(BIN)/python -m pytest
+
+lint: $(VENV)/dev.ok ## Style and strict types
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+format: $(VENV)/dev.ok ## Put the code into the house's form
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+##@ Keep
+lock: $(VENV)/bootstrap.ok ## Compile pyproject.toml into the locked requirement files
+	$(COMPILE) pyproject.toml --extra cpu -o $(REQUIREMENTS)/cpu.txt
+	$(COMPILE) pyproject.toml --extra gpu -o $(REQUIREMENTS)/gpu.txt
+	for group in dev bench peers; do $(COMPILE) --group $$group -c $(REQUIREMENTS)/cpu.txt -o $(REQUIREMENTS)/$$group.txt; done
+
+clean: ## Remove the environment and caches; keys, models and data in var/ stay
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# Set-up, once per change of the lists. A missing interpreter feature is told in one line.
+$(VENV)/bootstrap.ok: $(REQUIREMENTS)/bootstrap.txt
+	@$(PYTHON) -c 'import sys; sys.exit("face-api needs Python 3.11 or later, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
+	@echo "setting up $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(REQUIREMENTS)/bootstrap.txt
+	@touch $@
+
+$(VENV)/serve.ok: $(VENV)/bootstrap.ok $(REQUIREMENTS)/$(ACCEL).txt
+	@echo "installing the $(ACCEL) build"
+	@$(INSTALL) -r $(REQUIREMENTS)/$(ACCEL).txt
+	@touch $@
+
+$(VENV)/dev.ok: $(VENV)/serve.ok $(REQUIREMENTS)/dev.txt
+	@$(INSTALL) -r $(REQUIREMENTS)/dev.txt
+	@touch $@

@@ -1,0 +1,36 @@
+"""gunicorn for the gateway: the only place that knows its options. Started by deploy/launch.py."""
+
+import os
+
+from shared.processes import die_with_parent, forbid_core_files, usable_cores
+from shared.settings import load
+
+settings, _ = load()
+
+worker_class = "gateway.server.GatewayWorker"
+# Few processes keep one true queue; a process more is worth it only where cores are plenty.
+workers = settings.gateway_processes or max(1, min(8, usable_cores() // 4))
+# The launcher binds the socket itself and hands it over: a port in use is told at once.
+bind = [f"fd://{settings.listen_fd}"] if settings.listen_fd >= 0 else [f"{settings.host}:{settings.port}"]
+backlog = 2048
+# Longer than the idle time of the usual load balancers (60 s), so that they close first.
+keepalive = 75
+graceful_timeout = settings.stop_grace
+# A heartbeat of the process, not a limit on requests.
+timeout = 60
+preload_app = False
+control_socket_disable = True
+loglevel = "warning"
+proc_name = "face-api-gateway"
+
+
+def on_starting(_server: object) -> None:
+    """The master ends with the launcher."""
+    if settings.listen_fd >= 0:
+        die_with_parent(os.getppid())
+    forbid_core_files()
+
+
+def post_fork(server: object, _worker: object) -> None:
+    """Gateway processes end with the master."""
+    die_with_parent(server.pid)  # type: ignore[attr-defined]

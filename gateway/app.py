@@ -1,0 +1,48 @@
+"""create_app: the table of contents of the HTTP side. Routes, middleware in their order, error handlers."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.routing import Route
+
+from gateway.error_responses import face_api_error, http_exception, unexpected
+from gateway.request_context import RequestContext
+from gateway.routes.detect import detect
+from gateway.routes.health import health, livez, readyz
+from gateway.routes.mask import mask
+from gateway.services import open_services
+from shared.errors import FaceApiError
+from shared.settings import Settings, load
+
+
+def create_app(settings: Settings | None = None) -> Starlette:
+    """The application of one gateway process; its settings are the environment's unless given."""
+    effective = load()[0] if settings is None else settings
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Any]]:
+        async with open_services(effective) as services:
+            yield {"services": services}
+
+    return Starlette(
+        routes=[
+            Route("/api/v1/detect", detect, methods=["POST"]),
+            Route("/api/v1/mask", mask, methods=["POST"]),
+            Route("/health", health),
+            Route("/readyz", readyz),
+            Route("/livez", livez),
+        ],
+        middleware=[Middleware(RequestContext)],
+        exception_handlers={
+            FaceApiError: face_api_error,
+            HTTPException: http_exception,
+            Exception: unexpected,
+        },
+        lifespan=lifespan,
+    )

@@ -1,0 +1,42 @@
+"""The one table from errors to responses: always JSON {"detail": "…"}, with Retry-After where the error has one."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from shared.errors import FaceApiError
+
+
+def detail_response(status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
+    body = msgspec.json.encode({"detail": detail})
+    return Response(body, status_code=status, headers=headers, media_type="application/json")
+
+
+def face_api_error(_request: Request, error: Exception) -> Response:
+    """Our own errors know everything themselves."""
+    assert isinstance(error, FaceApiError)
+    headers = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "ApiKey"
+    return detail_response(error.status, str(error), headers)
+
+
+def http_exception(request: Request, error: Exception) -> Response:
+    """The framework's: 404 and 405, in our words."""
+    assert isinstance(error, HTTPException)
+    words = {
+        404: f"There is nothing at {request.url.path}; the endpoints are listed at /docs",
+        405: f"{request.method} is not allowed here",
+    }
+    headers = dict(error.headers) if error.headers else None
+    return detail_response(error.status_code, words.get(error.status_code, error.detail), headers)
+
+
+def unexpected(_request: Request, _error: Exception) -> Response:
+    """A bug of ours: logged whole by the server, told without its insides."""
+    return detail_response(500, "Internal error; the request id in X-Request-Id finds it in the log")

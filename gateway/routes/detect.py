@@ -1,0 +1,60 @@
+"""POST /api/v1/detect."""
+
+from __future__ import annotations
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.params import DetectParams
+from gateway.serialise import DetectResponse, Image, Processing, Profiling, detected_faces, summary
+from gateway.visit import Visit, visit
+
+_encoder = msgspec.json.Encoder()
+
+
+async def detect(request: Request) -> Response:
+    """Faces in a picture, as JSON."""
+    return await visit(request, "detect", DetectParams, _answer)
+
+
+async def _answer(seen: Visit[DetectParams]) -> Response:
+    body = _encoder.encode(answer(seen))
+    seen.timings.lap("serialise")
+    headers = (
+        {} if seen.picture.facts.frames == 1 else {"X-Frames": f"{seen.picture.facts.frames}; only the first was read"}
+    )
+    return Response(body, media_type="application/json", headers=headers)
+
+
+def answer(seen: Visit[DetectParams]) -> DetectResponse:
+    """The whole response of one visit."""
+    facts, faces, params = seen.picture.facts, seen.detection.faces, seen.params
+    detections = detected_faces(faces, facts.width, facts.height)
+    inference_ms, total_ms = round(seen.detection.inference_ms, 2), round(seen.timings.total_ms(), 2)
+    model = seen.detection.worker.model
+    return DetectResponse(
+        request_id=seen.request_id,
+        image_id=None,
+        job_id=None,
+        image=Image(facts.width, facts.height, facts.channels, facts.size_bytes),
+        detections=detections,
+        summary=summary(faces, facts.width, facts.height),
+        processing=Processing(
+            model=model.name,
+            input_size=(model.input_side, model.input_side),
+            confidence_threshold=params.confidence,
+            nms_threshold=params.nms_threshold,
+            inference_ms=inference_ms,
+            total_ms=total_ms,
+        ),
+        profiling=Profiling(
+            decode_ms=round(seen.picture.decode_ms, 2),
+            preprocess_ms=round(seen.picture.preprocess_ms, 2),
+            inference_ms=inference_ms,
+            postprocess_ms=round(seen.detection.postprocess_ms, 2),
+            total_ms=total_ms,
+            input_resolution=f"{facts.width}x{facts.height}",
+            input_bytes=facts.size_bytes,
+        ),
+    )

@@ -1,0 +1,79 @@
+"""GET /health, /readyz, /livez: what the service says of itself. None of them needs a key."""
+
+from __future__ import annotations
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.error_responses import detail_response
+from gateway.services import Services
+
+
+class HealthResponse(msgspec.Struct, frozen=True):
+    """The API reference's fields, then ours. The database and storage fields speak of configured ones only."""
+
+    status: str
+    model: str | None
+    model_loaded: bool
+    input_size: tuple[int, int]
+    supports_landmarks: bool
+    database_enabled: bool
+    database_ready: bool | None
+    storage_enabled: bool
+    storage_ready: bool | None
+    reason: str
+    precision: str | None
+    provider: str | None
+    max_batch: int
+    batch_invariant: bool
+    model_note: str
+    license: str | None
+    workers: int
+    queue: int
+
+
+async def health(request: Request) -> Response:
+    """200 when a picture sent now would be answered, else 503 with status "degraded"."""
+    services: Services = request.state.services
+    answer = health_of(services)
+    status = 200 if answer.status == "ok" else 503
+    return Response(msgspec.json.encode(answer), status_code=status, media_type="application/json")
+
+
+def health_of(services: Services) -> HealthResponse:
+    workers, readiness, side = services.dispatcher.workers, services.readiness, services.settings.input_side
+    model = workers[0].model if workers else None
+    return HealthResponse(
+        status="ok" if readiness.ready else "degraded",
+        model=model.name if model else None,
+        model_loaded=model is not None,
+        input_size=(model.input_side, model.input_side) if model else (side, side),
+        supports_landmarks=model.landmarks if model else False,
+        database_enabled=False,
+        database_ready=None,
+        storage_enabled=False,
+        storage_ready=None,
+        reason=readiness.reason,
+        precision=model.precision if model else None,
+        provider=model.provider if model else None,
+        max_batch=model.max_batch if model else 0,
+        batch_invariant=model.batch_invariant if model else False,
+        model_note=model.note if model else "",
+        license=model.license if model else None,
+        workers=len(workers),
+        queue=services.dispatcher.queue.waiting,
+    )
+
+
+async def readyz(request: Request) -> Response:
+    """For load balancers: send traffic here or not."""
+    readiness = request.state.services.readiness
+    if readiness.ready:
+        return Response(b'{"status":"ready"}', media_type="application/json")
+    return detail_response(503, f"not ready: {readiness.reason}", {"Retry-After": "1"})
+
+
+async def livez(_request: Request) -> Response:
+    """The process turns its loop. Touches nothing."""
+    return Response(b'{"status":"alive"}', media_type="application/json")

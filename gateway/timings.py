@@ -1,0 +1,41 @@
+"""What a request spent its time on: stages in order, as Server-Timing and as the response's numbers."""
+
+from __future__ import annotations
+
+from time import perf_counter
+
+
+class Timings:
+    """Milliseconds by stage. What no stage claims is `other`, so that the parts add up to the total."""
+
+    def __init__(self) -> None:
+        self._started = perf_counter()
+        self._lap_started = self._started
+        self._stages: dict[str, float] = {}
+
+    def lap(self, stage: str) -> None:
+        """Books the time since the last lap under `stage`."""
+        now = perf_counter()
+        self.add(stage, (now - self._lap_started) * 1000)
+        self._lap_started = now
+
+    def skip(self) -> None:
+        """Starts the next lap here; what was since the last one is booked by `add`."""
+        self._lap_started = perf_counter()
+
+    def add(self, stage: str, milliseconds: float) -> None:
+        self._stages[stage] = self._stages.get(stage, 0.0) + milliseconds
+
+    def get(self, stage: str) -> float:
+        return self._stages.get(stage, 0.0)
+
+    def total_ms(self) -> float:
+        """Since the request came in."""
+        return (perf_counter() - self._started) * 1000
+
+    def server_timing(self) -> str:
+        """The Server-Timing header: every stage, `other`, and the total they add up to."""
+        total = self.total_ms()
+        other = max(0.0, total - sum(self._stages.values()))
+        parts = [*self._stages.items(), ("other", other), ("total", total)]
+        return ", ".join(f"{name};dur={spent:.2f}" for name, spent in parts)

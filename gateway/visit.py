@@ -1,0 +1,155 @@
+"""What detect and mask have in common: from the door to the faces, and out again whatever happens.
+
+    access → admission → body → parameters → picture → faces → answer
+
+Each step may refuse; every step behind it then never happens, and what was taken is given back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Generic, Literal
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from gateway.detection import detect_picture, sides_for
+from gateway.dispatch import Detection
+from gateway.params import Params, parse_params, second_side
+from gateway.picture import Picture
+from gateway.services import Services
+from gateway.timings import Timings
+from gateway.upload import Upload, check_declared_length, read_upload
+from shared.deadline import Deadline
+from shared.errors import BadParameter, DeadlineExceeded, ReceiveTimeout, Unavailable
+
+#: A caller may shorten its own time, in milliseconds.
+TIMEOUT_HEADER = "x-request-timeout-ms"
+#: What a client gets that is not there any more; seen in logs and metrics only.
+CLIENT_CLOSED_REQUEST = 499
+
+Endpoint = Literal["detect", "mask"]
+
+
+@dataclass(frozen=True, slots=True)
+class Visit(Generic[Params]):
+    """One request that has its faces. The picture is open until the answer is made."""
+
+    request_id: str
+    services: Services
+    timings: Timings
+    params: Params
+    picture: Picture
+    detection: Detection
+    deadline: Deadline
+
+
+Answer = Callable[[Visit[Params]], Awaitable[Response]]
+
+
+async def visit(request: Request, endpoint: Endpoint, kind: type[Params], answer: Answer[Params]) -> Response:
+    """The whole of a detect or mask request; `answer` makes the response from the faces."""
+    services: Services = request.state.services
+    timings: Timings = request.state.timings
+    deadline = _deadline(request, services)
+    entry = await services.access.enter(request.scope, endpoint)
+    timings.lap("auth")
+    try:
+        check_declared_length(request.scope["headers"], services.settings.max_image_bytes)
+        with services.admission.enter(_declared_bytes(request)):
+            upload = await _receive(request, services, deadline)
+            timings.lap("read")
+            response = await _unless_client_leaves(
+                request, _look(request, endpoint, kind, upload, deadline, answer, services)
+            )
+    except Unavailable:
+        await entry.refund()
+        raise
+    response.raw_headers.extend(entry.headers)
+    response.headers["Server-Timing"] = timings.server_timing()
+    return response
+
+
+async def _look(
+    request: Request,
+    endpoint: Endpoint,
+    kind: type[Params],
+    upload: Upload,
+    deadline: Deadline,
+    answer: Answer[Params],
+    services: Services,
+) -> Response:
+    timings: Timings = request.state.timings
+    params = parse_params(kind, request.query_params.multi_items(), upload.fields)
+    settings = services.settings
+    default_second = settings.mask_second_side if endpoint == "mask" else settings.detect_second_side
+    second = second_side(params.second_side, default_second)
+    sides = sides_for(settings.input_side, second if services.dispatcher.dynamic_size else 0)
+    timings.skip()
+    picture = await services.pictures.open(
+        upload.image, sides=sides, deadline=deadline, single_frame=endpoint == "mask"
+    )
+    try:
+        timings.add("decode", picture.decode_ms)
+        timings.add("preprocess", picture.preprocess_ms)
+        detection = await detect_picture(
+            services.dispatcher, picture, params.confidence, params.nms_threshold, params.max_faces, deadline
+        )
+        timings.add("queue", detection.queue_ms)
+        timings.add("inference", detection.inference_ms)
+        timings.add("postprocess", detection.postprocess_ms)
+        timings.skip()
+        seen = Visit(request.state.request_id, services, timings, params, picture, detection, deadline)
+        return await answer(seen)
+    finally:
+        picture.close()
+
+
+def _deadline(request: Request, services: Services) -> Deadline:
+    timeout_s = services.settings.request_timeout
+    asked = request.headers.get(TIMEOUT_HEADER)
+    if asked is not None:
+        if not asked.isdigit() or not 1 <= int(asked[:12]) <= 600_000:
+            raise BadParameter("X-Request-Timeout-Ms must be whole milliseconds from 1 to 600000")
+        timeout_s = min(timeout_s, int(asked) / 1000)
+    return Deadline.after(timeout_s, asyncio.get_running_loop().time())
+
+
+def _declared_bytes(request: Request) -> int:
+    declared = request.headers.get("content-length", "")
+    return int(declared) if declared.isdigit() else request.state.services.settings.max_image_bytes
+
+
+async def _receive(request: Request, services: Services, deadline: Deadline) -> Upload:
+    content_type = request.headers.get("content-type", "").encode("latin-1")
+    try:
+        async with asyncio.timeout_at(deadline.at):
+            return await read_upload(content_type, _body(request), services.settings.max_image_bytes)
+    except TimeoutError:
+        raise ReceiveTimeout("the body did not arrive in time; check the connection and try again") from None
+
+
+async def _body(request: Request) -> AsyncIterator[bytes]:
+    async for chunk in request.stream():
+        if chunk:
+            yield chunk
+
+
+async def _unless_client_leaves(request: Request, looking: Awaitable[Response]) -> Response:
+    """The answer, unless the client hangs up first: then everything for it stops at once."""
+    work = asyncio.ensure_future(looking)
+    gone = asyncio.ensure_future(request.receive())
+    try:
+        await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if work.done():
+            return work.result()
+        raise ClientDisconnect
+    except TimeoutError:
+        raise DeadlineExceeded("Server busy, the request's time was over; retry in 1 second") from None
+    finally:
+        gone.cancel()
+        if not work.done():
+            work.cancel()
+            await asyncio.wait({work})

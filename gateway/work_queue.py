@@ -1,0 +1,164 @@
+"""WorkQueue: what waits, who works on what, and what happens when a worker is lost. Pure: no clock, no socket.
+
+Late binding: a request is given to a worker only against that worker's credit; until then it waits here,
+where it can be cancelled, expired and seen.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from shared.deadline import Deadline
+from shared.messages import CropHeader
+from shared.wire import CropArray
+
+#: A picture that was in hand when this many workers died is not tried again.
+WORKERS_LOST_MAX = 2
+
+
+@dataclass(slots=True, eq=False)
+class Work:
+    """One request for a worker. id is unique in this gateway process for life; sizes of the upright picture."""
+
+    id: int
+    crops: tuple[CropArray, ...]
+    headers: tuple[CropHeader, ...]
+    confidence: float
+    nms_threshold: float
+    max_faces: int
+    width: int
+    height: int
+    deadline: Deadline
+    workers_lost: int = 0
+
+
+@dataclass(slots=True)
+class WorkerState:
+    """One serving worker as this gateway sees it: its capacity, our credits, our requests in its hand."""
+
+    capacity: int
+    credits: int = 0
+    in_hand: dict[int, Work] = field(default_factory=dict)
+    offered: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """What a lost worker left behind: work to try elsewhere (already queued again), and work that ended it twice."""
+
+    again: list[Work]
+    poison: list[Work]
+
+
+class WorkQueue:
+    """Workers are known by generation."""
+
+    def __init__(self) -> None:
+        self._waiting: OrderedDict[int, Work] = OrderedDict()
+        self._workers: dict[str, WorkerState] = {}
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def in_hand(self) -> int:
+        return sum(len(worker.in_hand) for worker in self._workers.values())
+
+    @property
+    def capacity(self) -> int:
+        return sum(worker.capacity for worker in self._workers.values())
+
+    @property
+    def workers(self) -> dict[str, WorkerState]:
+        return self._workers
+
+    def join(self, generation: str, capacity: int) -> None:
+        assert generation not in self._workers
+        self._workers[generation] = WorkerState(capacity)
+
+    def leave(self, generation: str) -> Lost:
+        """A worker is gone: its work goes to the head of the queue, oldest first, or is given up as poison.
+
+        Work that is alone in the hand of a dying worker is suspected like its neighbours: what brings down a
+        second worker is refused, the others come through.
+        """
+        worker = self._workers.pop(generation, None)
+        lost = Lost([], [])
+        for work in reversed(list(worker.in_hand.values()) if worker else []):
+            work.workers_lost += 1
+            if work.workers_lost >= WORKERS_LOST_MAX:
+                lost.poison.append(work)
+            else:
+                self._waiting[work.id] = work
+                self._waiting.move_to_end(work.id, last=False)
+                lost.again.append(work)
+        return lost
+
+    def hand_back(self, generation: str) -> None:
+        """A worker said goodbye in good health: its work waits again and is not suspected."""
+        worker = self._workers.pop(generation, None)
+        for work in reversed(list(worker.in_hand.values()) if worker else []):
+            self._waiting[work.id] = work
+            self._waiting.move_to_end(work.id, last=False)
+
+    def granted(self, generation: str, credits_: int) -> None:
+        if generation in self._workers:
+            self._workers[generation].credits += credits_
+            self._workers[generation].offered = 0
+
+    def recalled(self, generation: str, credits_: int) -> int:
+        """How many of the recalled credits can be given back."""
+        worker = self._workers[generation]
+        given = min(credits_, worker.credits)
+        worker.credits -= given
+        return given
+
+    def submit(self, work: Work) -> None:
+        assert work.id not in self._waiting
+        self._waiting[work.id] = work
+
+    def assign(self) -> list[tuple[str, Work]]:
+        """Gives waiting work, oldest first, to the least busy workers with credit."""
+        assigned = []
+        while self._waiting and (generation := self._least_busy()) is not None:
+            worker = self._workers[generation]
+            _, work = self._waiting.popitem(last=False)
+            worker.credits -= 1
+            worker.in_hand[work.id] = work
+            assigned.append((generation, work))
+        return assigned
+
+    def offers(self) -> list[str]:
+        """Workers to tell that work waits without credit; each once until something changes."""
+        if not self._waiting:
+            return []
+        told = [generation for generation, worker in self._workers.items() if not worker.offered and not worker.in_hand]
+        for generation in told:
+            self._workers[generation].offered = len(self._waiting)
+        return told
+
+    def answered(self, generation: str, work_id: int) -> Work | None:
+        """The work an answer belongs to; None for an answer nobody waits for any more."""
+        worker = self._workers.get(generation)
+        if worker is None:
+            return None
+        return worker.in_hand.pop(work_id, None)
+
+    def withdraw(self, work_id: int) -> str | None:
+        """Its client left or its time is over. Returns the worker to tell, if one has it in hand."""
+        if self._waiting.pop(work_id, None) is not None:
+            return None
+        for generation, worker in self._workers.items():
+            if worker.in_hand.pop(work_id, None) is not None:
+                return generation
+        return None
+
+    def _least_busy(self) -> str | None:
+        able = [generation for generation, worker in self._workers.items() if worker.credits > 0]
+        return min(able, key=self._load) if able else None
+
+    def _load(self, generation: str) -> tuple[float, int]:
+        worker = self._workers[generation]
+        return (len(worker.in_hand) / worker.capacity, -worker.credits)

@@ -1,0 +1,107 @@
+"""WorkerLink: one DEALER socket to one worker generation, read from the event loop. Knows sockets, not policy.
+
+The link never reconnects: a generation that is gone never comes back, and its frames must not reach another.
+The kernel closes a dead process's socket at once, so its end is noticed by the socket, not by a timer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import zmq
+from zmq.utils.monitor import parse_monitor_message
+
+from shared.announcement import Announcement
+from shared.faces import Faces
+from shared.messages import ToGateway
+from shared.wire import WireError, decode_to_gateway
+
+#: Small messages beside the requests that credit bounds.
+SEND_QUEUE_MAX = 256
+_GONE = zmq.EVENT_DISCONNECTED | zmq.EVENT_CLOSED | zmq.EVENT_CONNECT_RETRIED | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+
+Context = zmq.Context[zmq.Socket[bytes]]
+OnMessage = Callable[["WorkerLink", ToGateway, Faces | None], None]
+OnLost = Callable[["WorkerLink", str], None]
+
+
+class WorkerLink:
+    """Open on construction; `close` is final. Callbacks run on the event loop."""
+
+    def __init__(self, context: Context, announcement: Announcement, on_message: OnMessage, on_lost: OnLost) -> None:
+        self.announcement = announcement
+        self.malformed = 0
+        self._on_message, self._on_lost = on_message, on_lost
+        self._closed = False
+        self._socket = context.socket(zmq.DEALER)
+        self._socket.setsockopt(zmq.LINGER, 0)
+        self._socket.setsockopt(zmq.RECONNECT_IVL, -1)
+        self._socket.setsockopt(zmq.SNDHWM, SEND_QUEUE_MAX)
+        self._monitor = self._socket.get_monitor_socket(_GONE)
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(_number(self._socket, zmq.FD), self._readable)
+        self._loop.add_reader(_number(self._monitor, zmq.FD), self._monitored)
+        self._socket.connect(announcement.endpoint)
+
+    @property
+    def generation(self) -> str:
+        return self.announcement.generation
+
+    def send(self, frames: Sequence[Any]) -> None:
+        """Queues frames; big ones are not copied and stay referenced until they are out."""
+        if self._closed:
+            return
+        try:
+            self._socket.send_multipart(frames, flags=zmq.DONTWAIT, copy=False)
+        except zmq.Again:
+            self._loop.call_soon(self._lose, "it does not read")
+            return
+        # libzmq's descriptor is edge-triggered and sending may have eaten the edge.
+        if _number(self._socket, zmq.EVENTS) & zmq.POLLIN:
+            self._loop.call_soon(self._readable)
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        self._loop.remove_reader(_number(self._socket, zmq.FD))
+        self._loop.remove_reader(_number(self._monitor, zmq.FD))
+        self._socket.disable_monitor()
+        self._monitor.close(linger=0)
+        self._socket.close()
+
+    def _readable(self) -> None:
+        while not self._closed:
+            try:
+                frames = self._socket.recv_multipart(flags=zmq.DONTWAIT)
+            except zmq.Again:
+                return
+            try:
+                message, faces = decode_to_gateway(frames)
+            except WireError:
+                self.malformed += 1
+                continue
+            self._on_message(self, message, faces)
+
+    def _monitored(self) -> None:
+        while not self._closed:
+            try:
+                event = parse_monitor_message(self._monitor.recv_multipart(flags=zmq.DONTWAIT))
+            except zmq.Again:
+                return
+            # What it answered before it went is still worth having.
+            self._readable()
+            self._lose(f"its socket closed ({zmq.Event(event['event']).name})")
+
+    def _lose(self, why: str) -> None:
+        if not self._closed:
+            self.close()
+            self._on_lost(self, why)
+
+
+def _number(socket: zmq.Socket[bytes], option: int) -> int:
+    value = socket.getsockopt(option)
+    assert isinstance(value, int)
+    return value

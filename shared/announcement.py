@@ -1,0 +1,61 @@
+"""Where workers can be reached: one small file per worker generation in `<runtime_dir>/workers/`.
+
+A worker writes its own after it bound its endpoint; its pool removes it when the process is gone. Gateways
+only read. A file name never returns: the generation is in it, so a replacement never inherits a link.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+FOLDER = "workers"
+
+
+class Announcement(msgspec.Struct, frozen=True):
+    """endpoint: a ZeroMQ address. pid: of the worker process on this host."""
+
+    slot: int
+    generation: str
+    endpoint: str
+    pid: int
+
+
+def folder(runtime_dir: Path) -> Path:
+    return runtime_dir / FOLDER
+
+
+def announce(runtime_dir: Path, announcement: Announcement) -> None:
+    """Makes a worker visible; readers see the whole file or none."""
+    path = _path(runtime_dir, announcement.generation)
+    unfinished = path.with_suffix(".part")
+    unfinished.write_bytes(msgspec.json.encode(announcement))
+    unfinished.rename(path)
+
+
+def withdraw(runtime_dir: Path, generation: str) -> None:
+    """Makes it invisible, with its unix socket; both may be gone already."""
+    _path(runtime_dir, generation).unlink(missing_ok=True)
+    socket_path(runtime_dir, generation).unlink(missing_ok=True)
+
+
+def announced(runtime_dir: Path) -> dict[str, Announcement]:
+    """Every worker announced now, by generation."""
+    found = {}
+    for path in folder(runtime_dir).glob("*.json"):
+        try:
+            announcement = msgspec.json.decode(path.read_bytes(), type=Announcement)
+        except (FileNotFoundError, msgspec.MsgspecError):
+            continue  # withdrawn this moment, or not written by a worker
+        found[announcement.generation] = announcement
+    return found
+
+
+def socket_path(runtime_dir: Path, generation: str) -> Path:
+    """The unix socket of one generation; short, for the system's limit of 107 characters."""
+    return folder(runtime_dir) / f"{generation}.sock"
+
+
+def _path(runtime_dir: Path, generation: str) -> Path:
+    return folder(runtime_dir) / f"{generation}.json"

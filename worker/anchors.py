@@ -1,0 +1,34 @@
+"""Where SCRFD's anchors stand. The only place that knows strides, anchors per cell and their order."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from shared.faces import FloatArray
+
+#: SCRFD, arXiv 2105.04714, section 3; insightface model_zoo/scrfd.py `_feat_stride_fpn`, `_num_anchors`.
+STRIDES = (8, 16, 32)
+ANCHORS_PER_CELL = 2
+
+
+def anchor_count(side: int, stride: int) -> int:
+    """How many anchors a square input of `side` pixels has at this stride."""
+    return (side // stride) ** 2 * ANCHORS_PER_CELL
+
+
+@lru_cache(maxsize=32)
+def anchor_centres(side: int, stride: int) -> FloatArray:
+    """(anchors, 2) float32, x y in input pixels: cell corner times stride, no half-cell offset.
+
+    Row-major over cells, each repeated for its two anchors. Read-only; one array per (side, stride).
+    Source: insightface model_zoo/scrfd.py `forward` (np.mgrid[:h, :w][::-1] * stride).
+    """
+    assert side % stride == 0
+    cells = side // stride
+    x, y = np.meshgrid(np.arange(cells), np.arange(cells), indexing="xy")
+    corners = np.stack([x, y], axis=-1).reshape(-1, 2).astype(np.float32) * np.float32(stride)
+    centres = np.repeat(corners, ANCHORS_PER_CELL, axis=0)
+    centres.flags.writeable = False
+    return centres

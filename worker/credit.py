@@ -1,0 +1,111 @@
+"""CreditLedger: how a worker shares its few places among gateways. Pure: it only says what to send.
+
+The one rule: credits out + requests in hand never exceed `capacity` over all gateways together, so a worker
+holds one running and one prefetched batch and everything else waits where it can be seen and cancelled.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Account:
+    """One gateway: credits it may still use, requests of it in hand, how many more it has waiting."""
+
+    credits: int = 0
+    in_hand: int = 0
+    waiting: int = 0
+    recalled: int = 0
+
+    @property
+    def share(self) -> int:
+        return self.credits + self.in_hand
+
+
+@dataclass(slots=True)
+class Moves:
+    """Credits to grant and to recall, by gateway."""
+
+    grants: dict[bytes, int] = field(default_factory=dict)
+    recalls: dict[bytes, int] = field(default_factory=dict)
+
+
+class CreditLedger:
+    """Bookkeeping of credits; gateways are known by their socket identity."""
+
+    def __init__(self, capacity: int) -> None:
+        assert capacity >= 1
+        self.capacity = capacity
+        self._accounts: dict[bytes, Account] = {}
+
+    def __contains__(self, gateway: bytes) -> bool:
+        return gateway in self._accounts
+
+    @property
+    def gateways(self) -> list[bytes]:
+        return list(self._accounts)
+
+    @property
+    def free(self) -> int:
+        return self.capacity - sum(account.share for account in self._accounts.values())
+
+    def account(self, gateway: bytes) -> Account:
+        return self._accounts[gateway]
+
+    def join(self, gateway: bytes) -> None:
+        self._accounts[gateway] = Account()
+
+    def leave(self, gateway: bytes) -> None:
+        self._accounts.pop(gateway, None)
+
+    def received(self, gateway: bytes, waiting: int) -> bool:
+        """A request came. False when the gateway had no credit for it: it must be refused."""
+        account = self._accounts[gateway]
+        account.waiting = waiting
+        if account.credits == 0:
+            return False
+        account.credits -= 1
+        account.in_hand += 1
+        return True
+
+    def finished(self, gateway: bytes) -> None:
+        """A request of this gateway was answered or dropped; a gateway that left has no account any more."""
+        if gateway in self._accounts:
+            account = self._accounts[gateway]
+            assert account.in_hand > 0
+            account.in_hand -= 1
+
+    def offered(self, gateway: bytes, waiting: int) -> None:
+        self._accounts[gateway].waiting = waiting
+
+    def released(self, gateway: bytes, count: int) -> None:
+        account = self._accounts[gateway]
+        account.credits -= min(count, account.credits)
+        account.recalled = 0
+
+    def settle(self) -> Moves:
+        """Deals free credits out (first to gateways with work, then evenly) and recalls idle ones that are missed."""
+        moves = Moves()
+        while self.free > 0 and self._accounts:
+            gateway, account = min(self._accounts.items(), key=_claim)
+            account.credits += 1
+            moves.grants[gateway] = moves.grants.get(gateway, 0) + 1
+        self._recall_for_the_starving(moves)
+        return moves
+
+    def _recall_for_the_starving(self, moves: Moves) -> None:
+        starving = sum(1 for account in self._accounts.values() if account.waiting and account.share == 0)
+        for gateway, account in self._accounts.items():
+            idle = 0 if account.waiting else account.credits - account.recalled
+            wanted = min(idle, starving)
+            if wanted > 0:
+                account.recalled += wanted
+                starving -= wanted
+                moves.recalls[gateway] = wanted
+
+
+def _claim(entry: tuple[bytes, Account]) -> tuple[bool, int]:
+    """Smallest first: gateways with unmet work, then those with the smallest share."""
+    _, account = entry
+    return (account.waiting <= account.credits, account.share)

@@ -1,0 +1,89 @@
+"""The ONNX Runtime session: the only place that knows providers, session options and output names.
+
+There is no silent fallback: the provider that was asked for runs, or the worker refuses to start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from shared.errors import ConfigurationError
+from worker.anchors import STRIDES
+from worker.scrfd import Heads
+
+ImageBatch = NDArray[np.uint8]
+
+#: Serving form, see models/prepare.py: outputs by these names, in this order.
+SCORE_OUTPUTS = tuple(f"score_{stride}" for stride in STRIDES)
+DISTANCE_OUTPUTS = tuple(f"bbox_{stride}" for stride in STRIDES)
+LANDMARK_OUTPUTS = tuple(f"kps_{stride}" for stride in STRIDES)
+
+
+class Detector(Protocol):
+    """What the serving loop needs of a network; `tests/stub_detector.py` is another one."""
+
+    provider: str
+    landmarks: bool
+
+    def run(self, images: ImageBatch) -> Heads:
+        """Heads of (B, side, side, 3) uint8 BGR images; raises whatever the runtime raises."""
+        ...
+
+
+class OnnxDetector:
+    """A network in serving form on the CPU provider, `threads` inference threads, no spinning."""
+
+    def __init__(self, path: Path, threads: int) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.add_session_config_entry("session.set_denormal_as_zero", "1")
+        self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self.provider = _checked_provider(self._session, "CPUExecutionProvider")
+        names = [output.name for output in self._session.get_outputs()]
+        self.landmarks = set(LANDMARK_OUTPUTS) <= set(names)
+        self._outputs = [*SCORE_OUTPUTS, *DISTANCE_OUTPUTS, *(LANDMARK_OUTPUTS if self.landmarks else ())]
+        missing = set(self._outputs) - set(names)
+        if missing:
+            raise ConfigurationError(
+                f"{path} is not in serving form (no {', '.join(sorted(missing))}); run `python -m models prepare`"
+            )
+        self._input = self._session.get_inputs()[0].name
+
+    def run(self, images: ImageBatch) -> Heads:
+        assert images.ndim == 4, images.shape
+        assert images.dtype == np.uint8
+        return heads_of(self._session.run(self._outputs, {self._input: images}), images.shape[1])
+
+
+def heads_of(outputs: list[NDArray[np.float32]], side: int) -> Heads:
+    """Six or nine output arrays, in serving order, as Heads."""
+    assert len(outputs) in (6, 9), len(outputs)
+    offsets = tuple(outputs[6:9]) if len(outputs) == 9 else None
+    return Heads(side, tuple(outputs[0:3]), tuple(outputs[3:6]), offsets)
+
+
+def _checked_provider(session: onnxruntime.InferenceSession, wanted: str) -> str:
+    session.disable_fallback()
+    running = session.get_providers()[0]
+    if running != wanted:
+        raise ConfigurationError(
+            f"{wanted} was asked for but onnxruntime runs {running}; "
+            "check the driver and the onnxruntime build (`make clean install ACCEL=gpu`)"
+        )
+    return str(running)
+
+
+def warm_up(detector: Detector, batches: list[tuple[int, int]], told: Callable[[str], None]) -> None:
+    """Runs every (batch, side) that will be served once, largest first, so that no request pays for it."""
+    for batch, side in sorted(batches, reverse=True):
+        told(f"warming batch {batch} at {side}")
+        detector.run(np.zeros((batch, side, side, 3), dtype=np.uint8))

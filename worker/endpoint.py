@@ -1,0 +1,69 @@
+"""The worker's ROUTER socket: frames in and out, one endpoint per worker generation. Knows socket options only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import zmq
+
+from shared.announcement import socket_path
+
+#: One message is a header and a few crops; far below what an attacker would need to hurt.
+MESSAGE_BYTES_MAX = 64 * 1024 * 1024
+#: The longest path a unix socket may have (sockaddr_un.sun_path, less the closing zero).
+SOCKET_PATH_MAX = 107
+
+
+class Endpoint:
+    """Bound on construction; `address` says where. `close` leaves nothing behind."""
+
+    def __init__(
+        self, context: zmq.Context[zmq.Socket[bytes]], transport: str, runtime_dir: Path, generation: str, capacity: int
+    ) -> None:
+        self._socket = context.socket(zmq.ROUTER)
+        self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        self._socket.setsockopt(zmq.LINGER, 200)
+        # Per gateway: its credits, and the small messages around them.
+        self._socket.setsockopt(zmq.RCVHWM, capacity + 32)
+        self._socket.setsockopt(zmq.SNDHWM, capacity + 64)
+        self._socket.setsockopt(zmq.MAXMSGSIZE, MESSAGE_BYTES_MAX)
+        self._path = socket_path(runtime_dir, generation)
+        self.address = self._bind(transport)
+        self._poller = zmq.Poller()
+        self._poller.register(self._socket, zmq.POLLIN)
+
+    def _bind(self, transport: str) -> str:
+        if transport == "tcp":
+            port = self._socket.bind_to_random_port("tcp://127.0.0.1")
+            return f"tcp://127.0.0.1:{port}"
+        assert len(str(self._path)) <= SOCKET_PATH_MAX, f"unix socket path too long: {self._path}"
+        self._socket.bind(f"ipc://{self._path}")
+        self._path.chmod(0o600)
+        return f"ipc://{self._path}"
+
+    def receive(self, timeout_s: float | None) -> tuple[bytes, list[memoryview]] | None:
+        """(gateway, frames) of the next message, or None after `timeout_s` (None waits for ever).
+
+        The views own their message: they stay good as long as they are held.
+        """
+        if not self._poller.poll(None if timeout_s is None else ceil(timeout_s * 1000)):
+            return None
+        frames = self._socket.recv_multipart(copy=False)
+        return frames[0].bytes, [frame.buffer for frame in frames[1:]]
+
+    def send(self, gateway: bytes, frames: Sequence[Any]) -> bool:
+        """False when that gateway is gone or does not read; nothing waits for it then."""
+        try:
+            self._socket.send_multipart([gateway, *frames], flags=zmq.DONTWAIT)
+        except zmq.ZMQError as error:
+            if error.errno in (zmq.EHOSTUNREACH, zmq.EAGAIN):
+                return False
+            raise
+        return True
+
+    def close(self) -> None:
+        self._socket.close()
+        self._path.unlink(missing_ok=True)

@@ -1,0 +1,8 @@
+"""How a worker or its pool ends, as numbers; the launcher and the tests read them from here."""
+
+#: Stopped on purpose, everything in hand answered.
+OK = 0
+#: A bug or a failing runtime; the pool starts a replacement.
+FAILED = 1
+#: Wrong settings or an unusable model (EX_CONFIG of sysexits.h): starting again would not help.
+CONFIGURATION = 78

@@ -1,0 +1,248 @@
+"""The worker's one loop: receive, batch, drop the expired and the cancelled, detect, answer.
+
+Owns all control flow of a worker; everything it calls either only decides or only does. Heartbeats are
+answered from here and nowhere else, so a worker that answers them can also serve.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.messages import (
+    Cancel,
+    Failure,
+    Goodbye,
+    Grant,
+    Heartbeat,
+    Hello,
+    Offer,
+    Recall,
+    Release,
+    Reply,
+    Request,
+    ToWorker,
+    Welcome,
+)
+from shared.wire import WireError, decode_to_worker, encode, encode_reply
+from worker.credit import CreditLedger, Moves
+from worker.micro_batch import MicroBatch, MicroBatcher, Waiting
+from worker.pipeline import Found, Pipeline
+
+#: A gateway that was not heard of for this long has died; its credits go to others. Five heartbeats.
+GATEWAY_SILENCE_S_MAX = 5.0
+#: The loop looks at its stop flag and at silent gateways this often when nothing happens.
+IDLE_TURN_S = 0.5
+
+
+class Sockets(Protocol):
+    """What the loop needs of `worker/endpoint.py`."""
+
+    def receive(self, timeout_s: float | None) -> tuple[bytes, list[memoryview]] | None: ...
+    def send(self, gateway: bytes, frames: Sequence[Any]) -> bool: ...
+
+
+@dataclass(slots=True)
+class Counts:
+    """What happened so far; told at the end and by tests."""
+
+    answered: int = 0
+    failed: int = 0
+    expired: int = 0
+    cancelled: int = 0
+    malformed: int = 0
+    unexpected: int = 0
+    gateways_lost: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One request in hand. pixels: a view per crop into the message it came in."""
+
+    gateway: bytes
+    request: Request
+    crops: list[NDArray[np.uint8]]
+
+
+@dataclass(slots=True)
+class Serving:
+    """The state of one worker between two turns of its loop."""
+
+    sockets: Sockets
+    pipeline: Pipeline
+    welcome: Welcome
+    batcher: MicroBatcher[Job]
+    ledger: CreditLedger
+    told: Callable[[str], None]
+    stopping: Callable[[], bool]
+    counts: Counts = field(default_factory=Counts)
+    heard: dict[bytes, float] = field(default_factory=dict)
+
+    def run(self) -> None:
+        """Serves until `stopping()`; then finishes what is in hand and says Goodbye."""
+        while not self.stopping():
+            self.turn(IDLE_TURN_S)
+        while len(self.batcher):
+            self._run_due_batch(monotonic())
+        for gateway in self.ledger.gateways:
+            self.sockets.send(gateway, encode(Goodbye()))
+
+    def turn(self, patience_s: float) -> None:
+        """Takes in everything that has arrived, waiting for the first at most `patience_s`, then runs what is due."""
+        now = monotonic()
+        due = self.batcher.due_in(now)
+        wait = patience_s if due is None else min(due, patience_s)
+        while (arrived := self.sockets.receive(wait)) is not None:
+            self._take_in(*arrived, monotonic())
+            wait = 0.0
+        now = monotonic()
+        self._forget_silent_gateways(now)
+        self._run_due_batch(now)
+
+    # What arrives
+
+    def _take_in(self, gateway: bytes, frames: list[memoryview], now: float) -> None:
+        try:
+            message, crops = decode_to_worker(frames)
+        except WireError as error:
+            self.counts.malformed += 1
+            self.told(f"dropped a message: {error}")
+            return
+        if isinstance(message, Hello):
+            self._welcome(gateway, now)
+        elif isinstance(message, Heartbeat):
+            self.heard[gateway] = now
+            self.sockets.send(gateway, encode(message))
+        elif gateway not in self.ledger:
+            self.counts.unexpected += 1
+            self.sockets.send(gateway, encode(Goodbye()))
+        else:
+            self.heard[gateway] = now
+            self._obey(gateway, message, crops, now)
+
+    def _obey(self, gateway: bytes, message: ToWorker, crops: list[NDArray[np.uint8]], now: float) -> None:
+        if isinstance(message, Request):
+            self._accept(Job(gateway, message, crops), now)
+            return
+        if isinstance(message, Cancel):
+            self._cancel(gateway, message.id)
+        elif isinstance(message, Offer):
+            self.ledger.offered(gateway, message.waiting)
+        elif isinstance(message, Release):
+            self.ledger.released(gateway, message.credits)
+        elif isinstance(message, Goodbye):
+            self._forget(gateway)
+        self._settle()
+
+    def _welcome(self, gateway: bytes, now: float) -> None:
+        if gateway in self.ledger:
+            self._forget(gateway)
+        self.heard[gateway] = now
+        self.ledger.join(gateway)
+        self.sockets.send(gateway, encode(self.welcome))
+        self._settle()
+
+    def _accept(self, job: Job, now: float) -> None:
+        if not self.ledger.received(job.gateway, job.request.waiting):
+            self.counts.unexpected += 1
+            self._fail(job, "invalid", "sent without credit")
+            return
+        self.batcher.add((job.gateway, job.request.id), job, now, now + job.request.left_ms / 1000)
+
+    def _cancel(self, gateway: bytes, request_id: int) -> None:
+        job = self.batcher.remove((gateway, request_id))
+        if job is not None:
+            self.counts.cancelled += 1
+            self._close(job, "cancelled", "the client left")
+
+    # What goes out
+
+    def _run_due_batch(self, now: float) -> None:
+        for job in self.batcher.drop_expired(now):
+            self.counts.expired += 1
+            self._close(job, "expired", "the request's time was over before its turn")
+        batch = self.batcher.take(now)
+        if batch is not None:
+            self._run(batch, now)
+
+    def _run(self, batch: MicroBatch[Job], now: float) -> None:
+        found = self.pipeline.run([(waiting.item.request, waiting.item.crops) for waiting in batch.items])
+        assert len(found) == len(batch.items)
+        for waiting, one in zip(batch.items, found, strict=True):
+            self.ledger.finished(waiting.item.gateway)
+            if one.faces is None:
+                self.counts.failed += 1
+                self._fail(waiting.item, "failed", one.error)
+            else:
+                self.counts.answered += 1
+                self._reply(waiting, one, batch, now)
+
+    def _reply(self, waiting: Waiting[Job], found: Found, batch: MicroBatch[Job], now: float) -> None:
+        job, faces = waiting.item, found.faces
+        assert faces is not None
+        reply = Reply(
+            id=job.request.id,
+            generation=self.welcome.generation,
+            faces=len(faces),
+            columns=faces.packed().shape[1],
+            wait_ms=(now - waiting.since) * 1000,
+            inference_ms=found.inference_ms,
+            postprocess_ms=found.postprocess_ms,
+            batch_size=len(batch.items),
+            dispatch=batch.reason,
+            grant=self._settle_for(job.gateway),
+        )
+        self._send(job.gateway, encode_reply(reply, faces))
+
+    def _close(self, job: Job, kind: str, words: str) -> None:
+        """Answers a job that will not run and frees its place."""
+        self.ledger.finished(job.gateway)
+        self._fail(job, kind, words)
+
+    def _fail(self, job: Job, kind: str, words: str) -> None:
+        grant = self._settle_for(job.gateway)
+        self._send(job.gateway, encode(Failure(job.request.id, self.welcome.generation, kind, words, grant)))
+
+    def _settle_for(self, gateway: bytes) -> int:
+        """Deals credit out; what goes to `gateway` is returned, to travel with its answer."""
+        moves = self.ledger.settle()
+        granted = moves.grants.pop(gateway, 0)
+        self._make(moves)
+        return granted
+
+    def _settle(self) -> None:
+        self._make(self.ledger.settle())
+
+    def _make(self, moves: Moves) -> None:
+        for gateway, credits_ in moves.grants.items():
+            self._send(gateway, encode(Grant(credits_)))
+        for gateway, credits_ in moves.recalls.items():
+            self._send(gateway, encode(Recall(credits_)))
+
+    def _send(self, gateway: bytes, frames: Sequence[Any]) -> None:
+        if gateway in self.ledger and not self.sockets.send(gateway, frames):
+            self.counts.gateways_lost += 1
+            self.told("a gateway is gone")
+            self._forget(gateway)
+
+    def _forget_silent_gateways(self, now: float) -> None:
+        for gateway in self.ledger.gateways:
+            if now - self.heard[gateway] > GATEWAY_SILENCE_S_MAX:
+                self.counts.gateways_lost += 1
+                self.told(f"a gateway was silent for {GATEWAY_SILENCE_S_MAX:.0f} s")
+                self.sockets.send(gateway, encode(Goodbye()))
+                self._forget(gateway)
+                self._settle()
+
+    def _forget(self, gateway: bytes) -> None:
+        """Drops a gateway with everything of it that has not run yet."""
+        self.ledger.leave(gateway)
+        self.heard.pop(gateway, None)
+        for key in self.batcher.waiting_keys():
+            if isinstance(key, tuple) and key[0] == gateway:
+                self.batcher.remove(key)

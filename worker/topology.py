@@ -1,0 +1,38 @@
+"""How many worker processes with how many threads and what batch: chosen from the machine, and why. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shared.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """workers: processes. threads: inference threads each. max_batch: pictures in one run."""
+
+    workers: int
+    threads: int
+    max_batch: int
+    reason: str
+
+    @property
+    def capacity(self) -> int:
+        """Requests a worker may hold: one running and one prefetched batch."""
+        return 2 * self.max_batch
+
+
+def choose_topology(settings: Settings, cores: int, gpus: int, *, batch_invariant: bool) -> Topology:
+    """On CPU one single-threaded process per core: many small runs beat one wide run, and a batch gains nothing.
+
+    On GPU one process per card, and batches as they come. What the settings say goes first; a model whose
+    answers depend on its neighbours gets batches of one whatever was asked.
+    """
+    workers = settings.workers or (gpus or cores)
+    threads = settings.worker_threads or (1 if gpus else max(1, cores // workers))
+    max_batch = settings.max_batch or (16 if gpus else 1)
+    what = f"{gpus} GPU" if gpus else f"{cores} usable core{'s' * (cores != 1)}"
+    reason = f"{workers} × {threads} thread{'s' * (threads != 1)} for {what}"
+    if not batch_invariant and max_batch > 1:
+        return Topology(workers, threads, 1, f"{reason}; batch 1, since this model mixes pictures of a batch")
+    return Topology(workers, threads, max_batch, reason)
