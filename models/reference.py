@@ -12,9 +12,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
+from models.runtime import open_session
 from shared.errors import ConfigurationError
 from shared.faces import Faces, FloatArray
 
@@ -44,19 +44,17 @@ class Reference:
     """An untouched SCRFD export (a file or its bytes), run alone on the CPU."""
 
     def __init__(self, model: Path | bytes, threads: int = 1) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
-        source = str(model) if isinstance(model, Path) else model
-        try:
-            self._session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime has a dozen kinds for "not a usable model"
-            raise ConfigurationError(f"onnxruntime cannot load the model: {error}") from error
-        self._input = self._session.get_inputs()[0].name
+        self._session = open_session(model, threads)
+        first = self._session.get_inputs()[0]
+        self._input, self._normalises = first.name, first.type == "tensor(uint8)"
 
     def outputs(self, pixels: Pixels) -> list[FloatArray]:
-        """The export's own answer to (height, width, 3) uint8 BGR, as it gives it."""
-        answer: list[FloatArray] = self._session.run(None, {self._input: blob(pixels)})
+        """The export's own answer to (height, width, 3) uint8 BGR, as it gives it.
+
+        A network published in serving form takes the pixels as they are.
+        """
+        fed = pixels[None] if self._normalises else blob(pixels)
+        answer: list[FloatArray] = self._session.run(None, {self._input: fed})
         return answer
 
     def heads(self, pixels: Pixels) -> Heads:
@@ -98,18 +96,29 @@ def blob(pixels: Pixels) -> FloatArray:
     return np.ascontiguousarray(normalised[:, :, ::-1].transpose(2, 0, 1)[None])
 
 
-def sort_heads(outputs: list[FloatArray], height: int, width: int) -> Heads:
-    """Nine or six outputs in the order of the export → levels, checked against the input's size."""
+def head_order(shapes: list[tuple[int, ...]], height: int, width: int) -> list[int]:
+    """Where the outputs scores 8 16 32, boxes 8 16 32 (and landmarks) stand among an export's outputs.
+
+    Told apart by shape, (anchors, columns) or (1, anchors, columns), so that neither name nor order matters.
+    Raises ConfigurationError when they are not exactly these six or nine.
+    """
+    kinds = (SCORE_COLUMNS, BOX_COLUMNS, LANDMARK_COLUMNS)[: len(shapes) // 3]
     anchors = [ANCHORS_PER_CELL * (height // stride) * (width // stride) for stride in STRIDES]
-    kinds = [SCORE_COLUMNS, BOX_COLUMNS, LANDMARK_COLUMNS][: len(outputs) // 3]
-    expected = [count * columns for columns in kinds for count in anchors]
-    if len(outputs) not in (6, 9) or [output.size for output in outputs] != expected:
-        shapes = ", ".join(str(list(output.shape)) for output in outputs)
+    wanted = [(count, columns) for columns in kinds for count in anchors]
+    found = [tuple(shape[-2:]) if shape[:-2] in ((), (1,)) else () for shape in shapes]
+    if len(shapes) not in (6, 9) or sorted(found) != sorted(wanted):
+        words = ", ".join("×".join(map(str, shape)) for shape in shapes)
         raise ConfigurationError(
-            f"not an SCRFD export: for {width}×{height} pixels it answers {len(outputs)} outputs of shapes {shapes}; "
+            f"not an SCRFD export: for {width}×{height} pixels it answers {len(shapes)} outputs of shapes {words}; "
             f"expected are scores, boxes and perhaps landmarks at strides 8, 16 and 32 with two anchors per cell"
         )
-    flat = [np.reshape(output, (-1, kinds[index // 3])) for index, output in enumerate(outputs)]
+    return [found.index(shape) for shape in wanted]
+
+
+def sort_heads(outputs: list[FloatArray], height: int, width: int) -> Heads:
+    """An export's outputs for one input → levels."""
+    order = head_order([output.shape for output in outputs], height, width)
+    flat = [outputs[index].reshape(outputs[index].shape[-2:]) for index in order]
     return Heads(tuple(flat[:3]), tuple(flat[3:6]), tuple(flat[6:9]) if len(flat) == 9 else None)
 
 

@@ -56,6 +56,7 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
             license=self.license,
             source_sha256=self.source_sha256,
             note=self.note,
+            dynamic_size=self.dynamic_size,
         )
 
 
