@@ -1,0 +1,51 @@
+"""Pixels → the bytes of the answer: JPEG, PNG or WebP, rebuilt from pixels alone, without any metadata."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from gateway.masking import MaskOptions, OutputFormat
+from shared.errors import BadParameter
+
+MEDIA_TYPES: dict[OutputFormat, str] = {"jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
+#: Longest side a format can hold: ISO/IEC 10918-1 as libjpeg limits it, RFC 9649; PNG has room for any of ours.
+SIDE_MAX: dict[OutputFormat, int] = {"jpeg": 65_500, "png": (1 << 31) - 1, "webp": 16_383}
+
+Pixels = NDArray[np.uint8]
+
+
+def refuse_too_long(output: OutputFormat, width: int, height: int) -> None:
+    """Raises BadParameter when the format cannot hold a picture of this size."""
+    most = SIDE_MAX[output]
+    if max(width, height) > most:
+        raise BadParameter(
+            f"format={output} holds at most {most:,} pixels a side and the picture is {width}×{height}; use format=png"
+        )
+
+
+def encode(pixels: Pixels, alpha: Pixels | None, options: MaskOptions) -> memoryview:
+    """(H, W, 3) BGR and (H, W) alpha or None → the file. Alpha is kept for PNG and WebP, composed on white for JPEG."""
+    refuse_too_long(options.format, pixels.shape[1], pixels.shape[0])
+    if alpha is not None:
+        pixels = on_white(pixels, alpha) if options.format == "jpeg" else np.dstack((pixels, alpha))
+    done, data = cv2.imencode(f".{options.format}", pixels, _parameters(options))
+    assert done, "the encoder refused a picture it can hold"
+    return cast("Pixels", data).reshape(-1).data
+
+
+def _parameters(options: MaskOptions) -> list[int]:
+    if options.format == "png":
+        return []
+    name = cv2.IMWRITE_JPEG_QUALITY if options.format == "jpeg" else cv2.IMWRITE_WEBP_QUALITY
+    return [name, options.quality]
+
+
+def on_white(pixels: Pixels, alpha: Pixels) -> Pixels:
+    """(H, W, 3) composed on white by (H, W) alpha, rounded to nearest."""
+    weight = alpha.astype(np.uint16)[:, :, None]
+    mixed = pixels * weight + 255 * (255 - weight)
+    return ((mixed + 127) // 255).astype(np.uint8)

@@ -1,0 +1,44 @@
+"""What a header walk finds out. The same few facts for every format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Format = Literal["jpeg", "png", "webp", "bmp", "tiff"]
+
+#: A walk meets at most this many chunks, segments or directory entries; more is no ordinary picture.
+PARTS_MAX = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Facts of the stored raster, before orientation is applied.
+
+    width, height: stored, in pixels. orientation: EXIF 1..8. frames: pictures in the file (animation, pages).
+    samples, bits: per stored pixel, per sample. alpha: transparency is stored. icc: a colour profile is stored.
+    cmyk: four ink samples. raster_bytes: of the stored raster when unpacked, padding of tiles included.
+    """
+
+    format: Format
+    width: int
+    height: int
+    orientation: int = 1
+    frames: int = 1
+    samples: int = 3
+    bits: int = 8
+    alpha: bool = False
+    icc: bool = False
+    cmyk: bool = False
+    raster_bytes: int = 0
+
+    @property
+    def decoded_bytes(self) -> int:
+        """Bytes of the larger of the unpacked raster and the 8-bit BGR picture made of it."""
+        packed = self.width * self.height * self.samples * self.bits // 8
+        return max(packed, self.width * self.height * 3, self.raster_bytes)
+
+    @property
+    def upright_size(self) -> tuple[int, int]:
+        """Width and height of the upright picture."""
+        return (self.height, self.width) if self.orientation >= 5 else (self.width, self.height)

@@ -1,0 +1,45 @@
+"""The reference's letterbox: aspect kept, fitted to the top left, nothing else. Alone knows its arithmetic.
+
+Source: insightface python-package/insightface/model_zoo/scrfd.py, `detect`; research notes a.3, points 2 to 5.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Letterbox:
+    """How a picture fits a square input: fitted size in pixels, and input pixels per picture pixel.
+
+    scale: fitted height / picture height, the reference's det_scale, one number for both axes.
+    """
+
+    side: int
+    rows: int
+    cols: int
+    scale: float
+
+    @staticmethod
+    def fit(width: int, height: int, side: int) -> Letterbox:
+        """`int(side / (h / w))`, not `int(side * w / h)`: they differ by a pixel for some sizes.
+
+        A side never falls to 0 (the reference fails there): pictures more than 640 times longer than
+        wide are squeezed into one pixel.
+        """
+        ratio = float(height) / width
+        if ratio > 1.0:
+            rows, cols = side, int(side / ratio)
+        else:
+            rows, cols = int(side * ratio), side
+        rows, cols = max(1, rows), max(1, cols)
+        return Letterbox(side, rows, cols, float(rows) / height)
+
+    def apply(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """(H, W, 3) uint8 → (rows, cols, 3) uint8, same colour order, C-contiguous; bilinear without antialias."""
+        resized = cv2.resize(pixels, (self.cols, self.rows), interpolation=cv2.INTER_LINEAR)
+        return np.ascontiguousarray(resized, dtype=np.uint8)

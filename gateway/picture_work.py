@@ -1,0 +1,64 @@
+"""The work on one picture, one step after the other, wherever it runs: check, decode, fit; later mask and encode.
+
+Knows nothing of threads, processes or waiting; times are measured around the steps by `time.perf_counter`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gateway.encode import MEDIA_TYPES, encode, refuse_too_long
+from gateway.headers.facts import Header
+from gateway.image_decode import decode
+from gateway.image_header import check_complete
+from gateway.letterbox import Letterbox
+from gateway.mask_methods import paint
+from gateway.masking import MaskOptions, is_weak, regions
+from gateway.picture import Crop, Masked
+from shared.faces import Faces
+from shared.settings import Settings
+
+
+@dataclass(slots=True)
+class Opened:
+    """A decoded picture and its crops. pixels: (H, W, 3) uint8 BGR, upright. alpha: (H, W) uint8. Milliseconds."""
+
+    header: Header
+    pixels: NDArray[np.uint8]
+    alpha: NDArray[np.uint8] | None
+    crops: tuple[Crop, ...]
+    decode_ms: float
+    preprocess_ms: float
+
+
+def open_picture(data: memoryview, header: Header, sides: tuple[int, ...], settings: Settings) -> Opened:
+    """Decodes a file whose header passed the limits, and fits it once per side. Raises BadImage."""
+    begin = perf_counter()
+    check_complete(data, header, settings)
+    pixels, alpha = decode(data, header)
+    decoded = perf_counter()
+    crops = tuple(_crop(pixels, side) for side in sides)
+    return Opened(header, pixels, alpha, crops, (decoded - begin) * 1000, (perf_counter() - decoded) * 1000)
+
+
+def _crop(pixels: NDArray[np.uint8], side: int) -> Crop:
+    height, width = pixels.shape[:2]
+    fitted = Letterbox.fit(width, height, side)
+    return Crop(fitted.apply(pixels), side, fitted.scale)
+
+
+def mask_picture(opened: Opened, faces: Faces, options: MaskOptions) -> Masked:
+    """Hides the faces in `opened.pixels` itself and encodes. Raises BadParameter."""
+    height, width = opened.pixels.shape[:2]
+    refuse_too_long(options.format, width, height)
+    begin = perf_counter()
+    paint(opened.pixels, regions(faces.boxes, options.padding, width, height), options)
+    masked = perf_counter()
+    data = encode(opened.pixels, opened.alpha, options)
+    done = perf_counter()
+    weak = is_weak(faces.boxes, options)
+    return Masked(data, MEDIA_TYPES[options.format], weak, (masked - begin) * 1000, (done - masked) * 1000)
