@@ -1,0 +1,119 @@
+"""The whole service as tests use it: started by the launcher on a free port, ended and checked for leftovers."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared"
+PHOTOS = SHARED / "photos"
+OFFICIAL_MODELS = SHARED / "models"
+
+START_S_MAX = 120
+STOP_S_MAX = 60
+
+
+@dataclass
+class Service:
+    """A running service. url: without a slash at the end. lines: everything it printed so far."""
+
+    process: subprocess.Popen[str]
+    url: str = ""
+    lines: list[str] = field(default_factory=list)
+    ready: threading.Event = field(default_factory=threading.Event)
+    reader: threading.Thread | None = None
+
+    def read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line)
+            if match := re.search(r"face-api is ready at (\S+)", line):
+                self.url = match[1]
+            if "stop it" in line or "ended by itself" in line or "cannot start" in line:
+                self.ready.set()
+        self.ready.set()
+
+    @property
+    def output(self) -> str:
+        return "".join(self.lines)
+
+    def stop(self) -> int:
+        """SIGTERM to the launcher; its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(STOP_S_MAX)
+
+    def close(self) -> None:
+        """Whatever state it is in: gone, and its output read to the end."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        assert self.reader is not None
+        self.reader.join(STOP_S_MAX)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+
+def environment(**settings: object) -> dict[str, str]:
+    """This process's environment with only the given FACE_API_ settings; access control off unless asked."""
+    rest = {name: value for name, value in os.environ.items() if not name.startswith("FACE_API_")}
+    wanted = {"port": 0, "api_key_enabled": "false", "rate_limit_enabled": "false"} | settings
+    chosen = {f"FACE_API_{name.upper()}": str(value) for name, value in wanted.items()}
+    return rest | chosen | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+
+
+@contextlib.contextmanager
+def running_service(data_dir: Path, **settings: object) -> Iterator[Service]:
+    """A ready service; at the end it is stopped, must exit with 0 and must leave no process behind."""
+    service = start(data_dir, **settings)
+    try:
+        assert service.ready.wait(START_S_MAX), f"not ready in {START_S_MAX} s:\n{service.output}"
+        assert service.url, service.output
+        yield service
+        descendants = processes_below(service.process.pid)
+        assert service.stop() == 0, service.output
+        assert not [pid for pid in descendants if is_running(pid)], service.output
+    finally:
+        service.close()
+
+
+def start(data_dir: Path, **settings: object) -> Service:
+    """The launcher, not yet ready."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "deploy.launch"],
+        cwd=ROOT,
+        env=environment(data_dir=data_dir, **settings),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    service = Service(process)
+    service.reader = threading.Thread(target=service.read, daemon=True)
+    service.reader.start()
+    return service
+
+
+def processes_below(pid: int) -> list[int]:
+    """Process ids of all children, grandchildren and so on."""
+    try:
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
+        children = [int(text) for task in tasks for text in (task / "children").read_text().split()]
+    except OSError:
+        return []
+    return children + [below for child in children for below in processes_below(child)]
+
+
+def is_running(pid: int) -> bool:
+    """Whether the process exists and is more than an unburied zombie."""
+    try:
+        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
