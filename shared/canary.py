@@ -21,8 +21,8 @@ Colour = tuple[float, float, float]
 HEIGHT, WIDTH = 480, 640
 
 #: A dot on black in the corner: a face to the test networks (`tests/networks.py`), nothing to a real model.
-MARK_TOP_LEFT = (408, 568)
-MARK_FIELD, MARK_SIZE = 64, 6
+MARK_TOP_LEFT = (384, 544)
+MARK_FIELD, MARK_SIZE = 96, 8
 MARK_COLOUR: Colour = (255, 24, 204)
 
 _SKIN: Colour = (130, 165, 215)

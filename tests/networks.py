@@ -11,7 +11,7 @@ under 1 ms at 64×64, so that whole-service tests need no real weights. What to 
 - Faces under 48 px of the network's input answer at stride 8, under 160 px at 16, larger ones at 32.
 - Dots must be 32 input pixels apart, 64 where one belongs to a face of 48 px or more.
 - Each face brings a second candidate of half its score and the same box, for NMS to remove.
-- On the canary picture it finds exactly one face from a side of 256 up (its dot is lost in smaller inputs).
+- On the canary picture it finds exactly one face for sides from 192 to 640 (its dot is lost in others).
   On photographs it finds, as a rule, nothing.
 
 `random_network` has random weights and every form that exports come in (`Form`): for preparing, not for finding.
@@ -71,7 +71,8 @@ def beacon_network(path: Path, *, side: int = 640, landmarks: bool = True, **for
     peaks = graph.node("MaxPool", pixels, kernel_shape=[8, 8], strides=[8, 8])
     peaks = graph.node("Gather", peaks, graph.constant(np.array([2], np.int64)), axis=1)
     side_in = _side(graph, wanted)
-    heads = {stride: _beacon_level(graph, moments, peaks, side_in, stride) for stride in STRIDES}
+    dots = _dots(graph, moments, peaks, side_in)
+    heads = {stride: _beacon_level(graph, moments, dots[stride], side_in, stride) for stride in STRIDES}
     return _write(path, graph, wanted, heads)
 
 
@@ -221,23 +222,33 @@ def _window_moments(cells: int) -> NDArray[np.float32]:
     return weights
 
 
-def _beacon_level(graph: _Graph, moments: str, peaks: str, side: str, stride: int) -> tuple[str, str, str]:
-    """(scores, boxes, landmarks) maps of one level: (N, 2 | 8 | 20, H/stride, W/stride)."""
+def _window(graph: _Graph, moments: str, side: str, stride: int) -> tuple[str, str, str]:
+    """(mass; x, y, score, size means; size in pixels) around each cell of a level, one small cell wider."""
     step = stride // 8
-    window = graph.node(
+    sums = graph.node(
         "Conv", moments, graph.constant(_window_moments(step + 2)), strides=[step, step], pads=[1, 1, 1, 1]
     )
-    mass, rest = _split(graph, window, [0]), _split(graph, window, [1, 2, 3, 4])
+    mass, rest = _split(graph, sums, [0]), _split(graph, sums, [1, 2, 3, 4])
     means = graph.node("Div", rest, graph.node("Add", mass, graph.constant(np.float32(1e-6))))
-    size = graph.node("Mul", _split(graph, means, [3]), side)
-    peak = graph.node("MaxPool", peaks, kernel_shape=[step, step], strides=[step, step]) if step > 1 else peaks
-    gates = [_over(graph, peak, 0.975, 100), _over(graph, mass, 80, -1)]
-    low, high = {8: (None, 48.0), 16: (48.0, 160.0), 32: (160.0, None)}[stride]
-    gates += [_over(graph, size, low, 10)] if low else []
-    gates += [_over(graph, size, high, -10)] if high else []
-    score = _split(graph, means, [2])
-    for gate in gates:
-        score = graph.node("Mul", score, gate)
+    return mass, means, graph.node("Mul", _split(graph, means, [3]), side)
+
+
+def _dots(graph: _Graph, moments: str, peaks: str, side: str) -> dict[int, str]:
+    """Per stride a map of small cells: 1 where a lone dot stands whose face belongs to that level, else 0."""
+    mass, _, size = _window(graph, moments, side, 8)
+    lone = graph.node("Mul", _over(graph, peaks, 0.975, 100), _over(graph, mass, 100, -1))
+    low, high = LEVEL_LIMITS
+    middle = graph.node("Mul", _over(graph, size, low, 10), _over(graph, size, high, -10))
+    gates = {8: _over(graph, size, low, -10), 16: middle, 32: _over(graph, size, high, 10)}
+    return {stride: graph.node("Mul", lone, gate) for stride, gate in gates.items()}
+
+
+def _beacon_level(graph: _Graph, moments: str, dots: str, side: str, stride: int) -> tuple[str, str, str]:
+    """(scores, boxes, landmarks) maps of one level: (N, 2 | 8 | 20, H/stride, W/stride)."""
+    step = stride // 8
+    _, means, size = _window(graph, moments, side, stride)
+    fires = graph.node("MaxPool", dots, kernel_shape=[step, step], strides=[step, step]) if step > 1 else dots
+    score = graph.node("Mul", _split(graph, means, [2]), fires)
     known = graph.node("Concat", _split(graph, means, [0, 1]), size, axis=1)
     return (
         graph.node("Conv", score, graph.constant(np.array([1, 0.5], np.float32).reshape(2, 1, 1, 1))),
