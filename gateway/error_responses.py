@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
-
 import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -20,9 +18,9 @@ def detail_response(status: int, detail: str, headers: dict[str, str] | None = N
 def face_api_error(_request: Request, error: Exception) -> Response:
     """Our own errors know everything themselves."""
     assert isinstance(error, FaceApiError)
-    headers = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
-    if error.status == HTTPStatus.UNAUTHORIZED:
-        headers["WWW-Authenticate"] = "ApiKey"
+    headers = dict(error.headers)
+    if error.retry_after_s is not None:
+        headers["Retry-After"] = str(error.retry_after_s)
     return detail_response(error.status, str(error), headers)
 
 

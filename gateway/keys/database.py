@@ -18,7 +18,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemy
 
 from gateway.key_format import redact
 from gateway.keys.migrations import MIGRATIONS, migrate, schema_version
-from gateway.keys.private_files import make_private_folder, private_temporary
+from gateway.sqlite_files import LEAST_SQLITE, make_sqlite_file
 from shared.errors import ConfigurationError, StoreDown
 from shared.settings import Settings
 
@@ -26,7 +26,6 @@ FILE_NAME = "keys.sqlite"
 BUSY_WAIT_S = 2.0
 STATEMENT_LIMIT_MS = 3000
 CONNECT_LIMIT_S = 2
-LEAST_SQLITE = (3, 35)  # RETURNING
 
 
 class Database:
@@ -103,14 +102,8 @@ def _sqlite_by_url(url: URL) -> Database:
 
 
 def _make_file(path: Path) -> None:
-    """An empty private database with a write-ahead log, whole or not at all: several processes may try at once."""
     try:
-        make_private_folder(path.parent)
-        with private_temporary(path, "") as temporary:
-            with contextlib.closing(sqlite3.connect(temporary)) as connection:
-                connection.execute("PRAGMA journal_mode=WAL")
-            with contextlib.suppress(FileExistsError):
-                path.hardlink_to(temporary)
+        make_sqlite_file(path)
     except (OSError, sqlite3.Error) as error:
         raise StoreDown(f"The key store {path} cannot be made ({error})") from error
 

@@ -7,7 +7,7 @@ seen version N finds all that came later with one query (`changes_since`).
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -107,16 +107,21 @@ class KeyStore:
         with self.database.read() as connection:
             return {name: int(count) for name, count in connection.execute(query)}
 
-    def first_key(self, draft: Draft, peppers: Peppers, actor: Actor, now: float) -> Made | None:
-        """The key of the very first start; None where that was made before, by whichever process."""
+    def first_key(
+        self, draft: Draft, peppers: Peppers, actor: Actor, now: float, hand_over: Callable[[str], None]
+    ) -> bool:
+        """The key of the very first start; False where that was made before, by whichever process.
+
+        `hand_over` gets the key before it counts: one that could not be handed over is never made.
+        """
         with self.database.write() as connection:
-            done = connection.execute(text("SELECT 1 FROM meta WHERE name = 'first_key'")).first()
-            if done:
-                return None
+            if connection.execute(text("SELECT 1 FROM meta WHERE name = 'first_key'")).first():
+                return False
             connection.execute(insert(TABLES.meta).values(name="first_key", text="made", number=None))
             made = self._add(connection, checked(draft), peppers, actor, now)
             self._note(connection, actor, "key created", made.record, _summary(made.record), now)
-        return made
+            hand_over(made.key)
+        return True
 
     def _add(self, connection: Connection, draft: Draft, peppers: Peppers, actor: Actor, now: float) -> Made:
         version = _next_version(connection)  # takes the lock, so that the count below is true
@@ -208,7 +213,7 @@ def _in_state(state: State | None, now: float) -> Any:
 
 
 def _record(row: RowMapping) -> KeyRecord:
-    return msgspec.convert({**row, "scopes": row["scopes"].split(",")}, KeyRecord)
+    return KeyRecord(**{**row, "scopes": tuple(row["scopes"].split(","))})
 
 
 def _row(record: KeyRecord) -> dict[str, Any]:

@@ -26,6 +26,34 @@ class Used(msgspec.Struct):
     last_at: float = 0.0
 
 
+class Gathering:
+    """What the keys did in this process since the last hand-in. Bounded by the number of keys. No I/O."""
+
+    def __init__(self) -> None:
+        self._used: dict[tuple[str, str], Used] = {}
+
+    def note(self, key_id: str, now: float, *, error: bool) -> None:
+        used = self._used.setdefault((key_id, day_of(now)), Used())
+        used.requests += 1
+        used.errors += error
+        used.last_at = now
+
+    def take(self) -> dict[tuple[str, str], Used]:
+        taken, self._used = self._used, {}
+        return taken
+
+    def give_back(self, taken: Mapping[tuple[str, str], Used]) -> None:
+        """What could not be handed in counts the next time."""
+        for key, used in taken.items():
+            mine = self._used.setdefault(key, Used())
+            mine.requests += used.requests
+            mine.errors += used.errors
+            mine.last_at = max(mine.last_at, used.last_at)
+
+    def on_day(self, day: str) -> dict[str, int]:
+        return {key_id: used.requests for (key_id, its_day), used in self._used.items() if its_day == day}
+
+
 def day_of(moment: float) -> str:
     return datetime.fromtimestamp(moment, UTC).date().isoformat()
 

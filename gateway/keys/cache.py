@@ -1,0 +1,167 @@
+"""Every key as this process knows it, kept fresh in the background: the hot path asks no database.
+
+It alone decides when the store is asked: every few seconds whether anything changed, at once when told so or
+when a well-formed key is unknown. Revocations reach every process within `check_seconds`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol, TypeVar
+
+from gateway.keys.pepper import Peppers
+from gateway.keys.records import KeyRecord
+from shared.errors import FaceApiError, StoreDown
+
+Result = TypeVar("Result")
+
+LONGEST_WAIT_S = 4.0
+LEAST_PAUSE_S = 0.05  # between two questions to the store, however many unknown keys arrive
+THREADS = 4
+
+
+class Source(Protocol):
+    """Where keys come from; blocking. StoreDown when it cannot say."""
+
+    def changes_since(self, version: int) -> tuple[int, list[KeyRecord]]: ...
+
+
+class StoreThreads:
+    """Runs blocking store calls beside the event loop; one that hangs is given up, not waited for."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="key-store")
+
+    async def call(self, work: Callable[[], Result]) -> Result:
+        """The result of `work`; StoreDown after LONGEST_WAIT_S."""
+        try:
+            async with asyncio.timeout(LONGEST_WAIT_S):
+                return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        except TimeoutError as error:
+            raise StoreDown from error
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+class KeyCache:
+    """Digest → key. `lookup` is a dictionary access; `refresh` and the loop in `run` talk to the store."""
+
+    def __init__(
+        self,
+        source: Source,
+        threads: StoreThreads,
+        load_peppers: Callable[[], Peppers],
+        *,
+        check_seconds: float,
+        grace_seconds: float,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._source = source
+        self._threads = threads
+        self._load_peppers = load_peppers
+        self._check_seconds = check_seconds
+        self._grace_seconds = grace_seconds
+        self._now = now
+        self.peppers = load_peppers()
+        self._by_digest: dict[str, KeyRecord] = {}
+        self._digest_of: dict[str, str] = {}
+        self._version = -1
+        self._heard_at: float | None = None
+        self._down = False
+        self._asking: asyncio.Task[FaceApiError | None] | None = None
+        self._next: asyncio.Task[FaceApiError | None] | None = None
+        self._poke = asyncio.Event()
+        self._log = logging.getLogger("face_api.keys")
+
+    def lookup(self, key: bytes) -> KeyRecord | None:
+        """The record of a key in clear, whatever its state. No I/O."""
+        for digest in self.peppers.digests(key):
+            record = self._by_digest.get(digest)
+            if record is not None:
+                return record
+        return None
+
+    def get(self, key_id: str) -> KeyRecord | None:
+        digest = self._digest_of.get(key_id)
+        return None if digest is None else self._by_digest.get(digest)
+
+    @property
+    def ready(self) -> bool:
+        """Whether the store answered when it was last asked."""
+        return self._heard_at is not None and not self._down
+
+    def usable(self) -> bool:
+        """Whether what is known is young enough to be believed."""
+        return self._heard_at is not None and (not self._down or self._now() - self._heard_at <= self._grace_seconds)
+
+    def poke(self) -> None:
+        """Something changed: ask the store soon."""
+        self._poke.set()
+
+    async def refresh(self) -> None:
+        """Asks the store now, together with everybody else who wants to know. StoreDown when it cannot be asked.
+
+        The question starts after this call: what was committed before it is seen.
+        """
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.ensure_future(self._ask())
+            failure = await asyncio.shield(self._asking)
+        else:
+            if self._next is None or self._next.done():
+                self._next = asyncio.ensure_future(self._ask_after(self._asking))
+            failure = await asyncio.shield(self._next)
+        if failure is not None:
+            raise failure
+
+    async def run(self) -> None:
+        """Keeps the cache fresh until cancelled."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._check_seconds):
+                    await self._poke.wait()
+            self._poke.clear()
+            with contextlib.suppress(FaceApiError):
+                await self.refresh()
+
+    async def _ask_after(self, earlier: asyncio.Task[FaceApiError | None]) -> FaceApiError | None:
+        await asyncio.shield(earlier)
+        await asyncio.sleep(LEAST_PAUSE_S)
+        self._asking, self._next = asyncio.current_task(), None
+        return await self._ask()
+
+    async def _ask(self) -> FaceApiError | None:
+        """What went wrong is returned, not raised: nobody may be left to hear it."""
+        try:
+            version, changed = await self._threads.call(self._read)
+        except FaceApiError as error:
+            self._note_down(error)
+            return error
+        if self._down:
+            self._log.warning("the key store answers again")
+        self._down, self._heard_at = False, self._now()
+        for record in changed:
+            self._take(record)
+        self._version = version
+        return None
+
+    def _read(self) -> tuple[int, list[KeyRecord]]:
+        self.peppers = self._load_peppers()  # a rotated pepper file is seen here
+        return self._source.changes_since(self._version)
+
+    def _take(self, record: KeyRecord) -> None:
+        former = self._digest_of.get(record.id)
+        if former is not None and former != record.digest:
+            self._by_digest.pop(former, None)
+        self._by_digest[record.digest] = record
+        self._digest_of[record.id] = record.digest
+
+    def _note_down(self, error: FaceApiError) -> None:
+        if not self._down:
+            self._log.error("%s; known keys keep working for %g s", error, self._grace_seconds)
+        self._down = True

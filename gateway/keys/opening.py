@@ -1,0 +1,43 @@
+"""How a start comes to its key store and to the peppers that belong to it. Blocking.
+
+It alone decides whether a missing pepper is made or missed.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from gateway.keys.database import open_database
+from gateway.keys.pepper import FILE_NAME, Peppers, load_peppers
+from gateway.keys.store import KeyStore
+from shared.errors import ConfigurationError, StoreDown
+from shared.settings import Settings
+
+
+def open_store(settings: Settings) -> KeyStore:
+    """The key store of the settings. Connects to nothing yet. ConfigurationError."""
+    return KeyStore(open_database(settings), max_keys=settings.max_keys, audit_keep=settings.audit_keep)
+
+
+def peppers_for(settings: Settings, store: KeyStore) -> Peppers:
+    """The peppers of this host, made where there were never keys. ConfigurationError for another store's."""
+    peppers = load_peppers(settings, make=False)
+    try:
+        store.database.prepare()
+        used = store.peppers_in_use(time.time())
+    except StoreDown as error:
+        if peppers is None and settings.database_url:
+            raise ConfigurationError(
+                f"{error}. Without it nobody knows which pepper its keys were hashed with: start the database, "
+                "or set FACE_API_KEY_PEPPER"
+            ) from error
+        used = {}
+    if peppers is None and not used:
+        peppers = load_peppers(settings, make=True)
+    if peppers is None or (used and not set(used) & set(peppers.names)):
+        raise ConfigurationError(
+            f"the {sum(used.values())} keys of this store were hashed with another pepper: set FACE_API_KEY_PEPPER to "
+            f"it, or bring back {Path(settings.data_dir) / FILE_NAME} of the host that made them"
+        )
+    return peppers
