@@ -95,13 +95,17 @@ class CreditLedger:
         return moves
 
     def _recall_for_the_starving(self, moves: Moves) -> None:
-        starving = sum(1 for account in self._accounts.values() if account.waiting and account.share == 0)
+        """Gateways without any share get idle credit of others: its last only when they have work for it."""
+        accounts = self._accounts.values()
+        without = [account for account in accounts if account.share == 0]
+        hungry = sum(1 for account in without if account.waiting)
+        missing = len(without) - sum(account.recalled for account in accounts)
         for gateway, account in self._accounts.items():
             idle = 0 if account.waiting else account.credits - account.recalled
-            wanted = min(idle, starving)
+            wanted = min(idle if hungry else idle - 1, missing)
             if wanted > 0:
                 account.recalled += wanted
-                starving -= wanted
+                missing -= wanted
                 moves.recalls[gateway] = wanted
 
 

@@ -1,0 +1,42 @@
+"""StubDetector: a detector whose faces are told, not found. For the serving loop without a network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from worker.anchors import STRIDES, anchor_count
+from worker.detector import ImageBatch
+from worker.scrfd import Heads
+
+
+class StubDetector:
+    """Answers each picture with one face whose score is its brightest pixel / 255, at anchor 0 of stride 8.
+
+    before: called with each batch first; may raise, to play a failing runtime.
+    """
+
+    provider = "StubExecutionProvider"
+    landmarks = True
+
+    def __init__(self, before: Callable[[ImageBatch], None] = lambda _: None) -> None:
+        self._before = before
+        self.batches: list[int] = []
+
+    def run(self, images: ImageBatch) -> Heads:
+        self._before(images)
+        self.batches.append(len(images))
+        heads = empty_heads(len(images), images.shape[1])
+        heads.scores[0][:, 0, 0] = images.reshape(len(images), -1).max(axis=1).astype(np.float32) / 255
+        heads.distances[0][:, 0] = 1.0
+        return heads
+
+
+def empty_heads(batch: int, side: int, *, landmarks: bool = True) -> Heads:
+    """Heads with no score anywhere, to write faces into."""
+
+    def blank(columns: int) -> tuple[np.ndarray, ...]:
+        return tuple(np.zeros((batch, anchor_count(side, stride), columns), np.float32) for stride in STRIDES)
+
+    return Heads(side, blank(1), blank(4), blank(10) if landmarks else None)

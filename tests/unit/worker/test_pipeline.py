@@ -1,0 +1,62 @@
+"""A batch through the network: each its own answer, and one bad picture never fails its neighbours."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from shared.messages import CropHeader, Request
+from tests.stub_detector import StubDetector
+from worker.detector import ImageBatch
+from worker.pipeline import Found, Pipeline
+
+POISON = 13
+
+
+def job(number: int, brightness: int, sides: tuple[int, ...] = (64,)) -> tuple[Request, list[np.ndarray]]:
+    headers = tuple(CropHeader(8, 8, side, 1.0) for side in sides)
+    crops = [np.full((8, 8, 3), brightness, np.uint8) for _ in sides]
+    return Request(number, 1000, 0.01, 0.4, 0, 64, 64, headers), crops
+
+
+def brightness_of(found: Found) -> int:
+    assert found.faces is not None
+    return round(float(found.faces.scores[0]) * 255)
+
+
+def test_each_request_gets_its_own_picture_back() -> None:
+    pipeline = Pipeline(StubDetector(), 4, lambda _: None)
+    for batch in ((50, 100, 150), (200, 10), (255,)):
+        found = pipeline.run([job(number, brightness) for number, brightness in enumerate(batch)])
+        assert [brightness_of(one) for one in found] == list(batch)
+
+
+def test_requests_with_a_second_look_and_without_share_a_batch() -> None:
+    detector = StubDetector()
+    found = Pipeline(detector, 4, lambda _: None).run([job(1, 50), job(2, 100, (64, 32)), job(3, 150, (64, 32))])
+    assert [brightness_of(one) for one in found] == [50, 100, 150]
+    assert detector.batches == [3, 2]
+
+
+def test_a_picture_the_network_fails_on_fails_alone() -> None:
+    def fail_on_poison(images: ImageBatch) -> None:
+        if (images.reshape(len(images), -1).max(axis=1) == POISON).any():
+            raise RuntimeError("cudaErrorIllegalAddress")
+
+    told: list[str] = []
+    found = Pipeline(StubDetector(fail_on_poison), 4, told.append).run([job(1, 50), job(2, POISON), job(3, 150)])
+    assert [one.faces is None for one in found] == [False, True, False]
+    assert [brightness_of(found[0]), brightness_of(found[2])] == [50, 150]
+    assert "RuntimeError" in found[1].error
+    assert "cudaErrorIllegalAddress" in told[0]
+
+
+def test_numbers_that_are_not_finite_are_an_error_never_an_answer() -> None:
+    class BrokenDetector(StubDetector):
+        def run(self, images: ImageBatch):
+            heads = super().run(images)
+            heads.distances[0][0, 0, 2] = np.nan
+            return heads
+
+    found = Pipeline(BrokenDetector(), 2, lambda _: None).run([job(1, 50), job(2, 100)])
+    assert "not finite" in found[0].error
+    assert brightness_of(found[1]) == 100

@@ -1,0 +1,223 @@
+"""The serving loop over sockets that are lists: what comes in, what goes out, and what never does."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import numpy as np
+import pytest
+
+from shared.faces import Faces
+from shared.messages import (
+    Canary,
+    Cancel,
+    CropHeader,
+    Failure,
+    Goodbye,
+    Grant,
+    Heartbeat,
+    Hello,
+    ModelInfo,
+    Offer,
+    Recall,
+    Release,
+    Reply,
+    Request,
+    ToGateway,
+    Welcome,
+)
+from shared.wire import decode_to_gateway, encode, encode_request
+from tests.stub_detector import StubDetector
+from worker import serve
+from worker.credit import CreditLedger
+from worker.micro_batch import MicroBatcher
+from worker.pipeline import Pipeline
+from worker.serve import Serving
+
+INFO = ModelInfo("stub", "fp32", "StubExecutionProvider", 64, True, 2, True, "MIT", "0" * 64)
+A, B = b"gateway a", b"gateway b"
+
+
+class ListedSockets:
+    """Frames to receive, frames sent; a gateway in `gone` cannot be reached any more."""
+
+    def __init__(self) -> None:
+        self.arriving: deque[tuple[bytes, list[memoryview]]] = deque()
+        self.sent: list[tuple[bytes, ToGateway, Faces | None]] = []
+        self.gone: set[bytes] = set()
+
+    def arrive(self, gateway: bytes, frames: list[Any]) -> None:
+        self.arriving.append((gateway, [memoryview(bytes(frame)) for frame in frames]))
+
+    def receive(self, timeout_s: float | None) -> tuple[bytes, list[memoryview]] | None:
+        return self.arriving.popleft() if self.arriving else None
+
+    def send(self, gateway: bytes, frames: Any) -> bool:
+        if gateway in self.gone:
+            return False
+        self.sent.append((gateway, *decode_to_gateway([bytes(frame) for frame in frames])))
+        return True
+
+    def sent_to(self, gateway: bytes, kind: type) -> list[Any]:
+        return [message for to, message, _ in self.sent if to == gateway and isinstance(message, kind)]
+
+
+class Worker:
+    """A serving loop with room for two batches of two, and its sockets."""
+
+    def __init__(self) -> None:
+        self.sockets = ListedSockets()
+        self.detector = StubDetector()
+        self.told: list[str] = []
+        self.asked_to_stop = False
+        self.serving = Serving(
+            sockets=self.sockets,
+            pipeline=Pipeline(self.detector, 2, self.told.append),
+            welcome=Welcome("g1", 0, 1, 4, INFO, Canary(0.5, 0.4, [], 1.0, 0.1)),
+            batcher=MicroBatcher(2, 0.0),
+            ledger=CreditLedger(4),
+            told=self.told.append,
+            stopping=lambda: self.asked_to_stop,
+        )
+
+    def greet(self, *gateways: bytes) -> None:
+        """Gateways join one by one and answer recalls, as real ones do."""
+        for gateway in gateways:
+            self.sockets.arrive(gateway, encode(Hello(gateway.decode())))
+            self.serving.turn(0)
+            for to, message, _ in list(self.sockets.sent):
+                if isinstance(message, Recall):
+                    self.sockets.arrive(to, encode(Release(message.credits)))
+            self.sockets.sent = [sent for sent in self.sockets.sent if not isinstance(sent[1], Recall)]
+            self.serving.turn(0)
+
+    def ask(
+        self, gateway: bytes, number: int, brightness: int = 100, *, left_ms: int = 60_000, waiting: int = 0
+    ) -> None:
+        request = Request(number, left_ms, 0.01, 0.4, 0, 64, 64, (CropHeader(4, 4, 64, 1.0),), waiting)
+        self.sockets.arrive(gateway, encode_request(request, [np.full((4, 4, 3), brightness, np.uint8)]))
+
+
+@pytest.fixture
+def worker() -> Worker:
+    return Worker()
+
+
+def test_a_gateway_that_says_hello_is_welcomed_and_granted_credit(worker: Worker) -> None:
+    worker.greet(A)
+    assert worker.sockets.sent_to(A, Welcome)[0].generation == "g1"
+    assert sum(grant.credits for grant in worker.sockets.sent_to(A, Grant)) == 4
+
+
+def test_each_request_is_answered_with_its_own_faces_and_new_credit(worker: Worker) -> None:
+    worker.greet(A, B)
+    worker.ask(A, 1, 100)
+    worker.ask(B, 1, 200)
+    worker.serving.turn(0)
+    answers = {to: (message, faces) for to, message, faces in worker.sockets.sent if isinstance(message, Reply)}
+    for gateway, brightness in ((A, 100), (B, 200)):
+        reply, faces = answers[gateway]
+        assert (reply.id, reply.generation, reply.batch_size, reply.dispatch) == (1, "g1", 2, "full")
+        assert round(float(faces.scores[0]) * 255) == brightness
+
+
+def test_what_is_cancelled_in_time_is_never_inferred(worker: Worker) -> None:
+    worker.greet(A)
+    worker.ask(A, 1)
+    worker.sockets.arrive(A, encode(Cancel(1)))
+    worker.serving.turn(0)
+    assert worker.detector.batches == []
+    assert [failure.kind for failure in worker.sockets.sent_to(A, Failure)] == ["cancelled"]
+    assert worker.serving.ledger.account(A).credits == 4
+
+
+def test_what_expired_is_never_inferred(worker: Worker) -> None:
+    worker.greet(A)
+    worker.ask(A, 1, left_ms=0)
+    worker.ask(A, 2)
+    worker.serving.turn(0)
+    assert worker.detector.batches == [1]
+    assert [(failure.id, failure.kind) for failure in worker.sockets.sent_to(A, Failure)] == [(1, "expired")]
+
+
+def test_a_request_without_credit_is_refused_and_not_inferred(worker: Worker) -> None:
+    worker.greet(A, B)
+    for number in range(4):
+        worker.ask(A, number)
+    worker.serving.turn(0)
+    assert [(failure.id, failure.kind) for failure in worker.sockets.sent_to(A, Failure)] == [(3, "invalid")]
+    worker.serving.turn(0)
+    assert sum(worker.detector.batches) == 3
+
+
+def test_a_starving_gateway_gets_what_an_idle_one_gives_back(worker: Worker) -> None:
+    worker.greet(*[b"idle %d" % number for number in range(4)], B)
+    worker.sockets.arrive(B, encode(Offer(3)))
+    worker.serving.turn(0)
+    assert len([message for _, message, _ in worker.sockets.sent if isinstance(message, Recall)]) == 1
+
+
+def test_heartbeats_are_answered_with_their_own_number_even_to_strangers(worker: Worker) -> None:
+    worker.sockets.arrive(b"the pool", encode(Heartbeat(41)))
+    worker.serving.turn(0)
+    assert [message.sequence for message in worker.sockets.sent_to(b"the pool", Heartbeat)] == [41]
+
+
+def test_a_request_of_a_stranger_is_answered_goodbye(worker: Worker) -> None:
+    worker.ask(b"stranger", 1)
+    worker.serving.turn(0)
+    assert worker.detector.batches == []
+    assert worker.sockets.sent_to(b"stranger", Goodbye)
+
+
+@pytest.mark.parametrize("junk", [[b""], [b"\x80\x04pickle."], [b"\x01\xc1"], [b"\x01" * 70_000], [b"\x02\x90"]])
+def test_junk_is_dropped_and_counted_and_the_loop_goes_on(worker: Worker, junk: list[bytes]) -> None:
+    worker.greet(A)
+    worker.sockets.arrive(A, junk)
+    worker.ask(A, 1)
+    worker.serving.turn(0)
+    assert worker.serving.counts.malformed == 1
+    assert len(worker.sockets.sent_to(A, Reply)) == 1
+
+
+def test_a_gateway_that_is_gone_leaves_its_places_to_the_others(worker: Worker) -> None:
+    worker.greet(A, B)
+    worker.sockets.gone.add(A)
+    worker.ask(A, 1)
+    worker.serving.turn(0)
+    assert worker.serving.ledger.gateways == [B]
+    worker.ask(B, 7)
+    worker.serving.turn(0)
+    assert len(worker.sockets.sent_to(B, Reply)) == 1
+    assert worker.serving.ledger.account(B).share == 4
+
+
+def test_a_silent_gateway_is_forgotten(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker.greet(A, B)
+    worker.serving.heard[A] -= serve.GATEWAY_SILENCE_S_MAX + 1
+    worker.serving.turn(0)
+    assert worker.serving.ledger.gateways == [B]
+    assert worker.sockets.sent_to(A, Goodbye)
+
+
+def test_a_stopping_worker_finishes_what_it_has_and_says_goodbye(worker: Worker) -> None:
+    worker.greet(A)
+    worker.serving.batcher._max_batch = 2
+    worker.ask(A, 1)
+    worker.ask(A, 2)
+    worker.ask(A, 3)
+    while worker.sockets.arriving:
+        worker.serving._take_in(*worker.sockets.receive(0), 0.0)  # type: ignore[misc]
+    worker.asked_to_stop = True
+    worker.serving.batcher = _never_expiring(worker)
+    worker.serving.run()
+    assert sorted(reply.id for reply in worker.sockets.sent_to(A, Reply)) == [1, 2, 3]
+    assert isinstance(worker.sockets.sent[-1][1], Goodbye)
+
+
+def _never_expiring(worker: Worker) -> MicroBatcher[Any]:
+    batcher: MicroBatcher[Any] = MicroBatcher(2, 0.0)
+    for key in worker.serving.batcher.waiting_keys():
+        batcher.add(key, worker.serving.batcher.remove(key), now=0.0, expires=float("inf"))
+    return batcher

@@ -1,0 +1,46 @@
+"""Processes, threads and batch from the machine; what the settings say goes first."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.settings import Settings
+from worker.backoff import DELAY_S_MAX, Backoff
+from worker.topology import choose_topology
+
+
+@pytest.mark.parametrize(
+    ("settings", "cores", "gpus", "expected"),
+    [
+        (Settings(), 2, 0, (2, 1, 1)),
+        (Settings(), 1, 0, (1, 1, 1)),
+        (Settings(workers=1), 4, 0, (1, 4, 1)),
+        (Settings(workers=3), 2, 0, (3, 1, 1)),
+        (Settings(worker_threads=2, workers=2), 8, 0, (2, 2, 1)),
+        (Settings(), 16, 2, (2, 1, 16)),
+        (Settings(max_batch=4), 2, 0, (2, 1, 4)),
+    ],
+)
+def test_topology(settings: Settings, cores: int, gpus: int, expected: tuple[int, int, int]) -> None:
+    chosen = choose_topology(settings, cores, gpus, batch_invariant=True)
+    assert (chosen.workers, chosen.threads, chosen.max_batch) == expected
+    assert chosen.capacity == 2 * chosen.max_batch
+
+
+def test_a_model_that_mixes_pictures_is_served_one_by_one_and_says_why() -> None:
+    chosen = choose_topology(Settings(max_batch=8), 2, 0, batch_invariant=False)
+    assert chosen.max_batch == 1
+    assert "mixes" in chosen.reason
+
+
+def test_a_worker_that_served_is_replaced_at_once() -> None:
+    assert Backoff().after_death(served=True) == 0.0
+
+
+def test_deaths_at_start_wait_longer_each_time_up_to_a_limit_and_are_forgiven() -> None:
+    backoff = Backoff()
+    delays = [backoff.after_death(served=False) for _ in range(9)]
+    assert delays[:4] == [0.5, 1.0, 2.0, 4.0]
+    assert delays[-1] == DELAY_S_MAX
+    assert backoff.after_death(served=True) == 0.0
+    assert backoff.after_death(served=False) == 0.5
