@@ -23,6 +23,7 @@ from pathlib import Path
 from msgspec import structs
 
 from deploy import accelerator, ready_block
+from gateway.first_start import FirstKey, prepare_first_start
 from shared import settings
 from shared.errors import ConfigurationError
 from shared.processes import forbid_core_files
@@ -106,6 +107,8 @@ async def serve(effective: Settings) -> int:
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     with private_runtime_dir(effective.runtime_dir) as runtime_dir:
         listening = listen(effective.host, effective.port)
+        first = prepare_first_start(effective)
+        tell_first(first)
         address, port = listening.getsockname()[:2]
         running = structs.replace(effective, runtime_dir=str(runtime_dir), port=port, listen_fd=listening.fileno())
         pool = await start_part("the worker pool", ["worker.pool", f"--parent={os.getpid()}"], running)
@@ -114,7 +117,7 @@ async def serve(effective: Settings) -> int:
             running, pass_fds=[listening.fileno()],
         )  # fmt: skip
         listening.close()
-        announcing = asyncio.create_task(ready_block.announce(running, address, port))
+        announcing = asyncio.create_task(ready_block.announce(running, address, port, first))
         try:
             return await _until_over(stopping, gateway, pool)
         finally:
@@ -138,6 +141,16 @@ async def _until_over(stopping: asyncio.Event, gateway: Part, pool: Part) -> int
 
 def tell(words: str) -> None:
     print(f"face-api: {words}", file=sys.stderr, flush=True)
+
+
+def tell_first(first: FirstKey) -> None:
+    """At once, not with the ready block: what is shown only once must not be lost with a start that fails later."""
+    if first.plaintext:
+        tell(f"the first API key, shown only now: {first.plaintext}")
+    if first.path:
+        tell(f"the first API key is in {first.path}; keep it elsewhere and remove the file")
+    if first.link_path:
+        tell(f"the link that sets the console's password is in {first.link_path}")
 
 
 def checked_settings() -> Settings:
