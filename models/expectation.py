@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.reference import Reference
-from shared.canary import canary_picture
+from models.reference import Pixels, Reference
 from shared.faces import Faces, FloatArray
 from shared.messages import Canary
 
@@ -26,9 +25,8 @@ _NOTHING_CONFIDENCE = 0.99
 TOLERANCES = {"fp32": (1.0, 0.01), "fp16": (2.0, 0.03), "int8": (8.0, 0.15)}
 
 
-def expectation(original: Reference, side: int, precision: str) -> Canary:
-    """The canary of a model served at `side`×`side` in this precision."""
-    picture = canary_picture()
+def expectation(original: Reference, picture: Pixels, side: int, precision: str) -> Canary:
+    """What a model served at `side`×`side` in this precision must find on the canary picture."""
     found = [original.detect(picture, side, _THRESHOLDS[0], nms) for nms in (NMS_THRESHOLD, *_NMS_AROUND)]
     confidence = clearest_threshold([faces.scores for faces in found])
     faces = _over(found[0], confidence)

@@ -33,6 +33,7 @@ from models.serving import (
     write_sidecar,
 )
 from models.surgery import Layout, is_serving_form, is_sizeless, output_names, to_serving_form
+from shared.canary import canary_picture
 from shared.errors import ConfigurationError
 from shared.settings import Settings
 
@@ -53,16 +54,15 @@ class Export:
 
 def prepared(choice: Choice, settings: Settings, progress: Progress) -> ServingModel:
     """The serving form of the chosen file, from the cache or made now. Raises ConfigurationError."""
-    precision = settings.precision if settings.precision != "auto" else "fp32"
-    return prepared_as(choice, precision, settings.input_side, Path(settings.data_dir), progress)
+    if settings.precision not in ("auto", "fp32"):
+        raise ConfigurationError(f"FACE_API_PRECISION={settings.precision}: not available here; use fp32 or auto")
+    return prepared_fp32(choice, settings.input_side, Path(settings.data_dir), progress)
 
 
-def prepared_as(choice: Choice, precision: str, side: int, data_dir: Path, progress: Progress) -> ServingModel:
-    """The same for one precision and side."""
-    if precision != "fp32":
-        raise ConfigurationError(f"FACE_API_PRECISION={precision}: not available on this machine; use fp32 or auto")
-    source_sum = _sum_of_source(choice.path)
-    key = cache_key(source_sum, choice.name, precision, side)
+def prepared_fp32(choice: Choice, side: int, data_dir: Path, progress: Progress) -> ServingModel:
+    """The same in the export's own arithmetic, for inputs of side×side."""
+    source_sum = sum_of_source(choice.path)
+    key = cache_key(source_sum, choice.name, "fp32", side)
     place = Cache(data_dir).entry(key, is_whole, lambda folder: _build(choice, source_sum, side, folder, progress))
     return load(place / NETWORK_NAME)
 
@@ -85,7 +85,8 @@ def is_whole(place: Path) -> bool:
         return False
 
 
-def _sum_of_source(path: Path) -> str:
+def sum_of_source(path: Path) -> str:
+    """Of a model file; raises ConfigurationError for one that is too large or cannot be read."""
     try:
         if path.stat().st_size > FILE_BYTES_MAX:
             raise ConfigurationError(f"{path}: larger than {FILE_BYTES_MAX >> 20} MiB, which no SCRFD model is")
@@ -95,38 +96,41 @@ def _sum_of_source(path: Path) -> str:
 
 
 def _build(choice: Choice, source_sum: str, side: int, folder: Path, progress: Progress) -> None:
-    """Makes one entry: fp32."""
+    """Makes one entry in `folder`."""
     progress(f"preparing {choice.name} once for this machine")
+    threads, picture, path = spare_threads(), canary_picture(), folder / NETWORK_NAME
     export = read_export(choice.path)
-    threads = spare_threads()
-    original, resized = oracles(export, side, threads)
+    original, resized = oracles(export, threads)
     served = serving_form(export, side, threads)
-    path = folder / NETWORK_NAME
+    sizeless = is_sizeless(served)
     onnx.save(served, path)
-    network = ServingNetwork(path, threads)
-    proof = prove(network, original, resized, side)
+    oracle = canary_oracle(export, original, resized, path, sizeless=sizeless, side=side)
+    proof = prove(ServingNetwork(path, threads), original, resized, picture, export.own_size or (side, side))
     if not proof.alone.small:
         raise ConfigurationError(
-            f"{choice.path}: the prepared network does not answer as the original does ({proof.alone}); "
-            "it is not served. Please report this model"
+            f"{choice.path}: once prepared, this network does not answer as the original does ({proof.alone}), "
+            "so it is not served; name another model with FACE_API_MODEL"
         )
-    canary = expectation(original, side, "fp32")
-    landmarks = len(served.graph.output) == 9
-    dynamic_size = not proof.resized and (resized is not None or is_sizeless(served))
+    dynamic_size = not proof.resized and (resized is not None or sizeless)
     facts = ModelFacts(
         name=choice.name,
         precision="fp32",
         input_side=side,
-        landmarks=landmarks,
+        landmarks=len(served.graph.output) == 9,
         batch_invariant=not proof.batched,
         dynamic_size=dynamic_size,
         license=choice.license,
         source_sha256=source_sum,
         note=_note(proof, dynamic_size=dynamic_size, side=side),
     )
-    measured = {"score_difference": proof.alone.score, "distance_difference": proof.alone.distance}
-    write_sidecar(path, Sidecar(form=SERVING_FORM, serving_sha256=sha256_of(path), info=facts, canary=canary,
-                                proof=measured))  # fmt: skip
+    sidecar = Sidecar(
+        form=SERVING_FORM,
+        serving_sha256=sha256_of(path),
+        info=facts,
+        canary=expectation(oracle, picture, side, "fp32"),
+        proof={"score_difference": proof.alone.score, "distance_difference": proof.alone.distance},
+    )
+    write_sidecar(path, sidecar)
     progress(f"{choice.name} proven equal to its original ({proof.alone})" + (f"; {facts.note}" if facts.note else ""))
 
 
@@ -162,24 +166,32 @@ def read_export(path: Path) -> Export:
     return Export(data, model, own_size)
 
 
-def oracles(export: Export, side: int, threads: int) -> tuple[Reference, Reference | None]:
-    """The untouched export as it answers side×side, and as it answers other sizes (None where it cannot).
+def oracles(export: Export, threads: int) -> tuple[Reference, Reference | None]:
+    """The untouched export, and the export as it answers other sizes than its own (None where it cannot).
 
     An export fixed to one size is asked at others with its declared input size freed and nothing else changed.
     """
     original = Reference(export.data, threads)
-    if export.own_size is None:
-        return original, original
-    freed = _freed(export, threads)
+    return (original, original) if export.own_size is None else (original, _freed(export, threads))
+
+
+def canary_oracle(
+    export: Export, original: Reference, resized: Reference | None, served: Path, *, sizeless: bool, side: int
+) -> Reference:
+    """What tells the canary's faces at side×side: the untouched export wherever it answers that size.
+
+    Where its sizes are baked in, the prepared network stands in, proven at the export's own size, if its
+    operators know no size. Raises ConfigurationError where nothing answers that side.
+    """
     if export.own_size == (side, side):
-        return original, freed
-    if freed is None:
-        height, width = export.own_size
-        raise ConfigurationError(
-            f"this model takes {width}×{height} pixels only"
-            + (f"; set FACE_API_INPUT_SIDE={width}" if width == height else ", and only square inputs are served")
-        )
-    return freed, freed
+        return original
+    if resized is not None:
+        return resized
+    if sizeless:
+        return Reference(served)
+    height, width = export.own_size or (side, side)
+    mend = f"set FACE_API_INPUT_SIDE={width}" if width == height else "and only square inputs are served"
+    raise ConfigurationError(f"this model takes {width}×{height} pixels only; {mend}")
 
 
 def _freed(export: Export, threads: int) -> Reference | None:

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from models.reference import Heads, Pixels, Reference, letterbox, sort_heads
 from models.runtime import open_session
-from shared.canary import canary_picture
 from shared.faces import FloatArray
 
 #: Height and width of the second input size: small, not square, multiples of 32.
@@ -47,7 +46,7 @@ NO_DIFFERENCE = Difference(0.0, 0.0)
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What was seen. alone: one picture at the served size. batched, resized: the words of a failure, or empty."""
+    """What was seen. alone: one picture at the first size. batched, resized: the words of a failure, or empty."""
 
     alone: Difference
     batched: str
@@ -72,25 +71,31 @@ class ServingNetwork:
         return [sort_heads([output[row] for output in outputs], height, width) for row in range(len(pictures))]
 
 
-def prove(served: ServingNetwork, original: Reference, resized: Reference | None, side: int) -> Proof:
-    """Compare on several pictures. resized: the export as it answers other sizes, None where it cannot."""
-    pictures = test_pictures(side, side)
+def prove(
+    served: ServingNetwork, original: Reference, resized: Reference | None, canary: Pixels, size: tuple[int, int]
+) -> Proof:
+    """Compare on several pictures, the canary among them, at `size` (height, width) and at SECOND_SIZE.
+
+    resized: the export as it answers other sizes, None where it cannot.
+    """
+    pictures = proof_pictures(canary, *size)
     truths = [original.heads(picture) for picture in pictures]
     alone = NO_DIFFERENCE
     for picture, truth in zip(pictures, truths, strict=True):
         alone |= difference(served.heads(picture[None])[0], truth)
     batched = _batch_failure(served, pictures, truths)
-    return Proof(alone, batched, _size_failure(served, resized) if resized else "")
+    others = proof_pictures(canary, *SECOND_SIZE)
+    return Proof(alone, batched, _size_failure(served, resized, others) if resized else "")
 
 
-def test_pictures(height: int, width: int) -> list[Pixels]:
+def proof_pictures(canary: Pixels, height: int, width: int) -> list[Pixels]:
     """Canary, noise, black, a slope and a canary upside down, each (height, width, 3) uint8 BGR."""
-    canary = letterbox(canary_picture(), max(height, width))[0][:height, :width]
+    upright = letterbox(canary, max(height, width))[0][:height, :width]
     noise = np.random.default_rng(7).integers(0, 256, (height, width, 3), dtype=np.uint8)
     down, across = np.mgrid[:height, :width]
     slope = np.stack([down * 255 // height, across * 255 // width, (down + across) % 256], axis=2).astype(np.uint8)
     black = np.zeros((height, width, 3), dtype=np.uint8)
-    return [canary, noise, black, slope, np.ascontiguousarray(canary[::-1])]
+    return [np.ascontiguousarray(upright), noise, black, slope, np.ascontiguousarray(upright[::-1])]
 
 
 def difference(first: Heads, second: Heads) -> Difference:
@@ -128,11 +133,11 @@ def _garbage(like: Pixels) -> Pixels:
     return np.random.default_rng(13).integers(0, 2, like.shape, dtype=np.uint8) * np.uint8(255)
 
 
-def _size_failure(served: ServingNetwork, resized: Reference) -> str:
+def _size_failure(served: ServingNetwork, resized: Reference, pictures: Sequence[Pixels]) -> str:
     """The same at a second input size, alone."""
     try:
         worst = NO_DIFFERENCE
-        for picture in test_pictures(*SECOND_SIZE):
+        for picture in pictures:
             worst |= difference(served.heads(picture[None])[0], resized.heads(picture))
     except Exception as error:  # whatever onnxruntime raises for a size that the graph does not take
         return f"other sizes fail: {str(error).splitlines()[0]}"
