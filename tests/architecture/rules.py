@@ -1,0 +1,92 @@
+"""The house's rules as functions over source text, so that the tests can show that each can fail."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("shared", "gateway", "worker", "models", "deploy", "loadtest")
+FUNCTION_LINES_MAX = 70
+MODULE_LINES_MAX = 400
+
+#: Which of our packages each may import; tests and tools may look at everything, nothing looks at them.
+MAY_IMPORT = {
+    "shared": {"shared"},
+    "gateway": {"gateway", "shared"},
+    "worker": {"worker", "models", "shared"},
+    "models": {"models", "shared"},
+}
+#: Whose libraries would make a side heavy, or blur what it is for.
+MUST_NOT_IMPORT = {
+    "shared": {"starlette", "onnxruntime", "cv2", "zmq", "redis", "sqlalchemy"},
+    "gateway": {"onnxruntime", "onnx", "torch"},
+    "worker": {"starlette", "redis", "sqlalchemy", "cv2", "torch"},
+    "models": {"starlette", "redis", "zmq"},
+}
+ENVIRONMENT_OWNER = "shared/settings.py"
+UNPICKLERS = {"pickle", "cPickle", "dill", "marshal", "shelve"}
+MARKS = re.compile(r"\b(TODO|FIXME|XXX|HACK|NotImplementedError)\b")
+
+
+def sources() -> Iterator[tuple[str, str]]:
+    """(path from the root, text) of every module of ours but the tests."""
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            yield str(path.relative_to(ROOT)), path.read_text(encoding="utf-8")
+
+
+def imported(text: str) -> set[str]:
+    """Every module name a source imports, wherever the import stands."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            names.add(node.module or "")
+    return names
+
+
+def forbidden_imports(path: str, text: str) -> list[str]:
+    package = path.split("/", maxsplit=1)[0]
+    if package not in MAY_IMPORT or path.startswith("models/training/"):
+        return []
+    tops = {name.split(".")[0] for name in imported(text)}
+    ours = {*PACKAGES, "tests"} - MAY_IMPORT[package]
+    return sorted(tops & (ours | MUST_NOT_IMPORT[package]))
+
+
+def reads_environment(path: str, text: str) -> bool:
+    return path != ENVIRONMENT_OWNER and bool(
+        re.search(r"\bos\.(environ|getenv|putenv)\b|from os import .*environ", text)
+    )
+
+
+def long_functions(text: str) -> list[str]:
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    found = [node for node in ast.walk(ast.parse(text)) if isinstance(node, kinds)]
+    return [node.name for node in found if (node.end_lineno or 0) - node.lineno + 1 > FUNCTION_LINES_MAX]
+
+
+def globals_used(text: str) -> bool:
+    return any(isinstance(node, ast.Global) for node in ast.walk(ast.parse(text)))
+
+
+def shadows_standard_library(path: str) -> bool:
+    name = Path(path).stem
+    return name in sys.stdlib_module_names and not name.startswith("__")
+
+
+def swallows_everything(text: str) -> list[int]:
+    """Lines of handlers that catch every exception and do nothing."""
+    return [
+        node.lineno
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.ExceptHandler)
+        and (node.type is None or (isinstance(node.type, ast.Name) and node.type.id in ("Exception", "BaseException")))
+        and all(isinstance(statement, ast.Pass) for statement in node.body)
+    ]

@@ -1,0 +1,148 @@
+"""The bytes between gateway and worker: pinned, checked on arrival, never trusted."""
+
+from __future__ import annotations
+
+import pickle
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.faces import Faces
+from shared.messages import PROTOCOL_VERSION, CropHeader, Failure, Grant, Heartbeat, Hello, Reply, Request
+from shared.wire import (
+    HEADER_BYTES_MAX,
+    WireError,
+    decode_to_gateway,
+    decode_to_worker,
+    encode,
+    encode_reply,
+    encode_request,
+)
+
+CROP = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
+REQUEST = Request(7, 1500, 0.5, 0.4, 0, 30, 20, (CropHeader(2, 3, 32, 0.1),), waiting=2)
+FACES = Faces.unpacked(np.arange(30, dtype=np.float32).reshape(2, 15))
+REPLY = Reply(7, "a.1", 2, 15, 1.0, 2.0, 3.0, 4, "full", grant=1)
+
+
+def as_received(frames: list) -> list[bytes]:
+    return [frame.tobytes() if isinstance(frame, np.ndarray) else bytes(frame) for frame in frames]
+
+
+def test_a_request_arrives_as_it_was_sent() -> None:
+    message, crops = decode_to_worker(as_received(encode_request(REQUEST, [CROP])))
+    assert message == REQUEST
+    np.testing.assert_array_equal(crops[0], CROP)
+
+
+def test_a_reply_arrives_as_it_was_sent() -> None:
+    message, faces = decode_to_gateway(as_received(encode_reply(REPLY, FACES)))
+    assert message == REPLY
+    assert faces is not None
+    np.testing.assert_array_equal(faces.packed(), FACES.packed())
+
+
+def test_faces_without_landmarks_and_no_faces_travel_too() -> None:
+    for faces in (Faces(FACES.boxes, FACES.scores, None), Faces.none(), Faces.none(landmarks=False)):
+        reply = msgspec.structs.replace(REPLY, faces=len(faces), columns=faces.packed().shape[1])
+        _, arrived = decode_to_gateway(as_received(encode_reply(reply, faces)))
+        assert arrived is not None
+        np.testing.assert_array_equal(arrived.packed(), faces.packed())
+        assert (arrived.landmarks is None) == (faces.landmarks is None)
+
+
+def test_the_bytes_of_this_protocol_version_are_pinned() -> None:
+    # A change here is a change of the protocol: raise PROTOCOL_VERSION with it.
+    assert PROTOCOL_VERSION == 1
+    assert encode(Grant(3)) == [b"\x01\x92\xa5Grant\x03"]
+    assert encode(Hello("g")) == [b"\x01\x92\xa5Hello\xa1g"]
+    header = encode_request(REQUEST, [CROP])[0].hex()
+    assert header == (
+        "019aa75265717565737407cd05dccb3fe0000000000000cb3fd999999999999a001e149194020320cb3fb999999999999a02"
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"crops": ()},
+        {"crops": (CropHeader(2, 3, 32, 0.1),) * 2},
+        {"crops": (CropHeader(2, 2, 32, 0.1),)},
+        {"crops": (CropHeader(33, 3, 32, 0.1),)},
+        {"crops": (CropHeader(0, 3, 32, 0.1),)},
+        {"crops": (CropHeader(2, 3, 1 << 20, 0.1),)},
+        {"crops": (CropHeader(2, 3, 32, 0.0),)},
+        {"crops": (CropHeader(2, 3, 32, float("nan")),)},
+        {"crops": (CropHeader(2, 3, 32, float("inf")),)},
+        {"confidence": 0.0},
+        {"confidence": float("nan")},
+        {"nms_threshold": 1.5},
+        {"id": -1},
+        {"left_ms": -1},
+        {"max_faces": -1},
+        {"width": 0},
+    ],
+)
+def test_a_request_that_cannot_be_is_refused(change: dict) -> None:
+    header = encode(msgspec.structs.replace(REQUEST, **change))[0]
+    with pytest.raises(WireError):
+        decode_to_worker([header, CROP.tobytes()])
+
+
+@pytest.mark.parametrize("change", [{"faces": 3}, {"faces": -1}, {"columns": 4}, {"columns": 5}])
+def test_a_reply_that_cannot_be_is_refused(change: dict) -> None:
+    frames = as_received(encode_reply(REPLY, FACES))
+    frames[0] = bytes(encode(msgspec.structs.replace(REPLY, **change))[0])
+    with pytest.raises(WireError):
+        decode_to_gateway(frames)
+
+
+def test_numbers_that_are_not_finite_are_refused() -> None:
+    rows = FACES.packed().copy()
+    rows[1, 2] = np.nan
+    with pytest.raises(WireError, match="not finite"):
+        decode_to_gateway([bytes(encode(REPLY)[0]), rows.tobytes()])
+
+
+def test_another_version_is_named() -> None:
+    with pytest.raises(WireError, match="protocol version 2"):
+        decode_to_worker([b"\x02" + bytes(encode(Heartbeat(1))[0])[1:]])
+
+
+def test_a_message_for_the_other_side_is_refused() -> None:
+    with pytest.raises(WireError):
+        decode_to_worker(encode(Failure(1, "a.1", "failed", "words")))
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_a_wrong_number_of_tensor_frames_is_refused(count: int) -> None:
+    frames = [bytes(encode(REQUEST)[0]), *[CROP.tobytes()] * count]
+    if count == 1:
+        assert decode_to_worker(frames)[0] == REQUEST
+    else:
+        with pytest.raises(WireError):
+            decode_to_worker(frames)
+    with pytest.raises(WireError):
+        decode_to_worker([bytes(encode(Heartbeat(1))[0]), *[b"x"] * max(count, 1)])
+
+
+def test_a_pickle_is_nothing_but_junk() -> None:
+    with pytest.raises(WireError):
+        decode_to_worker([pickle.dumps(REQUEST.id)])
+
+
+def test_an_overlong_header_is_refused_before_it_is_read() -> None:
+    with pytest.raises(WireError, match="possible length"):
+        decode_to_worker([b"\x01" * (HEADER_BYTES_MAX + 1)])
+
+
+@given(st.lists(st.binary(max_size=200), max_size=4))
+def test_any_bytes_are_a_message_or_a_wire_error(frames: list[bytes]) -> None:
+    for decode in (decode_to_worker, decode_to_gateway):
+        try:
+            decode([b"\x01" + frames[0], *frames[1:]] if frames else frames)
+        except WireError:
+            continue

@@ -1,0 +1,86 @@
+"""The answer's numbers: every field of the API reference, rounded as it shows them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from gateway.serialise import DetectResponse, detected_faces, summary
+from shared.faces import Faces
+
+REFERENCE = Path(__file__).resolve().parents[4] / "shared" / "api-reference.txt"
+
+EXAMPLE = Faces(
+    np.array([[100.5, 200.3, 300.1, 400.7]], np.float32),
+    np.array([0.98761], np.float32),
+    np.array([[[150.2, 250.1], [250.3, 248.9], [200.1, 310.5], [160.7, 360.2], [240.5, 358.8]]], np.float32),
+)
+
+
+def as_json(value: object) -> dict:
+    return json.loads(msgspec.json.encode(value))
+
+
+def test_the_api_references_example_comes_out_as_it_stands_there() -> None:
+    face = as_json(detected_faces(EXAMPLE, 1920, 1080)[0])
+    assert face == {
+        "index": 0,
+        "bbox": {"x1": 100.5, "y1": 200.3, "x2": 300.1, "y2": 400.7},
+        "confidence": 0.9876,
+        "landmarks": {
+            "left_eye": {"x": 150.2, "y": 250.1},
+            "right_eye": {"x": 250.3, "y": 248.9},
+            "nose": {"x": 200.1, "y": 310.5},
+            "left_mouth": {"x": 160.7, "y": 360.2},
+            "right_mouth": {"x": 240.5, "y": 358.8},
+        },
+        "size": {"width": 199.6, "height": 200.4},
+        "area": pytest.approx(39999.84, abs=0.05),
+        "center": {"x": 200.3, "y": 300.5},
+        "relative": {"x_center": 0.1043, "y_center": 0.2782, "width": 0.104, "height": 0.1856},
+    }
+    assert as_json(summary(EXAMPLE, 1920, 1080)) == {
+        "face_count": 1,
+        "avg_confidence": 0.9876,
+        "min_confidence": 0.9876,
+        "max_confidence": 0.9876,
+        "total_face_area": pytest.approx(39999.84, abs=0.05),
+        "face_area_ratio": 0.0193,
+    }
+
+
+def test_no_faces_give_zeros_not_nan() -> None:
+    assert detected_faces(Faces.none(), 10, 10) == []
+    assert set(as_json(summary(Faces.none(), 10, 10)).values()) == {0}
+
+
+def test_a_model_without_landmarks_gives_null() -> None:
+    face = detected_faces(Faces(EXAMPLE.boxes, EXAMPLE.scores, None), 1920, 1080)[0]
+    assert as_json(face)["landmarks"] is None
+
+
+def test_float32_noise_never_shows() -> None:
+    text = msgspec.json.encode(detected_faces(EXAMPLE, 1920, 1080)).decode()
+    assert all(len(number.split(".")[1]) <= 4 for number in text.replace("}", ",").split(",") if "." in number)
+
+
+def test_boxes_are_not_clipped_to_the_picture() -> None:
+    faces = Faces(np.array([[-20, -10, 700, 500]], np.float32), np.array([0.5], np.float32), None)
+    assert as_json(detected_faces(faces, 640, 480)[0])["bbox"] == {"x1": -20, "y1": -10, "x2": 700, "y2": 500}
+
+
+@pytest.mark.skipif(not REFERENCE.exists(), reason="the API reference is not beside the project")
+def test_the_fields_and_their_order_are_the_api_references() -> None:
+    text = REFERENCE.read_text(encoding="utf-8")
+    start = text.index('{\n  "request_id"')
+    example, _ = json.JSONDecoder().raw_decode(text[start:])
+    assert list(example) == list(DetectResponse.__struct_fields__)
+    for name in ("image", "summary", "processing", "profiling"):
+        kind = next(field.type for field in msgspec.structs.fields(DetectResponse) if field.name == name)
+        assert list(example[name]) == list(kind.__struct_fields__)
+    face = as_json(detected_faces(EXAMPLE, 1920, 1080)[0])
+    assert list(example["detections"][0]) == list(face)

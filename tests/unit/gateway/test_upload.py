@@ -1,0 +1,102 @@
+"""Bodies: multipart and raw, under limits, in any chunks, never beyond memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from gateway.upload import FIELD_BYTES_MAX, FIELDS_MAX, FRAMING_BYTES_MAX, Upload, check_declared_length, read_upload
+from shared.errors import BadParameter, FaceApiError, TooLarge, UnsupportedMedia
+
+LIMIT = 1000
+MULTIPART = b"multipart/form-data; boundary=b"
+PICTURE = bytes(range(256)) * 3
+
+
+def part(name: str, data: bytes, extra: str = "") -> bytes:
+    return f'--b\r\nContent-Disposition: form-data; name="{name}"{extra}\r\n\r\n'.encode() + data + b"\r\n"
+
+
+def read(body: bytes, content_type: bytes = MULTIPART, chunk: int = 65536) -> Upload:
+    async def chunks() -> AsyncIterator[bytes]:
+        for start in range(0, len(body), chunk):
+            yield body[start : start + chunk]
+
+    return asyncio.run(read_upload(content_type, chunks(), LIMIT))
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 100, 65536])
+def test_the_picture_and_the_fields_arrive_whole_in_any_chunks(chunk: int) -> None:
+    body = (
+        part("confidence", b"0.6")
+        + part("image", PICTURE, '; filename="a b.jpg"')
+        + part("max_faces", b"3")
+        + b"--b--\r\n"
+    )
+    upload = read(body, chunk=chunk)
+    assert bytes(upload.image) == PICTURE
+    assert upload.fields == [("confidence", "0.6"), ("max_faces", "3")]
+
+
+@pytest.mark.parametrize("kind", [b"image/jpeg", b"image/x-anything", b"application/octet-stream"])
+def test_a_raw_body_is_the_picture(kind: bytes) -> None:
+    assert bytes(read(PICTURE, kind).image) == PICTURE
+
+
+def test_the_limit_holds_to_the_byte() -> None:
+    for body, kind in ((part("image", b"x" * LIMIT) + b"--b--\r\n", MULTIPART), (b"x" * LIMIT, b"image/png")):
+        assert len(read(body, kind).image) == LIMIT
+    for body, kind in (
+        (part("image", b"x" * (LIMIT + 1)) + b"--b--\r\n", MULTIPART),
+        (b"x" * (LIMIT + 1), b"image/png"),
+    ):
+        with pytest.raises(TooLarge):
+            read(body, kind)
+
+
+def test_a_declared_length_over_the_limit_is_refused_unread() -> None:
+    check_declared_length([(b"content-length", str(LIMIT + FRAMING_BYTES_MAX).encode())], LIMIT)
+    with pytest.raises(TooLarge):
+        check_declared_length([(b"content-length", str(LIMIT + FRAMING_BYTES_MAX + 1).encode())], LIMIT)
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"", "closing boundary"),
+        (part("image", PICTURE), "closing boundary"),
+        (part("confidence", b"1") + b"--b--\r\n", "`image` is missing"),
+        (part("image", b"") + b"--b--\r\n", "`image` is empty"),
+        (part("image", PICTURE) * 2 + b"--b--\r\n", "twice"),
+        (b"no multipart at all", "malformed"),
+        (b"--b\r\n\r\nanonymous\r\n--b--\r\n", "no usable name"),
+        (part("confidence", b"1" * (FIELD_BYTES_MAX + 1)) + part("image", b"x") + b"--b--\r\n", "belongs in `image`"),
+        (part("x", b"1") * (FIELDS_MAX + 1) + part("image", b"x") + b"--b--\r\n", "form fields"),
+        (b"\r\n" * (FRAMING_BYTES_MAX), "malformed|closing|exceeds"),
+    ],
+)
+def test_a_wrong_multipart_body_is_told_what_is_wrong(body: bytes, words: str) -> None:
+    with pytest.raises(FaceApiError, match=words) as caught:
+        read(body)
+    assert caught.value.status in (413, 422)
+
+
+@pytest.mark.parametrize(
+    "kind", [b"multipart/form-data", b"multipart/form-data; boundary=", b"multipart/form-data; boundary=" + b"b" * 300]
+)
+def test_a_boundary_that_cannot_be_is_refused(kind: bytes) -> None:
+    with pytest.raises(BadParameter, match="boundary"):
+        read(b"--b--\r\n", kind)
+
+
+@pytest.mark.parametrize("kind", [b"", b"application/x-www-form-urlencoded", b"application/json", b"text/plain"])
+def test_other_content_types_are_refused_with_what_to_send(kind: bytes) -> None:
+    with pytest.raises(UnsupportedMedia, match="multipart/form-data"):
+        read(b"image=x", kind)
+
+
+def test_an_empty_raw_body_is_refused() -> None:
+    with pytest.raises(BadParameter, match="empty"):
+        read(b"", b"image/jpeg")

@@ -1,0 +1,109 @@
+"""The gateway's queue: who gets what, and what a lost worker leaves behind."""
+
+from __future__ import annotations
+
+from gateway.work_queue import Work, WorkQueue
+from shared.deadline import Deadline
+
+
+def work(number: int) -> Work:
+    return Work(number, (), (), 0.5, 0.4, 0, 10, 10, Deadline(100.0))
+
+
+def queue_of(*workers: tuple[str, int], waiting: int = 0) -> WorkQueue:
+    """Workers with so many credits of two places each, and that many requests waiting."""
+    queue = WorkQueue()
+    for generation, credits_ in workers:
+        queue.join(generation, 2)
+        queue.granted(generation, credits_)
+    for number in range(waiting):
+        queue.submit(work(number))
+    return queue
+
+
+def assigned(queue: WorkQueue) -> list[tuple[str, int]]:
+    return [(generation, one.id) for generation, one in queue.assign()]
+
+
+def test_work_goes_oldest_first_to_the_least_busy_worker() -> None:
+    queue = queue_of(("a", 2), ("b", 2), waiting=3)
+    assert assigned(queue) == [("a", 0), ("b", 1), ("a", 2)]
+
+
+def test_without_credit_everything_waits_here() -> None:
+    queue = queue_of(("a", 1), waiting=3)
+    assert assigned(queue) == [("a", 0)]
+    assert (queue.waiting, queue.in_hand) == (2, 1)
+
+
+def test_a_worker_is_told_once_that_work_waits_and_again_after_it_granted() -> None:
+    queue = queue_of(("a", 0), waiting=1)
+    assert queue.offers() == ["a"]
+    assert queue.offers() == []
+    queue.granted("a", 1)
+    queue.assign()
+    assert queue.offers() == []
+    queue.answered("a", 0)
+    queue.submit(work(9))
+    assert queue.offers() == ["a"]
+
+
+def test_an_answer_is_taken_once_and_only_from_the_worker_that_has_the_work() -> None:
+    queue = queue_of(("a", 1), ("b", 1), waiting=1)
+    queue.assign()
+    assert queue.answered("b", 0) is None
+    one = queue.answered("a", 0)
+    assert one is not None
+    assert one.id == 0
+    assert queue.answered("a", 0) is None
+    assert queue.answered("gone", 0) is None
+
+
+def test_withdrawn_work_is_not_sent_and_its_worker_is_named_when_it_was() -> None:
+    queue = queue_of(("a", 1), waiting=2)
+    queue.assign()
+    assert queue.withdraw(1) is None
+    assert queue.withdraw(0) == "a"
+    assert queue.withdraw(0) is None
+    assert (queue.waiting, queue.in_hand) == (0, 0)
+
+
+def test_what_a_dead_worker_had_goes_first_to_another_in_its_old_order() -> None:
+    queue = queue_of(("a", 2), waiting=3)
+    queue.assign()
+    lost = queue.leave("a")
+    assert ([one.id for one in lost.poison], sorted(one.id for one in lost.again)) == ([], [0, 1])
+    queue.join("b", 2)
+    queue.granted("b", 3)
+    assert assigned(queue) == [("b", 0), ("b", 1), ("b", 2)]
+
+
+def test_what_ends_a_second_worker_is_not_tried_again() -> None:
+    queue = queue_of(("a", 1), waiting=1)
+    queue.assign()
+    queue.leave("a")
+    queue.join("b", 2)
+    queue.granted("b", 1)
+    queue.assign()
+    lost = queue.leave("b")
+    assert [one.id for one in lost.poison] == [0]
+    assert queue.waiting == 0
+
+
+def test_a_worker_that_leaves_in_good_health_casts_no_suspicion() -> None:
+    queue = queue_of(("a", 1), waiting=1)
+    queue.assign()
+    queue.hand_back("a")
+    for generation in ("b", "c"):
+        queue.join(generation, 2)
+        queue.granted(generation, 1)
+        assert assigned(queue) == [(generation, 0)]
+        lost = queue.leave(generation)
+    assert [one.id for one in lost.poison] == [0]
+
+
+def test_a_recall_gives_back_only_what_is_unused() -> None:
+    queue = queue_of(("a", 2), waiting=1)
+    queue.assign()
+    assert queue.recalled("a", 5) == 1
+    assert queue.recalled("a", 5) == 0
