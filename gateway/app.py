@@ -14,6 +14,7 @@ from starlette.routing import Route
 from gateway.error_responses import face_api_error, http_exception, unexpected
 from gateway.request_context import RequestContext
 from gateway.routes.detect import detect
+from gateway.routes.docs import docs_routes
 from gateway.routes.health import health, livez, readyz
 from gateway.routes.mask import mask
 from gateway.services import open_services
@@ -37,6 +38,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
             Route("/health", health),
             Route("/readyz", readyz),
             Route("/livez", livez),
+            *docs_routes(console=effective.console_enabled),
         ],
         middleware=[Middleware(RequestContext)],
         exception_handlers={

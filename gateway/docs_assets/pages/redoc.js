@@ -1,0 +1,15 @@
+// ReDoc on this service's own document, with the address this page came from in its examples.
+const base = new URL("./", location.href).href.replace(/\/$/, "");
+const place = document.getElementById("redoc");
+
+async function show() {
+  const answer = await fetch("openapi.json");
+  if (!answer.ok) throw new Error(`openapi.json answered ${answer.status}`);
+  const api = JSON.parse((await answer.text()).replaceAll("http://localhost:8000", base));
+  api.servers = [{ url: base }];
+  Redoc.init(api, { downloadUrls: [{ title: "openapi.json", url: "openapi.json" }], nativeScrollbars: true }, place);
+}
+
+show().catch((error) => {
+  place.textContent = `The reference cannot be shown: ${error.message}`;
+});
