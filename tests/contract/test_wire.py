@@ -56,12 +56,12 @@ def test_faces_without_landmarks_and_no_faces_travel_too() -> None:
 
 def test_the_bytes_of_this_protocol_version_are_pinned() -> None:
     # A change here is a change of the protocol: raise PROTOCOL_VERSION with it.
-    assert PROTOCOL_VERSION == 1
-    assert encode(Grant(3)) == [b"\x01\x92\xa5Grant\x03"]
-    assert encode(Hello("g")) == [b"\x01\x92\xa5Hello\xa1g"]
+    assert PROTOCOL_VERSION == 2
+    assert encode(Grant(3)) == [b"\x02\x92\xa5Grant\x03"]
+    assert encode(Hello("g")) == [b"\x02\x92\xa5Hello\xa1g"]
     header = encode_request(REQUEST, [CROP])[0].hex()
     assert header == (
-        "019aa75265717565737407cd05dccb3fe0000000000000cb3fd999999999999a001e149194020320cb3fb999999999999a02"
+        "029ba75265717565737407cd05dccb3fe0000000000000cb3fd999999999999a001e149194020320cb3fb999999999999a02c2"
     )
 
 
@@ -108,8 +108,8 @@ def test_numbers_that_are_not_finite_are_refused() -> None:
 
 
 def test_another_version_is_named() -> None:
-    with pytest.raises(WireError, match="protocol version 2"):
-        decode_to_worker([b"\x02" + bytes(encode(Heartbeat(1))[0])[1:]])
+    with pytest.raises(WireError, match="protocol version 9"):
+        decode_to_worker([b"\x09" + bytes(encode(Heartbeat(1))[0])[1:]])
 
 
 def test_a_message_for_the_other_side_is_refused() -> None:
@@ -143,6 +143,6 @@ def test_an_overlong_header_is_refused_before_it_is_read() -> None:
 def test_any_bytes_are_a_message_or_a_wire_error(frames: list[bytes]) -> None:
     for decode in (decode_to_worker, decode_to_gateway):
         try:
-            decode([b"\x01" + frames[0], *frames[1:]] if frames else frames)
+            decode([bytes([PROTOCOL_VERSION]) + frames[0], *frames[1:]] if frames else frames)
         except WireError:
             continue
