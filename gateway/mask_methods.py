@@ -5,20 +5,17 @@ All work in place on (H, W, 3) uint8 BGR, C-contiguous; outside the regions noth
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.masking import SIGMA_PER_KERNEL, MaskOptions, Pixels, Region
+from gateway.masking import SIGMA_PER_KERNEL, MaskOptions, Pixels, Region, kernel_of
 
 #: The blur is computed on a smaller copy as long as its sigma there stays above this many pixels.
-_SIGMA_WHEN_SHRUNK = 6.0
+_SIGMA_WHEN_SHRUNK = 8.0
 _GREY = (128, 128, 128)
-#: Samples along each side of the frame around an erased region.
-_FRAME_CELLS = 4
-_ERASE_SIDE_MAX = 64
 
 
 def paint(pixels: Pixels, hidden: list[Region], options: MaskOptions) -> None:
@@ -34,14 +31,14 @@ def paint(pixels: Pixels, hidden: list[Region], options: MaskOptions) -> None:
         _blur(pixels, hidden, kernel_of(options.strength), elliptical=options.method == "elliptical")
 
 
-def kernel_of(strength: int) -> int:
-    """The blur's kernel size: even strengths are rounded up to odd."""
-    return strength | 1
-
-
 def _solid(pixels: Pixels, hidden: list[Region], color: tuple[int, int, int]) -> None:
     for region in hidden:
-        region.of(pixels)[:] = color
+        _fill(pixels, region, color)
+
+
+def _fill(pixels: Pixels, region: Region, color: tuple[int, ...]) -> None:
+    corner, opposite = (region.left, region.top), (region.right - 1, region.bottom - 1)
+    cv2.rectangle(pixels, corner, opposite, color, cv2.FILLED)
 
 
 def _pixelate(window: Pixels, block: int) -> None:
@@ -62,9 +59,9 @@ def _spans(length: int, block: int) -> list[tuple[int, int]]:
 
 
 def _blur(pixels: Pixels, hidden: list[Region], kernel: int, *, elliptical: bool) -> None:
-    """Every region shows the blurred picture beneath it; all are computed before any is painted."""
-    blurred = [blur_region(pixels, region, kernel) for region in hidden]
-    for region, window in zip(hidden, blurred, strict=True):
+    """One region after the other: where they overlap, the later one blurs what is blurred already."""
+    for region in hidden:
+        window = blur_region(pixels, region, kernel)
         if elliptical:
             inside = _ellipse(region.height, region.width)
             cv2.copyTo(window, inside, region.of(pixels))
@@ -81,15 +78,26 @@ def blur_region(pixels: Pixels, region: Region, kernel: int) -> Pixels:
     shrink = max(1, int(sigma / _SIGMA_WHEN_SHRUNK))
     around, inner = _surroundings(pixels, region, reach, shrink)
     if shrink == 1:
-        blurred = cv2.GaussianBlur(around, (kernel, kernel), sigma, borderType=cv2.BORDER_REFLECT_101)
-    else:
-        size = (around.shape[1] // shrink, around.shape[0] // shrink)
-        small = cv2.resize(around, size, interpolation=cv2.INTER_AREA)
-        reach_small = max(1, round(reach / shrink))
-        kernel_small = 2 * reach_small + 1
-        small = cv2.GaussianBlur(small, (kernel_small, kernel_small), sigma / shrink, borderType=cv2.BORDER_REFLECT_101)
-        blurred = cv2.resize(small, (around.shape[1], around.shape[0]), interpolation=cv2.INTER_LINEAR)
-    return np.ascontiguousarray(inner.of(cast("Pixels", blurred)))
+        return np.ascontiguousarray(inner.of(_gaussian(around, reach, sigma)))
+    size = (around.shape[1] // shrink, around.shape[0] // shrink)
+    small = cv2.resize(around, size, interpolation=cv2.INTER_AREA).astype(np.float32)  # float: faster when small
+    small = np.rint(_gaussian(small, max(1, round(reach / shrink)), sigma / shrink)).astype(np.uint8)
+    return _enlarged(small, inner, shrink)
+
+
+def _gaussian(pixels: NDArray[Any], reach: int, sigma: float) -> NDArray[Any]:
+    size = (2 * reach + 1, 2 * reach + 1)
+    return cv2.GaussianBlur(pixels, size, sigma, borderType=cv2.BORDER_REFLECT_101)
+
+
+def _enlarged(small: Pixels, inner: Region, shrink: int) -> Pixels:
+    """The pixels `inner` of `small` enlarged `shrink` times, without enlarging the rest of it."""
+    top, left = max(0, inner.top // shrink - 1), max(0, inner.left // shrink - 1)
+    part = small[top : -(-inner.bottom // shrink) + 1, left : -(-inner.right // shrink) + 1]
+    size = (part.shape[1] * shrink, part.shape[0] * shrink)
+    large = cast("Pixels", cv2.resize(part, size, interpolation=cv2.INTER_LINEAR))
+    down, right = inner.top - top * shrink, inner.left - left * shrink
+    return large[down : down + inner.height, right : right + inner.width]
 
 
 def _surroundings(pixels: Pixels, region: Region, reach: int, shrink: int) -> tuple[Pixels, Region]:
@@ -124,49 +132,19 @@ def _ellipse(height: int, width: int) -> Pixels:
 
 
 def _erase(pixels: Pixels, hidden: list[Region]) -> None:
-    """First all regions turn grey, then each is filled from the frame around it: nothing of a face remains."""
+    """First all regions turn grey, then each takes the mean colour of its frame: nothing of a face remains."""
     _solid(pixels, hidden, _GREY)
     for region in hidden:
-        region.of(pixels)[:] = _filled_from_frame(pixels, region)
+        _fill(pixels, region, _mean_of_frame(pixels, region))
 
 
-def _filled_from_frame(pixels: Pixels, region: Region) -> Pixels:
-    """A smooth fill from the one-pixel frame outside the region, each side weighted by its nearness."""
-    height, width = min(region.height, _ERASE_SIDE_MAX), min(region.width, _ERASE_SIDE_MAX)
-    rows, cols = np.arange(height, dtype=np.float32)[:, None, None], np.arange(width, dtype=np.float32)[None, :, None]
-    total: NDArray[np.float64] = np.zeros((height, width, 3))
-    weights: NDArray[np.float64] = np.zeros((height, width, 1))
-    picture_height, picture_width = pixels.shape[:2]
-    sides = (
-        (region.top > 0, pixels[region.top - 1, region.left : region.right], (1, width), rows),
-        (
-            region.bottom < picture_height,
-            pixels[min(region.bottom, picture_height - 1), region.left : region.right],
-            (1, width),
-            height - 1 - rows,
-        ),
-        (region.left > 0, pixels[region.top : region.bottom, region.left - 1], (height, 1), cols),
-        (
-            region.right < picture_width,
-            pixels[region.top : region.bottom, min(region.right, picture_width - 1)],
-            (height, 1),
-            width - 1 - cols,
-        ),
-    )
-    for present, line, shape, distance in sides:
-        if present:
-            weight = 1 / (1 + distance)
-            total = total + _smooth(line, max(shape)).reshape(*shape, 3) * weight
-            weights = weights + weight
-    if not weights.any():
-        return region.of(pixels)
-    small = np.clip(total / weights + 0.5, 0, 255).astype(np.uint8)
-    return cast("Pixels", cv2.resize(small, (region.width, region.height), interpolation=cv2.INTER_LINEAR))
-
-
-def _smooth(line: Pixels, length: int) -> NDArray[np.float32]:
-    """(n, 3) uint8 → (length, 3) float32: at most a few averages of the line, joined smoothly."""
-    cells = min(_FRAME_CELLS, len(line))
-    averages = cv2.resize(line.reshape(-1, 1, 3).astype(np.float32), (1, cells), interpolation=cv2.INTER_AREA)
-    joined = cv2.resize(averages.reshape(-1, 1, 3), (1, length), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(joined, np.float32).reshape(length, 3)
+def _mean_of_frame(pixels: Pixels, region: Region) -> tuple[int, ...]:
+    """Blue, green, red: the mean of the one-pixel frame just outside the region; grey where there is no outside."""
+    height, width = pixels.shape[:2]
+    rows = [row for row in (region.top - 1, region.bottom) if 0 <= row < height]
+    cols = [col for col in (region.left - 1, region.right) if 0 <= col < width]
+    lines = [pixels[row, region.left : region.right] for row in rows]
+    lines += [pixels[region.top : region.bottom, col] for col in cols]
+    if not lines:
+        return _GREY
+    return tuple(round(value) for value in np.concatenate(lines).mean(axis=0).tolist())

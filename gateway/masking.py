@@ -23,8 +23,6 @@ QUALITY_MIN, QUALITY_MAX = 1, 100
 
 #: Sigma of the blur as a part of its kernel. OpenCV's own default (0.15) leaves large portraits detectable.
 SIGMA_PER_KERNEL = 1 / 3
-#: Full width of a Gaussian at half its height is 2.355 sigma.
-BLUR_CELL_PER_KERNEL = 2.355 * SIGMA_PER_KERNEL
 
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 
@@ -97,19 +95,24 @@ def regions(boxes: NDArray[np.float32], padding: float, width: int, height: int)
     return [Region(*each) for each in corners if each[0] < each[2] and each[1] < each[3]]
 
 
-#: A blur or mosaic that leaves more distinct cells than this across a face is called weak.
-CELLS_MAX = 8
+def kernel_of(strength: int) -> int:
+    """The blur's kernel size in pixels: even strengths are rounded up to odd."""
+    return strength | 1
+
+
+#: A blur or mosaic that leaves more distinct cells than this across a face is called weak. Measured: SCRFD finds
+#: portraits again from 7.5 sigma across the face upwards, mosaics from 20 blocks; people and recognisers earlier.
+CELLS_MAX = 7
 
 
 def cells_across(box_side: float, options: MaskOptions) -> float:
     """How many distinct cells a face of `box_side` pixels keeps: its side by the size of one cell.
 
-    A cell of pixelate is a block; a cell of the blur is the width of its Gaussian at half height. Methods that
-    overwrite keep none.
+    A cell of pixelate is a block; a cell of the blur is one sigma. Methods that overwrite keep none.
     """
     if options.method in ("solid", "erase"):
         return 0.0
-    cell = options.strength if options.method == "pixelate" else (options.strength | 1) * BLUR_CELL_PER_KERNEL
+    cell = options.strength if options.method == "pixelate" else kernel_of(options.strength) * SIGMA_PER_KERNEL
     return box_side / cell
 
 
@@ -119,3 +122,11 @@ def is_weak(boxes: NDArray[np.float32], options: MaskOptions) -> bool:
         return False
     sides = np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
     return cells_across(float(sides.max()), options) > CELLS_MAX
+
+
+def weak_words(options: MaskOptions) -> str:
+    """Why a weak mask is refused, and what to do."""
+    return (
+        f"strength={options.strength} is weak for a face of this size: method={options.method} would leave more than "
+        f"{CELLS_MAX} distinct cells across it. Take a larger strength, or method=solid or erase"
+    )

@@ -31,17 +31,19 @@ class ThreadPicture:
         self.decode_ms = opened.decode_ms
         self.preprocess_ms = opened.preprocess_ms
         self._owner = owner
+        self._data: Data | None = data
         self._opened: Opened | None = opened
         self._held = held
 
     async def mask(self, faces: Faces, options: MaskOptions) -> Masked:
         assert self._opened is not None, "the picture is closed"
-        return await self._owner.run_mask(self._opened, faces, options)
+        assert self._data is not None
+        return await self._owner.run_mask(self._data, self._opened, faces, options)
 
     def close(self) -> None:
         if self._opened is None:
             return
-        self._opened = None
+        self._opened = self._data = None
         self.crops = ()
         self._owner.budget.give(self._held)
 
@@ -64,7 +66,7 @@ class ThreadPictures:
             refuse_frames(header)
         held = self.budget.clamp(memory_need.to_decode(header))
         await self.budget.take(held, deadline, time.monotonic())
-        work = self._threads.submit(self._open, data, header, sides, deadline)
+        work = self._threads.submit(self._open, data, header, sides, deadline, to_mask=single_frame)
         try:
             opened = await asyncio.wrap_future(work)
         except BaseException:
@@ -72,18 +74,18 @@ class ThreadPictures:
             raise
         return ThreadPicture(self, data, opened, held)
 
-    def _open(self, data: Data, header: Header, sides: tuple[int, ...], deadline: Deadline) -> Opened:
+    def _open(self, data: Data, header: Header, sides: tuple[int, ...], deadline: Deadline, *, to_mask: bool) -> Opened:
         if deadline.passed(time.monotonic()):
             raise Overloaded
-        return open_picture(memoryview(data), header, sides, self._settings)
+        return open_picture(memoryview(data), header, sides, self._settings, to_mask=to_mask)
 
     def _give_when_done(self, work: Future[Opened], held: int) -> None:
         """A caller may leave while the thread still works: its bytes stay counted until it is done."""
         loop = asyncio.get_running_loop()
         work.add_done_callback(lambda _: loop.call_soon_threadsafe(self.budget.give, held))
 
-    async def run_mask(self, opened: Opened, faces: Faces, options: MaskOptions) -> Masked:
-        work = self._threads.submit(mask_picture, opened, faces, options)
+    async def run_mask(self, data: Data, opened: Opened, faces: Faces, options: MaskOptions) -> Masked:
+        work = self._threads.submit(mask_picture, memoryview(data), opened, faces, options, self._settings)
         return await asyncio.wrap_future(work)
 
     async def aclose(self) -> None:

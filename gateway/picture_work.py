@@ -11,14 +11,16 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.encode import MEDIA_TYPES, encode, refuse_too_long
+from gateway.color_profile import to_srgb
+from gateway.encode import MEDIA_TYPES, encode, on_white, refuse_too_long
 from gateway.headers.facts import Header
 from gateway.image_decode import decode
 from gateway.image_header import check_complete
 from gateway.letterbox import Letterbox
 from gateway.mask_methods import paint
-from gateway.masking import MaskOptions, is_weak, regions
+from gateway.masking import MaskOptions, is_weak, regions, weak_words
 from gateway.picture import Crop, Masked
+from shared.errors import BadParameter
 from shared.faces import Faces
 from shared.settings import Settings
 
@@ -35,14 +37,23 @@ class Opened:
     preprocess_ms: float
 
 
-def open_picture(data: memoryview, header: Header, sides: tuple[int, ...], settings: Settings) -> Opened:
-    """Decodes a file whose header passed the limits, and fits it once per side. Raises BadImage."""
+def open_picture(
+    data: memoryview, header: Header, sides: tuple[int, ...], settings: Settings, *, to_mask: bool
+) -> Opened:
+    """Decodes a file whose header passed the limits, and fits it once per side. Raises BadImage.
+
+    to_mask: a picture that is partly transparent is fitted a second time as it looks on white, so that a face
+    which only transparency draws is found as well.
+    """
     begin = perf_counter()
     check_complete(data, header, settings)
     pixels, alpha = decode(data, header)
     decoded = perf_counter()
-    crops = tuple(_crop(pixels, side) for side in sides)
-    return Opened(header, pixels, alpha, crops, (decoded - begin) * 1000, (perf_counter() - decoded) * 1000)
+    crops = [_crop(pixels, side) for side in sides]
+    if to_mask and alpha is not None and alpha.min() < 255:
+        composed = on_white(pixels, alpha)
+        crops += [_crop(composed, side) for side in sides]
+    return Opened(header, pixels, alpha, tuple(crops), (decoded - begin) * 1000, (perf_counter() - decoded) * 1000)
 
 
 def _crop(pixels: NDArray[np.uint8], side: int) -> Crop:
@@ -51,14 +62,20 @@ def _crop(pixels: NDArray[np.uint8], side: int) -> Crop:
     return Crop(fitted.apply(pixels), side, fitted.scale)
 
 
-def mask_picture(opened: Opened, faces: Faces, options: MaskOptions) -> Masked:
-    """Hides the faces in `opened.pixels` itself and encodes. Raises BadParameter."""
+def mask_picture(data: memoryview, opened: Opened, faces: Faces, options: MaskOptions, settings: Settings) -> Masked:
+    """Hides the faces in a picture, whose pixels change for good, and encodes it. Raises BadParameter.
+
+    data: the file the picture was opened from; its colour profile is read here.
+    """
     height, width = opened.pixels.shape[:2]
     refuse_too_long(options.format, width, height)
+    weak = is_weak(faces.boxes, options)
+    if weak and settings.refuse_weak_masks:
+        raise BadParameter(weak_words(options))
     begin = perf_counter()
+    opened.pixels = to_srgb(data, opened.header, opened.pixels)
     paint(opened.pixels, regions(faces.boxes, options.padding, width, height), options)
     masked = perf_counter()
-    data = encode(opened.pixels, opened.alpha, options)
+    encoded = encode(opened.pixels, opened.alpha, options)
     done = perf_counter()
-    weak = is_weak(faces.boxes, options)
-    return Masked(data, MEDIA_TYPES[options.format], weak, (masked - begin) * 1000, (done - masked) * 1000)
+    return Masked(encoded, MEDIA_TYPES[options.format], weak, (masked - begin) * 1000, (done - masked) * 1000)
