@@ -18,6 +18,7 @@
     │   ├── NoWorker              no worker is serving
     │   └── StoreDown             the key store cannot be reached or written
     ├── DetectionFailed      500  a worker could not run this picture
+    ├── DownloadError        —    a model could not be pulled from any source
     └── ConfigurationError   —    refuses to start; the message holds the mend
         └── SettingsError         every wrong FACE_API_* setting at once
 
@@ -117,6 +118,10 @@ class StoreDown(Unavailable):
 
 class DetectionFailed(FaceApiError):
     status = 500
+
+
+class DownloadError(FaceApiError):
+    """A model could not be fetched, or what came is not it; the message says from where and why."""
 
 
 class ConfigurationError(FaceApiError):
