@@ -11,7 +11,7 @@ REQUIREMENTS := deploy/requirements
 INSTALL := $(BIN)/uv pip install --quiet --require-hashes --python $(BIN)/python
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url
 
-.PHONY: help run test install lint format lock verify clean
+.PHONY: help run test install lint format lock readme clean
 
 help: ## Print this list
 	@grep -hE '^(##@|[a-zA-Z_-]+:.*##)' $(MAKEFILE_LIST) | sed -E 's/^##@ (.*)/\n\1/; s/^([a-zA-Z_-]+):.*## (.*)/  make \1\t\2/' | awk -F'\t' 'NF==2 {printf "%-22s %s\n", $$1, $$2; next} {print}'
@@ -33,6 +33,9 @@ format: $(VENV)/dev.ok ## Put the code into the house's form
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
 ##@ Keep
+readme: $(VENV)/serve.ok ## Write the generated parts of README.md
+	@$(BIN)/python -m deploy.readme
+
 lock: $(VENV)/bootstrap.ok ## Compile pyproject.toml into the locked requirement files
 	$(COMPILE) pyproject.toml --extra cpu -o $(REQUIREMENTS)/cpu.txt
 	$(COMPILE) pyproject.toml --extra gpu -o $(REQUIREMENTS)/gpu.txt

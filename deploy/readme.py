@@ -1,0 +1,28 @@
+"""`python -m deploy.readme`: writes the generated parts of README.md, today the table of settings."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from shared.settings import Settings, describe, markdown
+
+README = Path(__file__).resolve().parent.parent / "README.md"
+BEGIN, END = "<!-- settings: made by `make readme` -->", "<!-- end of settings -->"
+
+
+def with_settings(text: str) -> str:
+    """The README's text with today's table between the two marks."""
+    table = f"{BEGIN}\n{markdown(describe(Settings()))}\n{END}"
+    assert text.count(BEGIN) == text.count(END) == 1, "README.md has lost its marks"
+    return re.sub(re.escape(BEGIN) + ".*?" + re.escape(END), lambda _: table, text, flags=re.DOTALL)
+
+
+def main() -> int:
+    README.write_text(with_settings(README.read_text(encoding="utf-8")), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
