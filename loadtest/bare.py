@@ -1,0 +1,136 @@
+"""The bare call sequence of one detection, without any server: file → JSON with the service's own functions.
+
+The limit runs it in processes of its own and the peers serve it, so all three do the same work.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+import cv2
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from gateway.image_decode import decode
+from gateway.image_header import check_limits, read_header
+from gateway.letterbox import Letterbox
+from gateway.serialise import DetectResponse, Image, Processing, Profiling, detected_faces, summary
+from models.serving import ServingModel, load
+from shared.faces import Faces
+from shared.settings import Settings
+from worker.detector import OnnxDetector, warm_up
+from worker.scrfd import Heads, Question, detect
+from worker.slab import Slab
+
+#: The defaults of the API.
+CONFIDENCE, NMS_THRESHOLD = 0.5, 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """One decoded picture. pixels: (rows, cols, 3) uint8 BGR crop. width, height: of the upright one. Milliseconds."""
+
+    pixels: NDArray[np.uint8]
+    scale: float
+    width: int
+    height: int
+    size_bytes: int
+    decode_ms: float
+    preprocess_ms: float
+
+
+class Opener:
+    """Decodes and fits one file at a time, as the gateway does."""
+
+    def __init__(self, side: int) -> None:
+        cv2.setNumThreads(1)
+        self._side = side
+        self._settings = Settings()
+
+    def open(self, data: bytes | bytearray | memoryview) -> Fitted:
+        """Raises BadImage or TooLarge, like the service."""
+        begin = perf_counter()
+        header = read_header(memoryview(data))
+        check_limits(header, self._settings)
+        pixels, _ = decode(memoryview(data), header)
+        decoded = perf_counter()
+        height, width = pixels.shape[:2]
+        fitted = Letterbox.fit(width, height, self._side)
+        crop = fitted.apply(pixels)
+        spent_ms = (perf_counter() - decoded) * 1000
+        return Fitted(crop, fitted.scale, width, height, len(data), (decoded - begin) * 1000, spent_ms)
+
+
+class Looker:
+    """A detector with its batch buffer, as a worker has it."""
+
+    def __init__(self, model: ServingModel, threads: int, max_batch: int = 1) -> None:
+        self.model = model
+        self._detector = OnnxDetector(model.path, threads)
+        self._slab = Slab(max_batch, model.info.input_side)
+        warm_up(self._detector, [(size, model.info.input_side) for size in range(1, max_batch + 1)], lambda _: None)
+
+    def look(self, crops: list[NDArray[np.uint8]]) -> Heads:
+        """Raw heads of a batch of crops."""
+        return self._detector.run(self._slab.fill(crops))
+
+    @staticmethod
+    def faces(heads: Heads, row: int, fitted: Fitted) -> Faces:
+        question = Question(CONFIDENCE, NMS_THRESHOLD, 0, fitted.width, fitted.height)
+        return detect([(heads, row, fitted.scale)], question)
+
+
+class Answerer:
+    """Writes the answer of POST /api/v1/detect."""
+
+    def __init__(self, model: ServingModel) -> None:
+        self._model = model
+        self._encoder = msgspec.json.Encoder()
+
+    def body(self, fitted: Fitted, faces: Faces, inference_ms: float, total_ms: float) -> bytes:
+        side = self._model.info.input_side
+        width, height = fitted.width, fitted.height
+        times = (round(inference_ms, 2), round(total_ms, 2))
+        return self._encoder.encode(
+            DetectResponse(
+                request_id="00000000-0000-4000-8000-000000000000",
+                image_id=None,
+                job_id=None,
+                image=Image(width, height, 3, fitted.size_bytes),
+                detections=detected_faces(faces, width, height),
+                summary=summary(faces, width, height),
+                processing=Processing(self._model.info.name, (side, side), CONFIDENCE, NMS_THRESHOLD, *times),
+                profiling=Profiling(
+                    round(fitted.decode_ms, 2), round(fitted.preprocess_ms, 2), times[0], 0.0, times[1],
+                    f"{width}x{height}", fitted.size_bytes,
+                ),
+            )
+        )  # fmt: skip
+
+
+class Bare:
+    """The whole sequence in one thread: what one core can do at most."""
+
+    def __init__(self, model: ServingModel, threads: int) -> None:
+        self._opener = Opener(model.info.input_side)
+        self._looker = Looker(model, threads)
+        self._answerer = Answerer(model)
+
+    def answer(self, data: bytes) -> tuple[bytes, int]:
+        """The JSON for one file, and how many faces are in it."""
+        begin = perf_counter()
+        fitted = self._opener.open(data)
+        opened = perf_counter()
+        heads = self._looker.look([fitted.pixels])
+        looked = perf_counter()
+        faces = self._looker.faces(heads, 0, fitted)
+        body = self._answerer.body(fitted, faces, (looked - opened) * 1000, (perf_counter() - begin) * 1000)
+        return body, len(faces)
+
+
+def open_bare(model_path: Path, threads: int) -> Bare:
+    """From the path of a prepared model."""
+    return Bare(load(model_path), threads)

@@ -1,0 +1,161 @@
+"""`make bench`: the service against the limit of the machine and against other servers, in one interleaved run."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from loadtest import pictures
+from loadtest.limit import Limit
+from loadtest.measure import Measured, Shot, measure_limit, measure_server
+from loadtest.pictures import Kind
+from loadtest.servers import ROOT, Server, ours, peer
+from models.serving import ensure
+from shared.processes import usable_cores
+from shared.settings import Settings
+
+MATERIAL = ROOT.parent / "shared"
+PEERS = ("litserve", "mosec")
+
+
+@dataclass(slots=True)
+class Bench:
+    """Everything that runs, and what was measured so far, by kind of picture."""
+
+    limit: Limit
+    service: Server
+    peers: list[Server]
+    folder: Path
+    photos: Path | None
+    seconds: float
+    rounds: int
+    clients: tuple[int, ...]
+    results: dict[str, list[Measured]] = field(default_factory=dict)
+
+    def run(self, kind: Kind) -> None:
+        """One kind of picture: rounds of everything in turn, then the peers' own loads side by side."""
+        place = self.folder / kind.name
+        pictures.make(kind, place, self.photos)
+        faces = self.limit.load(place)
+        tell(f"{kind.name}: faces in its files {faces}")
+        for number in range(self.rounds):
+            self._round(kind, Shot(folder=place, faces=faces, seconds=self.seconds), number)
+        self._open_loops(kind, Shot(folder=place, faces=faces, seconds=self.seconds * 2))
+
+    def _round(self, kind: Kind, shot: Shot, number: int) -> None:
+        most = max(self.clients)
+        self._note(kind, number, measure_limit(self.limit, self.seconds))
+        self._note(kind, number, measure_server(self.service, msgspec.structs.replace(shot, clients=most)))
+        for server in self.peers:
+            self._note(kind, number, measure_server(server, msgspec.structs.replace(shot, clients=most)))
+        self._note(kind, number, measure_limit(self.limit, self.seconds))
+        for clients in self.clients:
+            if clients != most:
+                self._note(kind, number, measure_server(self.service, msgspec.structs.replace(shot, clients=clients)))
+        self._note(kind, number, measure_limit(self.limit, self.seconds / 2, processes=1))
+
+    def _open_loops(self, kind: Kind, shot: Shot) -> None:
+        """Both at 0.8 of what the peer reached itself; and the service alone over its range."""
+        for server in self.peers:
+            rate = 0.8 * self._best_rate(kind, server.name)
+            for contestant in (self.service, server):
+                self._note(kind, 0, measure_server(contestant, msgspec.structs.replace(shot, rate=rate)))
+        best = self._best_rate(kind, self.service.name)
+        for share in (0.3, 0.6, 0.8, 0.9):
+            self._note(kind, 0, measure_server(self.service, msgspec.structs.replace(shot, rate=share * best)))
+
+    def _best_rate(self, kind: Kind, contestant: str) -> float:
+        return max(one.rate for one in self.results[kind.name] if one.contestant == contestant and not one.offered)
+
+    def _note(self, kind: Kind, number: int, measured: Measured) -> None:
+        self.results.setdefault(kind.name, []).append(measured)
+        tell(
+            f"  {kind.name} {number + 1}/{self.rounds}  {measured.contestant:<9} {measured.load:<12}"
+            f" {measured.rate:7.1f}/s  {measured.cpu_ms:7.2f} ms CPU  others {measured.others:4.2f}"
+            + (f"  FAILED {measured.failed}" if measured.failed else "")
+            + (f"  WRONG {measured.wrong}" if measured.wrong else "")
+        )
+
+
+def tell(words: str) -> None:
+    print(words, file=sys.stderr, flush=True)
+
+
+def settings_of(options: argparse.Namespace) -> Settings:
+    """What every contestant serves with: no keys or limits, the chosen model."""
+    folder = options.model_dir or (str(MATERIAL / "models") if (MATERIAL / "models").is_dir() else "")
+    return Settings(
+        api_key_enabled=False,
+        rate_limit_enabled=False,
+        model=options.model,
+        model_dir=folder,
+        precision=options.precision,
+        workers=options.workers,
+        data_dir=options.data_dir,
+        request_timeout=60.0,
+    )
+
+
+def main(arguments: list[str]) -> int:
+    """0 when every answer was right."""
+    options = _options(arguments)
+    settings = settings_of(options)
+    model = ensure(settings, tell)
+    workers = settings.workers or usable_cores()
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="face-api-bench-")))
+        limit = Limit(model.path, workers, 1)
+        stack.callback(limit.close)
+        service = stack.enter_context(ours(settings, folder / "face-api.log"))
+        peers = [
+            stack.enter_context(peer(name, settings, model.path, workers, folder / f"{name}.log"))
+            for name in options.peers
+        ]
+        photos = MATERIAL / "photos"
+        bench = Bench(
+            limit, service, peers, folder, photos if photos.is_dir() else None, options.seconds, options.rounds,
+            tuple(options.clients),
+        )  # fmt: skip
+        for kind in options.kinds:
+            bench.run(kind)
+    options.out.mkdir(parents=True, exist_ok=True)
+    path = options.out / f"bench-{time.strftime('%Y%m%d-%H%M%S')}.json"
+    path.write_bytes(msgspec.json.encode(bench.results))
+    tell(f"raw figures: {path}")
+    return int(any(one.failed or one.wrong for rows in bench.results.values() for one in rows))
+
+
+def _kind(text: str) -> Kind:
+    size, _, faces = text.partition("-")
+    if size not in pictures.SIZES or faces not in pictures.FACES:
+        raise argparse.ArgumentTypeError(f"{text} is not SIZE-FACES of {list(pictures.SIZES)}, {list(pictures.FACES)}")
+    return Kind(size, faces)
+
+
+def _options(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m loadtest.bench", description=__doc__)
+    parser.add_argument("--model", default="scrfd_500m_kps", help="as FACE_API_MODEL")
+    parser.add_argument("--model-dir", default="", help="as FACE_API_MODEL_DIR")
+    parser.add_argument("--precision", default="fp32", help="as FACE_API_PRECISION")
+    parser.add_argument("--data-dir", default="var", help="where prepared models are cached")
+    parser.add_argument(
+        "--workers", type=int, default=0, help="worker processes of every contestant; 0 is one per core"
+    )
+    parser.add_argument("--kinds", type=_kind, nargs="*", default=pictures.core_kinds(), help="SIZE-FACES …")
+    parser.add_argument("--clients", type=int, nargs="*", default=[1, 8, 32])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
+    parser.add_argument("--peers", nargs="*", default=list(PEERS), choices=PEERS)
+    parser.add_argument("--out", type=Path, default=Path("var/bench"))
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,130 @@
+"""`python -m loadtest.limit`: what the cores can do with no server at all: N processes, each the bare call sequence.
+
+Commands come on standard input, one answer as a line of JSON on standard output each: `run SECONDS`, `count`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from loadtest.bare import Bare, open_bare
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Run(msgspec.Struct, frozen=True):
+    """One process's part: answers made in `seconds` of wall time and `cpu_s` of processor time."""
+
+    answers: int
+    seconds: float
+    cpu_s: float
+    latencies_ms: list[float]
+
+
+def run_for(bare: Bare, files: list[bytes], seconds: float, first: int) -> Run:
+    """Answers files in turn, starting with number `first`, until the time is over."""
+    latencies: list[float] = []
+    cpu = time.process_time()
+    begin = now = time.perf_counter()
+    for number in itertools.count(first):
+        if now - begin >= seconds:
+            break
+        bare.answer(files[number % len(files)])
+        done = time.perf_counter()
+        latencies.append((done - now) * 1000)
+        now = done
+    return Run(len(latencies), now - begin, time.process_time() - cpu, latencies)
+
+
+def main(arguments: list[str]) -> int:
+    """Obeys standard input until it ends."""
+    parser = argparse.ArgumentParser(prog="python -m loadtest.limit", description=__doc__)
+    parser.add_argument("--model", type=Path, required=True, help="a prepared model")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--number", type=int, default=0, help="of this process among its like")
+    options = parser.parse_args(arguments)
+    bare = open_bare(options.model, options.threads)
+    files: list[bytes] = []
+    print("ready", flush=True)
+    for line in sys.stdin:
+        command, _, rest = line.strip().partition(" ")
+        if command == "files":
+            files = [path.read_bytes() for path in sorted(Path(rest).glob("*.jpg"))]
+            print(msgspec.json.encode([bare.answer(data)[1] for data in files]).decode(), flush=True)
+        elif command == "run":
+            print(msgspec.json.encode(run_for(bare, files, float(rest), options.number)).decode(), flush=True)
+    return 0
+
+
+@dataclass(slots=True)
+class LimitProcess:
+    """One process of the limit, seen from the bench."""
+
+    process: subprocess.Popen[str]
+
+    @staticmethod
+    def start(model: Path, threads: int, number: int) -> LimitProcess:
+        arguments = [f"--model={model}", f"--threads={threads}", f"--number={number}"]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "loadtest.limit", *arguments],
+            cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        limit = LimitProcess(process)
+        assert limit.hear().strip() == "ready"
+        return limit
+
+    def say(self, command: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(command + "\n")
+        self.process.stdin.flush()
+
+    def hear(self) -> str:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, "a process of the limit ended"
+        return line
+
+    def close(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait(30)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+
+class Limit:
+    """All processes of the limit; idle between runs."""
+
+    def __init__(self, model: Path, processes: int, threads: int) -> None:
+        self._processes = [LimitProcess.start(model, threads, number) for number in range(processes)]
+
+    def load(self, folder: Path) -> list[int]:
+        """Makes the files of a folder the ones to answer; returns how many faces each has."""
+        for process in self._processes:
+            process.say(f"files {folder}")
+        counts: list[list[int]] = [msgspec.json.decode(process.hear()) for process in self._processes]
+        assert all(count == counts[0] for count in counts)
+        return counts[0]
+
+    def run(self, seconds: float, processes: int = 0) -> list[Run]:
+        """One Run per process; `processes` of them at once, 0 for all."""
+        chosen = self._processes[: processes or None]
+        for process in chosen:
+            process.say(f"run {seconds}")
+        return [msgspec.json.decode(process.hear(), type=Run) for process in chosen]
+
+    def close(self) -> None:
+        for process in self._processes:
+            process.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,147 @@
+"""One measurement of one contestant: wall throughput, latency, processor seconds per answer, and the noise around.
+
+Pure figures out of it; what they mean is said in `loadtest/README.md`.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+
+from loadtest.cpu_time import MachineTime, cpu_seconds, tree_cpu_seconds
+from loadtest.limit import Limit
+from loadtest.servers import ROOT, Server
+
+
+class Measured(msgspec.Struct, frozen=True, kw_only=True):
+    """One counted window. cpu_ms: of all the contestant's processes, per answer. others: share of the machine's
+    cores that neither it nor its client used, as processor time per wall time; steals nothing when near 0.
+    """
+
+    contestant: str
+    load: str
+    seconds: float
+    answers: int
+    rate: float
+    cpu_ms: float
+    others: float
+    failed: int = 0
+    wrong: int = 0
+    offered: float = 0.0
+    client_cpu_ms: float = 0.0
+    latencies_ms: list[float] = []
+    stages_ms: dict[str, float] = {}
+    batches: dict[str, int] = {}
+
+
+def percentile(values: list[float], share: float) -> float:
+    """The value that `share` (0..1) of all are at or below; NaN of none."""
+    if not values:
+        return float("nan")
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, max(0, round(share * len(ordered) + 0.5) - 1))]
+
+
+def median(values: list[float]) -> float:
+    """The middle, between two the mean of both; NaN of none."""
+    ordered = sorted(values)
+    if not ordered:
+        return float("nan")
+    middle = len(ordered) // 2
+    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
+
+
+def measure_limit(limit: Limit, seconds: float, processes: int = 0) -> Measured:
+    """The bare loop on all cores, or in one process for the latency of the bare sequence."""
+    before = MachineTime.now()
+    runs = limit.run(seconds, processes)
+    after = MachineTime.now()
+    answers, cpu_s = sum(run.answers for run in runs), sum(run.cpu_s for run in runs)
+    wall = max(run.seconds for run in runs)
+    return Measured(
+        contestant="limit",
+        load=f"bare {len(runs)}",
+        seconds=wall,
+        answers=answers,
+        rate=sum(run.answers / run.seconds for run in runs),
+        cpu_ms=cpu_s / answers * 1000,
+        others=max(0.0, (after.busy - before.busy - cpu_s) / wall),
+        latencies_ms=[one for run in runs for one in run.latencies_ms],
+    )
+
+
+class Shot(msgspec.Struct, frozen=True, kw_only=True):
+    """How to load a server: closed with `clients`, or open at `rate`."""
+
+    folder: Path
+    faces: list[int]
+    clients: int = 1
+    rate: float = 0.0
+    seconds: float = 5.0
+    warm: float = 1.0
+    target: str = "/api/v1/detect"
+    arrivals: str = "poisson"
+
+    @property
+    def name(self) -> str:
+        return f"open {self.rate:.1f}/s" if self.rate else f"{self.clients} client{'s' * (self.clients > 1)}"
+
+
+def measure_server(server: Server, shot: Shot) -> Measured:
+    """One run of the load generator against one server."""
+    server.unpark()
+    arguments = [
+        f"--port={server.port}", f"--folder={shot.folder}", f"--faces={json.dumps(shot.faces)}",
+        f"--body={server.body}", f"--clients={shot.clients}", f"--rate={shot.rate}", f"--warm={shot.warm}",
+        f"--seconds={shot.seconds}", f"--target={shot.target}", f"--arrivals={shot.arrivals}",
+    ]  # fmt: skip
+    client = subprocess.Popen(
+        [sys.executable, "-S", "-m", "loadtest.client", *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        return _watch(server, shot, client)
+    finally:
+        client.kill()
+        client.wait()
+        server.park()
+
+
+def _watch(server: Server, shot: Shot, client: subprocess.Popen[str]) -> Measured:
+    assert client.stdout is not None
+    _expect(client, "begin")
+    before, cpu_before, client_before = MachineTime.now(), tree_cpu_seconds(server.pid), cpu_seconds(client.pid)
+    _expect(client, "end")
+    cpu_s = tree_cpu_seconds(server.pid) - cpu_before
+    client_s, after = cpu_seconds(client.pid) - client_before, MachineTime.now()
+    outcome = json.loads(client.stdout.read())
+    client.stdout.close()
+    answers = outcome["answers"]
+    if not answers:
+        raise RuntimeError(f"{server.name} answered nothing well: {outcome['statuses']}")
+    return Measured(
+        contestant=server.name,
+        load=shot.name,
+        seconds=outcome["seconds"],
+        answers=answers,
+        rate=answers / outcome["seconds"],
+        cpu_ms=cpu_s / answers * 1000,
+        others=max(0.0, (after.busy - before.busy - cpu_s - client_s) / outcome["seconds"]),
+        failed=sum(outcome["statuses"].values()) - answers + outcome["unfinished"],
+        wrong=outcome["wrong"],
+        offered=shot.rate,
+        client_cpu_ms=client_s / answers * 1000,
+        latencies_ms=outcome["latencies_ms"],
+        stages_ms=outcome["stages_ms"],
+        batches=outcome["batches"],
+    )
+
+
+def _expect(client: subprocess.Popen[str], word: str) -> None:
+    assert client.stdout is not None
+    line = client.stdout.readline().strip()
+    if line != word:
+        raise RuntimeError(f"the load generator ended early: {line or 'no word'}")
