@@ -36,12 +36,17 @@ _SAME_FOR_ALL = (
     "default-src 'none'; script-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+#: ReDoc 2.5.4 adds empty style elements, filled by script, and one with its scroll bars: their hashes.
+_REDOC_STYLES = (
+    "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=' 'sha256-QMIg+bpjm3JdElJ388KYke01izlUW0UoNOeKjpMxdgc='"
+)
+
 POLICIES = {
     "home": f"{_SAME_FOR_ALL}; style-src 'self'; img-src 'self'",
     # Swagger UI shows answered pictures as blob: and draws its icons from data: addresses.
     "docs": f"{_SAME_FOR_ALL}; style-src 'self'; img-src 'self' data: blob:",
     # ReDoc searches in a worker made from a blob.
-    "redoc": f"{_SAME_FOR_ALL}; style-src 'self'; img-src 'self' data:; worker-src blob:",
+    "redoc": f"{_SAME_FOR_ALL}; style-src 'self' {_REDOC_STYLES}; img-src 'self' data:; worker-src blob:",
 }
 
 _CONSOLE_LINK = re.compile(r"<!-- console -->.*<!-- /console -->\n", re.DOTALL)

@@ -2,12 +2,22 @@
 const base = new URL("./", location.href).href.replace(/\/$/, "");
 const place = document.getElementById("redoc");
 
+const letters = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif";
+const options = {
+  downloadUrls: [{ title: "openapi.json", url: "openapi.json" }],
+  nativeScrollbars: true,
+  theme: {
+    colors: { primary: { main: "#2563eb" } },
+    typography: { fontSize: "15px", fontFamily: letters, headings: { fontFamily: letters, fontWeight: "600" } },
+  },
+};
+
 async function show() {
   const answer = await fetch("openapi.json");
   if (!answer.ok) throw new Error(`openapi.json answered ${answer.status}`);
   const api = JSON.parse((await answer.text()).replaceAll("http://localhost:8000", base));
   api.servers = [{ url: base }];
-  Redoc.init(api, { downloadUrls: [{ title: "openapi.json", url: "openapi.json" }], nativeScrollbars: true }, place);
+  Redoc.init(api, options, place);
 }
 
 show().catch((error) => {
