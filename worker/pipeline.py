@@ -51,15 +51,26 @@ class Pipeline:
         inference_ms = (perf_counter() - started) * 1000
         return [self._finish(request, heads[index], inference_ms) for index, (request, _) in enumerate(batch)]
 
+    def healthy(self) -> bool:
+        """Whether the network still runs at all: on a black picture of every size in use."""
+        try:
+            for side in self._slabs:
+                self._detector.run(np.zeros((1, side, side, 3), dtype=np.uint8))
+        except Exception as error:  # as in `run`
+            self._told(f"the network fails on a black picture: {error}")
+            return False
+        return True
+
     def _run_network(self, batch: Sequence[tuple[Request, Crops]]) -> list[list[tuple[Heads, int, float]]]:
-        """For each request its (heads, row, scale) per crop; one run per input side over the whole batch."""
+        """For each request its (heads, row, scale) per crop; one run per input side and `max_batch` crops."""
         looked: list[list[tuple[Heads, int, float]]] = [[] for _ in batch]
         for side, members in _by_side(batch).items():
             slab = self._slabs.setdefault(side, Slab(self._max_batch, side))
-            images = slab.fill([crop for _, crop, _ in members])
-            heads = self._detector.run(images)
-            for row, (index, _, scale) in enumerate(members):
-                looked[index].append((heads, row, scale))
+            for start in range(0, len(members), self._max_batch):
+                together = members[start : start + self._max_batch]
+                heads = self._detector.run(slab.fill([crop for _, crop, _ in together]))
+                for row, (index, _, scale) in enumerate(together):
+                    looked[index].append((heads, row, scale))
         return looked
 
     def _finish(self, request: Request, looked: list[tuple[Heads, int, float]], inference_ms: float) -> Found:
@@ -81,7 +92,7 @@ class Pipeline:
 def _by_side(
     batch: Sequence[tuple[Request, Crops]],
 ) -> dict[int, list[tuple[int, NDArray[np.uint8], float]]]:
-    """(request index, crop, scale) by input side; a request has each side once at most."""
+    """(request index, crop, scale) by input side; a request may look at more than one crop of a side."""
     sides: dict[int, list[tuple[int, NDArray[np.uint8], float]]] = {}
     for index, (request, crops) in enumerate(batch):
         for header, crop in zip(request.crops, crops, strict=True):

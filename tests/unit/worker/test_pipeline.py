@@ -37,6 +37,13 @@ def test_requests_with_a_second_look_and_without_share_a_batch() -> None:
     assert detector.batches == [3, 2]
 
 
+def test_more_crops_of_one_side_than_a_batch_holds_run_one_batch_after_the_other() -> None:
+    detector = StubDetector()
+    found = Pipeline(detector, 2, lambda _: None).run([job(1, 50, (64, 64)), job(2, 100, (64, 64, 32))])
+    assert [brightness_of(one) for one in found] == [50, 100]
+    assert detector.batches == [2, 2, 1]
+
+
 def test_a_picture_the_network_fails_on_fails_alone() -> None:
     def fail_on_poison(images: ImageBatch) -> None:
         if (images.reshape(len(images), -1).max(axis=1) == POISON).any():
