@@ -1,0 +1,144 @@
+"""Chooses what a score of 0.5 means: alone knows the validation scenes and the fit.
+
+Scenes of held-out people before held-out backgrounds; per stride a scale and
+shift of the logit, so that 0.5 is the best trade of missed and false faces.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from models.training import layouts
+from models.training.anchors import STRIDES
+from models.training.detect import Floats, Picture, decode, suppress
+from models.training.material import Material
+from models.training.measure import iou_table, pair_up
+from models.training.network import Detector
+from models.training.scenes import Composer, Scene, finish
+from models.training.train import to_tensor
+
+SIDE = 640
+SCENES = (
+    (layouts.crowd, 10),
+    (layouts.mosaic, 10),
+    (layouts.few, 12),
+    (layouts.close_up, 12),
+    (layouts.nobody, 12),
+)
+FLOOR = 0.05  # findings below this raw score are not looked at
+SMALLEST = 12.0  # pixels: smaller validation faces neither count as found nor as missed
+ALARM_PRICE = 1.0  # missed faces that one false alarm weighs
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Raw findings on validation scenes: logits (N,), stride place (N,) 0..2, true (N,) 1 or 0."""
+
+    logits: Floats
+    places: Floats
+    true: Floats
+    faces: int
+
+
+def validation_scenes(material: Material, seed: int = 4242) -> list[Scene]:
+    """The same scenes every time: composed ones, then the backgrounds as they are."""
+    maker = Composer(material, seed)
+    rng = random.Random(seed)
+    scenes = [finish(kind(maker, rng, SIDE), rng) for kind, count in SCENES for _ in range(count)]
+    for background in material.backgrounds:
+        canvas = np.zeros((SIDE, SIDE, 3), np.uint8)
+        height, width = background.shape[:2]
+        canvas[:height, :width] = background[:SIDE, :SIDE]
+        none = np.zeros((0, 4), np.float32)
+        scenes.append(Scene(canvas, none, np.zeros((0, 5, 2), np.float32), none))
+    return scenes
+
+
+def raw_heads(model: Detector, picture: Picture) -> list[Floats]:
+    """Nine arrays of one (S, S, 3) picture, scores without calibration."""
+    with torch.no_grad():
+        logits, boxes, points = model(to_tensor(picture[None]))
+    scores = [part.sigmoid() for part in logits]
+    return [part[0].numpy() for part in (*scores, *boxes, *points)]
+
+
+def size_of(boxes: Floats) -> Floats:
+    """(N,) root of the area."""
+    wide, high = (boxes[:, 2:] - boxes[:, :2]).T
+    return np.asarray(np.sqrt(np.maximum(wide * high, 0)), np.float32)
+
+
+def place_of(heads: list[Floats], scores: Floats) -> Floats:
+    """Which stride each finding came from, by the order decode keeps."""
+    counts = [int((heads[i][:, 0] >= np.float32(FLOOR)).sum()) for i in range(len(STRIDES))]
+    assert sum(counts) == len(scores)
+    return np.repeat(np.arange(len(STRIDES)), counts).astype(np.float32)
+
+
+def collect(model: Detector, scenes: list[Scene]) -> Findings:
+    """Every finding above FLOOR after NMS, true if it pairs with a face."""
+    logits, places, true, faces = [], [], [], 0
+    for scene in scenes:
+        heads = raw_heads(model, scene.picture)
+        boxes, scores, _ = decode(heads, SIDE, FLOOR)
+        place = place_of(heads, scores)
+        kept = suppress(boxes, scores)
+        boxes, scores, place = boxes[kept], scores[kept], place[kept]
+        large = size_of(scene.boxes) >= SMALLEST
+        pairs = pair_up(boxes, scene.boxes)
+        faces += int(large.sum())
+        blind = np.concatenate([scene.boxes[~large], scene.ignored])
+        near = iou_table(boxes, blind).max(axis=1) if len(blind) and len(boxes) else np.zeros(len(boxes))
+        for index in range(len(boxes)):
+            if index in pairs and not large[pairs[index]]:
+                continue
+            if index not in pairs and near[index] > 0.2:
+                continue
+            logits.append(math.log(scores[index] / max(1e-6, 1 - scores[index])))
+            places.append(place[index])
+            true.append(float(index in pairs))
+    return Findings(np.array(logits, np.float32), np.array(places, np.float32), np.array(true, np.float32), faces)
+
+
+def best_cut(logits: Floats, true: Floats) -> float:
+    """The logit above which true findings outnumber priced false ones the most."""
+    order = np.argsort(-logits)
+    gain = np.cumsum(np.where(true[order] > 0, 1.0, -ALARM_PRICE))
+    top = int(np.argmax(gain))
+    after = logits[order[min(top + 1, len(order) - 1)]]
+    return float(logits[order[top]] + after) / 2
+
+
+def slope_of(logits: Floats, true: Floats, cut: float) -> float:
+    """Steepness of a logistic fit through 0.5 at `cut`, so that scores read as likelihoods."""
+    steps = np.linspace(0.4, 3.0, 53)
+    z = steps[:, None] * (logits - cut)[None]
+    loss = np.logaddexp(0, np.where(true > 0, -z, z)).mean(axis=1)
+    return float(steps[int(np.argmin(loss))])
+
+
+def calibrate(model: Detector, scenes: list[Scene]) -> dict[str, object]:
+    """Sets the model's scale and shift; returns what was measured."""
+    found = collect(model, scenes)
+    facts: dict[str, object] = {"faces": found.faces}
+    for place, stride in enumerate(STRIDES):
+        mine = found.places == place
+        logits, true = found.logits[mine], found.true[mine]
+        if true.sum() < 20:
+            continue
+        cut = best_cut(logits, true)
+        slope = slope_of(logits, true, cut)
+        model.score_scale[place], model.score_shift[place] = slope, -slope * cut
+        facts[f"stride_{stride}"] = {"cut": round(cut, 3), "slope": round(slope, 3)}
+    places = found.places.astype(int)
+    scale, shift = model.score_scale.numpy(), model.score_shift.numpy()
+    passed = found.logits * scale[places] + shift[places] >= 0
+    hits = float(found.true[passed].sum())
+    facts["recall"] = round(hits / max(1, found.faces), 4)
+    facts["precision"] = round(hits / max(1.0, float(passed.sum())), 4)
+    return facts

@@ -1,0 +1,195 @@
+"""Draws what is not a face: alone knows hands, lettering, shapes and empty scenes.
+
+Hard negatives by procedure, because street scenes alarm a young detector with
+hands, clothes and signs, and the photographs at hand show few of them.
+"""
+
+from __future__ import annotations
+
+import random
+
+import cv2
+import numpy as np
+
+from models.training.material import Picture, Portrait
+
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789&%#@!?.:;"
+FONTS = (
+    cv2.FONT_HERSHEY_SIMPLEX,
+    cv2.FONT_HERSHEY_DUPLEX,
+    cv2.FONT_HERSHEY_TRIPLEX,
+    cv2.FONT_HERSHEY_SCRIPT_SIMPLEX,
+    cv2.FONT_HERSHEY_COMPLEX,
+)
+Colour = tuple[float, float, float]
+
+
+def colour(rng: random.Random) -> Colour:
+    """A random BGR colour, grays as often as hues."""
+    if rng.random() < 0.4:
+        gray = rng.uniform(0, 255)
+        return gray, gray, gray
+    return rng.uniform(0, 255), rng.uniform(0, 255), rng.uniform(0, 255)
+
+
+def word(rng: random.Random) -> str:
+    """A few random letters."""
+    return "".join(rng.choice(LETTERS) for _ in range(rng.randint(1, 10)))
+
+
+def skin_patch(portrait: Portrait, side: int) -> Picture:
+    """(side, side, 3) uint8 of cheek and nose between eyes and mouth."""
+    points = portrait.points
+    x1, x2 = sorted((float(points[0, 0]), float(points[2, 0])))
+    y1 = float(points[0, 1] + points[1, 1]) / 2
+    y2 = float(points[3, 1] + points[4, 1]) / 2
+    y1, y2 = y1 + 0.35 * (y2 - y1), y1 + 0.8 * (y2 - y1)
+    crop = portrait.picture[int(y1) : int(y2) + 2, int(x1) : int(x2) + 2]
+    return np.asarray(cv2.resize(crop, (side, side)), np.uint8)
+
+
+def hand(rng: random.Random, skin: Picture) -> Picture:
+    """(96, 96, 4) uint8 BGRA: a palm with fingers and a forearm in this skin."""
+    side = skin.shape[0]
+    mask = np.zeros((side, side), np.uint8)
+    creases = np.zeros((side, side), np.float32)
+    palm = side * 0.5, side * 0.56
+    width = side * rng.uniform(0.12, 0.17)
+    centre = int(palm[0]), int(palm[1])
+    cv2.ellipse(mask, centre, (int(width), int(width * 1.2)), 0, 0, 360, 255, -1)
+    fingers = rng.choice((0, 1, 2, 2, 3, 4, 5))
+    for place in rng.sample(range(5), fingers):
+        lean = np.radians(-40 + 20 * place + rng.uniform(-6, 6))
+        length = side * rng.uniform(0.24, 0.38)
+        root = int(palm[0] + width * 0.9 * np.sin(lean)), int(palm[1] - width * 0.8)
+        tip = int(palm[0] + length * np.sin(lean)), int(palm[1] - length * np.cos(lean))
+        cv2.line(mask, root, tip, 255, max(3, int(width * 0.42)), cv2.LINE_AA)
+        cv2.line(creases, centre, root, rng.uniform(0.2, 0.6), 1, cv2.LINE_AA)
+    if rng.random() < 0.8:
+        elbow = int(palm[0] + side * rng.uniform(-0.2, 0.2)), side
+        cv2.line(mask, centre, elbow, 255, int(width * rng.uniform(1.0, 1.6)), cv2.LINE_AA)
+    depth = cv2.GaussianBlur(mask, (0, 0), side * 0.035).astype(np.float32) / 255
+    shade = np.clip(0.35 + 0.75 * depth - creases, 0, 1.1) * rng.uniform(0.7, 1.2)
+    shaded = np.clip(skin * shade[..., None], 0, 255).astype(np.uint8)
+    return np.dstack([shaded, cv2.GaussianBlur(mask, (3, 3), 0)])
+
+
+def blob(rng: random.Random, skin: Picture) -> Picture:
+    """(96, 96, 4) uint8 BGRA: a shaded oval of skin with no features: elbow, knee, shoulder."""
+    side = skin.shape[0]
+    mask = np.zeros((side, side), np.uint8)
+    axes = int(side * rng.uniform(0.2, 0.45)), int(side * rng.uniform(0.25, 0.48))
+    cv2.ellipse(mask, (side // 2, side // 2), axes, rng.uniform(0, 180), 0, 360, 255, -1)
+    y, x = np.mgrid[:side, :side].astype(np.float32) / side
+    light = 1 + rng.uniform(-0.8, 0.8) * (x - 0.5) + rng.uniform(-0.8, 0.8) * (y - 0.5)
+    shaded = np.clip(skin * light[..., None], 0, 255).astype(np.uint8)
+    for _ in range(rng.choice((0, 0, 1, 2))):
+        start = rng.randrange(side), rng.randrange(side)
+        dark = tuple(float(v) * 0.5 for v in skin[0, 0])
+        cv2.line(shaded, start, (side // 2, side // 2), dark, rng.randint(1, 5), cv2.LINE_AA)
+    return np.dstack([shaded, cv2.GaussianBlur(mask, (5, 5), 0)])
+
+
+def sign(rng: random.Random) -> Picture:
+    """(96, 96, 4) uint8 BGRA: lettering, on a plate or cut out."""
+    side = 96
+    plate = np.full((side, side, 3), colour(rng), np.uint8)
+    mask = np.zeros((side, side), np.uint8)
+    solid = rng.random() < 0.6
+    if solid:
+        cv2.rectangle(mask, (4, rng.randint(4, 36)), (91, rng.randint(60, 91)), 255, -1)
+    ink = colour(rng)
+    for row in range(rng.randint(1, 4)):
+        place = rng.randint(-8, 20), 26 + row * 20
+        look = rng.choice(FONTS), rng.uniform(0.5, 1.6)
+        text, thick = word(rng), rng.randint(1, 4)
+        cv2.putText(plate, text, place, *look, ink, thick, cv2.LINE_AA)
+        if not solid:
+            cv2.putText(mask, text, place, *look, 255, thick, cv2.LINE_AA)
+    return np.dstack([plate, mask])
+
+
+def shape(rng: random.Random) -> Picture:
+    """(96, 96, 4) uint8 BGRA: rings, wheels, buttons, boxes, stars, stripes."""
+    side = 96
+    plate = np.full((side, side, 3), colour(rng), np.uint8)
+    mask = np.zeros((side, side), np.uint8)
+    middle = side // 2, side // 2
+    kind = rng.randrange(4)
+    if kind == 0:
+        axes = rng.randint(20, 46), rng.randint(20, 46)
+        cv2.ellipse(mask, middle, axes, rng.uniform(0, 180), 0, 360, 255, -1)
+        for radius in sorted(rng.sample(range(3, 44), rng.randint(0, 4)), reverse=True):
+            cv2.circle(plate, middle, radius, colour(rng), rng.choice((-1, 1, 2, 4)), cv2.LINE_AA)
+    elif kind == 1:
+        corners = np.array([[rng.randint(0, 95), rng.randint(0, 95)] for _ in range(rng.randint(3, 7))])
+        cv2.fillPoly(mask, [cv2.convexHull(corners)], 255, cv2.LINE_AA)
+    elif kind == 2:
+        cv2.rectangle(mask, (rng.randint(2, 30), rng.randint(2, 30)), (93, 93), 255, -1)
+        step, tilt = rng.randint(4, 20), rng.uniform(-60, 60)
+        for x in range(-96, 192, step):
+            end = int(x + tilt), side
+            cv2.line(plate, (x, 0), end, colour(rng), max(1, step // 2), cv2.LINE_AA)
+    else:
+        start = rng.randint(0, 95), 0
+        cv2.line(mask, start, (rng.randint(0, 95), 95), 255, rng.randint(3, 24), cv2.LINE_AA)
+    light = np.linspace(rng.uniform(0.4, 1), rng.uniform(0.6, 1.2), side)[:, None, None]
+    return np.dstack([np.clip(plate * light, 0, 255).astype(np.uint8), mask])
+
+
+def bank(portraits: list[Portrait], seed: int, each: int = 120) -> dict[str, list[Picture]]:
+    """Drawn cut-outs by kind, each (96, 96, 4) uint8 BGRA."""
+    rng = random.Random(seed)
+    skins = [skin_patch(rng.choice(portraits), 96) for _ in range(each)]
+    return {
+        "hand": [hand(rng, skin) for skin in skins],
+        "blob": [blob(rng, skin) for skin in skins],
+        "sign": [sign(rng) for _ in range(each)],
+        "shape": [shape(rng) for _ in range(each)],
+    }
+
+
+def procedure(rng: random.Random, side: int) -> Picture:
+    """(side, side, 3) uint8: a gradient, noise, stripes, checks or a page of text."""
+    kind = rng.randrange(5)
+    if kind == 0:
+        corners = np.array([[colour(rng), colour(rng)], [colour(rng), colour(rng)]], np.uint8)
+        return np.asarray(cv2.resize(corners, (side, side), interpolation=cv2.INTER_LINEAR))
+    if kind == 1:
+        cells = max(2, int(side / 2 ** rng.uniform(0, 6)))
+        noise = np.random.default_rng(rng.getrandbits(32)).normal(
+            rng.uniform(60, 190), rng.uniform(15, 70), (cells, cells, rng.choice((1, 3)))
+        )
+        noise = np.broadcast_to(np.clip(noise, 0, 255).astype(np.uint8), (cells, cells, 3))
+        style = rng.choice((cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_NEAREST))
+        return np.asarray(cv2.resize(np.ascontiguousarray(noise), (side, side), interpolation=style))
+    page = np.full((side, side, 3), colour(rng), np.uint8)
+    step = rng.randint(4, 40)
+    if kind == 2:
+        ink, lean = colour(rng), rng.randint(-side, side)
+        for x in range(-side, 2 * side, step):
+            cv2.line(page, (x, 0), (x + lean, side), ink, max(1, step // 2), cv2.LINE_AA)
+    elif kind == 3:
+        y, x = np.mgrid[:side, :side] // step
+        page[(x + y) % 2 == 0] = colour(rng)
+    else:
+        size, ink = rng.uniform(0.3, 1.2), colour(rng)
+        for y in range(0, side + 20, max(8, int(26 * size))):
+            line = " ".join(word(rng) for _ in range(8))
+            cv2.putText(page, line, (rng.randint(-20, 4), y), rng.choice(FONTS), size, ink, 1)
+    return page
+
+
+def bare_parts(portraits: list[Portrait]) -> list[Picture]:
+    """Pieces of the portraits that show no face: walls, gardens, clothes, shoulders."""
+    parts = []
+    for portrait in portraits:
+        box, picture = portrait.box, portrait.picture
+        fw, fh = box[2] - box[0], box[3] - box[1]
+        strips = (
+            picture[:, : max(0, int(box[0] - 0.5 * fw))],
+            picture[:, int(box[2] + 0.5 * fw) :],
+            picture[int(box[3] + 0.15 * fh) :, :],
+        )
+        parts += [np.ascontiguousarray(s) for s in strips if min(s.shape[:2]) >= 80]
+    return parts

@@ -1,0 +1,116 @@
+"""The form the worker serves: alone knows how weights become that ONNX graph.
+
+Input `images`, uint8 (batch, height, width, 3) BGR; normalisation, batch norm,
+calibration and sigmoid inside; nine outputs, batch and anchors kept apart.
+"""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import numpy_helper
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from models.training.network import Backbone, Detector, Head, Point, Separable
+
+OPSET = 17
+KINDS = (("score", 1), ("bbox", 4), ("kps", 10))
+OUTPUTS = [f"{kind}_{stride}" for kind, _ in KINDS for stride in (8, 16, 32)]
+
+
+def fold(model: Detector) -> Detector:
+    """A copy in evaluation mode, batch norms inside the convolutions, calibration in the score's."""
+    model = copy.deepcopy(model).eval().requires_grad_(False)
+    nothing = nn.Identity()
+    for part in model.modules():
+        if isinstance(part, Separable):
+            part.depth = fuse_conv_bn_eval(part.depth, part.depth_norm)
+            part.point = fuse_conv_bn_eval(part.point, part.point_norm)
+            part.depth_norm, part.point_norm = nothing, nothing  # type: ignore[assignment]
+        elif isinstance(part, Point):
+            part.point = fuse_conv_bn_eval(part.point, part.norm)
+            part.norm = nothing  # type: ignore[assignment]
+        elif isinstance(part, Backbone):
+            part.stem = fuse_conv_bn_eval(part.stem, part.stem_norm)
+            part.stem_norm = nothing  # type: ignore[assignment]
+    for place, head in enumerate(model.heads):
+        assert isinstance(head, Head) and head.score.bias is not None
+        head.score.weight.mul_(model.score_scale[place])
+        head.score.bias.mul_(model.score_scale[place]).add_(model.score_shift[place])
+    model.score_scale.fill_(1)
+    model.score_shift.fill_(0)
+    return model
+
+
+class ServingForm(nn.Module):
+    """A folded detector behind the worker's input and outputs."""
+
+    def __init__(self, folded: Detector) -> None:
+        super().__init__()
+        self.detector = folded
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """(B, H, W, 3) uint8 BGR -> the nine OUTPUTS, each (B, anchors, 1|4|10) float32."""
+        x = (images.float() - 127.5) * 0.0078125
+        scores, boxes, points = self.detector(x.permute(0, 3, 1, 2))
+        return (*(s.sigmoid() for s in scores), *boxes, *points)
+
+
+def build(model: Detector, metadata: dict[str, str]) -> onnx.ModelProto:
+    """The serving graph of these weights, checked by onnx."""
+    form = ServingForm(fold(model)).eval()
+    axes = {0: "batch", 1: "height", 2: "width"}
+    dynamic = {"images": axes}
+    dynamic |= {name: {0: "batch", 1: f"anchors_{name.split('_')[1]}"} for name in OUTPUTS}
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        # The classic exporter keeps names and Resize as the contract has them.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        path = Path(folder) / "raw.onnx"
+        torch.onnx.export(
+            form,
+            (torch.zeros(1, 64, 64, 3, dtype=torch.uint8),),
+            str(path),
+            opset_version=OPSET,
+            input_names=["images"],
+            output_names=OUTPUTS,
+            dynamic_axes=dynamic,
+            dynamo=False,
+        )
+        graph = onnx.load(str(path))
+    keep_batch_apart(graph)
+    onnx.helper.set_model_props(graph, metadata)
+    onnx.checker.check_model(graph, full_check=True)
+    return graph
+
+
+def keep_batch_apart(model: onnx.ModelProto) -> None:
+    """Gives every Reshape the constant shape [0, -1, C] and drops what computed it."""
+    graph = model.graph
+    for width in {width for _, width in KINDS}:
+        shape = np.array([0, -1, width], np.int64)
+        graph.initializer.append(numpy_helper.from_array(shape, f"rows_of_{width}"))
+    widths = dict(KINDS)
+    made_by = {out: node for node in graph.node for out in node.output}
+    for name in OUTPUTS:
+        node = made_by[name]
+        while node.op_type != "Reshape":
+            node = made_by[node.input[0]]
+        node.input[1] = f"rows_of_{widths[name.split('_')[0]]}"
+    while True:
+        used = {name for node in graph.node for name in node.input} | set(OUTPUTS)
+        dead = [node for node in graph.node if not used & set(node.output)]
+        if not dead:
+            break
+        for node in dead:
+            graph.node.remove(node)
+    spare = [item for item in graph.initializer if item.name not in used]
+    for item in spare:
+        graph.initializer.remove(item)
+    del graph.value_info[:]

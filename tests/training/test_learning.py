@@ -1,0 +1,95 @@
+"""The network learns, and the file that is served says what PyTorch says."""
+
+from __future__ import annotations
+
+import random
+from argparse import Namespace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+onnx = pytest.importorskip("onnx")
+
+from models.training import layouts  # noqa: E402
+from models.training.calibrate import best_cut  # noqa: E402
+from models.training.checkpoint import Progress, fresh, resume, save  # noqa: E402
+from models.training.export import verify  # noqa: E402
+from models.training.feed import Batch, collate  # noqa: E402
+from models.training.network import Detector, count_macs  # noqa: E402
+from models.training.scenes import Composer, finish  # noqa: E402
+from models.training.serving import OUTPUTS, build  # noqa: E402
+from models.training.train import rate_at, train_step, used_share  # noqa: E402
+from tests.training import drawn  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def batch() -> Batch:
+    torch.set_num_threads(1)  # two would wait for one another on a busy machine
+    composer, rng = Composer(drawn.material(2), 1), random.Random(2)
+    return collate([finish(layouts.mosaic(composer, rng, 128), rng) for _ in range(2)])
+
+
+def shaken() -> Detector:
+    """A detector with batch norms and calibration far from their first values."""
+    torch.manual_seed(3)
+    model = Detector()
+    for _ in range(2):
+        model(torch.randn(2, 3, 128, 128))
+    model.score_scale.copy_(torch.tensor([1.5, 0.7, 2.0]))
+    model.score_shift.copy_(torch.tensor([4.0, 3.0, 5.0]))
+    return model.eval().requires_grad_(False)
+
+
+def test_the_loss_falls_on_one_repeated_batch(batch: Batch) -> None:
+    state = fresh(1, 2e-3)
+    for _ in range(25):
+        train_step(state, batch, 2e-3)
+    sums = [sum(parts) for parts in state.recent]
+    assert np.mean(sums[-3:]) < 0.8 * np.mean(sums[:3])
+
+
+def test_the_network_costs_no_more_than_the_official_500m() -> None:
+    assert count_macs(Detector()) <= 0.68e9
+
+
+def test_the_export_equals_pytorch_alone_and_in_a_batch() -> None:
+    model = shaken()
+    data = build(model, {}).SerializeToString()
+    assert verify(model, data, ((1, 128, 128), (4, 64, 64), (2, 96, 160))) < 1e-4
+
+
+def test_the_export_keeps_the_contract_of_the_worker() -> None:
+    model = build(shaken(), {"face_api.form": "serving-1"})
+    (images,) = model.graph.input
+    assert images.name == "images" and images.type.tensor_type.elem_type == onnx.TensorProto.UINT8
+    assert [out.name for out in model.graph.output] == OUTPUTS
+    assert [(s.domain, s.version) for s in model.opset_import] == [("", 17)]
+    assert not any(n.op_type in {"BatchNormalization", "Shape"} for n in model.graph.node)
+    assert {p.key: p.value for p in model.metadata_props} == {"face_api.form": "serving-1"}
+
+
+def test_a_checkpoint_resumes_where_it_stopped(batch: Batch, tmp_path: Path) -> None:
+    state = fresh(1, 1e-3)
+    train_step(state, batch, 1e-3)
+    save(state, tmp_path / "last.pt", {})
+    again = resume(tmp_path / "last.pt", 1, 1e-3)
+    assert again.progress.step == 1 and again.progress.pictures == 2
+    for name, value in state.model.state_dict().items():
+        assert torch.equal(value, again.model.state_dict()[name])
+
+
+def test_the_rate_warms_up_and_falls() -> None:
+    assert rate_at(0.0, 0, 1.0) < 0.01 < rate_at(1.0, 999, 1.0) + 1e-9 < rate_at(0.5, 999, 1.0)
+
+
+def test_a_run_is_measured_in_steps_or_in_minutes() -> None:
+    state = Namespace(progress=Progress(step=50, seconds=30.0))
+    assert used_share(Namespace(steps=200, minutes=1.0), state) == 0.25
+    assert used_share(Namespace(steps=0, minutes=1.0), state) == 0.5
+
+
+def test_the_cut_lies_between_true_and_false_findings() -> None:
+    logits = np.array([3, 2, 1, -1, -2], np.float32)
+    assert best_cut(logits, np.array([1, 1, 1, 0, 0], np.float32)) == pytest.approx(0.0)
