@@ -5,24 +5,12 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import sys
 from importlib import metadata
 
+from shared.gpus import answering_gpus
+
 BUILDS = {"cpu": "onnxruntime", "gpu": "onnxruntime-gpu"}
-
-
-def answering_gpus() -> int:
-    """How many NVIDIA GPUs the driver answers for; 0 without a driver."""
-    tool = shutil.which("nvidia-smi")
-    if tool is None:
-        return 0
-    try:
-        listing = subprocess.run([tool, "-L"], capture_output=True, text=True, timeout=20, check=True).stdout
-    except (subprocess.SubprocessError, OSError):
-        return 0
-    return sum(1 for line in listing.splitlines() if line.startswith("GPU "))
 
 
 def installed_builds() -> list[str]:

@@ -26,6 +26,7 @@ from deploy import accelerator, ready_block
 from gateway.first_start import FirstKey, prepare_first_start
 from shared import settings
 from shared.errors import ConfigurationError
+from shared.gpus import answering_gpus
 from shared.processes import forbid_core_files
 from shared.settings import Settings, inherited_environment
 
@@ -158,7 +159,7 @@ def checked_settings() -> Settings:
     effective, warnings = settings.load()
     for warning in warnings:
         tell(f"warning: {warning}")
-    wrong = accelerator.problem(accelerator.installed_builds(), accelerator.answering_gpus(), effective.accelerator)
+    wrong = accelerator.problem(accelerator.installed_builds(), answering_gpus(), effective.accelerator)
     if wrong:
         raise ConfigurationError(wrong)
     return effective
