@@ -6,42 +6,25 @@ What may be decided without a socket is decided in `work_queue.py`; this file do
 from __future__ import annotations
 
 import asyncio
-import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import zmq
-
+from gateway.cost_model import CostModel
+from gateway.quarantine import Quarantine
+from gateway.roster import Known, Roster
 from gateway.work_queue import Work, WorkQueue
-from gateway.worker_link import Context, WorkerLink
-from shared.announcement import announced
 from shared.errors import DeadlineExceeded, DetectionFailed, FaceApiError, NoWorker, PoisonPicture
 from shared.faces import Faces
-from shared.messages import (
-    Cancel,
-    Failure,
-    Goodbye,
-    Grant,
-    Heartbeat,
-    Hello,
-    Offer,
-    Recall,
-    Release,
-    Reply,
-    Request,
-    ToGateway,
-    Welcome,
-)
+from shared.messages import Cancel, Failure, Grant, Offer, Recall, Release, Reply, Request, Started, ToGateway, Welcome
 from shared.wire import encode, encode_request
 
-#: How often new workers are looked for, and how often the known ones are asked for a sign of life.
-SCAN_INTERVAL_S = 0.2
-HEARTBEAT_INTERVAL_S = 0.5
-#: A worker that gives no sign for the larger of this and so many of its own batch times hangs.
-HANG_S_MIN = 3.0
-HANG_BATCHES = 5
 #: Without any worker for this long requests are refused at once instead of waiting for one.
 NO_WORKER_GRACE_S = 5.0
+#: How long a picture that ended two workers is refused at sight.
+QUARANTINE_S = 600.0
+
+Incident = Callable[[str, dict[str, object]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +50,11 @@ class Counts:
     cancelled: int = 0
     redispatched: int = 0
     poisoned: int = 0
+    given_up: int = 0
+    quarantined: int = 0
     late_answers: int = 0
     workers_lost: int = 0
-
-
-@dataclass(slots=True)
-class Known:
-    """A worker behind a link. welcome is None until it has presented itself."""
-
-    link: WorkerLink
-    opened: float
-    heard: float
-    welcome: Welcome | None = None
-    batch_s: float = 0.0
+    cancelled_in_hand: int = 0
 
 
 @dataclass(slots=True)
@@ -97,42 +72,35 @@ class Dispatcher:
 
     runtime_dir: Path
     name: str
-    context: Context = field(default_factory=lambda: zmq.Context(1))
+    told: Incident = lambda _event, _facts: None
     queue: WorkQueue = field(default_factory=WorkQueue)
     counts: Counts = field(default_factory=Counts)
-    known: dict[str, Known] = field(default_factory=dict)
+    cost: CostModel = field(default_factory=CostModel)
+    quarantine: Quarantine = field(default_factory=lambda: Quarantine(QUARANTINE_S))
+    roster: Roster = field(init=False)
     _pending: dict[int, Pending] = field(default_factory=dict)
     _next_id: int = 0
-    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     _served_at: float = 0.0
-    _sequence: int = 0
 
     # Life
 
+    def __post_init__(self) -> None:
+        self.roster = Roster(self.runtime_dir, self.name, self._on_message, self._on_lost, self._on_parted)
+
     def open(self) -> None:
         self._served_at = self._now()
-        self._tasks = [asyncio.create_task(self._scan_for_ever()), asyncio.create_task(self._beat_for_ever())]
+        self.roster.open()
 
     async def aclose(self) -> None:
         """Says goodbye to the workers; whoever still waits is answered 503."""
-        for task in self._tasks:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
         for work_id in list(self._pending):
             self._fail(work_id, NoWorker("The server is stopping, retry in 1 second"))
-        for known in self.known.values():
-            known.link.send(encode(Goodbye()))
-        await asyncio.sleep(0)
-        for known in list(self.known.values()):
-            known.link.close()
-        self.known.clear()
-        self.context.term()
+        await self.roster.aclose()
 
     @property
     def workers(self) -> list[Welcome]:
         """The workers that serve now."""
-        return [known.welcome for known in self.known.values() if known.welcome is not None]
+        return self.roster.workers
 
     @property
     def dynamic_size(self) -> bool:
@@ -153,8 +121,7 @@ class Dispatcher:
         caller frees its place at once.
         """
         now = self._now()
-        if not self.workers and now - self._served_at > NO_WORKER_GRACE_S:
-            raise NoWorker("No worker is serving, retry in 1 second")
+        self._refuse_hopeless(work, now)
         loop = asyncio.get_running_loop()
         pending = Pending(loop.create_future(), now)
         pending.timer = loop.call_at(work.deadline.at, self._expire, work.id)
@@ -176,6 +143,15 @@ class Dispatcher:
             faces, queue_ms, reply.inference_ms, reply.postprocess_ms, reply.batch_size, reply.dispatch, worker
         )
 
+    def _refuse_hopeless(self, work: Work, now: float) -> None:
+        if self.workers:
+            self._served_at = now
+        elif now - self._served_at > NO_WORKER_GRACE_S:
+            raise NoWorker("No worker is serving, retry in 1 second")
+        if self.quarantine.holds(work, now):
+            self.counts.quarantined += 1
+            raise _poison()
+
     def _expire(self, work_id: int) -> None:
         self.counts.expired += 1
         self._withdraw(work_id)
@@ -183,8 +159,9 @@ class Dispatcher:
 
     def _withdraw(self, work_id: int) -> None:
         generation = self.queue.withdraw(work_id)
-        if generation is not None and generation in self.known:
-            self.known[generation].link.send(encode(Cancel(work_id)))
+        if generation is not None and generation in self.roster.known:
+            self.counts.cancelled_in_hand += 1
+            self.roster.known[generation].link.send(encode(Cancel(work_id)))
 
     def _fail(self, work_id: int, error: FaceApiError) -> None:
         pending = self._pending.get(work_id)
@@ -194,9 +171,9 @@ class Dispatcher:
     def _pump(self) -> None:
         """Sends what can be sent, and tells workers when work waits without credit."""
         for generation, work in self.queue.assign():
-            self.known[generation].link.send(self._frames(work))
+            self.roster.known[generation].link.send(self._frames(work))
         for generation in self.queue.offers():
-            self.known[generation].link.send(encode(Offer(self.queue.waiting)))
+            self.roster.known[generation].link.send(encode(Offer(self.queue.waiting)))
 
     def _frames(self, work: Work) -> list[object]:
         request = Request(
@@ -209,112 +186,80 @@ class Dispatcher:
             height=work.height,
             crops=work.headers,
             waiting=self.queue.waiting,
+            suspected=work.suspected,
         )
         return encode_request(request, work.crops)
 
     # Workers
 
-    def _on_message(self, link: WorkerLink, message: ToGateway, faces: Faces | None) -> None:
-        known = self.known.get(link.generation)
-        if known is None:
-            return
-        known.heard = self._now()
+    def _on_message(self, known: Known, message: ToGateway, faces: Faces | None) -> None:
+        generation = known.link.generation
         if isinstance(message, Reply):
             self._on_reply(known, message, faces)
         elif isinstance(message, Failure):
-            self._on_failure(known, message)
+            self._on_failure(generation, message)
         elif isinstance(message, Welcome):
-            self._on_welcome(known, message)
+            self.queue.hand_back(generation)
+            self.queue.join(generation, message.capacity)
         elif isinstance(message, Grant):
-            self.queue.granted(link.generation, message.credits)
+            self.queue.granted(generation, message.credits)
         elif isinstance(message, Recall):
-            link.send(encode(Release(self.queue.recalled(link.generation, message.credits))))
-        elif isinstance(message, Goodbye):
-            self._drop(known)
-            self.queue.hand_back(link.generation)
+            known.link.send(encode(Release(self.queue.recalled(generation, message.credits))))
+        elif isinstance(message, Started):
+            self.queue.started(generation, message.id)
         self._pump()
-
-    def _on_welcome(self, known: Known, welcome: Welcome) -> None:
-        if known.welcome is None and welcome.generation == known.link.generation:
-            known.welcome = welcome
-            self.queue.join(welcome.generation, welcome.capacity)
 
     def _on_reply(self, known: Known, reply: Reply, faces: Faces | None) -> None:
         assert faces is not None
-        known.batch_s = _learned(known.batch_s, (reply.inference_ms + reply.postprocess_ms) / 1000)
-        self.queue.granted(known.link.generation, reply.grant)
-        work = self.queue.answered(known.link.generation, reply.id)
+        generation = known.link.generation
+        self.queue.granted(generation, reply.grant)
+        work = self.queue.answered(generation, reply.id) if reply.generation == generation else None
         pending = self._pending.get(reply.id)
-        if work is None or pending is None or pending.future.done() or reply.generation != known.link.generation:
+        if work is None or pending is None or pending.future.done() or known.welcome is None:
             self.counts.late_answers += 1
             return
         self.counts.answered += 1
-        assert known.welcome is not None
+        self.cost.learn(reply.batch_size, (reply.inference_ms + reply.batch_size * reply.postprocess_ms) / 1000)
         pending.future.set_result((reply, faces, known.welcome))
 
-    def _on_failure(self, known: Known, failure: Failure) -> None:
-        self.queue.granted(known.link.generation, failure.grant)
-        if self.queue.answered(known.link.generation, failure.id) is None:
-            self.counts.late_answers += 1
+    def _on_failure(self, generation: str, failure: Failure) -> None:
+        self.queue.granted(generation, failure.grant)
+        if self.queue.answered(generation, failure.id) is None:
+            self.counts.late_answers += failure.kind != "cancelled"
         elif failure.kind == "expired":
             self.counts.expired += 1
             self._fail(failure.id, DeadlineExceeded("Server busy, the request's time was over; retry in 1 second"))
         else:
             self.counts.failed += 1
+            self.told("detection failed", {"kind": failure.kind, "why": failure.words})
             self._fail(failure.id, DetectionFailed("The detector failed on this picture"))
 
-    def _on_lost(self, link: WorkerLink, _why: str) -> None:
-        known = self.known.get(link.generation)
-        if known is None or known.link is not link:
-            return
-        self._drop(known)
-        lost = self.queue.leave(link.generation)
+    def _on_lost(self, generation: str, why: str) -> None:
+        """A worker died or hangs: what it had in hand is tried elsewhere or given up."""
+        lost, now = self.queue.leave(generation), self._now()
+        self._served_at = now
         self.counts.workers_lost += 1
         self.counts.redispatched += len(lost.again)
         self.counts.poisoned += len(lost.poison)
+        self.counts.given_up += len(lost.given_up)
         for work in lost.poison:
-            self._fail(work.id, PoisonPicture("This picture ended two workers and is not tried again"))
+            self.quarantine.put(work, now)
+            self._fail(work.id, _poison())
+        for work in lost.given_up:
+            self._fail(work.id, NoWorker("Every worker that took this request ended, retry in 1 second"))
+        facts = {"worker": generation, "why": why, "again": len(lost.again), "poison": len(lost.poison)}
+        self.told("worker lost", facts)
         self._pump()
 
-    def _drop(self, known: Known) -> None:
-        known.link.close()
-        self.known.pop(known.link.generation, None)
-
-    async def _scan_for_ever(self) -> None:
-        while True:
-            self._scan()
-            await asyncio.sleep(SCAN_INTERVAL_S)
-
-    def _scan(self) -> None:
-        now = self._now()
-        if self.workers:
-            self._served_at = now
-        for generation, announcement in announced(self.runtime_dir).items():
-            if generation not in self.known:
-                link = WorkerLink(self.context, announcement, self._on_message, self._on_lost)
-                self.known[generation] = Known(link, now, now)
-                link.send(encode(Hello(self.name)))
-
-    async def _beat_for_ever(self) -> None:
-        while True:
-            self._beat()
-            await asyncio.sleep(HEARTBEAT_INTERVAL_S)
-
-    def _beat(self) -> None:
-        now = self._now()
-        self._sequence += 1
-        for known in list(self.known.values()):
-            if now - known.heard > max(HANG_S_MIN, HANG_BATCHES * known.batch_s):
-                known.link.close()
-                self._on_lost(known.link, "it hangs")
-            else:
-                known.link.send(encode(Heartbeat(self._sequence)))
+    def _on_parted(self, generation: str) -> None:
+        self._served_at = self._now()
+        self.queue.hand_back(generation)
+        self._pump()
 
     @staticmethod
     def _now() -> float:
         return asyncio.get_running_loop().time()
 
 
-def _learned(before: float, measured: float) -> float:
-    """A running mean that forgets: a fifth of each new measurement."""
-    return measured if before == 0 else before + 0.2 * (measured - before)
+def _poison() -> PoisonPicture:
+    return PoisonPicture("This picture ended two workers and is not tried again; please tell the operator")

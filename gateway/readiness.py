@@ -10,11 +10,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from gateway.dispatch import Detection, Dispatcher
+from shared.canary import disagreement
 from shared.errors import FaceApiError
-from shared.faces import Faces, FloatArray
 from shared.messages import Canary
 
 #: How often the state is looked at; only arithmetic unless a probe is due.
@@ -37,6 +35,7 @@ class Readiness:
     failure: str = "no worker has answered yet"
     probes: int = 0
     _answered: int = 0
+    _failed: int = 0
     _answered_at: float = 0.0
     _probed_at: float = field(default=-PROBE_IDLE_S)
 
@@ -63,14 +62,24 @@ class Readiness:
         if not self.dispatcher.workers:
             self.failure = "the workers that serve now have not answered yet"
             return
-        if self.dispatcher.counts.answered > self._answered:
-            self._answered, self._answered_at = self.dispatcher.counts.answered, now
-            if not self.failure:
-                return
-        due = PROBE_RETRY_S if self.failure else PROBE_IDLE_S
-        if now - max(self._probed_at, 0.0 if self.failure else self._answered_at) >= due:
+        if self._answers_came(now) and not self.failure:
+            return
+        # Failures without a single answer are looked into at once, a quiet time now and then.
+        in_doubt = bool(self.failure) or self._failures_came()
+        due = PROBE_RETRY_S if in_doubt else PROBE_IDLE_S
+        if now - max(self._probed_at, 0.0 if in_doubt else self._answered_at) >= due:
             self._probed_at = now
             await self._fly()
+
+    def _answers_came(self, now: float) -> bool:
+        came = self.dispatcher.counts.answered > self._answered
+        if came:
+            self._answered, self._answered_at = self.dispatcher.counts.answered, now
+            self._failed = self.dispatcher.counts.failed
+        return came
+
+    def _failures_came(self) -> bool:
+        return self.dispatcher.counts.failed > self._failed
 
     async def _fly(self) -> None:
         self.probes += 1
@@ -81,19 +90,8 @@ class Readiness:
         except (FaceApiError, TimeoutError) as error:
             self.failure = f"the canary picture was not answered: {error or 'no answer in time'}"
             return
-        self.failure = difference(detection.faces, canary)
-        self._answered = self.dispatcher.counts.answered
-
-
-def difference(found: Faces, canary: Canary) -> str:
-    """What tells the found faces from the expected ones; empty when they agree within the tolerances."""
-    expected: FloatArray = np.array(canary.faces, dtype=np.float32).reshape(len(canary.faces), -1)
-    if len(found) != len(expected):
-        return f"the canary picture came back with {len(found)} faces instead of {len(expected)}"
-    if not len(found):
-        return ""
-    off_px = float(np.abs(found.boxes - expected[:, :4]).max())
-    off_score = float(np.abs(found.scores - expected[:, 4]).max())
-    if off_px > canary.box_tolerance_px or off_score > canary.score_tolerance:
-        return f"the canary picture came back {off_px:.2f} px and {off_score:.4f} in confidence off"
-    return ""
+        # While a model is replaced, two may serve: each is held to its own canary.
+        self.failure = disagreement(detection.worker.canary, detection.faces)
+        if self.failure:
+            self.failure = f"the canary picture came back wrong: {self.failure}"
+        self._answered, self._failed = self.dispatcher.counts.answered, self.dispatcher.counts.failed

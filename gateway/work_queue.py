@@ -13,13 +13,16 @@ from shared.deadline import Deadline
 from shared.messages import CropHeader
 from shared.wire import CropArray
 
-#: A picture that was in hand when this many workers died is not tried again.
-WORKERS_LOST_MAX = 2
+#: A request is moved so often to another worker before it is given up, whatever ended the workers.
+MOVES_MAX = 5
 
 
 @dataclass(slots=True, eq=False)
 class Work:
-    """One request for a worker. id is unique in this gateway process for life; sizes of the upright picture."""
+    """One request for a worker. id is unique in this gateway process for life; sizes of the upright picture.
+
+    moves: how often a worker ended with it in hand. started: a worker said that it runs this one now, alone.
+    """
 
     id: int
     crops: tuple[CropArray, ...]
@@ -30,7 +33,13 @@ class Work:
     width: int
     height: int
     deadline: Deadline
-    workers_lost: int = 0
+    moves: int = 0
+    started: bool = False
+
+    @property
+    def suspected(self) -> bool:
+        """Whether it may be what ended a worker: then it is run alone, and the worker says so first."""
+        return self.moves > 0
 
 
 @dataclass(slots=True)
@@ -45,10 +54,13 @@ class WorkerState:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """What a lost worker left behind: work to try elsewhere (already queued again), and work that ended it twice."""
+    """What a lost worker left behind: work to try elsewhere (already queued again), work that ended two workers,
+    and work that was moved too often without being to blame.
+    """
 
     again: list[Work]
     poison: list[Work]
+    given_up: list[Work]
 
 
 class WorkQueue:
@@ -61,6 +73,10 @@ class WorkQueue:
     @property
     def waiting(self) -> int:
         return len(self._waiting)
+
+    def oldest(self) -> Work | None:
+        """What waits longest."""
+        return next(iter(self._waiting.values()), None)
 
     @property
     def in_hand(self) -> int:
@@ -79,27 +95,36 @@ class WorkQueue:
         self._workers[generation] = WorkerState(capacity)
 
     def leave(self, generation: str) -> Lost:
-        """A worker is gone: its work goes to the head of the queue, oldest first, or is given up as poison.
+        """A worker is gone: its work goes to the head of the queue, oldest first, or is given up.
 
-        Work that is alone in the hand of a dying worker is suspected like its neighbours: what brings down a
-        second worker is refused, the others come through.
+        Everything in the hand of a dying worker is suspected. A suspect runs alone, after the worker said
+        Started: if that worker ends too, it was this picture; its neighbours come through.
         """
         worker = self._workers.pop(generation, None)
-        lost = Lost([], [])
+        lost = Lost([], [], [])
         for work in reversed(list(worker.in_hand.values()) if worker else []):
-            work.workers_lost += 1
-            if work.workers_lost >= WORKERS_LOST_MAX:
+            work.moves += 1
+            if work.started:
                 lost.poison.append(work)
+            elif work.moves > MOVES_MAX:
+                lost.given_up.append(work)
             else:
                 self._waiting[work.id] = work
                 self._waiting.move_to_end(work.id, last=False)
                 lost.again.append(work)
         return lost
 
+    def started(self, generation: str, work_id: int) -> None:
+        """A worker begins to run a suspect."""
+        worker = self._workers.get(generation)
+        if worker is not None and work_id in worker.in_hand:
+            worker.in_hand[work_id].started = True
+
     def hand_back(self, generation: str) -> None:
         """A worker said goodbye in good health: its work waits again and is not suspected."""
         worker = self._workers.pop(generation, None)
         for work in reversed(list(worker.in_hand.values()) if worker else []):
+            work.started = False
             self._waiting[work.id] = work
             self._waiting.move_to_end(work.id, last=False)
 
@@ -110,6 +135,8 @@ class WorkQueue:
 
     def recalled(self, generation: str, credits_: int) -> int:
         """How many of the recalled credits can be given back."""
+        if generation not in self._workers:
+            return 0
         worker = self._workers[generation]
         given = min(credits_, worker.credits)
         worker.credits -= given

@@ -44,6 +44,8 @@ class WorkerLink:
         self._loop.add_reader(_number(self._socket, zmq.FD), self._readable)
         self._loop.add_reader(_number(self._monitor, zmq.FD), self._monitored)
         self._socket.connect(announcement.endpoint)
+        # libzmq wakes only a reader that has looked and found nothing (zmq_getsockopt, ZMQ_FD): look once.
+        self._loop.call_soon(self._monitored)
 
     @property
     def generation(self) -> str:

@@ -1,7 +1,7 @@
 """The whole message set between gateways and workers. Why each exists stands in DECISIONS.md, "The wire".
 
     gateway → worker    Hello · Request · Cancel · Offer · Release · Heartbeat · Goodbye
-    worker → gateway    Welcome · Reply · Failure · Grant · Recall · Heartbeat · Goodbye
+    worker → gateway    Welcome · Started · Reply · Failure · Grant · Recall · Heartbeat · Goodbye
 
 Credit: a worker grants each gateway the right to send so many requests. A request uses one credit up; a
 Reply or Failure may bring new ones (`grant`). Over all gateways together a worker never has more credits
@@ -14,7 +14,7 @@ from __future__ import annotations
 import msgspec
 
 #: Raised by one with every change of a message or of the frames around it; both sides refuse any other.
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 
 
 class Message(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -89,6 +89,7 @@ class Request(Message, frozen=True):
 
     id: unique in its gateway process for life. left_ms: the deadline. width, height: of the upright
     picture. waiting: how many more this gateway has queued, so that the worker can share its credit out.
+    suspected: a worker ended with this request in hand; it is run alone, and Started is sent before.
     """
 
     id: int
@@ -100,6 +101,7 @@ class Request(Message, frozen=True):
     height: int
     crops: tuple[CropHeader, ...]
     waiting: int = 0
+    suspected: bool = False
 
 
 class Cancel(Message, frozen=True):
@@ -133,13 +135,24 @@ class Recall(Message, frozen=True):
 
 
 class Heartbeat(Message, frozen=True):
-    """Answered by the serving loop itself with the same number: a worker that answers can also serve."""
+    """Answered by the serving loop itself with the same number: a worker that answers can also serve.
+
+    batch_s: in the answer, the seconds one run takes here; how long silence may last follows from it.
+    """
 
     sequence: int
+    batch_s: float = 0.0
 
 
 class Goodbye(Message, frozen=True):
     """The sender ends this link on purpose: send nothing more, expect nothing more."""
+
+
+class Started(Message, frozen=True):
+    """A suspected request is run now, alone: when the worker ends before its answer, this request ended it."""
+
+    id: int
+    generation: str
 
 
 class Reply(Message, frozen=True):
@@ -172,4 +185,4 @@ class Failure(Message, frozen=True):
 
 
 ToWorker = Hello | Request | Cancel | Offer | Release | Heartbeat | Goodbye
-ToGateway = Welcome | Reply | Failure | Grant | Recall | Heartbeat | Goodbye
+ToGateway = Welcome | Started | Reply | Failure | Grant | Recall | Heartbeat | Goodbye

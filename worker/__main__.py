@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from time import monotonic
 
 import zmq
 
@@ -24,7 +25,7 @@ from worker.detector import OnnxDetector, warm_up
 from worker.endpoint import Endpoint
 from worker.micro_batch import MicroBatcher
 from worker.pipeline import Pipeline
-from worker.serve import Serving
+from worker.serve import Serving, WorkerSick
 
 
 def main(arguments: list[str]) -> int:
@@ -38,6 +39,9 @@ def main(arguments: list[str]) -> int:
     except ConfigurationError as error:
         _tell(options, f"cannot start: {error}")
         return exit_codes.CONFIGURATION
+    except WorkerSick as error:
+        _tell(options, f"gives up: {error}")
+        return exit_codes.FAILED
     return exit_codes.OK
 
 
@@ -54,7 +58,9 @@ def _options(arguments: list[str]) -> argparse.Namespace:
 
 def _serve(options: argparse.Namespace, effective: Settings, model: ServingModel) -> None:
     detector = OnnxDetector(model.path, options.threads)
-    warm_up(detector, _shapes(effective, model, options.max_batch), lambda _: None)
+    shapes, began = _shapes(effective, model, options.max_batch), monotonic()
+    warm_up(detector, shapes, lambda _: None)
+    batch_s = (monotonic() - began) / len(shapes)
     info = model.info.served(detector.provider, options.max_batch)
     capacity = 2 * info.max_batch
     runtime_dir = Path(effective.runtime_dir)
@@ -70,6 +76,7 @@ def _serve(options: argparse.Namespace, effective: Settings, model: ServingModel
             ledger=CreditLedger(capacity),
             told=lambda words: _tell(options, words),
             stopping=_stop_flag(),
+            batch_s=batch_s,
         ).run()
         # Only after a clean end: what a crash leaves tells the pool that this worker had been serving.
         announcement.withdraw(runtime_dir, options.generation)

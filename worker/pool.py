@@ -16,6 +16,8 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import zmq.asyncio
+
 from models.serving import ServingModel, ensure
 from shared import announcement, settings
 from shared.errors import ConfigurationError
@@ -24,9 +26,12 @@ from shared.settings import Settings, inherited_environment
 from worker import exit_codes
 from worker.backoff import Backoff
 from worker.topology import Topology, choose_topology
+from worker.watch import until_hung
 
 #: How long a stopping worker may finish what it has in hand before it is killed.
 STOP_GRACE_S = 10.0
+#: Most characters of a worker's last line in the pool's own.
+LAST_WORDS_MAX = 300
 
 
 @dataclass(slots=True)
@@ -38,6 +43,7 @@ class Pool:
     topology: Topology
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     failure: str = ""
+    context: zmq.asyncio.Context = field(default_factory=zmq.asyncio.Context)
     _run: str = field(default_factory=lambda: secrets.token_hex(3))
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
@@ -50,6 +56,7 @@ class Pool:
         announcement.folder(self.runtime_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
         slots = [asyncio.create_task(self._keep(slot)) for slot in range(self.topology.workers)]
         await asyncio.gather(*slots)
+        self.context.term()
         return exit_codes.CONFIGURATION if self.failure else exit_codes.OK
 
     async def _keep(self, slot: int) -> None:
@@ -58,12 +65,14 @@ class Pool:
         while not self.stopping.is_set():
             generation = f"{self._run}.{next(self._numbers)}"
             process = await self._start(slot, generation)
-            await self._until_over(process)
+            saying = asyncio.create_task(_relay(process))
+            await self._until_over(process, generation)
+            last_words = await saying
             served = generation in announcement.announced(self.runtime_dir)
             announcement.withdraw(self.runtime_dir, generation)
             if self.stopping.is_set():
                 return
-            await self._after_death(process.returncode, generation, backoff, served=served)
+            await self._after_death(process.returncode, generation, backoff, last_words, served=served)
 
     async def _start(self, slot: int, generation: str) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
@@ -72,26 +81,36 @@ class Pool:
             "--model", str(self.model.path),
             "--threads", str(self.topology.threads), "--max-batch", str(self.topology.max_batch),
             env=inherited_environment(self.settings),
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
 
-    async def _until_over(self, process: asyncio.subprocess.Process) -> None:
-        """Until the process ended, by itself or because the pool stops."""
+    async def _until_over(self, process: asyncio.subprocess.Process, generation: str) -> None:
+        """Until the process ended: by itself, killed because it hangs, or because the pool stops."""
         ended = asyncio.create_task(process.wait())
         asked = asyncio.create_task(self.stopping.wait())
-        await asyncio.wait({ended, asked}, return_when=asyncio.FIRST_COMPLETED)
-        asked.cancel()
+        hung = asyncio.create_task(until_hung(self.context, self.runtime_dir, generation))
+        await asyncio.wait({ended, asked, hung}, return_when=asyncio.FIRST_COMPLETED)
+        if hung.done() and not ended.done():
+            tell(f"worker {generation} {hung.result()}; killing it")
+            process.kill()
+            await ended
+        for task in (asked, hung):
+            task.cancel()
+        await asyncio.gather(asked, hung, return_exceptions=True)
         if not ended.done():
             await _stop(process, ended)
 
-    async def _after_death(self, code: int | None, generation: str, backoff: Backoff, *, served: bool) -> None:
+    async def _after_death(
+        self, code: int | None, generation: str, backoff: Backoff, last_words: str, *, served: bool
+    ) -> None:
         delay_s = backoff.after_death(served=served)
         how = f"ended with code {code}" if code is None or code >= 0 else f"was killed by {signal.Signals(-code).name}"
         if code == exit_codes.CONFIGURATION:
             self.failure = f"worker {generation} {how}"
             self.stopping.set()
             return
-        tell(f"worker {generation} {how}; a replacement starts {f'in {delay_s:g} s' if delay_s else 'now'}")
+        why = "" if served or not last_words else f" before it served ({last_words})"
+        tell(f"worker {generation} {how}{why}; a replacement starts {f'in {delay_s:g} s' if delay_s else 'now'}")
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(delay_s):
                 await self.stopping.wait()
@@ -107,6 +126,18 @@ async def _stop(process: asyncio.subprocess.Process, ended: asyncio.Task[int]) -
         tell(f"worker process {process.pid} did not stop in {STOP_GRACE_S:g} s; killing it")
         process.kill()
         await ended
+
+
+async def _relay(process: asyncio.subprocess.Process) -> str:
+    """Passes on what a worker says, until it ends; its last line, which often holds the reason."""
+    assert process.stderr is not None
+    last = ""
+    with contextlib.suppress(ValueError):  # a line beyond the stream's limit
+        async for line in process.stderr:
+            last = line.decode(errors="replace").strip()[:LAST_WORDS_MAX] or last
+            sys.stderr.buffer.write(line)
+            sys.stderr.flush()
+    return last
 
 
 def tell(words: str) -> None:

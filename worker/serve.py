@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any, Protocol
 
 import numpy as np
@@ -26,6 +26,7 @@ from shared.messages import (
     Release,
     Reply,
     Request,
+    Started,
     ToWorker,
     Welcome,
 )
@@ -36,8 +37,14 @@ from worker.pipeline import Found, Pipeline
 
 #: A gateway that was not heard of for this long has died; its credits go to others. Five heartbeats.
 GATEWAY_SILENCE_S_MAX = 5.0
+#: Time for the socket's own thread to send Started before a picture that may end this process is run.
+STARTED_FLUSH_S = 0.01
 #: The loop looks at its stop flag and at silent gateways this often when nothing happens.
 IDLE_TURN_S = 0.5
+
+
+class WorkerSick(Exception):
+    """Not the picture's doing: the network cannot run any more. This process must end and be replaced."""
 
 
 class Sockets(Protocol):
@@ -71,7 +78,11 @@ class Job:
 
 @dataclass(slots=True)
 class Serving:
-    """The state of one worker between two turns of its loop."""
+    """The state of one worker between two turns of its loop.
+
+    suspects: requests that were in the hand of a worker that ended; each runs alone. batch_s: what a run
+    takes here, learned; at first what warming up took.
+    """
 
     sockets: Sockets
     pipeline: Pipeline
@@ -82,12 +93,14 @@ class Serving:
     stopping: Callable[[], bool]
     counts: Counts = field(default_factory=Counts)
     heard: dict[bytes, float] = field(default_factory=dict)
+    suspects: MicroBatcher[Job] = field(default_factory=lambda: MicroBatcher(1, 0.0))
+    batch_s: float = 0.0
 
     def run(self) -> None:
         """Serves until `stopping()`; then finishes what is in hand and says Goodbye."""
         while not self.stopping():
             self.turn(IDLE_TURN_S)
-        while len(self.batcher):
+        while len(self.batcher) or len(self.suspects):
             self._run_due_batch(monotonic())
         for gateway in self.ledger.gateways:
             self.sockets.send(gateway, encode(Goodbye()))
@@ -95,7 +108,7 @@ class Serving:
     def turn(self, patience_s: float) -> None:
         """Takes in everything that has arrived, waiting for the first at most `patience_s`, then runs what is due."""
         now = monotonic()
-        due = self.batcher.due_in(now)
+        due = 0.0 if len(self.suspects) else self.batcher.due_in(now)
         wait = patience_s if due is None else min(due, patience_s)
         while (arrived := self.sockets.receive(wait)) is not None:
             self._take_in(*arrived, monotonic())
@@ -117,7 +130,7 @@ class Serving:
             self._welcome(gateway, now)
         elif isinstance(message, Heartbeat):
             self.heard[gateway] = now
-            self.sockets.send(gateway, encode(message))
+            self.sockets.send(gateway, encode(Heartbeat(message.sequence, self.batch_s)))
         elif gateway not in self.ledger:
             self.counts.unexpected += 1
             self.sockets.send(gateway, encode(Goodbye()))
@@ -152,10 +165,12 @@ class Serving:
             self.counts.unexpected += 1
             self._fail(job, "invalid", "sent without credit")
             return
-        self.batcher.add((job.gateway, job.request.id), job, now, now + job.request.left_ms / 1000)
+        queue = self.suspects if job.request.suspected else self.batcher
+        queue.add((job.gateway, job.request.id), job, now, now + job.request.left_ms / 1000)
 
     def _cancel(self, gateway: bytes, request_id: int) -> None:
-        job = self.batcher.remove((gateway, request_id))
+        key = (gateway, request_id)
+        job = self.batcher.remove(key) or self.suspects.remove(key)
         if job is not None:
             self.counts.cancelled += 1
             self._close(job, "cancelled", "the client left")
@@ -163,16 +178,27 @@ class Serving:
     # What goes out
 
     def _run_due_batch(self, now: float) -> None:
-        for job in self.batcher.drop_expired(now):
+        for job in [*self.batcher.drop_expired(now), *self.suspects.drop_expired(now)]:
             self.counts.expired += 1
             self._close(job, "expired", "the request's time was over before its turn")
-        batch = self.batcher.take(now)
+        suspect = self.suspects.take(now)
+        if suspect is not None:
+            self._announce(suspect.items[0].item)
+        batch = suspect or self.batcher.take(now)
         if batch is not None:
             self._run(batch, now)
+
+    def _announce(self, job: Job) -> None:
+        self._send(job.gateway, encode(Started(job.request.id, self.welcome.generation)))
+        sleep(STARTED_FLUSH_S)
 
     def _run(self, batch: MicroBatch[Job], now: float) -> None:
         found = self.pipeline.run([(waiting.item.request, waiting.item.crops) for waiting in batch.items])
         assert len(found) == len(batch.items)
+        if any(one.faces is None for one in found) and not self.pipeline.healthy():
+            # Unanswered on purpose: the gateways hear of this process's end and ask another worker.
+            raise WorkerSick("the network fails on a plain black picture too")
+        self.batch_s = _learned(self.batch_s, monotonic() - now)
         for waiting, one in zip(batch.items, found, strict=True):
             self.ledger.finished(waiting.item.gateway)
             if one.faces is None:
@@ -243,6 +269,12 @@ class Serving:
         """Drops a gateway with everything of it that has not run yet."""
         self.ledger.leave(gateway)
         self.heard.pop(gateway, None)
-        for key in self.batcher.waiting_keys():
-            if isinstance(key, tuple) and key[0] == gateway:
-                self.batcher.remove(key)
+        for queue in (self.batcher, self.suspects):
+            for key in queue.waiting_keys():
+                if isinstance(key, tuple) and key[0] == gateway:
+                    queue.remove(key)
+
+
+def _learned(before: float, measured: float) -> float:
+    """A running mean that forgets: a fifth of each new measurement."""
+    return measured if before == 0 else before + 0.2 * (measured - before)
