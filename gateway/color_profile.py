@@ -7,17 +7,24 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
 
-from gateway.headers.facts import Header
+from gateway.headers.facts import Format, Header
 from gateway.image_decode import upright
 
 Pixels = NDArray[np.uint8]
 
+#: Named here so that nothing else can be opened, and that no search for formats happens in mid-request.
+_OPENERS: dict[Format, Callable[[io.BytesIO], Image.Image]] = {
+    "jpeg": JpegImagePlugin.JpegImageFile,
+    "png": PngImagePlugin.PngImageFile,
+    "tiff": TiffImagePlugin.TiffImageFile,
+    "webp": WebPImagePlugin.WebPImageFile,
+}
 #: A profile larger than this is no picture's profile (CMYK press profiles have 0.5 to 3 MB).
 PROFILE_BYTES_MAX = 8 * 1024 * 1024
 #: Rows converted at once: bounds what the conversion adds to memory.
@@ -32,7 +39,7 @@ def to_srgb(data: memoryview, header: Header, pixels: Pixels) -> Pixels:
     if not header.icc:
         return pixels
     try:
-        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data), formats=[header.format]) as stored:
+        with warnings.catch_warnings(action="ignore"), _OPENERS[header.format](io.BytesIO(data)) as stored:
             profile = _profile(stored)
             if profile is None or "srgb" in ImageCms.getProfileDescription(profile).lower():
                 return pixels

@@ -12,16 +12,22 @@ _BUDGET_PART = 4
 _BUDGET_LEAST, _BUDGET_MOST = 256 * MEBIBYTE, 1024 * MEBIBYTE
 
 
-def to_decode(header: Header) -> int:
+def decoding(header: Header) -> int:
     """Bytes at the peak of decoding: the stored raster, the BGR picture, and its turned copy."""
     pixels = header.width * header.height
     turned = pixels * 3 if header.orientation > 1 else 0
     return header.decoded_bytes + pixels * 3 + turned
 
 
-def to_hold(header: Header) -> int:
-    """Bytes of the upright BGR picture alone."""
-    return header.width * header.height * 3
+def masking(header: Header) -> int:
+    """Bytes at the peak of masking and encoding: the picture, a converted or composed copy, and the encoder's."""
+    pixels = header.width * header.height
+    return pixels * (3 + 4 + 4 + 4 * header.alpha)
+
+
+def at_most(header: Header, *, to_mask: bool) -> int:
+    """Bytes at the highest peak of a picture's life."""
+    return max(decoding(header), masking(header)) if to_mask else decoding(header)
 
 
 def budget(settings: Settings, memory_bytes: int) -> int:

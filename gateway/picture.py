@@ -6,6 +6,7 @@ only behind it.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -101,10 +102,16 @@ class Pictures(Protocol):
 
 
 async def open_pictures(settings: Settings) -> Pictures:
-    """The owner of all pictures of this gateway process."""
-    from gateway.picture_threads import ThreadPictures
+    """The owner of all pictures of this gateway process. Raises ConfigurationError when it cannot start."""
+    if settings.decode_isolation == "thread" or sys.platform != "linux":
+        from gateway.picture_threads import ThreadPictures
 
-    return ThreadPictures(settings)
+        return ThreadPictures(settings)
+    from gateway.picture_process import ProcessPictures
+
+    pictures = ProcessPictures(settings)
+    await pictures.start()
+    return pictures
 
 
 def facts_of(header: Header, size_bytes: int) -> PictureFacts:

@@ -25,23 +25,30 @@ from shared.settings import Settings
 class ThreadPicture:
     """A picture whose pixels lie in this process; see `gateway.picture.Picture`."""
 
-    def __init__(self, owner: ThreadPictures, data: Data, opened: Opened, held: int) -> None:
-        self.facts: PictureFacts = facts_of(opened.header, len(data))
+    def __init__(self, owner: ThreadPictures, data: Data, header: Header, opened: Opened, held: int) -> None:
+        self.facts: PictureFacts = facts_of(header, len(data))
         self.crops: tuple[Crop, ...] = opened.crops
         self.decode_ms = opened.decode_ms
         self.preprocess_ms = opened.preprocess_ms
-        self._owner = owner
+        self._owner, self._header, self._held = owner, header, held
         self._data: Data | None = data
         self._opened: Opened | None = opened
-        self._held = held
 
     async def mask(self, faces: Faces, options: MaskOptions) -> Masked:
-        assert self._opened is not None, "the picture is closed"
-        assert self._data is not None
-        return await self._owner.run_mask(self._data, self._opened, faces, options)
+        assert self._data is not None, "the picture is closed"
+        if self._opened is None:  # it was opened to detect
+            self._opened = await self._owner.decode(self._data, self._header, (), to_mask=True)
+        return await self._owner.mask(self._data, self._opened, faces, options)
+
+    def forget_pixels(self) -> None:
+        """Detect needs the crops alone."""
+        self._opened = None
+        keep = min(self._held, sum(crop.pixels.nbytes for crop in self.crops))
+        self._owner.budget.give(self._held - keep)
+        self._held = keep
 
     def close(self) -> None:
-        if self._opened is None:
+        if self._data is None:
             return
         self._opened = self._data = None
         self.crops = ()
@@ -49,7 +56,11 @@ class ThreadPicture:
 
 
 class ThreadPictures:
-    """Opens pictures in threads; see `gateway.picture.Pictures`."""
+    """Opens pictures in threads; see `gateway.picture.Pictures`.
+
+    For development and systems without anonymous memory: a decoder that crashes ends this process, one that loops
+    keeps its thread, and what libjpeg says of damage is not heard.
+    """
 
     def __init__(self, settings: Settings) -> None:
         cv2.setNumThreads(1)  # one picture, one core: the pool is the only parallelism
@@ -64,29 +75,38 @@ class ThreadPictures:
         check_limits(header, self._settings)
         if single_frame:
             refuse_frames(header)
-        held = self.budget.clamp(memory_need.to_decode(header))
+        held = self.budget.clamp(memory_need.at_most(header, to_mask=single_frame))
         await self.budget.take(held, deadline, time.monotonic())
-        work = self._threads.submit(self._open, data, header, sides, deadline, to_mask=single_frame)
+        work = self._threads.submit(self._in_time, deadline, memoryview(data), header, sides, single_frame)
         try:
             opened = await asyncio.wrap_future(work)
         except BaseException:
             self._give_when_done(work, held)
             raise
-        return ThreadPicture(self, data, opened, held)
+        picture = ThreadPicture(self, data, header, opened, held)
+        if not single_frame:
+            picture.forget_pixels()
+        return picture
 
-    def _open(self, data: Data, header: Header, sides: tuple[int, ...], deadline: Deadline, *, to_mask: bool) -> Opened:
-        if deadline.passed(time.monotonic()):
-            raise Overloaded
-        return open_picture(memoryview(data), header, sides, self._settings, to_mask=to_mask)
+    async def decode(self, data: Data, header: Header, sides: tuple[int, ...], *, to_mask: bool) -> Opened:
+        work = self._threads.submit(open_picture, memoryview(data), header, sides, self._settings, to_mask=to_mask)
+        return await asyncio.wrap_future(work)
 
-    def _give_when_done(self, work: Future[Opened], held: int) -> None:
-        """A caller may leave while the thread still works: its bytes stay counted until it is done."""
-        loop = asyncio.get_running_loop()
-        work.add_done_callback(lambda _: loop.call_soon_threadsafe(self.budget.give, held))
-
-    async def run_mask(self, data: Data, opened: Opened, faces: Faces, options: MaskOptions) -> Masked:
+    async def mask(self, data: Data, opened: Opened, faces: Faces, options: MaskOptions) -> Masked:
         work = self._threads.submit(mask_picture, memoryview(data), opened, faces, options, self._settings)
         return await asyncio.wrap_future(work)
 
     async def aclose(self) -> None:
         await asyncio.get_running_loop().run_in_executor(None, self._threads.shutdown)
+
+    def _in_time(
+        self, deadline: Deadline, data: memoryview, header: Header, sides: tuple[int, ...], to_mask: bool
+    ) -> Opened:
+        if deadline.passed(time.monotonic()):
+            raise Overloaded
+        return open_picture(data, header, sides, self._settings, to_mask=to_mask)
+
+    def _give_when_done(self, work: Future[Opened], held: int) -> None:
+        """A caller may leave while the thread still works: its bytes stay counted until it is done."""
+        loop = asyncio.get_running_loop()
+        work.add_done_callback(lambda _: loop.call_soon_threadsafe(self.budget.give, held))

@@ -75,6 +75,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         float, _number("How long a worker waits for more before it runs what it has", 0, 1000)
     ] = 0.0
     transport: Annotated[Literal["ipc", "tcp"], _about("Unix sockets, or tcp on the loopback address")] = "ipc"
+    gpu_memory_limit_mb: Annotated[
+        int, _number("Most MiB one worker's network may take on its GPU, weights and workspace", 256, 1_000_000)
+    ] = 4096
+    cudnn_conv_algo_search: Annotated[
+        Literal["heuristic", "exhaustive", "default"],
+        _about("How cuDNN chooses convolutions: heuristic is quick to start; `python -m loadtest.gpu` measures all"),
+    ] = "heuristic"
+    cuda_graphs: Annotated[
+        bool, _about("Whether each batch size is recorded once and replayed, which spares the GPU its launches")
+    ] = True
+    gpu_heads: Annotated[
+        Literal["reduced", "raw"],
+        _about("What comes back from the GPU: the best candidates (all of a crowd that has more), or everything"),
+    ] = "reduced"
+    tensorrt: Annotated[
+        bool, _about("Whether GPUs run through TensorRT; its engines are built before serving, for minutes")
+    ] = False
 
     # Limits
     max_image_bytes: Annotated[int, _number("Most bytes of one image file", 1024, 1 << 30)] = 20 * MEBIBYTE
@@ -91,6 +108,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     refuse_weak_masks: Annotated[
         bool, _about("Whether mask answers 422 instead of a warning header when the strength is weak for a face")
     ] = False
+    decode_isolation: Annotated[
+        Literal["process", "thread"],
+        _about("Where pictures are decoded and masked; process survives what crashes or loops (Linux)"),
+    ] = "process"
     decode_processes: Annotated[
         int, _number("Child processes per gateway process that decode and mask; 0 chooses", 0, 64)
     ] = 0
@@ -194,6 +215,20 @@ def inherited_environment(settings: Settings) -> dict[str, str]:
     """This process's environment with the FACE_API_* part replaced by `settings`: for child processes."""
     rest = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     return rest | environment_of(settings)
+
+
+def decoder_environment(settings: Settings) -> dict[str, str]:
+    """The environment of a process that decodes: libraries read these once, when they are loaded.
+
+    Blocks of 128 KiB and more come fresh from the kernel, zeroed, and go back when freed: whatever a decoder leaves
+    unwritten can never show another caller's picture, and nothing stays in memory.
+    """
+    return inherited_environment(settings) | {
+        "OPENCV_IO_MAX_IMAGE_PIXELS": str(settings.max_pixels),
+        "OPENCV_LOG_LEVEL": "ERROR",
+        "OPENBLAS_NUM_THREADS": "1",
+        "MALLOC_MMAP_THRESHOLD_": str(128 * 1024),
+    }
 
 
 def variable(name: str) -> str:

@@ -86,20 +86,32 @@ def _segments(data: memoryview, position: int) -> Iterator[tuple[int, int, int]]
 def check_complete(data: memoryview, header: Header, settings: Settings) -> None:
     """Every scan up to the end marker; Raises BadImage when it is missing or there are too many scans."""
     assert header.format == FORMAT
-    scans, position, most = 0, 2, settings.max_jpeg_scans
-    while True:
-        marker, position = _last_segment(data, position)
-        if marker == EOI:
-            break
-        scans += 1
+    scans, most = 0, settings.max_jpeg_scans
+    for scans, _ in enumerate(_runs(data), start=0):
         if scans > most:
             raise BadImage(f"The JPEG file has more than {most} scans; save it again as a baseline JPEG")
+    if not scans:
+        raise BadImage("The JPEG file holds no picture data")
+
+
+def ends_in_padding(data: memoryview, count: int) -> bool:
+    """Whether the last `count` bytes before the end marker are all 00 or all FF."""
+    *_, end = _runs(data)
+    return bytes(data[max(0, end - 2 - count) : end - 2]) in (bytes(count), b"\xff" * count)
+
+
+def _runs(data: memoryview) -> Iterator[int]:
+    """Where each run of segments ends: behind a scan's header for all but the last, behind the end marker there."""
+    position = 2
+    while True:
+        marker, position = _last_segment(data, position)
+        yield position
+        if marker == EOI:
+            return
         match = _NEXT_MARKER.search(data, position)
         if match is None:
             raise BadImage("The JPEG file is truncated: it ends inside its picture data")
         position = match.start()
-    if not scans:
-        raise BadImage("The JPEG file holds no picture data")
 
 
 def _last_segment(data: memoryview, position: int) -> tuple[int, int]:

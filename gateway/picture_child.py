@@ -1,0 +1,147 @@
+"""The process that decodes and masks, one picture at a time, for one gateway process. It alone may crash.
+
+`python -m gateway.picture_child FD PARENT`: FD is its end of a socket pair; it ends with its parent.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import msgspec
+import numpy as np
+
+from gateway import memory_need
+from gateway.anonymous_memory import close_all, mapped, stored
+from gateway.decoder_complaints import Complaints, refuse_damage
+from gateway.picture_messages import (
+    PACKET_BYTES_MAX,
+    Close,
+    CropShape,
+    Failed,
+    FailureKind,
+    Mask,
+    MaskDone,
+    Message,
+    Open,
+    Opened,
+    Ready,
+    ToChild,
+)
+from gateway.picture_work import Opened as OpenedPicture
+from gateway.picture_work import mask_picture, open_picture
+from shared.errors import BadImage, BadParameter, TooLarge
+from shared.faces import Faces
+from shared.processes import die_with_parent, forbid_core_files
+from shared.settings import MEBIBYTE, Settings, load
+
+#: What a decoder may take beyond the estimate before the kernel refuses: tables, code pages, a second copy.
+_SLACK_BYTES = 192 * MEBIBYTE
+_KINDS: dict[type[Exception], FailureKind] = {
+    BadImage: "bad_image",
+    TooLarge: "too_large",
+    BadParameter: "bad_parameter",
+}
+_PAGE_BYTES = resource.getpagesize()
+
+
+class PictureChild:
+    """Serves one gateway process until it closes its end."""
+
+    def __init__(self, link: socket.socket, settings: Settings, complaints: Complaints) -> None:
+        self._link = link
+        self._settings = settings
+        self._complaints = complaints
+        self._held: dict[int, tuple[memoryview, OpenedPicture]] = {}
+        self._decoder = msgspec.msgpack.Decoder(ToChild)
+        self._encoder = msgspec.msgpack.Encoder()
+
+    def serve(self) -> None:
+        """Answers until the gateway hangs up."""
+        self._send(Ready())
+        while True:
+            packet, descriptors, _flags, _address = socket.recv_fds(self._link, PACKET_BYTES_MAX, 4)
+            if not packet:
+                return
+            self._obey(self._decoder.decode(packet), descriptors)
+
+    def _obey(self, message: ToChild, descriptors: list[int]) -> None:
+        match message:
+            case Open():
+                self._try(message.id, lambda: self._open(message, descriptors[0]))
+            case Mask():
+                self._try(message.id, lambda: self._mask(message, descriptors[0]))
+            case Close():
+                self._held.pop(message.id, None)
+
+    def _try(self, number: int, act: Callable[[], None]) -> None:
+        """Answers for what a picture can do to us; our own bugs end the process instead."""
+        try:
+            act()
+        except (BadImage, TooLarge, BadParameter) as error:
+            self._send(Failed(number, _KINDS[type(error)], str(error)))
+        except MemoryError:
+            self._send(Failed(number, "too_large", "The picture needs more memory than it may take"))
+        finally:
+            self._complaints.take()
+
+    def _open(self, message: Open, descriptor: int) -> None:
+        data = mapped(descriptor, message.size)
+        _limit_memory(memory_need.decoding(message.header) * 2 + _SLACK_BYTES)
+        opened = open_picture(data, message.header, message.sides, self._settings, to_mask=message.to_mask)
+        refuse_damage(self._complaints.take(), data)
+        if message.to_mask:
+            self._held[message.id] = (data, opened)
+        shapes = tuple(
+            CropShape(crop.pixels.shape[0], crop.pixels.shape[1], crop.side, crop.scale) for crop in opened.crops
+        )
+        memory = stored(crop.pixels.data for crop in opened.crops)
+        opened.crops = ()
+        self._send(Opened(message.id, shapes, opened.decode_ms, opened.preprocess_ms), memory)
+
+    def _mask(self, message: Mask, descriptor: int) -> None:
+        boxes = np.frombuffer(mapped(descriptor, message.faces * 16), np.float32).reshape(message.faces, 4)
+        data, opened = self._held[message.id]
+        _limit_memory(memory_need.masking(opened.header) * 2 + _SLACK_BYTES)
+        faces = Faces(boxes, np.ones(message.faces, np.float32), None)
+        masked = mask_picture(data, opened, faces, message.options, self._settings)
+        done = MaskDone(message.id, len(masked.data), masked.media_type, masked.weak, masked.mask_ms, masked.encode_ms)
+        self._send(done, stored([masked.data]))
+
+    def _send(self, message: Message, *descriptors: int) -> None:
+        try:
+            socket.send_fds(self._link, [self._encoder.encode(message)], list(descriptors))
+        finally:
+            close_all(descriptors)
+
+
+def _limit_memory(more: int) -> None:
+    """From now on this process may grow by `more` bytes of address space; then allocations fail, in C as well."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    _soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (pages * _PAGE_BYTES + more, hard))
+
+
+def main(arguments: list[str]) -> int:
+    """Runs until the gateway hangs up or dies."""
+    descriptor, parent = int(arguments[0]), int(arguments[1])
+    die_with_parent(parent)
+    forbid_core_files()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(1)
+    settings, _warnings = load()
+    complaints = Complaints()
+    faulthandler.enable(sys.stderr)
+    with socket.socket(fileno=descriptor) as link:
+        PictureChild(link, settings, complaints).serve()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
