@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.work_queue import Work, WorkQueue
+from gateway.work_queue import MOVES_MAX, Work, WorkQueue
 from shared.deadline import Deadline
 
 
@@ -85,9 +85,22 @@ def test_what_ends_a_second_worker_is_not_tried_again() -> None:
     queue.join("b", 2)
     queue.granted("b", 1)
     queue.assign()
+    queue.started("b", 0)
     lost = queue.leave("b")
     assert [one.id for one in lost.poison] == [0]
     assert queue.waiting == 0
+
+
+def test_what_did_not_run_yet_is_not_blamed_and_is_given_up_only_after_many_moves() -> None:
+    queue = queue_of(("w0", 1), waiting=1)
+    queue.assign()
+    for number in range(MOVES_MAX):
+        assert [one.id for one in queue.leave(f"w{number}").again] == [0]
+        queue.join(f"w{number + 1}", 2)
+        queue.granted(f"w{number + 1}", 1)
+        queue.assign()
+    lost = queue.leave(f"w{MOVES_MAX}")
+    assert ([one.id for one in lost.given_up], lost.again, lost.poison) == ([0], [], [])
 
 
 def test_a_worker_that_leaves_in_good_health_casts_no_suspicion() -> None:
@@ -98,7 +111,10 @@ def test_a_worker_that_leaves_in_good_health_casts_no_suspicion() -> None:
         queue.join(generation, 2)
         queue.granted(generation, 1)
         assert assigned(queue) == [(generation, 0)]
-        lost = queue.leave(generation)
+        queue.started(generation, 0)
+        lost = queue.leave(generation) if generation == "c" else None
+        queue.hand_back(generation)
+    assert lost is not None
     assert [one.id for one in lost.poison] == [0]
 
 
