@@ -5,13 +5,15 @@ Pixels to 1 decimal, areas to 2, confidence, relative and ratio to 4, millisecon
 
 from __future__ import annotations
 
+import json
+
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from shared.faces import Faces
 
-LANDMARK_NAMES = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
+_encoder = msgspec.json.Encoder()
 
 
 class Point(msgspec.Struct, frozen=True):
@@ -113,29 +115,54 @@ class DetectResponse(msgspec.Struct, frozen=True):
     profiling: Profiling
 
 
-def detected_faces(faces: Faces, width: int, height: int) -> list[DetectedFace]:
-    """The faces of a picture of `width`×`height` pixels, in answer order."""
+def _steps(landmarks: int) -> NDArray[np.float64]:
+    """What each number of a face is a whole multiple of, as 1/step: by column, with so many landmark numbers."""
+    return np.array([10.0] * 4 + [1e4] + [10.0] * landmarks + [10.0] * 2 + [100.0] + [10.0] * 2 + [1e4] * 4)
+
+
+def _form(value: object) -> bytes:
+    """DetectedFace as JSON after its index, with %b for every number."""
+    return json.dumps(value, separators=(",", ":")).replace('"%b"', "%b").encode()[1:]
+
+
+_POINT = {"x": "%b", "y": "%b"}
+_TAIL = {
+    "size": {"width": "%b", "height": "%b"},
+    "area": "%b",
+    "center": _POINT,
+    "relative": dict.fromkeys(("x_center", "y_center", "width", "height"), "%b"),
+}
+_HEAD = {"bbox": dict.fromkeys(("x1", "y1", "x2", "y2"), "%b"), "confidence": "%b"}
+_FACE = _form(_HEAD | {"landmarks": dict.fromkeys(Landmarks.__struct_fields__, _POINT)} | _TAIL)
+_FACE_WITHOUT_LANDMARKS = _form(_HEAD | {"landmarks": None} | _TAIL)
+_STEPS, _STEPS_WITHOUT_LANDMARKS = _steps(10), _steps(0)
+
+
+def detected_faces(faces: Faces, width: int, height: int) -> msgspec.Raw:
+    """The faces of a picture of `width`×`height` pixels in answer order, as a JSON list of DetectedFace.
+
+    Written from the numbers at once: a crowd's thousands of small objects cost more than decoding its picture.
+    """
+    if not len(faces):
+        return msgspec.Raw(b"[]")
+    numbers = _encoder.encode(_numbers(faces, width, height))[1:-1].split(b",")
+    rest = _FACE_WITHOUT_LANDMARKS if faces.landmarks is None else _FACE
+    forms = [b'{"index":%d,' % index + rest for index in range(len(faces))]
+    return msgspec.Raw(b"[%b]" % b",".join(forms) % tuple(numbers))
+
+
+def _numbers(faces: Faces, width: int, height: int) -> list[float]:
+    """Every number of every face in the order of DetectedFace, rounded in float64: 100.3 prints as 100.3."""
     corners = faces.boxes.astype(np.float64)
     sizes = corners[:, 2:] - corners[:, :2]
     centres = (corners[:, :2] + corners[:, 2:]) / 2
-    picture = np.array([width, height], dtype=np.float64)
-    boxes, scores = _rounded(corners, 1), _rounded(faces.scores, 4)
-    spans, areas = _rounded(sizes, 1), _rounded(sizes[:, 0] * sizes[:, 1], 2)
-    middles, relative = _rounded(centres, 1), _rounded(np.hstack([centres, sizes]) / np.tile(picture, 2), 4)
-    points = [None] * len(faces) if faces.landmarks is None else _rounded(faces.landmarks, 1)
-    return [
-        DetectedFace(
-            index=index,
-            bbox=Box(*boxes[index]),
-            confidence=scores[index],
-            landmarks=None if points[index] is None else Landmarks(*[Point(*point) for point in points[index]]),
-            size=Size(*spans[index]),
-            area=areas[index],
-            center=Point(*middles[index]),
-            relative=Relative(*relative[index]),
-        )
-        for index in range(len(faces))
-    ]
+    areas = sizes[:, :1] * sizes[:, 1:]
+    relative = np.hstack([centres, sizes]) / (width, height, width, height)
+    points = [] if faces.landmarks is None else [faces.landmarks.reshape(len(faces), 10)]
+    columns = np.hstack([corners, faces.scores[:, None], *points, sizes, areas, centres, relative])
+    steps = _STEPS_WITHOUT_LANDMARKS if faces.landmarks is None else _STEPS
+    numbers: list[float] = (np.rint(columns * steps) / steps).ravel().tolist()
+    return numbers
 
 
 def summary(faces: Faces, width: int, height: int) -> Summary:
@@ -153,9 +180,3 @@ def summary(faces: Faces, width: int, height: int) -> Summary:
         round(total, 2),
         round(total / (width * height), 4),
     )
-
-
-def _rounded(values: NDArray[np.floating], decimals: int) -> list:  # type: ignore[type-arg]
-    """Nested lists of Python floats; float64 first, so that 100.3 prints as 100.3."""
-    rounded: list = np.round(values.astype(np.float64), decimals).tolist()  # type: ignore[type-arg]
-    return rounded

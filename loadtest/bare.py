@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
+from typing import cast
 
 import cv2
 import msgspec
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from gateway.image_decode import decode
 from gateway.image_header import check_limits, read_header
 from gateway.letterbox import Letterbox
-from gateway.serialise import DetectResponse, Image, Processing, Profiling, detected_faces, summary
+from gateway.serialise import DetectedFace, DetectResponse, Image, Processing, Profiling, detected_faces, summary
 from models.serving import ServingModel, load
 from shared.faces import Faces
 from shared.settings import Settings
@@ -100,7 +101,7 @@ class Answerer:
                 image_id=None,
                 job_id=None,
                 image=Image(width, height, 3, fitted.size_bytes),
-                detections=detected_faces(faces, width, height),
+                detections=cast("list[DetectedFace]", detected_faces(faces, width, height)),
                 summary=summary(faces, width, height),
                 processing=Processing(self._model.info.name, (side, side), CONFIDENCE, NMS_THRESHOLD, *times),
                 profiling=Profiling(

@@ -9,7 +9,17 @@ import msgspec
 import numpy as np
 import pytest
 
-from gateway.serialise import DetectResponse, detected_faces, summary
+from gateway.serialise import (
+    Box,
+    DetectedFace,
+    DetectResponse,
+    Landmarks,
+    Point,
+    Relative,
+    Size,
+    detected_faces,
+    summary,
+)
 from shared.faces import Faces
 
 REFERENCE = Path(__file__).resolve().parents[4] / "shared" / "api-reference.txt"
@@ -26,7 +36,7 @@ def as_json(value: object) -> dict:
 
 
 def test_the_api_references_example_comes_out_as_it_stands_there() -> None:
-    face = as_json(detected_faces(EXAMPLE, 1920, 1080)[0])
+    face = as_json(detected_faces(EXAMPLE, 1920, 1080))[0]
     assert face == {
         "index": 0,
         "bbox": {"x1": 100.5, "y1": 200.3, "x2": 300.1, "y2": 400.7},
@@ -53,14 +63,52 @@ def test_the_api_references_example_comes_out_as_it_stands_there() -> None:
     }
 
 
+@pytest.mark.parametrize("landmarks", [True, False])
+@pytest.mark.parametrize("count", [0, 1, 2, 150])
+def test_every_number_is_that_face_rounded_and_in_its_field(count: int, *, landmarks: bool) -> None:
+    chance = np.random.default_rng(count)
+    boxes = chance.uniform(-50, 3000, (count, 4)).astype(np.float32)
+    points = chance.uniform(-50, 3000, (count, 5, 2)).astype(np.float32) if landmarks else None
+    faces = Faces(boxes, chance.uniform(0, 1, count).astype(np.float32), points)
+    written = msgspec.json.decode(detected_faces(faces, 1920, 1080), type=list[DetectedFace])
+    assert written == [plain_face(faces, index, 1920, 1080) for index in range(count)]
+
+
+def plain_face(faces: Faces, index: int, width: int, height: int) -> DetectedFace:
+    """One face as the reference's words say it, number by number."""
+    x1, y1, x2, y2 = map(float, faces.boxes[index])
+    points = None
+    if faces.landmarks is not None:
+        points = Landmarks(*(Point(pixels(x), pixels(y)) for x, y in faces.landmarks[index].tolist()))
+    across, down, x, y = x2 - x1, y2 - y1, (x1 + x2) / 2, (y1 + y2) / 2
+    return DetectedFace(
+        index=index,
+        bbox=Box(pixels(x1), pixels(y1), pixels(x2), pixels(y2)),
+        confidence=rounded(float(faces.scores[index]), 4),
+        landmarks=points,
+        size=Size(pixels(across), pixels(down)),
+        area=rounded(across * down, 2),
+        center=Point(pixels(x), pixels(y)),
+        relative=Relative(*(rounded(share, 4) for share in (x / width, y / height, across / width, down / height))),
+    )
+
+
+def rounded(value: float, decimals: int) -> float:
+    return float(np.round(value, decimals))
+
+
+def pixels(value: float) -> float:
+    return rounded(value, 1)
+
+
 def test_no_faces_give_zeros_not_nan() -> None:
-    assert detected_faces(Faces.none(), 10, 10) == []
+    assert as_json(detected_faces(Faces.none(), 10, 10)) == []
     assert set(as_json(summary(Faces.none(), 10, 10)).values()) == {0}
 
 
 def test_a_model_without_landmarks_gives_null() -> None:
-    face = detected_faces(Faces(EXAMPLE.boxes, EXAMPLE.scores, None), 1920, 1080)[0]
-    assert as_json(face)["landmarks"] is None
+    face = as_json(detected_faces(Faces(EXAMPLE.boxes, EXAMPLE.scores, None), 1920, 1080))[0]
+    assert face["landmarks"] is None
 
 
 def test_float32_noise_never_shows() -> None:
@@ -70,7 +118,7 @@ def test_float32_noise_never_shows() -> None:
 
 def test_boxes_are_not_clipped_to_the_picture() -> None:
     faces = Faces(np.array([[-20, -10, 700, 500]], np.float32), np.array([0.5], np.float32), None)
-    assert as_json(detected_faces(faces, 640, 480)[0])["bbox"] == {"x1": -20, "y1": -10, "x2": 700, "y2": 500}
+    assert as_json(detected_faces(faces, 640, 480))[0]["bbox"] == {"x1": -20, "y1": -10, "x2": 700, "y2": 500}
 
 
 @pytest.mark.skipif(not REFERENCE.exists(), reason="the API reference is not beside the project")
@@ -82,5 +130,5 @@ def test_the_fields_and_their_order_are_the_api_references() -> None:
     for name in ("image", "summary", "processing", "profiling"):
         kind = next(field.type for field in msgspec.structs.fields(DetectResponse) if field.name == name)
         assert list(example[name]) == list(kind.__struct_fields__)
-    face = as_json(detected_faces(EXAMPLE, 1920, 1080)[0])
+    face = as_json(detected_faces(EXAMPLE, 1920, 1080))[0]
     assert list(example["detections"][0]) == list(face)
