@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import sqlite3
 import time
 from collections.abc import Coroutine
 from pathlib import Path
@@ -150,7 +151,10 @@ def limiter_chain(settings: Settings, folder: Path, redis: Redis | None, counter
         counters.add(f"limiter_failures.{name}")
 
     share = 1 / max(1, settings.gateway_processes)
-    here: Limiter = FallbackLimiter(SqliteLimiter(folder), MemoryLimiter(share), "host-wide", note)
+    exact = SqliteLimiter(folder)
+    with contextlib.suppress(sqlite3.Error, OSError):  # then the first request finds out, and what to do instead
+        exact.open()
+    here: Limiter = FallbackLimiter(exact, MemoryLimiter(share), "host-wide", note)
     if redis is None:
         return here
     return FallbackLimiter(RedisLimiter(redis, settings.redis_timeout_ms / 1000), here, "Redis", note)

@@ -85,7 +85,7 @@ def open_database(settings: Settings) -> Database:
         return Database(_sqlite_engine(path, "rw"), path)
     try:
         url = make_url(settings.database_url)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:
         raise ConfigurationError("FACE_API_DATABASE_URL is no database URL; write postgresql://…") from error
     if url.get_backend_name() == "sqlite":
         return _sqlite_by_url(url)

@@ -1,0 +1,30 @@
+"""A key store on a file, as the tests use it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from gateway.keys.audit import Actor, Entry, entries
+from gateway.keys.opening import open_store, peppers_for
+from gateway.keys.pepper import Peppers
+from gateway.keys.store import KeyStore
+from shared.settings import Settings
+
+ME = Actor("test", "127.0.0.1")
+NOW = 1_800_000_000.0
+
+
+def settings_in(folder: Path, **more: Any) -> Settings:
+    return Settings(data_dir=str(folder / "var"), runtime_dir=str(folder / "run"), **more)
+
+
+def made_store(folder: Path, **more: Any) -> tuple[KeyStore, Peppers]:
+    settings = settings_in(folder, **more)
+    store = open_store(settings)
+    return store, peppers_for(settings, store)
+
+
+def audit_of(store: KeyStore) -> list[Entry]:
+    with store.database.read() as connection:
+        return entries(connection)
