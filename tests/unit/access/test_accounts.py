@@ -129,7 +129,7 @@ def test_guessing_from_everywhere_closes_the_account_to_strangers_only(tmp_path:
 
 def test_signing_in_often_and_rightly_closes_nothing(tmp_path: Path) -> None:
     accounts = with_password(tmp_path)
-    for n in range(EVERYWHERE_MOST * 2):
+    for n in range(EVERYWHERE_MOST + 2):
         accounts.sign_in("admin", PASSWORD, f"net {n}", ME, NOW + n)
 
 

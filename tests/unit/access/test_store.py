@@ -14,6 +14,7 @@ from gateway.keys.database import FILE_NAME, open_database
 from gateway.keys.migrations import MIGRATIONS, Migration, migrate, schema_version
 from gateway.keys.pepper import Peppers
 from gateway.keys.records import Draft
+from gateway.keys.store import KeyStore
 from gateway.keys.usage import Gathering
 from shared.errors import BadParameter, ConfigurationError, NotFound, StoreDown
 from shared.settings import Settings
@@ -227,13 +228,13 @@ def test_the_audit_log_tells_who_and_what_and_holds_no_key(tmp_path: Path) -> No
 
 
 def test_the_audit_log_keeps_its_limit_and_not_one_more(tmp_path: Path) -> None:
-    store, peppers = made_store(tmp_path, audit_keep=100)
-    record = store.create(Draft(name="n"), peppers, ME, NOW).record
-    for n in range(60):
-        store.rotate(record.id, 0, peppers, ME, NOW + n)
-        record = store.create(Draft(name=f"n{n}"), peppers, ME, NOW + n).record
-    with store.database.read() as connection:
-        assert connection.execute(text("SELECT count(*) FROM audit")).scalar_one() == 100
+    store, peppers = made_store(tmp_path)
+    store = KeyStore(store.database, max_keys=100, audit_keep=3)
+    for n in range(3):
+        store.create(Draft(name=f"n{n}"), peppers, ME, NOW + n)
+    assert [entry.subject[-3:] for entry in audit_of(store)] == ["n2)", "n1)", "n0)"]
+    store.create(Draft(name="n3"), peppers, ME, NOW + 3)
+    assert [entry.subject[-3:] for entry in audit_of(store)] == ["n3)", "n2)", "n1)"]
 
 
 def test_a_new_store_has_the_newest_schema_and_a_second_start_changes_nothing(tmp_path: Path) -> None:
