@@ -5,9 +5,9 @@ There is no silent fallback: the provider that was asked for runs, or the worker
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import onnxruntime
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from shared.errors import ConfigurationError
 from worker.anchors import STRIDES
-from worker.scrfd import Heads
+from worker.scrfd import AnyHeads, Heads
 
 ImageBatch = NDArray[np.uint8]
 
@@ -34,6 +34,53 @@ class Detector(Protocol):
     def run(self, images: ImageBatch) -> Heads:
         """Heads of (B, side, side, 3) uint8 BGR images; raises whatever the runtime raises."""
         ...
+
+
+@runtime_checkable
+class OverlappingDetector(Detector, Protocol):
+    """A detector that takes the next batch while one runs. depth: how many may be on their way, over all sides."""
+
+    depth: int
+
+    def rooms(self, side: int, max_batch: int) -> Sequence[ImageBatch]:
+        """`depth` arrays (max_batch, side, side, 3) of the memory it takes images from, black."""
+        ...
+
+    def submit(self, side: int, room: int, count: int) -> None:
+        """Starts the first `count` images of a room, and does not wait; they must stay until `collect`."""
+        ...
+
+    def collect(self, side: int, room: int, thresholds: Sequence[float]) -> Sequence[tuple[AnyHeads, int]]:
+        """Waits; (heads, row) per picture, complete down to its threshold. Then the room is free, come what may."""
+        ...
+
+
+class OneAtATime:
+    """Any detector as one that overlaps nothing: it runs when it is asked to start."""
+
+    depth = 1
+
+    def __init__(self, detector: Detector) -> None:
+        self._detector = detector
+        self._rooms: dict[int, ImageBatch] = {}
+        self._answers: dict[int, Heads] = {}
+        self.provider = detector.provider
+        self.landmarks = detector.landmarks
+
+    def run(self, images: ImageBatch) -> Heads:
+        return self._detector.run(images)
+
+    def rooms(self, side: int, max_batch: int) -> list[ImageBatch]:
+        return [self._rooms.setdefault(side, np.zeros((max_batch, side, side, 3), dtype=np.uint8))]
+
+    def submit(self, side: int, room: int, count: int) -> None:
+        assert room == 0
+        self._answers[side] = self._detector.run(self._rooms[side][:count])
+
+    def collect(self, side: int, room: int, thresholds: Sequence[float]) -> list[tuple[AnyHeads, int]]:
+        assert room == 0
+        heads = self._answers.pop(side)
+        return [(heads, row) for row in range(len(thresholds))]
 
 
 class OnnxDetector:

@@ -1,12 +1,13 @@
 """From a micro-batch of requests to faces: one network run per input side, then each picture on its own.
 
-One bad picture never fails its neighbours: when a run fails, its pictures are tried one by one.
+One bad picture never fails its neighbours: when a run fails, its pictures are tried one by one. On a device that
+can, the next batch is submitted while one runs; there `run` is `submit` and `collect` one after the other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 
 import numpy as np
@@ -14,8 +15,8 @@ from numpy.typing import NDArray
 
 from shared.faces import Faces
 from shared.messages import Request
-from worker.detector import Detector
-from worker.scrfd import Heads, Question, detect
+from worker.detector import Detector, OneAtATime, OverlappingDetector
+from worker.scrfd import AnyHeads, Question, detect
 from worker.slab import Slab
 
 Crops = Sequence[NDArray[np.uint8]]
@@ -31,49 +32,117 @@ class Found:
     postprocess_ms: float
 
 
+@dataclass(slots=True)
+class Flight:
+    """One run of the network on its way, in a room of its side. members: (request index, scale) of each crop."""
+
+    side: int
+    room: int
+    members: list[tuple[int, float]]
+    thresholds: list[float]
+    answer: Sequence[tuple[AnyHeads, int]] = ()
+    error: Exception | None = None
+
+
+@dataclass(slots=True)
+class Submitted:
+    """A batch on its way. started: seconds, of the performance counter."""
+
+    batch: Sequence[tuple[Request, Crops]]
+    started: float
+    flights: list[Flight] = field(default_factory=list)
+    error: Exception | None = None
+
+
 class Pipeline:
-    """A detector with its batch buffers, one per input side as they are met."""
+    """A detector with its batch buffers, one per input side and room as they are met.
+
+    depth: batches that may be submitted before the first is collected.
+    """
 
     def __init__(self, detector: Detector, max_batch: int, told: Callable[[str], None]) -> None:
-        self._detector = detector
+        self._detector = detector if isinstance(detector, OverlappingDetector) else OneAtATime(detector)
         self._max_batch = max_batch
         self._told = told
-        self._slabs: dict[int, Slab] = {}
+        self._slabs: dict[int, list[Slab]] = {}
+        self._flying: list[Flight] = []
+        self.depth = self._detector.depth
 
     def run(self, batch: Sequence[tuple[Request, Crops]]) -> list[Found]:
         """One Found per request, in order."""
+        return self.collect(self.submit(batch))
+
+    def submit(self, batch: Sequence[tuple[Request, Crops]]) -> Submitted:
+        """Starts a batch: one run per input side and `max_batch` crops. What fails is told by `collect`."""
         assert 1 <= len(batch) <= self._max_batch
-        started = perf_counter()
+        submitted = Submitted(batch, perf_counter())
         try:
-            heads = self._run_network(batch)
+            for side, members in _by_side(batch).items():
+                for start in range(0, len(members), self._max_batch):
+                    submitted.flights.append(self._take_off(side, members[start : start + self._max_batch], batch))
         except Exception as error:  # the runtime's exceptions have no common base; every one is answered
-            return self._one_by_one(batch, error)
-        inference_ms = (perf_counter() - started) * 1000
-        return [self._finish(request, heads[index], inference_ms) for index, (request, _) in enumerate(batch)]
+            submitted.error = error
+        return submitted
+
+    def collect(self, submitted: Submitted) -> list[Found]:
+        """Waits for a batch; one Found per request, in order."""
+        for flight in submitted.flights:
+            if any(flight is one for one in self._flying):
+                self._land(flight)
+        error = submitted.error or next((flight.error for flight in submitted.flights if flight.error), None)
+        if error is not None:
+            return self._one_by_one(submitted.batch, error)
+        looked: list[list[tuple[AnyHeads, int, float]]] = [[] for _ in submitted.batch]
+        for flight in submitted.flights:
+            for (index, scale), (heads, row) in zip(flight.members, flight.answer, strict=True):
+                looked[index].append((heads, row, scale))
+        inference_ms = (perf_counter() - submitted.started) * 1000
+        return [self._finish(job[0], heads, inference_ms) for job, heads in zip(submitted.batch, looked, strict=True)]
 
     def healthy(self) -> bool:
         """Whether the network still runs at all: on a black picture of every size in use."""
+        while self._flying:
+            self._land(self._flying[0])
         try:
             for side in self._slabs:
                 self._detector.run(np.zeros((1, side, side, 3), dtype=np.uint8))
-        except Exception as error:  # as in `run`
+        except Exception as error:  # as in `submit`
             self._told(f"the network fails on a black picture: {error}")
             return False
         return True
 
-    def _run_network(self, batch: Sequence[tuple[Request, Crops]]) -> list[list[tuple[Heads, int, float]]]:
-        """For each request its (heads, row, scale) per crop; one run per input side and `max_batch` crops."""
-        looked: list[list[tuple[Heads, int, float]]] = [[] for _ in batch]
-        for side, members in _by_side(batch).items():
-            slab = self._slabs.setdefault(side, Slab(self._max_batch, side))
-            for start in range(0, len(members), self._max_batch):
-                together = members[start : start + self._max_batch]
-                heads = self._detector.run(slab.fill([crop for _, crop, _ in together]))
-                for row, (index, _, scale) in enumerate(together):
-                    looked[index].append((heads, row, scale))
-        return looked
+    def _take_off(
+        self, side: int, members: list[tuple[int, NDArray[np.uint8], float]], batch: Sequence[tuple[Request, Crops]]
+    ) -> Flight:
+        """Puts crops into a free room of their side and starts it; waits for the oldest run while none is free."""
+        slabs = self._slabs_of(side)
+        taken = [flight.room for flight in self._flying if flight.side == side]
+        while len(taken) == len(slabs):
+            self._land(self._flying[0])
+            taken = [flight.room for flight in self._flying if flight.side == side]
+        room = next(number for number in range(len(slabs)) if number not in taken)
+        slabs[room].fill([crop for _, crop, _ in members])
+        self._detector.submit(side, room, len(members))
+        thresholds = [batch[index][0].confidence for index, _, _ in members]
+        flight = Flight(side, room, [(index, scale) for index, _, scale in members], thresholds)
+        self._flying.append(flight)
+        return flight
 
-    def _finish(self, request: Request, looked: list[tuple[Heads, int, float]], inference_ms: float) -> Found:
+    def _land(self, flight: Flight) -> None:
+        """Waits for one run and frees its room."""
+        self._flying = [one for one in self._flying if one is not flight]
+        try:
+            flight.answer = self._detector.collect(flight.side, flight.room, flight.thresholds)
+        except Exception as error:  # as in `submit`
+            flight.error = error
+
+    def _slabs_of(self, side: int) -> list[Slab]:
+        if side not in self._slabs:
+            rooms = self._detector.rooms(side, self._max_batch)
+            self._slabs[side] = [Slab(self._max_batch, side, images) for images in rooms]
+        return self._slabs[side]
+
+    def _finish(self, request: Request, looked: list[tuple[AnyHeads, int, float]], inference_ms: float) -> Found:
         started = perf_counter()
         question = Question(request.confidence, request.nms_threshold, request.max_faces, request.width, request.height)
         faces = detect(looked, question)

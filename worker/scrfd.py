@@ -6,14 +6,38 @@ Source: insightface model_zoo/scrfd.py `forward`, `detect`, `distance2bbox`, `di
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shared.faces import Faces, FloatArray
 from worker.anchors import STRIDES, anchor_centres, anchor_count
 from worker.nms import non_maximum_suppression
+
+
+class Level(NamedTuple):
+    """What one stride holds of one picture: N anchors ascending, scores (N,), distances (N, 4), offsets (N, 10)."""
+
+    stride: int
+    anchors: NDArray[np.intp]
+    scores: FloatArray
+    distances: FloatArray
+    offsets: FloatArray | None
+
+
+class AnyHeads(Protocol):
+    """A network's answer for a batch of side×side inputs: whole (`Heads`) or the best of it (`ReducedHeads`)."""
+
+    @property
+    def side(self) -> int: ...
+    @property
+    def landmarks(self) -> bool: ...
+    def over(self, row: int, threshold: np.float32) -> Iterator[Level]:
+        """The anchors of picture `row` scoring `threshold` or more, strides with none left out."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +59,19 @@ class Heads:
             assert scores.shape[1:] == (anchors, 1), scores.shape
             assert distances.shape[1:] == (anchors, 4), distances.shape
 
+    @property
+    def landmarks(self) -> bool:
+        return self.offsets is not None
+
+    def over(self, row: int, threshold: np.float32) -> Iterator[Level]:
+        """The anchors of picture `row` scoring `threshold` or more, strides with none left out."""
+        for place, stride in enumerate(STRIDES):
+            scores = self.scores[place][row, :, 0]
+            hits = np.flatnonzero(scores >= threshold)
+            if hits.size:
+                offsets = None if self.offsets is None else self.offsets[place][row, hits]
+                yield Level(stride, hits, scores[hits], self.distances[place][row, hits], offsets)
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -47,33 +84,28 @@ class Question:
     height: int
 
 
-def candidates(heads: Heads, row: int, scale: float, confidence: float) -> Faces:
+def candidates(heads: AnyHeads, row: int, scale: float, confidence: float) -> Faces:
     """Every anchor of picture `row` scoring `confidence` or more, levels 8, 16, 32 in turn, unsorted.
 
     scale: input pixels per picture pixel. Returned in pixels of the upright picture, not clipped.
     """
-    threshold = np.float32(confidence)
     boxes: list[FloatArray] = []
     scores: list[FloatArray] = []
     landmarks: list[FloatArray] = []
-    for level, stride in enumerate(STRIDES):
-        level_scores = heads.scores[level][row, :, 0]
-        hits = np.flatnonzero(level_scores >= threshold)
-        if not hits.size:
-            continue
-        centres = anchor_centres(heads.side, stride)[hits]
-        scores.append(level_scores[hits])
-        boxes.append(distance_to_box(centres, heads.distances[level][row, hits] * np.float32(stride)))
-        if heads.offsets is not None:
-            offsets = heads.offsets[level][row, hits] * np.float32(stride)
-            landmarks.append(offset_to_landmarks(centres, offsets))
+    for level in heads.over(row, np.float32(confidence)):
+        stride = np.float32(level.stride)
+        centres = anchor_centres(heads.side, level.stride)[level.anchors]
+        scores.append(level.scores)
+        boxes.append(distance_to_box(centres, level.distances * stride))
+        if level.offsets is not None:
+            landmarks.append(offset_to_landmarks(centres, level.offsets * stride))
     if not scores:
-        return Faces.none(landmarks=heads.offsets is not None)
+        return Faces.none(landmarks=heads.landmarks)
     scaled = np.float32(scale)
     return Faces(
         np.concatenate(boxes) / scaled,
         np.concatenate(scores),
-        np.concatenate(landmarks) / scaled if heads.offsets is not None else None,
+        np.concatenate(landmarks) / scaled if heads.landmarks else None,
     )
 
 
@@ -88,7 +120,7 @@ def offset_to_landmarks(centres: FloatArray, offsets: FloatArray) -> FloatArray:
     return landmarks
 
 
-def detect(per_scale: Sequence[tuple[Heads, int, float]], question: Question) -> Faces:
+def detect(per_scale: Sequence[tuple[AnyHeads, int, float]], question: Question) -> Faces:
     """The faces of one picture, best first (or by the reference's value where max_faces cuts).
 
     per_scale: (heads, row in their batch, scale) for each size the picture was looked at; their candidates

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 class Slab:
     """Room for `capacity` inputs of `side`×`side`; remembers what it painted so that little is blackened again."""
 
-    def __init__(self, capacity: int, side: int) -> None:
+    def __init__(self, capacity: int, side: int, images: NDArray[np.uint8] | None = None) -> None:
+        """images: black memory to use, (capacity, side, side, 3), where it must be of a special kind."""
         self.side = side
-        self._images: NDArray[np.uint8] = np.zeros((capacity, side, side, 3), dtype=np.uint8)
+        self._images = np.zeros((capacity, side, side, 3), dtype=np.uint8) if images is None else images
+        assert self._images.shape == (capacity, side, side, 3), self._images.shape
         self._painted = [(0, 0)] * capacity
 
     def fill(self, crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:

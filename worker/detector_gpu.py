@@ -1,0 +1,151 @@
+"""The network on a GPU: opened, asserted, warmed, and run with one batch on its way in while another computes.
+
+There is no silent fallback: provider, device and every node are what was asked for, or the worker does not start.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import onnxruntime
+
+from models.gpu_form import gpu_form
+from models.serving import ServingModel
+from shared.errors import ConfigurationError
+from shared.settings import Settings
+from worker.bound_network import DEPTH, BoundNetwork
+from worker.buckets import buckets_up_to
+from worker.cuda_device import CudaDevice, CudaRuntime
+from worker.detector import ImageBatch
+from worker.device import Device
+from worker.gpu_options import (
+    CPU,
+    CUDA,
+    SESSION_ENTRIES,
+    TENSORRT,
+    Provider,
+    check_assignment,
+    check_available,
+    cuda_provider,
+    memory_limits,
+    tensorrt_provider,
+)
+from worker.scrfd import AnyHeads, Heads
+
+Told = Callable[[str], None]
+
+
+class GpuDetector:
+    """Networks by input side. provider: what really runs. depth: batches that may be on their way at once."""
+
+    def __init__(self, networks: dict[int, BoundNetwork], provider: str, *, landmarks: bool) -> None:
+        self._networks = networks
+        self.provider = provider
+        self.landmarks = landmarks
+        self.depth = DEPTH
+
+    def rooms(self, side: int, _max_batch: int) -> list[ImageBatch]:
+        """Images to write into before `submit`, one array per slot."""
+        return self._networks[side].rooms
+
+    def submit(self, side: int, room: int, count: int) -> None:
+        """Starts the first `count` images of that room; see BoundNetwork."""
+        self._networks[side].submit(room, count)
+
+    def collect(self, side: int, room: int, thresholds: Sequence[float]) -> list[tuple[AnyHeads, int]]:
+        """(heads, row) per picture; see BoundNetwork."""
+        return self._networks[side].collect(room, thresholds)
+
+    def run(self, images: ImageBatch) -> Heads:
+        """Raw heads, the caller waiting; for checks. Nothing of this side may be on its way."""
+        return self._networks[images.shape[1]].run(images)
+
+    def warm_up(self, told: Told) -> None:
+        """All sides and buckets; see BoundNetwork."""
+        for side, network in self._networks.items():
+            told(f"warming every batch size at {side}")
+            network.warm_up()
+
+
+def open_on_gpu(
+    model: ServingModel, index: int, settings: Settings, sides: Sequence[int], max_batch: int, told: Told
+) -> GpuDetector:
+    """The model on card `index`, ready but not warm. Raises ConfigurationError with the mend."""
+    wanted = (TENSORRT, CUDA) if settings.tensorrt else (CUDA,)
+    for provider in wanted:
+        check_available(provider, onnxruntime.get_available_providers())
+    onnxruntime.preload_dlls()
+    device = CudaDevice(CudaRuntime(onnxruntime.cuda_version), index)
+    limits = memory_limits(settings, sides)
+    stream = device.compute_stream
+    assert stream is not None
+
+    def providers(side: int) -> list[Provider]:
+        precision = model.info.precision
+        found = [cuda_provider(settings, precision, index, stream, limits[side])]
+        if settings.tensorrt:
+            found.insert(0, tensorrt_provider(settings, precision, index, stream, side, max_batch))
+        return found
+
+    told(f"cuda:{index}, {wanted[0]}, graphs {'on' if settings.cuda_graphs else 'off'}, {settings.gpu_heads} heads")
+    return open_on(device, model, settings, sides, max_batch, providers)
+
+
+def open_on(
+    device: Device,
+    model: ServingModel,
+    settings: Settings,
+    sides: Sequence[int],
+    max_batch: int,
+    providers: Callable[[int], list[Provider]],
+) -> GpuDetector:
+    """The model on any device with the providers for it; the host and its own provider are one for trying."""
+    reduced = settings.gpu_heads == "reduced"
+    graph_ids = itertools.count(1) if settings.cuda_graphs else None
+    networks = {}
+    for side in sides:
+        chosen = providers(side)
+        data = gpu_form(model.path, side, reduced=reduced, cast_first=chosen[0][0] == TENSORRT)
+        networks[side] = BoundNetwork(
+            _session(data, chosen, model.path),
+            device,
+            side,
+            buckets_up_to(max_batch if model.info.batch_invariant else 1),
+            _run_options,
+            landmarks=model.info.landmarks,
+            reduced=reduced,
+            graph_ids=graph_ids,
+        )
+    return GpuDetector(networks, chosen[0][0], landmarks=model.info.landmarks)
+
+
+def _session(data: bytes, providers: list[Provider], path: Path) -> Any:
+    """An InferenceSession in which every node runs where it was asked to. Raises ConfigurationError."""
+    names = [name for name, _ in providers]
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    for key, value in SESSION_ENTRIES.items():
+        if names != [CPU] or key != "session.disable_cpu_ep_fallback":  # on purpose it is no fallback
+            options.add_session_config_entry(key, value)
+    try:
+        session = onnxruntime.InferenceSession(data, options, providers=providers)
+    except Exception as error:  # onnxruntime has a dozen kinds, and a card adds its own
+        raise ConfigurationError(
+            f"{path} cannot be opened on {names[0]}: {str(error).splitlines()[0]}; check the driver (`nvidia-smi`) and "
+            "the installation (rm -rf .venv && make install ACCEL=gpu), or set FACE_API_ACCELERATOR=cpu"
+        ) from error
+    session.disable_fallback()
+    check_assignment(session, names)
+    return session
+
+
+def _run_options(entries: dict[str, str]) -> Any:
+    options = onnxruntime.RunOptions()
+    for key, value in entries.items():
+        options.add_run_config_entry(key, value)
+    return options

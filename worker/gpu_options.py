@@ -1,0 +1,107 @@
+"""What onnxruntime is told for a GPU, and the proof that it obeyed. The only place that knows provider options.
+
+Sources: onnxruntime docs, CUDA and TensorRT execution providers; session and run option keys of 1.31.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from shared.errors import ConfigurationError
+from shared.settings import MEBIBYTE, Settings
+
+CUDA, TENSORRT, CPU = "CUDAExecutionProvider", "TensorrtExecutionProvider", "CPUExecutionProvider"
+Provider = tuple[str, dict[str, str]]
+
+#: No node may land on the CPU unseen, and which node landed where can be read afterwards.
+SESSION_ENTRIES = {"session.disable_cpu_ep_fallback": "1", "session.record_ep_graph_assignment_info": "1"}
+_MEND = "check the driver (`nvidia-smi`) and the installation: rm -rf .venv && make install ACCEL=gpu"
+
+
+class Assigned(Protocol):
+    """The part of an InferenceSession that says what runs where."""
+
+    def get_providers(self) -> Sequence[str]: ...
+    def get_provider_graph_assignment_info(self) -> Sequence[Any]: ...
+
+
+def memory_limits(settings: Settings, sides: Sequence[int]) -> dict[int, int]:
+    """Bytes per input side: the worker's limit, shared by the area of its inputs."""
+    areas = {side: side * side for side in sides}
+    whole = settings.gpu_memory_limit_mb * MEBIBYTE
+    return {side: whole * area // sum(areas.values()) for side, area in areas.items()}
+
+
+def cuda_provider(settings: Settings, precision: str, index: int, stream: int, limit: int) -> Provider:
+    """limit: bytes of the arena. stream: address of the stream that everything runs on."""
+    half = precision == "fp16"
+    return CUDA, {
+        "device_id": str(index),
+        "gpu_mem_limit": str(limit),
+        # Buckets are few and warmed largest first, so exact blocks are reused and nothing doubles.
+        "arena_extend_strategy": "kSameAsRequested",
+        "cudnn_conv_algo_search": settings.cudnn_conv_algo_search.upper(),
+        "enable_cuda_graph": str(int(settings.cuda_graphs)),
+        "user_compute_stream": str(stream),
+        "prefer_nhwc": str(int(half)),
+        "use_tf32": "0",  # fp32 means fp32; who wants speed has fp16
+    }
+
+
+def tensorrt_provider(
+    settings: Settings, precision: str, index: int, stream: int, side: int, max_batch: int
+) -> Provider:
+    """Engines are kept under data_dir; onnxruntime names them by model, TensorRT version and card."""
+    cache = str(Path(settings.data_dir) / "cache-tensorrt")
+    shapes = {
+        kind: f"images:{batch}x{side}x{side}x3" for kind, batch in (("min", 1), ("opt", max_batch), ("max", max_batch))
+    }
+    return TENSORRT, {
+        "device_id": str(index),
+        "user_compute_stream": str(stream),
+        "trt_fp16_enable": str(int(precision == "fp16")),
+        "trt_cuda_graph_enable": str(int(settings.cuda_graphs)),
+        "trt_engine_cache_enable": "1",
+        "trt_engine_cache_path": cache,
+        "trt_timing_cache_enable": "1",
+        "trt_timing_cache_path": cache,
+        **{f"trt_profile_{kind}_shapes": shape for kind, shape in shapes.items()},
+    }
+
+
+def run_entries(graph_id: int) -> dict[str, str]:
+    """Run options: do not wait for the device, and which recorded graph to replay (-1: none)."""
+    return {"disable_synchronize_execution_providers": "1", "gpu_graph_id": str(graph_id)}
+
+
+def check_available(wanted: str, available: Sequence[str]) -> None:
+    """Raises ConfigurationError when this build of onnxruntime has no such provider."""
+    if wanted not in available:
+        raise ConfigurationError(f"{wanted} is not in this build of onnxruntime; {_MEND}")
+
+
+def check_assignment(session: Assigned, wanted: Sequence[str]) -> None:
+    """Raises ConfigurationError unless the first of `wanted` runs, and every node runs on one of them."""
+    running = list(session.get_providers())
+    if not running or running[0] != wanted[0]:
+        raise ConfigurationError(f"{wanted[0]} was asked for but onnxruntime runs {', '.join(running)}; {_MEND}")
+    strays = strays_of(session.get_provider_graph_assignment_info(), wanted)
+    if strays:
+        words = "; ".join(f"{provider}: {', '.join(kinds)}" for provider, kinds in strays.items())
+        raise ConfigurationError(
+            f"part of this network does not run on {' or '.join(wanted)} ({words}); serve another model, "
+            "or set FACE_API_ACCELERATOR=cpu"
+        )
+    if not any(subgraph.ep_name == wanted[0] for subgraph in session.get_provider_graph_assignment_info()):
+        raise ConfigurationError(f"{wanted[0]} was asked for but runs no part of this network; {_MEND}")
+
+
+def strays_of(assignment: Sequence[Any], wanted: Sequence[str]) -> Mapping[str, list[str]]:
+    """Kinds of operators by the provider that has them, for providers nobody wanted."""
+    strays: dict[str, set[str]] = {}
+    for subgraph in assignment:
+        if subgraph.ep_name not in wanted:
+            strays.setdefault(subgraph.ep_name, set()).update(node.op_type for node in subgraph.get_nodes())
+    return {provider: sorted(kinds) for provider, kinds in strays.items()}
