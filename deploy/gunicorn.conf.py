@@ -14,10 +14,10 @@ workers = settings.gateway_processes or max(1, min(8, usable_cores() // 4))
 bind = [f"fd://{settings.listen_fd}"] if settings.listen_fd >= 0 else [f"{settings.host}:{settings.port}"]
 backlog = 2048
 # Longer than the idle time of the usual load balancers (60 s), so that they close first.
-keepalive = 75
-graceful_timeout = settings.stop_grace
-# A heartbeat of the process, not a limit on requests.
-timeout = 60
+keepalive = settings.keep_alive
+graceful_timeout = int(settings.drain_delay) + settings.stop_grace + 5
+# A heartbeat of the process, not a limit on requests: a process that stands still so long is replaced.
+timeout = 15
 preload_app = False
 control_socket_disable = True
 loglevel = "warning"

@@ -1,35 +1,116 @@
-"""Admission: how many requests, and how many bytes of them, may be in the house at once. Pure counting.
+"""Admission: who may come in, decided before a body is read and again before it is decoded. Pure; `now` is given.
 
-Decided before a body is read (by count and by declared length); a permit gives its place back exactly once.
+Bounded by count, by bytes, by one client's share and by expected wait; a permit gives its place back exactly once.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
 from shared.errors import Overloaded
 
+#: Never told to come back later than this: by then the load is another.
+RETRY_AFTER_S_MAX = 60
+#: How much a new interval between two departures changes the learned one.
+LEARNING = 0.05
+#: Houses smaller than this are not divided among clients.
+SHARED_FROM = 16
+
+
+@dataclass(slots=True)
+class DrainRate:
+    """Seconds between two answers, learned while somebody waits: only then the house works as fast as it can."""
+
+    interval_s: float = 0.0
+    _last: float | None = None
+
+    def answered(self, now: float, *, saturated: bool) -> None:
+        if saturated and self._last is not None:
+            spent = now - self._last
+            self.interval_s = spent if not self.interval_s else self.interval_s + LEARNING * (spent - self.interval_s)
+        self._last = now if saturated else None
+
 
 @dataclass(slots=True)
 class Admission:
-    """requests_max, bytes_max: the house rules; requests, bytes: who is in."""
+    """requests_max, bytes_max: the house rules; client_share: of the places, for one client.
+
+    model_interval_s: seconds per picture as the workers' cost model has it, for the time before the drain rate
+    is known. saturated: whether somebody waits. jitter: a number from 0 to 1 that spreads the retries.
+    """
 
     requests_max: int
     bytes_max: int
+    client_share: float = 1.0
+    model_interval_s: Callable[[], float] = lambda: 0.0
+    saturated: Callable[[], bool] = lambda: False
+    jitter: Callable[[], float] = lambda: 0.0
     requests: int = 0
     bytes: int = 0
-    refused: int = 0
+    drain: DrainRate = field(default_factory=DrainRate)
+    refused: Counter[str] = field(default_factory=Counter)
+    accepted: int = 0
+    _by_client: Counter[str] = field(default_factory=Counter)
 
-    def enter(self, declared_bytes: int) -> Permit:
+    @property
+    def interval_s(self) -> float:
+        """Seconds in which the house gets one request done; 0 while nothing is known."""
+        return self.drain.interval_s or self.model_interval_s()
+
+    @property
+    def expected_wait_s(self) -> float:
+        """How long a request coming now would be in the house."""
+        return self.requests * self.interval_s
+
+    def retry_after_s(self) -> int:
+        """When a refused client should come again: the time to drain what is here, spread by a quarter each way."""
+        seconds = self.expected_wait_s * (0.75 + 0.5 * self.jitter())
+        return min(max(1, math.ceil(seconds)), RETRY_AFTER_S_MAX)
+
+    def enter(self, declared_bytes: int, client: str = "", left_s: float = math.inf) -> Permit:
         """A place for one request of so many body bytes. Raises Overloaded at once when there is none."""
-        if self.requests >= self.requests_max or (self.requests and self.bytes + declared_bytes > self.bytes_max):
-            self.refused += 1
-            raise Overloaded
+        reason = self._no_place(declared_bytes, client, left_s)
+        if reason:
+            raise self.refuse(reason)
+        self.accepted += 1
         self.requests += 1
         self.bytes += declared_bytes
-        return Permit(self, declared_bytes)
+        self._by_client[client] += 1
+        return Permit(self, declared_bytes, client)
+
+    def check_again(self, ahead: int, left_s: float) -> None:
+        """Before decoding: whether it can still be answered in its time behind so many that wait before it."""
+        if ahead * self.interval_s > left_s:
+            raise self.refuse("no time left")
+
+    def refuse(self, reason: str) -> Overloaded:
+        self.refused[reason] += 1
+        return Overloaded(self.retry_after_s())
+
+    def answered(self, now: float) -> None:
+        """A request was answered after real work."""
+        self.drain.answered(now, saturated=self.saturated())
+
+    def leave(self, permit: Permit) -> None:
+        self.requests -= 1
+        self.bytes -= permit.held_bytes
+        self._by_client[permit.client] -= 1
+        if not self._by_client[permit.client]:
+            del self._by_client[permit.client]
+
+    def _no_place(self, declared_bytes: int, client: str, left_s: float) -> str:
+        if self.requests >= self.requests_max:
+            return "count"
+        if self.requests and self.bytes + declared_bytes > self.bytes_max:
+            return "bytes"
+        if self.requests_max >= SHARED_FROM and self._by_client[client] >= self.requests_max * self.client_share:
+            return "client's share"
+        return "expected wait" if self.expected_wait_s > left_s else ""
 
 
 @dataclass(slots=True)
@@ -38,6 +119,7 @@ class Permit:
 
     admission: Admission
     held_bytes: int
+    client: str = ""
 
     def __enter__(self) -> Self:
         return self
@@ -45,5 +127,4 @@ class Permit:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.admission.requests -= 1
-        self.admission.bytes -= self.held_bytes
+        self.admission.leave(self)

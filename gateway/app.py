@@ -17,6 +17,7 @@ from gateway.routes.detect import detect
 from gateway.routes.docs import docs_routes
 from gateway.routes.health import health, livez, readyz
 from gateway.routes.mask import mask
+from gateway.routes.metrics import metrics
 from gateway.services import open_services
 from shared.errors import FaceApiError
 from shared.settings import Settings, load
@@ -38,6 +39,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
             Route("/health", health),
             Route("/readyz", readyz),
             Route("/livez", livez),
+            Route("/metrics", metrics),
             *docs_routes(console=effective.console_enabled),
         ],
         middleware=[Middleware(RequestContext)],

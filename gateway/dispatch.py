@@ -107,6 +107,15 @@ class Dispatcher:
         """Whether every worker takes crops of other sides than the main one."""
         return all(worker.model.dynamic_size for worker in self.workers)
 
+    def interval_s(self) -> float:
+        """Seconds per picture with all workers at full batches, by the cost model; 0 while nothing is known."""
+        per_second = sum(
+            worker.model.max_batch / run_s
+            for worker in self.workers
+            if (run_s := self.cost.run_s(worker.model.max_batch))
+        )
+        return 1 / per_second if per_second else 0.0
+
     # Requests
 
     def next_id(self) -> int:

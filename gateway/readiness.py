@@ -27,10 +27,14 @@ Probe = Callable[[Canary], Awaitable[Detection]]
 
 @dataclass(slots=True)
 class Readiness:
-    """`ready` and `reason` are all the routes read. probe: sends the canary with the given thresholds."""
+    """`ready` and `reason` are all the routes read.
+
+    probe: sends the canary with the given thresholds. on_ready: called whenever it has become ready.
+    """
 
     dispatcher: Dispatcher
     probe: Probe
+    on_ready: Callable[[], None] = lambda: None
     stopping: bool = False
     failure: str = "no worker has answered yet"
     probes: int = 0
@@ -95,3 +99,5 @@ class Readiness:
         if self.failure:
             self.failure = f"the canary picture came back wrong: {self.failure}"
         self._answered, self._failed = self.dispatcher.counts.answered, self.dispatcher.counts.failed
+        if self.ready:
+            self.on_ready()

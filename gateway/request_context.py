@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.metrics import ENDPOINTS
 from gateway.timings import Timings
 
+#: What a client gets that is not there any more; seen in logs and metrics only.
+CLIENT_CLOSED_REQUEST = 499
+#: Asked all the time by balancers and dashboards.
+QUIET = frozenset({"/health", "/readyz", "/livez", "/metrics"})
 _HEADER = b"x-request-id"
 
 
@@ -23,7 +30,10 @@ def request_id_of(headers: list[tuple[bytes, bytes]]) -> str:
 
 
 class RequestContext:
-    """Puts `request_id` and `timings` into the request's state and X-Request-Id on every response."""
+    """Puts `request_id` and `timings` into the request's state and X-Request-Id on every response.
+
+    Every request ends here: with one line in the log, counted, and quietly when its client left.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -35,11 +45,37 @@ class RequestContext:
         request_id = request_id_of(scope["headers"])
         state = scope.setdefault("state", {})
         state["request_id"], state["timings"] = request_id, Timings()
-        header = (_HEADER, request_id.encode())
+        header, status = (_HEADER, request_id.encode()), 500
 
         async def send_with_id(message: Message) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
+                status = message["status"]
                 message["headers"] = [*message.get("headers", []), header]
             await send(message)
 
-        await self._app(scope, receive, send_with_id)
+        try:
+            await self._app(scope, receive, send_with_id)
+        except ClientDisconnect:
+            status = state.get("answered_for_it", CLIENT_CLOSED_REQUEST)
+        finally:
+            _tell(scope, state, status)
+
+
+def _tell(scope: Scope, state: dict[str, Any], status: int) -> None:
+    """The log line and the counts of one request; neither holds anything secret."""
+    services, timings = state.get("services"), state["timings"]
+    if services is None:
+        return
+    path, total_ms = scope["path"], timings.total_ms()
+    services.metrics.answered(path, status, total_ms / 1000)
+    if status == 200:
+        services.metrics.stages(timings.stages())
+    known = path if path in ENDPOINTS else "other"
+    tell = services.log.debug if known in QUIET else services.log.info
+    stages = {name: round(spent, 2) for name, spent in timings.stages()}
+    tell(
+        "request",
+        request_id=state["request_id"], method=scope["method"], path=known, status=status, ms=round(total_ms, 2),
+        stages=stages,
+    )  # fmt: skip

@@ -5,21 +5,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import random
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 
+from gateway import presence
 from gateway.access import Access, open_access
 from gateway.admission import Admission
 from gateway.detection import detect_picture
 from gateway.dispatch import Detection, Dispatcher
+from gateway.metrics import Metrics
 from gateway.picture import Pictures, open_pictures
 from gateway.readiness import Probe, Readiness
+from gateway.turnstile import Turnstile
 from shared.canary import canary_picture
 from shared.deadline import Deadline
+from shared.logs import Log, open_log
 from shared.messages import Canary
+from shared.processes import usable_cores
 from shared.settings import Settings
 
 
@@ -33,6 +39,9 @@ class Services:
     pictures: Pictures
     dispatcher: Dispatcher
     readiness: Readiness
+    turnstile: Turnstile
+    metrics: Metrics
+    log: Log
 
 
 @contextlib.asynccontextmanager
@@ -44,14 +53,46 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(access.aclose)
         pictures = await open_pictures(settings)
         stack.push_async_callback(pictures.aclose)
-        dispatcher = Dispatcher(runtime_dir, name=f"gateway-{os.getpid()}")
+        log = open_log(settings, "gateway")
+        dispatcher = Dispatcher(
+            runtime_dir, name=f"gateway-{os.getpid()}", told=lambda event, facts: log.warning(event, **facts)
+        )
         dispatcher.open()
         stack.push_async_callback(dispatcher.aclose)
-        readiness = Readiness(dispatcher, _probe(settings, pictures, dispatcher))
+        readiness = Readiness(
+            dispatcher, _probe(settings, pictures, dispatcher), lambda: presence.announce(runtime_dir, *_names())
+        )
+        stack.callback(presence.withdraw, runtime_dir, *_names())
         stack.push_async_callback(_ended, asyncio.create_task(readiness.watch()))
-        admission = Admission(settings.max_queue, settings.max_queue_bytes)
-        yield Services(settings, access, admission, pictures, dispatcher, readiness)
+        turnstile = _turnstile(settings, dispatcher)
+        admission = _admission(settings, dispatcher, turnstile)
+        services = Services(
+            settings, access, admission, pictures, dispatcher, readiness, turnstile, Metrics(), log
+        )  # fmt: skip
+        stack.push_async_callback(_ended, asyncio.create_task(services.metrics.watch(services)))
+        yield services
         readiness.stopping = True
+
+
+def _names() -> tuple[int, int]:
+    """This process's master and itself, as `presence` knows them."""
+    return os.getppid(), os.getpid()
+
+
+def _turnstile(settings: Settings, dispatcher: Dispatcher) -> Turnstile:
+    decoders = settings.decode_processes or usable_cores()
+    return Turnstile(lambda: decoders + max(2, dispatcher.queue.capacity), decoders)
+
+
+def _admission(settings: Settings, dispatcher: Dispatcher, turnstile: Turnstile) -> Admission:
+    return Admission(
+        settings.max_queue,
+        settings.max_queue_bytes,
+        settings.queue_share,
+        model_interval_s=dispatcher.interval_s,
+        saturated=lambda: turnstile.waiting > 0,
+        jitter=random.random,
+    )
 
 
 def _probe(settings: Settings, pictures: Pictures, dispatcher: Dispatcher) -> Probe:

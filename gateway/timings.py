@@ -29,6 +29,10 @@ class Timings:
     def get(self, stage: str) -> float:
         return self._stages.get(stage, 0.0)
 
+    def stages(self) -> list[tuple[str, float]]:
+        """(stage, milliseconds), in order."""
+        return list(self._stages.items())
+
     def total_ms(self) -> float:
         """Since the request came in."""
         return (perf_counter() - self._started) * 1000

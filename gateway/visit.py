@@ -15,9 +15,12 @@ from typing import Generic, Literal
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from gateway.access import ANONYMOUS
 from gateway.detection import detect_picture, sides_for
 from gateway.dispatch import Detection
-from gateway.params import Params, parse_params, second_side
+from gateway.fare import fare_of
+from gateway.image_header import read_header
+from gateway.params import DetectParams, MaskParams, Params, parse_params, second_side
 from gateway.picture import Picture
 from gateway.services import Services
 from gateway.timings import Timings
@@ -27,8 +30,6 @@ from shared.errors import BadParameter, DeadlineExceeded, ReceiveTimeout, Unavai
 
 #: A caller may shorten its own time, in milliseconds.
 TIMEOUT_HEADER = "x-request-timeout-ms"
-#: What a client gets that is not there any more; seen in logs and metrics only.
-CLIENT_CLOSED_REQUEST = 499
 
 Endpoint = Literal["detect", "mask"]
 
@@ -58,11 +59,12 @@ async def visit(request: Request, endpoint: Endpoint, kind: type[Params], answer
     timings.lap("auth")
     try:
         check_declared_length(request.scope["headers"], services.settings.max_image_bytes)
-        with services.admission.enter(_declared_bytes(request)):
+        client = entry.principal.key_id if entry.principal.key_id != ANONYMOUS else entry.principal.address
+        with services.admission.enter(_declared_bytes(request), client, _left_s(deadline)):
             upload = await _receive(request, services, deadline)
             timings.lap("read")
-            response = await _unless_client_leaves(
-                request, _look(request, endpoint, kind, upload, deadline, answer, services)
+            response = await _in_time(
+                request, _look(request, endpoint, kind, upload, deadline, answer, client), deadline
             )
     except Unavailable:
         await entry.refund()
@@ -79,32 +81,54 @@ async def _look(
     upload: Upload,
     deadline: Deadline,
     answer: Answer[Params],
-    services: Services,
+    client: str,
 ) -> Response:
+    """Waits its turn, then opens the picture and makes the answer."""
+    services: Services = request.state.services
     timings: Timings = request.state.timings
     params = parse_params(kind, request.query_params.multi_items(), upload.fields)
+    fare = fare_of(read_header(memoryview(upload.image)), client, services.admission.model_interval_s())
+    services.admission.check_again(services.turnstile.waiting, _left_s(deadline))
+    async with services.turnstile.turn(fare, deadline):
+        timings.lap("queue")
+        picture = await services.pictures.open(
+            upload.image, sides=_sides(services, endpoint, params), deadline=deadline, single_frame=endpoint == "mask"
+        )
+        try:
+            response = await _answer_from(request, picture, params, deadline, answer)
+        finally:
+            picture.close()
+    services.admission.answered(asyncio.get_running_loop().time())
+    return response
+
+
+async def _answer_from(
+    request: Request, picture: Picture, params: Params, deadline: Deadline, answer: Answer[Params]
+) -> Response:
+    services: Services = request.state.services
+    timings: Timings = request.state.timings
+    timings.add("decode", picture.decode_ms)
+    timings.add("preprocess", picture.preprocess_ms)
+    detection = await detect_picture(
+        services.dispatcher, picture, params.confidence, params.nms_threshold, params.max_faces, deadline
+    )
+    services.metrics.batch(detection.batch_size, detection.dispatch)
+    timings.add("queue", detection.queue_ms)
+    timings.add("inference", detection.inference_ms)
+    timings.add("postprocess", detection.postprocess_ms)
+    timings.skip()
+    return await answer(Visit(request.state.request_id, services, timings, params, picture, detection, deadline))
+
+
+def _sides(services: Services, endpoint: Endpoint, params: DetectParams | MaskParams) -> tuple[int, ...]:
     settings = services.settings
     default_second = settings.mask_second_side if endpoint == "mask" else settings.detect_second_side
     second = second_side(params.second_side, default_second)
-    sides = sides_for(settings.input_side, second if services.dispatcher.dynamic_size else 0)
-    timings.skip()
-    picture = await services.pictures.open(
-        upload.image, sides=sides, deadline=deadline, single_frame=endpoint == "mask"
-    )
-    try:
-        timings.add("decode", picture.decode_ms)
-        timings.add("preprocess", picture.preprocess_ms)
-        detection = await detect_picture(
-            services.dispatcher, picture, params.confidence, params.nms_threshold, params.max_faces, deadline
-        )
-        timings.add("queue", detection.queue_ms)
-        timings.add("inference", detection.inference_ms)
-        timings.add("postprocess", detection.postprocess_ms)
-        timings.skip()
-        seen = Visit(request.state.request_id, services, timings, params, picture, detection, deadline)
-        return await answer(seen)
-    finally:
-        picture.close()
+    return sides_for(settings.input_side, second if services.dispatcher.dynamic_size else 0)
+
+
+def _left_s(deadline: Deadline) -> float:
+    return deadline.left_s(asyncio.get_running_loop().time())
 
 
 def _deadline(request: Request, services: Services) -> Deadline:
@@ -137,17 +161,22 @@ async def _body(request: Request) -> AsyncIterator[bytes]:
             yield chunk
 
 
-async def _unless_client_leaves(request: Request, looking: Awaitable[Response]) -> Response:
-    """The answer, unless the client hangs up first: then everything for it stops at once."""
+async def _in_time(request: Request, looking: Awaitable[Response], deadline: Deadline) -> Response:
+    """The answer, unless the client hangs up first or its time is over: then everything for it stops at once."""
+    services: Services = request.state.services
     work = asyncio.ensure_future(looking)
     gone = asyncio.ensure_future(request.receive())
     try:
-        await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({work, gone}, timeout=_left_s(deadline), return_when=asyncio.FIRST_COMPLETED)
         if work.done():
             return work.result()
-        raise ClientDisconnect
+        if gone.done():
+            raise ClientDisconnect
+        raise TimeoutError
     except TimeoutError:
-        raise DeadlineExceeded("Server busy, the request's time was over; retry in 1 second") from None
+        retry_s = services.admission.retry_after_s()
+        words = f"Server busy, the request's time was over; retry in {retry_s} second{'s' * (retry_s != 1)}"
+        raise DeadlineExceeded(words, retry_s) from None
     finally:
         gone.cancel()
         if not work.done():

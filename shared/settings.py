@@ -51,6 +51,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     stop_grace: Annotated[
         int, _number("Seconds that requests in flight may take to finish when the service stops", 0, 600)
     ] = 30
+    drain_delay: Annotated[
+        float,
+        _number("Seconds between going unready and refusing connections on SIGTERM, for load balancers to see", 0, 300),
+    ] = 1.0
     runtime_dir: Annotated[str, _about("Private folder for sockets; empty makes one and removes it")] = ""
     data_dir: Annotated[str, _about("Folder for keys, caches and pulled models")] = "var"
 
@@ -104,7 +108,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, _number("Most decoded bytes at once on this host; 0 chooses from memory", 0, 1 << 40)
     ] = 0
     max_jpeg_scans: Annotated[int, _number("Most scans of one JPEG; more is an attack on the decoder", 1, 10_000)] = 100
-    decode_timeout: Annotated[float, _number("Seconds one picture may take to decode, or to mask", 0.1, 600)] = 10.0
+    decode_timeout: Annotated[
+        float, _number("Seconds of computing one picture may take to decode, or to mask", 0.1, 600)
+    ] = 10.0
     refuse_weak_masks: Annotated[
         bool, _about("Whether mask answers 422 instead of a warning header when the strength is weak for a face")
     ] = False
@@ -119,7 +125,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_queue_bytes: Annotated[
         int, _number("Most bytes of bodies and crops inside one gateway process", MEBIBYTE, 1 << 40)
     ] = 512 * MEBIBYTE
+    queue_share: Annotated[
+        float, _number("Part of the places in the queue that one client may hold, 1 is all of them", 0.01, 1)
+    ] = 0.75
     request_timeout: Annotated[float, _number("Seconds a request may take in all", 0.1, 600)] = 30.0
+    header_timeout: Annotated[float, _number("Seconds the headers of a request may take to arrive", 0.5, 120)] = 10.0
+    min_transfer_rate: Annotated[
+        int, _number("Bytes per second, on average after 10 s, that a client must send or take", 0, 1 << 30)
+    ] = 8192
+    keep_alive: Annotated[
+        int, _number("Seconds an idle connection is kept; more than the load balancer's own", 1, 3600)
+    ] = 75
+    max_connections: Annotated[int, _number("Most open connections of one gateway process", 1, 1_000_000)] = 8192
+    max_connections_per_address: Annotated[
+        int, _number("Most of them from one client address; trusted proxies are exempt", 1, 1_000_000)
+    ] = 512
 
     # Access
     api_key_enabled: Annotated[bool, _about("Whether callers need an API key")] = True
@@ -165,6 +185,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     # Saying what happens
     log_level: Annotated[Literal["debug", "info", "warning", "error"], _about("Least level logged")] = "info"
+    metrics_host: Annotated[str, _about("Address where /metrics is served on a port of its own")] = "127.0.0.1"
+    metrics_port: Annotated[
+        int, _number("Port where /metrics is served; 0 takes a free one and says which, -1 is none", -1, 65535)
+    ] = 0
+    metrics_token: Annotated[
+        str, _secret("Bearer token with which /metrics is answered on the main port too; empty is not at all")
+    ] = ""
     log_format: Annotated[Literal["auto", "json", "text"], _about("auto is text on a terminal, else JSON")] = "auto"
 
 
@@ -218,16 +245,11 @@ def inherited_environment(settings: Settings) -> dict[str, str]:
 
 
 def decoder_environment(settings: Settings) -> dict[str, str]:
-    """The environment of a process that decodes: libraries read these once, when they are loaded.
-
-    Blocks of 128 KiB and more come fresh from the kernel, zeroed, and go back when freed: whatever a decoder leaves
-    unwritten can never show another caller's picture, and nothing stays in memory.
-    """
+    """The environment of a process that decodes: libraries read these once, when they are loaded."""
     return inherited_environment(settings) | {
         "OPENCV_IO_MAX_IMAGE_PIXELS": str(settings.max_pixels),
         "OPENCV_LOG_LEVEL": "ERROR",
         "OPENBLAS_NUM_THREADS": "1",
-        "MALLOC_MMAP_THRESHOLD_": str(128 * 1024),
     }
 
 

@@ -1,0 +1,73 @@
+"""One structured line per event, as JSON or text, on standard error. This file alone knows structlog.
+
+Nothing secret or personal is ever put into an event: no key, no file name, no picture, no query string.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from typing import Any, TextIO
+
+import msgspec
+import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+from shared.settings import Settings
+
+Log = structlog.typing.FilteringBoundLogger
+
+
+def open_log(settings: Settings, part: str, stream: TextIO = sys.stderr) -> Log:
+    """The log of one process; `part` says which (gateway, pool, …). Takes over what libraries log, too."""
+    as_text = settings.log_format == "text" or (settings.log_format == "auto" and stream.isatty())
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    log: Log = structlog.wrap_logger(
+        structlog.PrintLogger(stream),
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.format_exc_info,
+            _as_text if as_text else _as_json,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+    ).bind(part=part)
+    _take_over_libraries(log, level)
+    return log
+
+
+def _as_json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
+    first = {name: event.pop(name) for name in ("timestamp", "level", "part", "event") if name in event}
+    return msgspec.json.encode({**first, **event}, enc_hook=str).decode()
+
+
+def _as_text(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
+    """`face-api: event  name=value …`; what is long comes last, on lines of its own."""
+    trace = event.pop("exception", "")
+    words, part = event.pop("event"), event.pop("part", "face-api")
+    for name in ("timestamp", "level"):
+        event.pop(name, None)
+    facts = "".join(f"  {name}={value}" for name, value in event.items())
+    return f"{part}: {words}{facts}" + (f"\n{trace}" if trace else "")
+
+
+class _Forwarded(logging.Handler):
+    """What uvicorn, gunicorn and our own access part log through the standard library."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__()
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        tell: Callable[..., Any] = self._log.error if record.levelno >= logging.ERROR else self._log.warning
+        tell(record.getMessage(), source=record.name, exc_info=record.exc_info)
+
+
+def _take_over_libraries(log: Log, level: int) -> None:
+    handler = _Forwarded(log)
+    handler.setLevel(max(level, logging.WARNING))
+    logging.getLogger().handlers = [handler]
+    for name in ("uvicorn.error", "gunicorn.error", "uvicorn.access"):
+        library = logging.getLogger(name)
+        library.handlers, library.propagate = [], True
