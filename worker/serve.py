@@ -33,7 +33,7 @@ from shared.messages import (
 from shared.wire import WireError, decode_to_worker, encode, encode_reply
 from worker.credit import CreditLedger, Moves
 from worker.micro_batch import MicroBatch, MicroBatcher, Waiting
-from worker.pipeline import Found, Pipeline
+from worker.pipeline import Found, Pipeline, Submitted
 
 #: A gateway that was not heard of for this long has died; its credits go to others. Five heartbeats.
 GATEWAY_SILENCE_S_MAX = 5.0
@@ -77,6 +77,16 @@ class Job:
 
 
 @dataclass(slots=True)
+class Running:
+    """A batch that was submitted. left: gateways that were forgotten since; nothing is owed to them any more."""
+
+    batch: MicroBatch[Job]
+    submitted: Submitted
+    since: float
+    left: set[bytes] = field(default_factory=set)
+
+
+@dataclass(slots=True)
 class Serving:
     """The state of one worker between two turns of its loop.
 
@@ -95,12 +105,14 @@ class Serving:
     heard: dict[bytes, float] = field(default_factory=dict)
     suspects: MicroBatcher[Job] = field(default_factory=lambda: MicroBatcher(1, 0.0))
     batch_s: float = 0.0
+    running: list[Running] = field(default_factory=list)
+    finished_at: float = 0.0
 
     def run(self) -> None:
         """Serves until `stopping()`; then finishes what is in hand and says Goodbye."""
         while not self.stopping():
             self.turn(IDLE_TURN_S)
-        while len(self.batcher) or len(self.suspects):
+        while len(self.batcher) or len(self.suspects) or self.running:
             self._run_due_batch(monotonic())
         for gateway in self.ledger.gateways:
             self.sockets.send(gateway, encode(Goodbye()))
@@ -108,7 +120,7 @@ class Serving:
     def turn(self, patience_s: float) -> None:
         """Takes in everything that has arrived, waiting for the first at most `patience_s`, then runs what is due."""
         now = monotonic()
-        due = 0.0 if len(self.suspects) else self.batcher.due_in(now)
+        due = 0.0 if len(self.suspects) or self.running else self.batcher.due_in(now)
         wait = patience_s if due is None else min(due, patience_s)
         while (arrived := self.sockets.receive(wait)) is not None:
             self._take_in(*arrived, monotonic())
@@ -183,23 +195,41 @@ class Serving:
             self._close(job, "expired", "the request's time was over before its turn")
         suspect = self.suspects.take(now)
         if suspect is not None:
+            self._finish_running(0)  # nothing else may be in this process's hand when it ends
             self._announce(suspect.items[0].item)
         batch = suspect or self.batcher.take(now)
         if batch is not None:
-            self._run(batch, now)
+            self._start(batch, now)
+        # What runs is waited for once nothing can be started beside it; on a CPU that is at once.
+        more = batch is not None and suspect is None and self.batcher.due_in(now) == 0
+        self._finish_running(self.pipeline.depth - 1 if more else 0)
 
     def _announce(self, job: Job) -> None:
         self._send(job.gateway, encode(Started(job.request.id, self.welcome.generation)))
         sleep(STARTED_FLUSH_S)
 
-    def _run(self, batch: MicroBatch[Job], now: float) -> None:
-        found = self.pipeline.run([(waiting.item.request, waiting.item.crops) for waiting in batch.items])
+    def _start(self, batch: MicroBatch[Job], now: float) -> None:
+        submitted = self.pipeline.submit([(waiting.item.request, waiting.item.crops) for waiting in batch.items])
+        self.running.append(Running(batch, submitted, now))
+
+    def _finish_running(self, keep: int) -> None:
+        """Answers what runs, oldest first, until `keep` batches are left."""
+        while len(self.running) > keep:
+            self._finish(self.running.pop(0))
+
+    def _finish(self, running: Running) -> None:
+        batch, now = running.batch, running.since
+        found = self.pipeline.collect(running.submitted)
         assert len(found) == len(batch.items)
         if any(one.faces is None for one in found) and not self.pipeline.healthy():
             # Unanswered on purpose: the gateways hear of this process's end and ask another worker.
             raise WorkerSick("the network fails on a plain black picture too")
-        self.batch_s = _learned(self.batch_s, monotonic() - now)
+        ended = monotonic()
+        self.batch_s = _learned(self.batch_s, ended - max(now, self.finished_at))
+        self.finished_at = ended
         for waiting, one in zip(batch.items, found, strict=True):
+            if waiting.item.gateway in running.left:
+                continue
             self.ledger.finished(waiting.item.gateway)
             if one.faces is None:
                 self.counts.failed += 1
@@ -269,6 +299,8 @@ class Serving:
         """Drops a gateway with everything of it that has not run yet."""
         self.ledger.leave(gateway)
         self.heard.pop(gateway, None)
+        for running in self.running:
+            running.left.add(gateway)
         for queue in (self.batcher, self.suspects):
             for key in queue.waiting_keys():
                 if isinstance(key, tuple) and key[0] == gateway:
