@@ -8,7 +8,6 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from time import monotonic
 
 import zmq
 
@@ -21,9 +20,9 @@ from shared.processes import die_with_parent, forbid_core_files
 from shared.settings import Settings
 from worker import exit_codes
 from worker.credit import CreditLedger
-from worker.detector import OnnxDetector, warm_up
 from worker.endpoint import Endpoint
 from worker.micro_batch import MicroBatcher
+from worker.opening import open_detector
 from worker.pipeline import Pipeline
 from worker.serve import Serving, WorkerSick
 
@@ -53,16 +52,18 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--model", type=Path, required=True, help="a prepared model")
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--max-batch", type=int, required=True)
+    parser.add_argument("--device", default="cpu", help="cpu, or cuda:0 for the first card")
     return parser.parse_args(arguments)
 
 
 def _serve(options: argparse.Namespace, effective: Settings, model: ServingModel) -> None:
-    detector = OnnxDetector(model.path, options.threads)
-    shapes, began = _shapes(effective, model, options.max_batch), monotonic()
-    warm_up(detector, shapes, lambda _: None)
-    batch_s = (monotonic() - began) / len(shapes)
+    def told(words: str) -> None:
+        _tell(options, words)
+
+    detector, batch_s = open_detector(options.device, model, effective, options.threads, options.max_batch, told)
     info = model.info.served(detector.provider, options.max_batch)
-    capacity = 2 * info.max_batch
+    pipeline = Pipeline(detector, info.max_batch, told)
+    capacity = (pipeline.depth + 1) * info.max_batch
     runtime_dir = Path(effective.runtime_dir)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(1)
     endpoint = Endpoint(context, effective.transport, runtime_dir, options.generation, capacity)
@@ -70,11 +71,11 @@ def _serve(options: argparse.Namespace, effective: Settings, model: ServingModel
     try:
         Serving(
             sockets=endpoint,
-            pipeline=Pipeline(detector, info.max_batch, lambda words: _tell(options, words)),
+            pipeline=pipeline,
             welcome=Welcome(options.generation, options.slot, os.getpid(), capacity, info, model.canary),
             batcher=MicroBatcher(info.max_batch, effective.batch_delay_ms / 1000),
             ledger=CreditLedger(capacity),
-            told=lambda words: _tell(options, words),
+            told=told,
             stopping=_stop_flag(),
             batch_s=batch_s,
         ).run()
@@ -83,15 +84,6 @@ def _serve(options: argparse.Namespace, effective: Settings, model: ServingModel
     finally:
         endpoint.close()
         context.term()
-
-
-def _shapes(effective: Settings, model: ServingModel, max_batch: int) -> list[tuple[int, int]]:
-    """Every (batch, side) this worker may be asked for."""
-    sides = {effective.input_side}
-    if model.info.dynamic_size:
-        sides |= {side for side in (effective.detect_second_side, effective.mask_second_side) if side}
-    batches = range(1, (max_batch if model.info.batch_invariant else 1) + 1)
-    return [(batch, side) for batch in batches for side in sides]
 
 
 def _stop_flag() -> Callable[[], bool]:

@@ -21,6 +21,7 @@ import zmq.asyncio
 from models.serving import ServingModel, ensure
 from shared import announcement, settings
 from shared.errors import ConfigurationError
+from shared.gpus import gpus_to_use
 from shared.processes import die_with_parent, forbid_core_files, usable_cores
 from shared.settings import Settings, inherited_environment
 from worker import exit_codes
@@ -80,6 +81,7 @@ class Pool:
             "--slot", str(slot), "--generation", generation, "--parent", str(os.getpid()),
             "--model", str(self.model.path),
             "--threads", str(self.topology.threads), "--max-batch", str(self.topology.max_batch),
+            "--device", self.topology.device_of(slot),
             env=inherited_environment(self.settings),
             stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
@@ -146,7 +148,9 @@ def tell(words: str) -> None:
 
 async def _main(effective: Settings) -> int:
     model = ensure(effective, tell)
-    topology = choose_topology(effective, usable_cores(), 0, batch_invariant=model.info.batch_invariant)
+    topology = choose_topology(
+        effective, usable_cores(), gpus_to_use(effective.accelerator), batch_invariant=model.info.batch_invariant
+    )
     tell(f"{model.info.name} in {model.info.precision}: {topology.reason}")
     pool = Pool(effective, model, topology)
     for number in (signal.SIGTERM, signal.SIGINT):

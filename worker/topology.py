@@ -15,11 +15,16 @@ class Topology:
     threads: int
     max_batch: int
     reason: str
+    gpus: int = 0
 
     @property
     def capacity(self) -> int:
-        """Requests a worker may hold: one running and one prefetched batch."""
-        return 2 * self.max_batch
+        """Requests a worker may hold: one running and one prefetched batch, on a GPU one more on its way in."""
+        return (3 if self.gpus else 2) * self.max_batch
+
+    def device_of(self, slot: int) -> str:
+        """Where the worker of a slot runs; more workers than cards share them in turn."""
+        return f"cuda:{slot % self.gpus}" if self.gpus else "cpu"
 
 
 def choose_topology(settings: Settings, cores: int, gpus: int, *, batch_invariant: bool) -> Topology:
@@ -34,5 +39,5 @@ def choose_topology(settings: Settings, cores: int, gpus: int, *, batch_invarian
     what = f"{gpus} GPU" if gpus else f"{cores} usable core{'s' * (cores != 1)}"
     reason = f"{workers} × {threads} thread{'s' * (threads != 1)} for {what}"
     if not batch_invariant and max_batch > 1:
-        return Topology(workers, threads, 1, f"{reason}; batch 1, since this model mixes pictures of a batch")
-    return Topology(workers, threads, max_batch, reason)
+        return Topology(workers, threads, 1, f"{reason}; batch 1, since this model mixes pictures of a batch", gpus)
+    return Topology(workers, threads, max_batch, reason, gpus)

@@ -24,13 +24,19 @@ from worker.topology import choose_topology
 def test_topology(settings: Settings, cores: int, gpus: int, expected: tuple[int, int, int]) -> None:
     chosen = choose_topology(settings, cores, gpus, batch_invariant=True)
     assert (chosen.workers, chosen.threads, chosen.max_batch) == expected
-    assert chosen.capacity == 2 * chosen.max_batch
+    assert chosen.capacity == (3 if gpus else 2) * chosen.max_batch
 
 
 def test_a_model_that_mixes_pictures_is_served_one_by_one_and_says_why() -> None:
     chosen = choose_topology(Settings(max_batch=8), 2, 0, batch_invariant=False)
     assert chosen.max_batch == 1
     assert "mixes" in chosen.reason
+
+
+def test_workers_take_the_cards_in_turn_and_without_a_card_the_cpu() -> None:
+    two_cards = choose_topology(Settings(workers=4), 16, 2, batch_invariant=True)
+    assert [two_cards.device_of(slot) for slot in range(4)] == ["cuda:0", "cuda:1", "cuda:0", "cuda:1"]
+    assert choose_topology(Settings(), 2, 0, batch_invariant=True).device_of(1) == "cpu"
 
 
 def test_a_worker_that_served_is_replaced_at_once() -> None:

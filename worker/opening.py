@@ -1,0 +1,61 @@
+"""From a device name to a detector that is open, asserted and warm. Here CPU or GPU is chosen, nowhere else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from time import monotonic
+
+import numpy as np
+
+from models.serving import ServingModel
+from shared.errors import ConfigurationError
+from shared.settings import Settings
+from worker.detector import Detector, OnnxDetector, warm_up
+
+Told = Callable[[str], None]
+
+
+def open_detector(
+    device: str, model: ServingModel, settings: Settings, threads: int, max_batch: int, told: Told
+) -> tuple[Detector, float]:
+    """A warm detector, and the seconds a run takes on it. device: "cpu" or "cuda:0". Raises ConfigurationError."""
+    if device == "cpu":
+        return _on_cpu(model, settings, threads, max_batch)
+    index = re.fullmatch(r"cuda:(\d{1,3})", device)
+    if index is None:
+        raise ConfigurationError(f"--device {device}: must be cpu, or cuda: and the number of a card, cuda:0")
+    return _on_gpu(int(index[1]), model, settings, max_batch, told)
+
+
+def sides_of(settings: Settings, model: ServingModel) -> list[int]:
+    """Every input side this worker may be asked for, largest first."""
+    sides = {settings.input_side}
+    if model.info.dynamic_size:
+        sides |= {side for side in (settings.detect_second_side, settings.mask_second_side) if side}
+    return sorted(sides, reverse=True)
+
+
+def _on_cpu(model: ServingModel, settings: Settings, threads: int, max_batch: int) -> tuple[Detector, float]:
+    detector = OnnxDetector(model.path, threads)
+    batches = range(1, (max_batch if model.info.batch_invariant else 1) + 1)
+    shapes = [(batch, side) for batch in batches for side in sides_of(settings, model)]
+    began = monotonic()
+    warm_up(detector, shapes, lambda _: None)
+    return detector, (monotonic() - began) / len(shapes)
+
+
+def _on_gpu(index: int, model: ServingModel, settings: Settings, max_batch: int, told: Told) -> tuple[Detector, float]:
+    # Imported here: a worker on the CPU needs neither onnx nor these in its memory.
+    from worker.detector_gpu import open_on_gpu
+    from worker.gpu_check import check_against
+
+    largest = max_batch if model.info.batch_invariant else 1
+    sides = sides_of(settings, model)
+    detector = open_on_gpu(model, index, settings, sides, largest, told)
+    detector.warm_up(told)
+    check_against(OnnxDetector(model.path, 1), detector, sides, largest, told)
+    pictures = np.zeros((largest, settings.input_side, settings.input_side, 3), np.uint8)
+    began = monotonic()
+    detector.run(pictures)
+    return detector, monotonic() - began
