@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from gateway.anonymous_memory import close_all, mapped
+from gateway.anonymous_memory import Bytes, Slab, close_all, mapped, put
 from gateway.picture_messages import PACKET_BYTES_MAX, Close, Failed, Mask, MaskDone, Open, Opened, Ready, ToGateway
 from shared.errors import BadImage, BadParameter, FaceApiError, Overloaded, TooLarge
 from shared.settings import Settings, decoder_environment
@@ -23,6 +23,8 @@ from shared.settings import Settings, decoder_environment
 _ROOT = Path(__file__).resolve().parent.parent
 #: A child that did not say Ready in this time never will.
 _START_SECONDS = 30.0
+#: The child counts seconds of computing and is ended by the kernel; one that stands still is ended by this many more.
+_WALL_PER_COMPUTING = 3
 _FAILURES: dict[str, type[FaceApiError]] = {
     "bad_image": BadImage,
     "too_large": TooLarge,
@@ -45,23 +47,16 @@ class Answer:
 
 @dataclass(eq=False, slots=True)
 class Job:
-    """One message that is answered. descriptor: the memory beside it, closed when sent or dropped.
+    """One message that is answered, and what goes with it.
 
     started: a child has it; from then on it runs to its end, whoever still waits for the answer.
     """
 
     message: Open | Mask
-    descriptor: int
+    payload: Bytes
     answer: asyncio.Future[Answer]
     child: Child | None = None
     started: bool = field(default=False)
-
-    def drop(self) -> None:
-        """Forgets a job that no child has."""
-        assert not self.started
-        if self.descriptor >= 0:
-            close_all([self.descriptor])
-            self.descriptor = -1
 
 
 class Child:
@@ -73,7 +68,7 @@ class Child:
         self._loop = asyncio.get_running_loop()
         self._seconds = settings.decode_timeout
         self._when_free, self._when_gone = when_free, when_gone
-        self._process, self._link = _start(settings)
+        self._process, self._link, self._slab = _start(settings)
         self._loop.add_reader(self._link.fileno(), self._readable)
         self._watchdog = self._loop.call_later(_START_SECONDS, self.kill)
         self._timed_out = False
@@ -94,15 +89,16 @@ class Child:
         """Hands a job over; the watchdog runs from now."""
         assert self.free
         self.running, job.child, job.started = job, self, True
-        descriptor, job.descriptor = job.descriptor, -1
+        descriptor = put([job.payload], self._slab.to_child)
+        descriptors = [] if descriptor is None else [descriptor]
         try:
-            socket.send_fds(self._link, [_encoder.encode(job.message)], [descriptor])
+            socket.send_fds(self._link, [_encoder.encode(job.message)], descriptors)
         except OSError:
             self._die()
             return
         finally:
-            close_all([descriptor])
-        self._watchdog = self._loop.call_later(self._seconds, self._too_long)
+            close_all(descriptors)
+        self._watchdog = self._loop.call_later(self._seconds * _WALL_PER_COMPUTING, self._too_long)
 
     def forget(self, picture: int) -> None:
         """Lets the child free a picture."""
@@ -143,10 +139,18 @@ class Child:
             self._die()
             return
         try:
-            memory = mapped(descriptors[0], os.fstat(descriptors[0]).st_size) if descriptors else memoryview(b"")
-            self._take(_decoder.decode(packet), memory)
+            message = _decoder.decode(packet)
+            self._take(message, self._received(descriptors, _size(message)))
         except (msgspec.MsgspecError, ValueError, OSError):  # not one of our children any more
             self.kill()
+
+    def _received(self, descriptors: list[int], size: int) -> memoryview:
+        """What came with a message; copied out of the slab, which the next job overwrites."""
+        if descriptors:
+            return mapped(descriptors[0], size)
+        if size > len(self._slab.to_gateway):
+            raise ValueError("more memory than a slab has")
+        return memoryview(bytes(self._slab.to_gateway[:size]))
 
     def _take(self, message: ToGateway, memory: memoryview) -> None:
         self._watchdog.cancel()
@@ -173,24 +177,34 @@ class Child:
         self._when_gone(self)
 
     def _cause(self) -> FaceApiError:
-        if self._timed_out:
-            return BadImage(f"The picture took more than {self._seconds:g} seconds to process")
+        if self._timed_out or -self._process.returncode == signal.SIGPROF:
+            return BadImage(f"The picture takes more than {self._seconds:g} seconds to process")
         if -self._process.returncode in _CRASHES:
             return BadImage("The picture could not be processed: the decoder failed on it")
         return Overloaded()
 
 
-def _start(settings: Settings) -> tuple[subprocess.Popen[bytes], socket.socket]:
+def _size(message: ToGateway) -> int:
+    """Bytes that come with a message."""
+    if isinstance(message, Opened):
+        return sum(crop.rows * crop.cols * 3 for crop in message.crops)
+    return message.size if isinstance(message, MaskDone) else 0
+
+
+def _start(settings: Settings) -> tuple[subprocess.Popen[bytes], socket.socket, Slab]:
     """A child in a session of its own, so that signals to the gateway's group do not end it in the middle of work."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    memory = Slab.descriptor()
+    slab = Slab(memory)
     with theirs:
         process = subprocess.Popen(
-            [sys.executable, "-m", "gateway.picture_child", str(theirs.fileno()), str(os.getpid())],
-            pass_fds=[theirs.fileno()],
+            [sys.executable, "-m", "gateway.picture_child", str(theirs.fileno()), str(memory), str(os.getpid())],
+            pass_fds=[theirs.fileno(), memory],
             stdin=subprocess.DEVNULL,
             env=decoder_environment(settings),
             cwd=_ROOT,
             start_new_session=True,
         )
+    close_all([memory])
     ours.setblocking(False)
-    return process, ours
+    return process, ours, slab

@@ -1,16 +1,18 @@
 """The process that decodes and masks, one picture at a time, for one gateway process. It alone may crash.
 
-`python -m gateway.picture_child FD PARENT`: FD is its end of a socket pair; it ends with its parent.
+`python -m gateway.picture_child LINK SLAB PARENT`: two file descriptors, its end of a socket pair and the shared
+memory, and the parent's process number. It ends when the link closes or the parent does.
 """
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import resource
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
@@ -18,7 +20,7 @@ import msgspec
 import numpy as np
 
 from gateway import memory_need
-from gateway.anonymous_memory import close_all, mapped, stored
+from gateway.anonymous_memory import Bytes, Slab, close_all, mapped, put
 from gateway.decoder_complaints import Complaints, refuse_damage
 from gateway.picture_messages import (
     PACKET_BYTES_MAX,
@@ -54,8 +56,9 @@ _PAGE_BYTES = resource.getpagesize()
 class PictureChild:
     """Serves one gateway process until it closes its end."""
 
-    def __init__(self, link: socket.socket, settings: Settings, complaints: Complaints) -> None:
+    def __init__(self, link: socket.socket, slab: Slab, settings: Settings, complaints: Complaints) -> None:
         self._link = link
+        self._slab = slab
         self._settings = settings
         self._complaints = complaints
         self._held: dict[int, tuple[memoryview, OpenedPicture]] = {}
@@ -65,23 +68,28 @@ class PictureChild:
     def serve(self) -> None:
         """Answers until the gateway hangs up."""
         self._send(Ready())
-        while True:
-            packet, descriptors, _flags, _address = socket.recv_fds(self._link, PACKET_BYTES_MAX, 4)
-            if not packet:
-                return
-            self._obey(self._decoder.decode(packet), descriptors)
+        with contextlib.suppress(BrokenPipeError):  # hung up while we worked
+            while True:
+                packet, descriptors, _flags, _address = socket.recv_fds(self._link, PACKET_BYTES_MAX, 4)
+                if not packet:
+                    return
+                self._obey(self._decoder.decode(packet), descriptors)
 
     def _obey(self, message: ToChild, descriptors: list[int]) -> None:
         match message:
             case Open():
-                self._try(message.id, lambda: self._open(message, descriptors[0]))
+                self._try(message.id, lambda: self._open(message, self._received(descriptors, message.size)))
             case Mask():
-                self._try(message.id, lambda: self._mask(message, descriptors[0]))
+                self._try(message.id, lambda: self._mask(message, self._received(descriptors, message.faces * 16)))
             case Close():
                 self._held.pop(message.id, None)
 
     def _try(self, number: int, act: Callable[[], None]) -> None:
-        """Answers for what a picture can do to us; our own bugs end the process instead."""
+        """Answers for what a picture can do to us; our own bugs end the process instead.
+
+        The kernel ends this process when the picture takes more computing than it may (SIGPROF).
+        """
+        signal.setitimer(signal.ITIMER_PROF, self._settings.decode_timeout)
         try:
             act()
         except (BadImage, TooLarge, BadParameter) as error:
@@ -89,34 +97,41 @@ class PictureChild:
         except MemoryError:
             self._send(Failed(number, "too_large", "The picture needs more memory than it may take"))
         finally:
+            signal.setitimer(signal.ITIMER_PROF, 0)
             self._complaints.take()
 
-    def _open(self, message: Open, descriptor: int) -> None:
-        data = mapped(descriptor, message.size)
+    def _received(self, descriptors: list[int], size: int) -> memoryview:
+        """What came with a message: from memory of its own, or from the slab, where the next job overwrites it."""
+        return mapped(descriptors[0], size) if descriptors else self._slab.to_child[:size]
+
+    def _open(self, message: Open, data: memoryview) -> None:
         _limit_memory(memory_need.decoding(message.header) * 2 + _SLACK_BYTES)
         opened = open_picture(data, message.header, message.sides, self._settings, to_mask=message.to_mask)
         refuse_damage(self._complaints.take(), data)
         if message.to_mask:
-            self._held[message.id] = (data, opened)
+            profiled = memoryview(bytes(data)) if message.header.icc else memoryview(b"")
+            self._held[message.id] = (profiled, opened)
         shapes = tuple(
             CropShape(crop.pixels.shape[0], crop.pixels.shape[1], crop.side, crop.scale) for crop in opened.crops
         )
-        memory = stored(crop.pixels.data for crop in opened.crops)
+        pixels = [crop.pixels.reshape(-1).data for crop in opened.crops]
         opened.crops = ()
-        self._send(Opened(message.id, shapes, opened.decode_ms, opened.preprocess_ms), memory)
+        self._send(Opened(message.id, shapes, opened.decode_ms, opened.preprocess_ms), pixels)
 
-    def _mask(self, message: Mask, descriptor: int) -> None:
-        boxes = np.frombuffer(mapped(descriptor, message.faces * 16), np.float32).reshape(message.faces, 4)
+    def _mask(self, message: Mask, packed: memoryview) -> None:
+        boxes = np.frombuffer(packed, np.float32).reshape(message.faces, 4)
         data, opened = self._held[message.id]
         _limit_memory(memory_need.masking(opened.header) * 2 + _SLACK_BYTES)
         faces = Faces(boxes, np.ones(message.faces, np.float32), None)
         masked = mask_picture(data, opened, faces, message.options, self._settings)
         done = MaskDone(message.id, len(masked.data), masked.media_type, masked.weak, masked.mask_ms, masked.encode_ms)
-        self._send(done, stored([masked.data]))
+        self._send(done, [masked.data])
 
-    def _send(self, message: Message, *descriptors: int) -> None:
+    def _send(self, message: Message, parts: Sequence[Bytes] = ()) -> None:
+        descriptor = put(parts, self._slab.to_gateway)
+        descriptors = [] if descriptor is None else [descriptor]
         try:
-            socket.send_fds(self._link, [self._encoder.encode(message)], list(descriptors))
+            socket.send_fds(self._link, [self._encoder.encode(message)], descriptors)
         finally:
             close_all(descriptors)
 
@@ -130,7 +145,7 @@ def _limit_memory(more: int) -> None:
 
 def main(arguments: list[str]) -> int:
     """Runs until the gateway hangs up or dies."""
-    descriptor, parent = int(arguments[0]), int(arguments[1])
+    link_descriptor, slab_descriptor, parent = map(int, arguments)
     die_with_parent(parent)
     forbid_core_files()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -138,8 +153,10 @@ def main(arguments: list[str]) -> int:
     settings, _warnings = load()
     complaints = Complaints()
     faulthandler.enable(sys.stderr)
-    with socket.socket(fileno=descriptor) as link:
-        PictureChild(link, settings, complaints).serve()
+    slab = Slab(slab_descriptor)
+    close_all([slab_descriptor])
+    with socket.socket(fileno=link_descriptor) as link:
+        PictureChild(link, slab, settings, complaints).serve()
     return 0
 
 

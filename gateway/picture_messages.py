@@ -1,6 +1,7 @@
 """What a gateway process and its picture children say to each other, over a socket pair of their own.
 
-A message is one msgpack packet; everything bulky travels as a file descriptor of anonymous memory beside it.
+A message is one msgpack packet; everything bulky lies in the slab they share or, where it is larger, in memory of
+its own, whose file descriptor travels with the packet.
 
     gateway → child    Open (+ the file) · Mask (+ the boxes) · Close
     child → gateway    Ready · Opened (+ the crops) · MaskDone (+ the encoded picture) · Failed
@@ -24,7 +25,7 @@ class Message(msgspec.Struct, frozen=True, array_like=True, tag=True):
 
 
 class Open(Message, frozen=True):
-    """Decode `size` bytes; one crop per side. to_mask: keep the pixels until Close."""
+    """Decode the file of `size` bytes; one crop per side. to_mask: keep the pixels until Close."""
 
     id: int
     header: Header
@@ -34,7 +35,7 @@ class Open(Message, frozen=True):
 
 
 class Mask(Message, frozen=True):
-    """Hide `faces` boxes, (faces, 4) float32 in the memory beside, and encode."""
+    """Hide the faces of `faces` boxes, (faces, 4) float32 as bytes, and encode."""
 
     id: int
     faces: int
@@ -52,7 +53,7 @@ class Ready(Message, frozen=True):
 
 
 class CropShape(msgspec.Struct, frozen=True, array_like=True):
-    """One crop in the memory beside: rows·cols·3 bytes, after those of the crops before it."""
+    """One crop: rows·cols·3 bytes, after those of the crops before it."""
 
     rows: int
     cols: int
@@ -68,7 +69,7 @@ class Opened(Message, frozen=True):
 
 
 class MaskDone(Message, frozen=True):
-    """`size` bytes of the encoded picture lie in the memory beside."""
+    """The encoded picture has `size` bytes."""
 
     id: int
     size: int

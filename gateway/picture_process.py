@@ -14,7 +14,6 @@ from collections import deque
 import numpy as np
 
 from gateway import memory_need
-from gateway.anonymous_memory import stored
 from gateway.byte_budget import ByteBudget
 from gateway.child_process import Answer, Child, Job
 from gateway.encode import MEDIA_TYPES, refuse_too_long
@@ -28,10 +27,8 @@ from shared.deadline import Deadline
 from shared.errors import BadImage, ConfigurationError, DeadlineExceeded
 from shared.faces import Faces
 from shared.processes import usable_cores
-from shared.settings import MEBIBYTE, Settings
+from shared.settings import Settings
 
-#: Larger files are copied in a thread, so that the event loop never stands still for long.
-_COPY_HERE_BYTES = 2 * MEBIBYTE
 _RESTART_SECONDS = (0.0, 0.1, 0.5, 2.0)
 
 
@@ -64,7 +61,7 @@ class ProcessPicture:
         """Has a child decode the file; the crops are there afterwards."""
         assert self._data is not None
         message = Open(self._id, self._header, len(self._data), self._sides, self._to_mask)
-        answer = await self._ask(message, await _in_memory(self._data), None)
+        answer = await self._ask(message, self._data, None)
         assert isinstance(answer.message, Opened)
         assert self._job is not None
         self._child = self._job.child if self._to_mask else None
@@ -79,7 +76,7 @@ class ProcessPicture:
         while answer is None:
             await self._decode_again_if_lost()
             with contextlib.suppress(_Lost):
-                answer = await self._ask(Mask(self._id, len(faces), options), stored([boxes]), self._child)
+                answer = await self._ask(Mask(self._id, len(faces), options), boxes, self._child)
         done = answer.message
         assert isinstance(done, MaskDone)
         data = answer.memory[: done.size]
@@ -107,8 +104,8 @@ class ProcessPicture:
         else:
             self._release()
 
-    async def _ask(self, message: Open | Mask, descriptor: int, child: Child | None) -> Answer:
-        job = Job(message, descriptor, asyncio.get_running_loop().create_future(), child)
+    async def _ask(self, message: Open | Mask, payload: Data, child: Child | None) -> Answer:
+        job = Job(message, payload, asyncio.get_running_loop().create_future(), child)
         job.answer.add_done_callback(_look_at)
         self._job = job
         try:
@@ -197,7 +194,6 @@ class ProcessPictures:
         for child in children:
             await asyncio.to_thread(child.wait, 2.0)
         for job in [*self._waiting, *itertools.chain.from_iterable(child.pinned for child in children)]:
-            job.drop()
             job.answer.cancel()
 
     def next_id(self) -> int:
@@ -219,7 +215,6 @@ class ProcessPictures:
         line = self._waiting if job.child is None else job.child.pinned
         with contextlib.suppress(ValueError):
             line.remove(job)
-        job.drop()
 
     def _dispatch(self) -> None:
         for child in tuple(self._children):
@@ -254,12 +249,6 @@ class _Lost(Exception):
 
 def _default_children(settings: Settings) -> int:
     return max(1, usable_cores() // max(1, settings.gateway_processes))
-
-
-async def _in_memory(data: Data) -> int:
-    if len(data) <= _COPY_HERE_BYTES:
-        return stored([data])
-    return await asyncio.to_thread(stored, [data])
 
 
 def _look_at(answer: asyncio.Future[Answer]) -> None:

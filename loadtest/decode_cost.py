@@ -1,0 +1,141 @@
+"""What decoding in child processes costs against threads: CPU time and throughput, side by side in one interleaved run.
+
+`python -m loadtest.decode_cost [PHOTO]`: every round opens the same pictures both ways, in turn; medians over rounds.
+CPU time is counted over this process and its children, so other work on the machine matters little.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import statistics
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from gateway.masking import MaskOptions
+from gateway.picture import Pictures, open_pictures
+from gateway.picture_process import ProcessPictures
+from shared.deadline import Deadline
+from shared.faces import Faces
+from shared.settings import Settings
+
+SIZES = {"640×360": (640, 360), "1080p": (1920, 1080), "12 MP": (4000, 3000)}
+#: CPU of one whole request in the bare loop (decode, fit, SCRFD-500M fp32, NMS, JSON), DECISIONS.md.
+REQUEST_MS = {"640×360": 27.0, "1080p": 36.0, "12 MP": 110.0}
+
+
+@dataclass(slots=True)
+class Figures:
+    """Per round: CPU milliseconds a picture, pictures a second."""
+
+    cpu_ms: list[float] = field(default_factory=list)
+    per_second: list[float] = field(default_factory=list)
+
+
+async def main() -> None:
+    options = _options()
+    ways = {way: await open_pictures(Settings(decode_isolation=way)) for way in ("thread", "process")}
+    print(
+        f"{'picture':8} {'work':7} {'thread ms':>9} {'process ms':>10} {'more ms':>8} {'of a request':>12}   pictures/s"
+    )
+    for name, (width, height) in SIZES.items():
+        data = _jpeg(options.photo, width, height)
+        for work in (_detect, _mask):
+            figures = await _interleaved(ways, work, data, options)
+            _report(name, work.__name__.strip("_"), figures)
+    for pictures in ways.values():
+        await pictures.aclose()
+
+
+async def _interleaved(
+    ways: dict[str, Pictures], work: Work, data: bytes, options: argparse.Namespace
+) -> dict[str, Figures]:
+    figures = {way: Figures() for way in ways}
+    for turn in range(options.rounds + 1):
+        for way, pictures in ways.items():
+            cpu, wall = await _round(pictures, work, data, options)
+            if turn:  # the first one warms up
+                figures[way].cpu_ms.append(cpu / options.pictures * 1000)
+                figures[way].per_second.append(options.pictures / wall)
+    return figures
+
+
+Work = Callable[[Pictures, bytes], Awaitable[None]]
+
+
+async def _round(pictures: Pictures, work: Work, data: bytes, options: argparse.Namespace) -> tuple[float, float]:
+    """CPU seconds and wall seconds of one round."""
+    places = asyncio.Semaphore(options.at_once)
+
+    async def one() -> None:
+        async with places:
+            await work(pictures, data)
+
+    cpu, wall = _cpu_seconds(pictures), time.perf_counter()
+    await asyncio.gather(*(one() for _ in range(options.pictures)))
+    return _cpu_seconds(pictures) - cpu, time.perf_counter() - wall
+
+
+async def _detect(pictures: Pictures, data: bytes) -> None:
+    picture = await pictures.open(data, sides=(640,), deadline=_deadline(), single_frame=False)
+    picture.close()
+
+
+async def _mask(pictures: Pictures, data: bytes) -> None:
+    picture = await pictures.open(data, sides=(640, 256), deadline=_deadline(), single_frame=True)
+    across, down = picture.facts.width / 10, picture.facts.height / 10
+    box = np.array([[across * 4, down * 3, across * 6, down * 7]], np.float32)
+    await picture.mask(Faces(box, np.ones(1, np.float32), None), MaskOptions())
+    picture.close()
+
+
+def _deadline() -> Deadline:
+    return Deadline.after(60, time.monotonic())
+
+
+def _cpu_seconds(pictures: Pictures) -> float:
+    children: tuple[int, ...] = pictures.pids() if isinstance(pictures, ProcessPictures) else ()
+    return time.process_time() + sum(_on_cpu(pid) for pid in children)
+
+
+def _on_cpu(pid: int) -> float:
+    """Seconds a process ran; /proc counts them in nanoseconds."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[0]) / 1e9
+
+
+def _jpeg(photo: Path | None, width: int, height: int) -> bytes:
+    """The photograph (or drawn noise of a photograph's detail) at this size, as JPEG 90."""
+    if photo is None:
+        noise = np.random.default_rng(7).integers(0, 256, (height // 4, width // 4, 3), np.uint8)
+        pixels = cv2.GaussianBlur(cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC), (0, 0), 1.5)
+    else:
+        stored = cv2.imread(str(photo))
+        assert stored is not None, f"{photo} is no picture"
+        pixels = cv2.resize(stored, (width, height), interpolation=cv2.INTER_AREA)
+    return cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
+
+
+def _report(name: str, work: str, figures: dict[str, Figures]) -> None:
+    thread, process = (statistics.median(figures[way].cpu_ms) for way in ("thread", "process"))
+    rates = " / ".join(f"{statistics.median(figures[way].per_second):.0f}" for way in ("thread", "process"))
+    more = process - thread
+    share = f"{more / REQUEST_MS[name]:12.1%}"
+    print(f"{name:8} {work:7} {thread:9.2f} {process:10.2f} {more:8.2f} {share}   {rates}", flush=True)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("photo", nargs="?", type=Path, help="a photograph to scale; drawn when left out")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--pictures", type=int, default=24, help="per round")
+    parser.add_argument("--at-once", type=int, default=4)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
