@@ -63,7 +63,7 @@ class Door:
     def __init__(self, settings: Settings, parts: Parts, now: Callable[[], float] = time.time) -> None:
         self._settings = settings
         self.parts = parts
-        self._now = now
+        self.now = now
         self._limits = {
             "detect": settings.rate_limit_detect,
             "mask": settings.rate_limit_mask,
@@ -74,23 +74,24 @@ class Door:
         auth.refuse_key_in_url(scope.get("query_string", b""))
         address, bucket = self.parts.addresses.of(scope)
         if not self._settings.api_key_enabled:
-            return await self._charged(Principal(ANONYMOUS, address), endpoint, bucket, self._limits[endpoint])
+            principal = _remembered(scope, Principal(ANONYMOUS, address))
+            return await self._charged(principal, endpoint, bucket, self._limits[endpoint])
         record = await self._known(scope, endpoint, bucket)
-        return await self._with_key(record, endpoint, address, bucket)
+        return await self._with_key(scope, record, endpoint, address, bucket)
 
     async def enter_admin(self, scope: AsgiScope) -> Entry:
         """The same for the admin API: always with a key."""
         auth.refuse_key_in_url(scope.get("query_string", b""))
         address, bucket = self.parts.addresses.of(scope)
         record = await self._known(scope, "admin", bucket)
-        return await self._with_key(record, "admin", address, bucket)
+        return await self._with_key(scope, record, "admin", address, bucket)
 
     async def aclose(self) -> None:
         await self.parts.aclose()
 
-    async def _with_key(self, record: KeyRecord, endpoint: Scope, address: str, bucket: str) -> Entry:
+    async def _with_key(self, scope: AsgiScope, record: KeyRecord, endpoint: Scope, address: str, bucket: str) -> Entry:
         own = record.limit(endpoint)
-        principal = Principal(record.id, address)
+        principal = _remembered(scope, Principal(record.id, address))
         if own is not None:
             return await self._charged(principal, endpoint, record.id, own)
         return await self._charged(principal, endpoint, bucket, self._limits[endpoint])
@@ -108,7 +109,7 @@ class Door:
         elif not cache.usable():
             raise StoreDown
         try:
-            allowed = auth.allow(record, endpoint, self._now())
+            allowed = auth.allow(record, endpoint, self.now())
         except (Unauthorized, Forbidden):
             # A dead key in a forgotten script asks for ever; it must not be dearer than a wrong one.
             await self._count_wrong(bucket)
@@ -149,6 +150,13 @@ class Door:
             words = f"Rate limit of {limit} {endpoint} requests in {window_s:g} s exceeded"
             raise rate_limit.refuse(endpoint, verdict, window_s, words)
         return Entry(principal, rate_limit.headers(endpoint, verdict, window_s), verdict)
+
+
+def _remembered(scope: AsgiScope, principal: Principal) -> Principal:
+    """Leaves word for accounting and logs, which see the request again at its end."""
+    if "state" in scope:
+        scope["state"]["principal"] = principal
+    return principal
 
 
 async def open_access(settings: Settings, runtime_dir: Path) -> Door:

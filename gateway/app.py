@@ -11,14 +11,20 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
+from gateway.accounting import Accounting
+from gateway.console.routes import routes as console_routes
+from gateway.cors import Cors
 from gateway.error_responses import face_api_error, http_exception, unexpected
 from gateway.request_context import RequestContext
+from gateway.routes.admin import routes as admin_routes
 from gateway.routes.detect import detect
 from gateway.routes.docs import docs_routes
 from gateway.routes.health import health, livez, readyz
 from gateway.routes.mask import mask
 from gateway.routes.metrics import metrics
+from gateway.security_headers import SecurityHeaders
 from gateway.services import open_services
+from shared.access_rules import items
 from shared.errors import FaceApiError
 from shared.settings import Settings, load
 
@@ -41,8 +47,15 @@ def create_app(settings: Settings | None = None) -> Starlette:
             Route("/livez", livez),
             Route("/metrics", metrics),
             *docs_routes(console=effective.console_enabled),
+            *admin_routes(),
+            *(console_routes() if effective.console_enabled else []),
         ],
-        middleware=[Middleware(RequestContext)],
+        middleware=[
+            Middleware(RequestContext),
+            Middleware(SecurityHeaders),
+            Middleware(Cors, items(effective.cors_origins)),
+            Middleware(Accounting),
+        ],
         exception_handlers={
             FaceApiError: face_api_error,
             HTTPException: http_exception,

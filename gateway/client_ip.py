@@ -95,6 +95,13 @@ class ClientAddresses:
         address = parse_address(client[0]) if client else None
         return address is not None and _is_trusted(address, self._trusted)
 
+    def is_https(self, scope: Mapping[str, Any]) -> bool:
+        """Whether the client speaks HTTPS, to us or to a trusted proxy that says so."""
+        if scope.get("scheme") == "https":
+            return True
+        said = [value for name, value in scope["headers"] if name == b"x-forwarded-proto"]
+        return said == [b"https"] and self.is_trusted(scope)
+
     def _resolved(self, peer: str, forwarded: bytes) -> tuple[str, str]:
         address = client_of(peer, forwarded, self._trusted)
         return address, bucket_of(address)

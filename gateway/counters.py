@@ -51,8 +51,10 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     state: str
     model: str = ""
+    precision: str = ""
     provider: str = ""
-    served: int = 0
+    license: str = ""
+    note: str = ""
 
 
 class Present(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +73,7 @@ class Counters:
         self._path = folder / FILE_NAME
         self._clock = clock
         self._sums: dict[tuple[int, str], float] = defaultdict(float)
+        self._ever: dict[str, int] = defaultdict(int)
         self._sources: list[Callable[[], Present]] = []
         self._connection: sqlite3.Connection | None = None
         self._said = ""
@@ -83,6 +86,21 @@ class Counters:
         key = (int(self._clock()) // 60, name)
         if key in self._sums or len(self._sums) < MOST_NAMES:
             self._sums[key] += amount
+            if name.startswith(("refused.", "limiter_failures.")):
+                self._ever[name] += int(amount)
+
+    def refused(self) -> dict[str, int]:
+        """Requests that this process refused at the door since it started, by reason: for other outlets."""
+        return {name[8:].replace(".", "_"): n for name, n in self._ever.items() if name.startswith("refused.")}
+
+    def failures(self) -> dict[str, int]:
+        """How often each limiter of this process could not count, since it started: for other outlets."""
+        prefix = "limiter_failures."
+        return {
+            f"limiter_failed_{name[len(prefix) :].lower().replace('-', '_')}": n
+            for name, n in self._ever.items()
+            if name.startswith(prefix)
+        }
 
     def answered(self, endpoint: str, status: int, milliseconds: float, faces: int) -> None:
         """One request that was answered."""

@@ -7,6 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.security_headers import completed
 from shared.errors import FaceApiError
 
 
@@ -35,6 +36,12 @@ def http_exception(request: Request, error: Exception) -> Response:
     return detail_response(error.status_code, words.get(error.status_code, error.detail), headers)
 
 
-def unexpected(_request: Request, _error: Exception) -> Response:
-    """A bug of ours: logged whole by the server, told without its insides."""
-    return detail_response(500, "Internal error; the request id in X-Request-Id finds it in the log")
+def unexpected(request: Request, _error: Exception) -> Response:
+    """A bug of ours: logged whole by the server, told without its insides.
+
+    Starlette answers it outside of all middleware, so what every response carries is put on here.
+    """
+    response = detail_response(500, "Internal error; the request id in X-Request-Id finds it in the log")
+    response.raw_headers = completed(response.raw_headers)
+    response.headers["X-Request-Id"] = getattr(request.state, "request_id", "")
+    return response

@@ -102,7 +102,8 @@ class Metrics:
         connections = self.connections
         admission, dispatcher, turnstile = services.admission, services.dispatcher, services.turnstile
         self._move(self.events, {"accepted": admission.accepted} | asdict(dispatcher.counts))
-        self._move(self.refused, dict(admission.refused))
+        self._move(self.refused, dict(admission.refused) | services.access.parts.counters.refused())
+        self._move(self.events, services.access.parts.counters.failures())
         if connections is not None:
             self._move(self.refused, dict(connections.refused))
             self.gauges["connections"].set(len(connections))

@@ -15,6 +15,7 @@ import cv2
 from gateway import presence
 from gateway.access import Access, open_access
 from gateway.admission import Admission
+from gateway.counters import Present, Worker
 from gateway.detection import detect_picture
 from gateway.dispatch import Detection, Dispatcher
 from gateway.metrics import Metrics
@@ -70,8 +71,27 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             settings, access, admission, pictures, dispatcher, readiness, turnstile, Metrics(), log
         )  # fmt: skip
         stack.push_async_callback(_ended, asyncio.create_task(services.metrics.watch(services)))
+        access.parts.counters.say_of_now(lambda: _present(services))
         yield services
         readiness.stopping = True
+
+
+def _present(services: Services) -> Present:
+    """What this process tells the console of this moment."""
+    workers = [
+        Worker(
+            name=f"worker {worker.slot}",
+            state="serving",
+            model=worker.model.name,
+            precision=worker.model.precision,
+            provider=worker.model.provider,
+            license=worker.model.license,
+            note=worker.model.note,
+        )
+        for worker in services.dispatcher.workers
+    ]
+    waiting = services.turnstile.waiting + services.dispatcher.queue.waiting
+    return Present(in_flight=services.admission.requests, queued=waiting, workers=tuple(workers))
 
 
 def _names() -> tuple[int, int]:

@@ -113,6 +113,7 @@ async def _answer_from(
         services.dispatcher, picture, params.confidence, params.nms_threshold, params.max_faces, deadline
     )
     services.metrics.batch(detection.batch_size, detection.dispatch)
+    request.state.faces = len(detection.faces)
     timings.add("queue", detection.queue_ms)
     timings.add("inference", detection.inference_ms)
     timings.add("postprocess", detection.postprocess_ms)

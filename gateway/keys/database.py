@@ -36,6 +36,11 @@ class Database:
         self._file = sqlite_file
         self._log = logging.getLogger("face_api.keys")
 
+    @property
+    def kind(self) -> str:
+        """`sqlite` or `postgresql`."""
+        return self._engine.dialect.name
+
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
         with self._transaction("BEGIN") as connection:

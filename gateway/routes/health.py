@@ -44,14 +44,15 @@ async def health(request: Request) -> Response:
 def health_of(services: Services) -> HealthResponse:
     workers, readiness, side = services.dispatcher.workers, services.readiness, services.settings.input_side
     model = workers[0].model if workers else None
+    database = services.access.parts.cache.ready if services.settings.database_url else None
     return HealthResponse(
-        status="ok" if readiness.ready else "degraded",
+        status="ok" if readiness.ready and database is not False else "degraded",
         model=model.name if model else None,
         model_loaded=model is not None,
         input_size=(model.input_side, model.input_side) if model else (side, side),
         supports_landmarks=model.landmarks if model else False,
-        database_enabled=False,
-        database_ready=None,
+        database_enabled=database is not None,
+        database_ready=database,
         storage_enabled=False,
         storage_ready=None,
         reason=readiness.reason,

@@ -1,0 +1,104 @@
+"""What people do with keys, as the console and the admin API ask for it: beside the event loop, told to everyone.
+
+It alone joins what the store knows with what the processes counted since.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from gateway.access_parts import Parts
+from gateway.keys import audit, usage
+from gateway.keys.audit import Actor
+from gateway.keys.records import Draft, KeyRecord, State, facts_of
+from gateway.keys.store import Made
+
+CHART_DAYS = 30
+
+
+class KeyRow(msgspec.Struct, frozen=True):
+    """A key and what it did today (UTC), on all hosts as far as they told, on this one to the second."""
+
+    record: KeyRecord
+    state: State
+    requests_today: int
+
+    def facts(self, now: float) -> dict[str, object]:
+        return facts_of(self.record, now) | {"requests_today": self.requests_today}
+
+
+class KeyPage(msgspec.Struct, frozen=True):
+    rows: list[KeyRow]
+    total: int
+
+
+class Administration:
+    """`now` is wall-clock time."""
+
+    def __init__(self, parts: Parts, now: Callable[[], float] = time.time) -> None:
+        self._parts = parts
+        self._store = parts.store
+        self._now = now
+
+    async def create(self, draft: Draft, actor: Actor) -> Made:
+        peppers, now = self._parts.cache.peppers, self._now()
+        made = await self._parts.threads.call(lambda: self._store.create(draft, peppers, actor, now))
+        await self._parts.keys_changed()
+        return made
+
+    async def rotate(self, key_id: str, grace_s: float, actor: Actor) -> Made:
+        peppers, now = self._parts.cache.peppers, self._now()
+        made = await self._parts.threads.call(lambda: self._store.rotate(key_id, grace_s, peppers, actor, now))
+        await self._parts.keys_changed()
+        return made
+
+    async def revoke(self, key_id: str, actor: Actor) -> KeyRecord:
+        now = self._now()
+        record = await self._parts.threads.call(lambda: self._store.revoke(key_id, actor, now))
+        await self._parts.keys_changed()
+        return record
+
+    async def page(self, *, search: str = "", state: State | None = None, offset: int = 0, count: int = 50) -> KeyPage:
+        now = self._now()
+
+        def look() -> tuple[list[KeyRecord], int, dict[str, int]]:
+            found, total = self._store.page(now, search=search, state=state, offset=offset, count=count)
+            today = usage.requests_on(self._store.database, usage.day_of(now), [record.id for record in found])
+            return found, total, today
+
+        found, total, today = await self._parts.threads.call(look)
+        fresh = self._not_handed_in()
+        rows = [KeyRow(r, r.state(now), today.get(r.id, 0) + fresh.get(r.id, 0)) for r in found]
+        return KeyPage(rows, total)
+
+    async def one(self, key_id: str) -> tuple[KeyRow, list[tuple[str, int]]]:
+        """A key, and its requests on each of the last CHART_DAYS days, today last. NotFound."""
+        now = self._now()
+        days = [usage.day_of(now - back * 86_400) for back in range(CHART_DAYS - 1, -1, -1)]
+
+        def look() -> tuple[KeyRecord, dict[str, int]]:
+            record = self._store.get(key_id)
+            return record, usage.days_of(self._store.database, record.id, days[0])
+
+        record, counted = await self._parts.threads.call(look)
+        counted[days[-1]] = counted.get(days[-1], 0) + self._not_handed_in().get(record.id, 0)
+        row = KeyRow(record, record.state(now), counted[days[-1]])
+        return row, [(day, counted.get(day, 0)) for day in days]
+
+    async def audit(self, *, search: str = "", before: str = "", count: int = 50) -> list[audit.Entry]:
+        def look() -> list[audit.Entry]:
+            with self._store.database.read() as connection:
+                return audit.entries(connection, search=search, before=before, count=count)
+
+        return await self._parts.threads.call(look)
+
+    def _not_handed_in(self) -> dict[str, int]:
+        """Requests per key that this host's processes have counted and the store does not know yet."""
+        sums: dict[str, int] = {}
+        for present in self._parts.counters.present():
+            for key_id, count in present.use.items():
+                sums[key_id] = sums.get(key_id, 0) + count
+        return sums

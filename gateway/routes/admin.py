@@ -1,0 +1,196 @@
+"""/api/v1/admin/…: keys, audit, overview and system as JSON, for callers with an admin key.
+
+Always with a key, also where detect and mask need none; console sessions are not taken here, so no page can forge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar, cast
+
+import msgspec
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from gateway.access import Door, Principal
+from gateway.key_format import redact
+from gateway.keys.administration import Administration
+from gateway.keys.audit import Actor
+from gateway.keys.records import Draft, State, facts_of, iso, parse_duration, parse_scopes
+from gateway.keys.store import Made
+from gateway.overview import CHART_MINUTES, LATENCY_MINUTES, Overview, overview
+from gateway.system_facts import system_facts
+from shared.errors import BadParameter, ClientError, TooLarge
+
+MOST_BODY_BYTES = 65_536
+MOST_PER_PAGE = 1000
+PREFIX = "/api/v1/admin"
+Body = TypeVar("Body", bound=msgspec.Struct)
+
+
+class CreateBody(msgspec.Struct, forbid_unknown_fields=True):
+    """`expires_in`: seconds, or `90d`, `24h`, `30m`; null for never."""
+
+    name: str
+    scopes: tuple[str, ...] = ("detect", "mask")
+    expires_in: str | int | None = None
+    detect_limit: int | None = None
+    mask_limit: int | None = None
+
+
+class RotateBody(msgspec.Struct, forbid_unknown_fields=True):
+    grace: str | int = "24h"
+
+
+class Visit(msgspec.Struct, frozen=True):
+    """One admitted admin request."""
+
+    request: Request
+    door: Door
+    administration: Administration
+    principal: Principal
+
+    @property
+    def actor(self) -> Actor:
+        return Actor(f"key:{self.principal.key_id}", self.principal.address)
+
+    @property
+    def key_id(self) -> str:
+        """The key the path names; a key itself in its place is refused unrepeated."""
+        found = str(self.request.path_params["key_id"])
+        if redact(found) != found:
+            raise BadParameter("this is a key, not its id: URLs are kept in logs, so revoke it now")
+        return found
+
+
+Answer = Callable[[Visit], Awaitable[Response]]
+
+
+def routes() -> list[Route]:
+    """To be mounted by the application as they are."""
+    return [
+        Route(f"{PREFIX}/keys", _admitted({"GET": _list, "POST": _create}), methods=["GET", "POST"]),
+        Route(f"{PREFIX}/keys/{{key_id}}", _admitted({"GET": _one, "DELETE": _revoke}), methods=["GET", "DELETE"]),
+        Route(f"{PREFIX}/keys/{{key_id}}/rotate", _admitted({"POST": _rotate}), methods=["POST"]),
+        Route(f"{PREFIX}/keys/{{key_id}}/revoke", _admitted({"POST": _revoke}), methods=["POST"]),
+        Route(f"{PREFIX}/audit", _admitted({"GET": _audit}), methods=["GET"]),
+        Route(f"{PREFIX}/overview", _admitted({"GET": _overview}), methods=["GET"]),
+        Route(f"{PREFIX}/system", _admitted({"GET": _system}), methods=["GET"]),
+    ]
+
+
+def _admitted(answers: dict[str, Answer]) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        door = cast("Door", request.state.services.access)
+        entry = await door.enter_admin(request.scope)
+        visit = Visit(request, door, Administration(door.parts), entry.principal)
+        method = "GET" if request.method == "HEAD" else request.method
+        try:
+            response = await answers[method](visit)
+        except ClientError as error:
+            error.headers = (*error.headers, *((name.decode(), value.decode()) for name, value in entry.headers))
+            raise
+        response.raw_headers.extend(entry.headers)
+        return response
+
+    return endpoint
+
+
+async def _list(visit: Visit) -> Response:
+    query = visit.request.query_params
+    state = query.get("state")
+    if state not in {None, "active", "expired", "revoked"}:
+        raise BadParameter("state: must be active, expired or revoked")
+    page = await visit.administration.page(
+        search=query.get("search", "")[:100],
+        state=cast("State | None", state),
+        offset=_number(query.get("offset", "0"), "offset", 0, 10_000_000),
+        count=_number(query.get("count", "100"), "count", 1, MOST_PER_PAGE),
+    )
+    now = visit.door.now()
+    return _json({"keys": [row.facts(now) for row in page.rows], "total": page.total})
+
+
+async def _create(visit: Visit) -> Response:
+    body = await _body(visit.request, CreateBody)
+    draft = Draft(
+        name=body.name,
+        scopes=parse_scopes(list(body.scopes)),
+        expires_in_s=None if body.expires_in is None else parse_duration(str(body.expires_in)),
+        detect_limit=body.detect_limit,
+        mask_limit=body.mask_limit,
+    )
+    return _made(visit, await visit.administration.create(draft, visit.actor))
+
+
+async def _one(visit: Visit) -> Response:
+    row, days = await visit.administration.one(visit.key_id)
+    return _json(row.facts(visit.door.now()) | {"requests_by_day": dict(days)})
+
+
+async def _rotate(visit: Visit) -> Response:
+    body = await _body(visit.request, RotateBody)
+    return _made(visit, await visit.administration.rotate(visit.key_id, parse_duration(str(body.grace)), visit.actor))
+
+
+async def _revoke(visit: Visit) -> Response:
+    record = await visit.administration.revoke(visit.key_id, visit.actor)
+    return _json(facts_of(record, visit.door.now()))
+
+
+async def _audit(visit: Visit) -> Response:
+    query = visit.request.query_params
+    entries = await visit.administration.audit(
+        search=query.get("search", "")[:100],
+        before=query.get("before", "")[:64],
+        count=_number(query.get("count", "100"), "count", 1, MOST_PER_PAGE),
+    )
+    rows = [msgspec.structs.asdict(entry) | {"at": iso(entry.at)} for entry in entries]
+    return _json({"entries": rows})
+
+
+async def _overview(visit: Visit) -> Response:
+    return _json(overview_of(visit.door))
+
+
+async def _system(visit: Visit) -> Response:
+    return _json(system_facts(visit.door.parts))
+
+
+def overview_of(door: Door) -> Overview:
+    """The overview of this moment."""
+    counters = door.parts.counters
+    return overview(
+        counters.total(), counters.total(LATENCY_MINUTES), counters.by_minute(CHART_MINUTES), counters.present()
+    )
+
+
+def _made(visit: Visit, made: Made) -> Response:
+    facts = {"id": made.record.id, "key": made.key} | facts_of(made.record, visit.door.now())
+    return _json(facts, status=201)
+
+
+async def _body(request: Request, kind: type[Body]) -> Body:
+    """The JSON body, or the kind's defaults for none. BadParameter, TooLarge."""
+    data = bytearray()
+    try:
+        async for chunk in request.stream():
+            data += chunk
+            if len(data) > MOST_BODY_BYTES:
+                raise TooLarge(f"The body has more than {MOST_BODY_BYTES} bytes")
+        return msgspec.json.decode(bytes(data) or b"{}", type=kind)
+    except msgspec.MsgspecError as error:
+        raise BadParameter(f"The body is not as expected: {redact(str(error))}") from error
+    except ClientDisconnect:
+        raise BadParameter("The body did not arrive") from None
+
+
+def _number(text: str, name: str, low: int, high: int) -> int:
+    if not text.isascii() or not text.isdigit() or not low <= int(text[:12]) <= high:
+        raise BadParameter(f"{name}: must be a whole number from {low} to {high}")
+    return int(text)
+
+
+def _json(facts: Any, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(facts), status_code=status, media_type="application/json")
