@@ -113,4 +113,6 @@ def with_newer_opset(model: ModelProto) -> ModelProto:
     except Exception:  # the converter is C++ and raises whatever it likes; the older opset serves as well
         return model
     converted.ir_version = max(converted.ir_version, IR_VERSION)
+    # The converter writes down the shapes it inferred; they go stale with the next change.
+    del converted.graph.value_info[:]
     return converted

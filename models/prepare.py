@@ -40,7 +40,7 @@ from shared.settings import Settings
 Progress = Callable[[str], None]
 
 #: Modules whose change makes every prepared model stale.
-_CODE = ("expectation", "graphs", "prepare", "proof", "reference", "surgery")
+_CODE = ("cheaper", "expectation", "graphs", "prepare", "proof", "reference", "surgery")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+from models.cheaper import CHEAPER_OPSET, make_cheaper
 from models.graphs import (
     add_constant,
     copied,
     drop_unused,
     names_used,
+    opset_of,
     real_inputs,
     rename,
     whole_constants,
@@ -36,7 +38,7 @@ _ELEMENTWISE = frozenset({"Sigmoid", "Identity", "Cast", "Mul", "Add", "Exp", "R
 #: Operators that treat every place of every picture alike, whatever the size of the picture.
 _SIZELESS = _ELEMENTWISE | frozenset(
     {"Conv", "Transpose", "MaxPool", "AveragePool", "BatchNormalization", "LeakyRelu", "PRelu", "HardSigmoid",
-     "HardSwish", "Sub", "Div", "Concat", "Gather", "Constant"}
+     "HardSwish", "Sub", "Div", "Concat", "Split", "Gather", "Constant"}
 )  # fmt: skip
 
 
@@ -80,6 +82,8 @@ def to_serving_form(model: ModelProto, layout: Layout, *, fold_scale: bool = Tru
     _replace_input(graph, source, fold_scale=fold_scale)
     drop_unused(graph)
     served = with_newer_opset(served)
+    if opset_of(served) >= CHEAPER_OPSET:
+        make_cheaper(served.graph)
     helper.set_model_props(served, {METADATA_FORM: SERVING_FORM})
     return served
 
