@@ -17,7 +17,7 @@ backlog = 2048
 keepalive = settings.keep_alive
 graceful_timeout = int(settings.drain_delay) + settings.stop_grace + 5
 # A heartbeat of the process, not a limit on requests: a process that stands still so long is replaced.
-timeout = 15
+timeout = 30
 preload_app = False
 control_socket_disable = True
 loglevel = "warning"
@@ -34,3 +34,10 @@ def on_starting(_server: object) -> None:
 def post_fork(server: object, _worker: object) -> None:
     """Gateway processes end with the master."""
     die_with_parent(server.pid)  # type: ignore[attr-defined]
+
+
+def child_exit(_server: object, worker: object) -> None:
+    """A process that is gone has no gauges any more; its counts stay."""
+    from prometheus_client import multiprocess
+
+    multiprocess.mark_process_dead(worker.pid, f"{settings.runtime_dir}/metrics")  # type: ignore[attr-defined,no-untyped-call]

@@ -10,65 +10,29 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import shutil
 import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 
 from msgspec import structs
 
 from deploy import accelerator, ready_block
+from deploy.metrics_server import metrics_served
+from deploy.parts import Part, tell
+from deploy.service import Service
+from gateway import metrics, presence
 from gateway.first_start import FirstKey, prepare_first_start
-from shared import settings
+from shared import announcement, settings
 from shared.errors import ConfigurationError
 from shared.gpus import answering_gpus
-from shared.processes import forbid_core_files
-from shared.settings import Settings, inherited_environment
+from shared.processes import forbid_core_files, usable_cores
+from shared.settings import Settings
 
 OK, FAILED, CONFIGURATION = 0, 1, 78
-#: Beyond the gateway's own grace: time to notice, close and leave.
-STOP_MARGIN_S = 10.0
-
-
-@dataclass(slots=True)
-class Part:
-    """One long-running child in a process group of its own."""
-
-    name: str
-    process: asyncio.subprocess.Process
-    ended: asyncio.Task[int] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.ended = asyncio.create_task(self.process.wait())
-
-    async def stop(self, grace_s: float) -> None:
-        """SIGTERM, then after the grace SIGKILL to the whole group."""
-        if not self.ended.done():
-            self.process.terminate()
-            await asyncio.wait({self.ended}, timeout=grace_s)
-        if not self.ended.done():
-            tell(f"{self.name} did not stop in {grace_s:g} s; killing it")
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        await self.ended
-
-
-async def start_part(name: str, arguments: Sequence[str], effective: Settings, pass_fds: Sequence[int] = ()) -> Part:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        *arguments,
-        env=inherited_environment(effective),
-        stdin=asyncio.subprocess.DEVNULL,
-        start_new_session=True,
-        pass_fds=tuple(pass_fds),
-    )
-    return Part(name, process)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -103,45 +67,89 @@ def private_runtime_dir(wanted: str) -> Iterator[Path]:
 
 async def serve(effective: Settings) -> int:
     """Starts everything, says when it is ready, and ends everything; the exit code."""
-    stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    asked = Asked()
+    asked.listen()
     with private_runtime_dir(effective.runtime_dir) as runtime_dir:
+        metrics_dir = emptied(runtime_dir)
         listening = listen(effective.host, effective.port)
         first = prepare_first_start(effective)
         tell_first(first)
         address, port = listening.getsockname()[:2]
-        running = structs.replace(effective, runtime_dir=str(runtime_dir), port=port, listen_fd=listening.fileno())
-        pool = await start_part("the worker pool", ["worker.pool", f"--parent={os.getpid()}"], running)
-        gateway = await start_part(
-            "the gateway", ["gunicorn", "-c", "deploy/gunicorn.conf.py", "gateway.app:create_app()"],
-            running, pass_fds=[listening.fileno()],
+        running = structs.replace(
+            effective, runtime_dir=str(runtime_dir), port=port, listen_fd=listening.fileno(),
+            gateway_processes=effective.gateway_processes or max(1, min(8, usable_cores() // 4)),
         )  # fmt: skip
-        listening.close()
-        announcing = asyncio.create_task(ready_block.announce(running, address, port, first))
+        with metrics_served(effective, metrics_dir):
+            service = Service(running, listening, metrics_dir)
+            announcing = asyncio.create_task(ready_block.announce(running, address, port, first))
+            try:
+                await service.start()
+                return await _until_over(asked, service)
+            finally:
+                announcing.cancel()
+                await service.stop()
+
+
+class Asked:
+    """What was asked of this process by signal: to stop (SIGTERM, SIGINT) or to replace its parts (SIGHUP)."""
+
+    def __init__(self) -> None:
+        self.stop = asyncio.Event()
+        self.replace = asyncio.Event()
+
+    def listen(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop.set)
+        # On a terminal it means that the terminal is gone.
+        loop.add_signal_handler(signal.SIGHUP, self.stop.set if sys.stderr.isatty() else self.replace.set)
+
+
+async def _until_over(asked: Asked, service: Service) -> int:
+    """Until it is to stop or a part ended by itself; replaces parts whenever asked."""
+    stop = asyncio.create_task(asked.stop.wait())
+    replacing = asyncio.create_task(_replace_when_asked(asked, service))
+    try:
+        while True:
+            watched = {stop, service.gateway.ended, service.pool.ended}
+            await asyncio.wait({*watched, replacing}, timeout=1.0, return_when=asyncio.FIRST_COMPLETED)
+            if stop.done():
+                tell("stopping: requests in flight are finished, then the workers end")
+                return OK
+            for part in (service.pool, service.gateway):
+                if part.ended.done():
+                    return _ended_by_itself(part)
+            if replacing.done():
+                replacing.result()  # a bug of ours: shows itself
+    finally:
+        for task in (stop, replacing):
+            task.cancel()
+        await asyncio.gather(stop, replacing, return_exceptions=True)
+
+
+async def _replace_when_asked(asked: Asked, service: Service) -> None:
+    while True:
+        await asked.replace.wait()
+        asked.replace.clear()
         try:
-            return await _until_over(stopping, gateway, pool)
-        finally:
-            announcing.cancel()
-            await gateway.stop(running.stop_grace + STOP_MARGIN_S)
-            await pool.stop(STOP_MARGIN_S * 2)
+            await service.replace(checked_settings())
+        except ConfigurationError as error:
+            tell(f"not replaced, the old settings stay in force:\n{error}")
 
 
-async def _until_over(stopping: asyncio.Event, gateway: Part, pool: Part) -> int:
-    asked = asyncio.create_task(stopping.wait())
-    await asyncio.wait({asked, gateway.ended, pool.ended}, return_when=asyncio.FIRST_COMPLETED)
-    if asked.done():
-        tell("stopping: requests in flight are finished, then the workers end")
-        return OK
-    asked.cancel()
-    part = pool if pool.ended.done() else gateway
+def _ended_by_itself(part: Part) -> int:
     code = part.ended.result()
     tell(f"{part.name} ended by itself (code {code}); stopping the rest")
     return CONFIGURATION if code == CONFIGURATION else FAILED
 
 
-def tell(words: str) -> None:
-    print(f"face-api: {words}", file=sys.stderr, flush=True)
+def emptied(runtime_dir: Path) -> Path:
+    """Removes what an earlier run left in the folder; the folder of the metrics, made anew."""
+    for name in (announcement.FOLDER, presence.FOLDER, metrics.FOLDER):
+        shutil.rmtree(runtime_dir / name, ignore_errors=True)
+    made = metrics.folder(runtime_dir)
+    made.mkdir(mode=0o700)
+    return made
 
 
 def tell_first(first: FirstKey) -> None:

@@ -98,8 +98,10 @@ class Roster:
         elif isinstance(message, Heartbeat):
             known.batch_s = message.batch_s
         elif isinstance(message, Goodbye):
-            known.welcome, known.parted = None, known.heard
+            known.welcome, known.parted, known.greeting = None, known.heard, False
             self.on_parted(link.generation)
+            if message.again:
+                self._greet(known)
         if known.suspected and not known.greeting:
             self._greet(known)
         self.on_message(known, message, faces)

@@ -14,12 +14,13 @@ FOLDER = "workers"
 
 
 class Announcement(msgspec.Struct, frozen=True):
-    """endpoint: a ZeroMQ address. pid: of the worker process on this host."""
+    """endpoint: a ZeroMQ address. pid, pool: process ids of the worker and of its pool on this host."""
 
     slot: int
     generation: str
     endpoint: str
     pid: int
+    pool: int = 0
 
 
 def folder(runtime_dir: Path) -> Path:

@@ -145,7 +145,12 @@ class Heartbeat(Message, frozen=True):
 
 
 class Goodbye(Message, frozen=True):
-    """The sender ends this link on purpose: send nothing more, expect nothing more."""
+    """The sender ends this link on purpose: send nothing more, expect nothing more.
+
+    again: from a worker that goes on serving; a gateway that lives may say Hello again at once.
+    """
+
+    again: bool = False
 
 
 class Started(Message, frozen=True):

@@ -67,7 +67,9 @@ def _serve(options: argparse.Namespace, effective: Settings, model: ServingModel
     runtime_dir = Path(effective.runtime_dir)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(1)
     endpoint = Endpoint(context, effective.transport, runtime_dir, options.generation, capacity)
-    announcement.announce(runtime_dir, Announcement(options.slot, options.generation, endpoint.address, os.getpid()))
+    announcement.announce(
+        runtime_dir, Announcement(options.slot, options.generation, endpoint.address, os.getpid(), options.parent)
+    )
     try:
         Serving(
             sockets=endpoint,

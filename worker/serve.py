@@ -107,6 +107,7 @@ class Serving:
     batch_s: float = 0.0
     running: list[Running] = field(default_factory=list)
     finished_at: float = 0.0
+    looked: float = 0.0
 
     def run(self) -> None:
         """Serves until `stopping()`; then finishes what is in hand and says Goodbye."""
@@ -145,7 +146,7 @@ class Serving:
             self.sockets.send(gateway, encode(Heartbeat(message.sequence, self.batch_s)))
         elif gateway not in self.ledger:
             self.counts.unexpected += 1
-            self.sockets.send(gateway, encode(Goodbye()))
+            self.sockets.send(gateway, encode(Goodbye(again=True)))
         else:
             self.heard[gateway] = now
             self._obey(gateway, message, crops, now)
@@ -287,11 +288,15 @@ class Serving:
             self._forget(gateway)
 
     def _forget_silent_gateways(self, now: float) -> None:
+        """Time in which this loop itself stood still, or ran a long batch, is not the gateways' silence."""
+        absence = now - self.looked if self.looked and now - self.looked > 2 * IDLE_TURN_S else 0.0
+        self.looked = now
         for gateway in self.ledger.gateways:
+            self.heard[gateway] = min(now, self.heard[gateway] + absence)
             if now - self.heard[gateway] > GATEWAY_SILENCE_S_MAX:
                 self.counts.gateways_lost += 1
                 self.told(f"a gateway was silent for {GATEWAY_SILENCE_S_MAX:.0f} s")
-                self.sockets.send(gateway, encode(Goodbye()))
+                self.sockets.send(gateway, encode(Goodbye(again=True)))
                 self._forget(gateway)
                 self._settle()
 

@@ -1,0 +1,111 @@
+"""Service: gateway and pool together over one listening socket; how both are replaced and how both end.
+
+A replacement (SIGHUP) starts new parts beside the old ones, waits until they serve, then ends the old: no request
+notices. It takes up changed code, settings (FACE_API_SETTINGS_FILE) and models alike.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from msgspec import structs
+
+from deploy.parts import Part, start_gateway, start_pool, tell
+from gateway import presence
+from shared import announcement
+from shared.settings import Settings
+
+#: Beyond the gateway's own grace: time to notice, close and leave.
+STOP_MARGIN_S = 10.0
+LOOK_INTERVAL_S = 0.1
+#: A new pool may have to prepare another model first.
+POOL_START_S_MAX = 1800.0
+GATEWAY_START_S_MAX = 120.0
+#: How long the old workers stay after the new ones began to come.
+OVERLAP_S_MAX = 60.0
+
+
+@dataclass(slots=True)
+class Service:
+    """running: the settings in force, with this host's socket and folders in them."""
+
+    running: Settings
+    listening: socket.socket
+    metrics_dir: Path
+    parts: list[Part] = field(default_factory=list)
+
+    @property
+    def runtime_dir(self) -> Path:
+        return Path(self.running.runtime_dir)
+
+    @property
+    def pool(self) -> Part:
+        return self.parts[0]
+
+    @property
+    def gateway(self) -> Part:
+        return self.parts[1]
+
+    async def start(self) -> None:
+        self.parts.append(await start_pool(self.running, self.metrics_dir))
+        self.parts.append(await start_gateway(self.running, self.metrics_dir))
+
+    async def stop(self) -> None:
+        """The listening socket, the gateways with what is in flight, then the workers."""
+        self.listening.close()
+        gateways = [part for part in self.parts if part.name == "the gateway"]
+        pools = [part for part in self.parts if part.name != "the gateway"]
+        await asyncio.gather(*(part.stop(self._gateway_grace_s) for part in gateways))
+        await asyncio.gather(*(part.stop(STOP_MARGIN_S * 2) for part in pools))
+
+    async def replace(self, fresh: Settings) -> None:
+        """New workers, then a new gateway, then the old ones end. What cannot start leaves the old ones serving."""
+        kept = {name: getattr(self.running, name) for name in ("host", "port", "listen_fd", "runtime_dir", "data_dir")}
+        running = structs.replace(fresh, **kept)
+        old_pool, old_gateway = self.pool, self.gateway
+        tell("replacing: new workers start beside the old ones")
+        pool = await start_pool(running, self.metrics_dir)
+        self.parts.append(pool)
+        if not await self._until(lambda: self._workers_of(pool) > 0, pool, POOL_START_S_MAX):
+            await self._give_up(pool)
+            return
+        gateway = await start_gateway(running, self.metrics_dir)
+        self.parts.append(gateway)
+        if not await self._until(
+            lambda: presence.is_ready(self.runtime_dir, gateway.pid), gateway, GATEWAY_START_S_MAX
+        ):
+            await self._give_up(gateway, pool)
+            return
+        await self._until(lambda: self._workers_of(pool) >= self._workers_of(old_pool), pool, OVERLAP_S_MAX)
+        self.running, self.parts = running, [pool, gateway, old_pool, old_gateway]
+        presence.mark_replaced(self.runtime_dir, old_gateway.pid)
+        await old_gateway.stop(self._gateway_grace_s)
+        await old_pool.stop(STOP_MARGIN_S * 2)
+        self.parts = [pool, gateway]
+        tell("replaced: the new workers and gateway serve, the old ones have ended")
+
+    async def _give_up(self, *new: Part) -> None:
+        tell(f"{new[0].name} that should take over did not come up; the old one goes on serving")
+        for part in new:
+            await part.stop(STOP_MARGIN_S)
+            self.parts.remove(part)
+
+    async def _until(self, condition: Callable[[], bool], part: Part, seconds: float) -> bool:
+        """Whether it came true before the part ended or the time was over."""
+        end = asyncio.get_running_loop().time() + seconds
+        while not condition():
+            if part.ended.done() or asyncio.get_running_loop().time() > end:
+                return False
+            await asyncio.sleep(LOOK_INTERVAL_S)
+        return True
+
+    def _workers_of(self, pool: Part) -> int:
+        return sum(worker.pool == pool.pid for worker in announcement.announced(self.runtime_dir).values())
+
+    @property
+    def _gateway_grace_s(self) -> float:
+        return self.running.drain_delay + self.running.stop_grace + STOP_MARGIN_S
