@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from shared.errors import ConfigurationError
+from shared.gpus import gpus_to_use
 from shared.messages import Canary, ModelInfo
 from shared.settings import Settings
 
@@ -119,8 +120,14 @@ def ensure(settings: Settings, progress: Callable[[str], None]) -> ServingModel:
     """
     # Imported here: workers import this module for `load` and need neither onnx nor OpenCV in their memory.
     from models.choose import choose
+    from models.half_precision import half_or_full, wants_half
     from models.prepare import prepared
 
+    # What cannot be is refused before anything is prepared; halves are made of the network in fp32.
+    half = wants_half(settings.precision, gpus_to_use(settings.accelerator))
     choice = choose(settings)
     progress(choice.reason)
-    return replace(prepared(choice, settings, progress), reason=choice.reason)
+    model = prepared(choice, msgspec.structs.replace(settings, precision="fp32") if half else settings, progress)
+    if half:
+        model = half_or_full(model, settings, progress)
+    return replace(model, reason=choice.reason)

@@ -1,0 +1,144 @@
+"""When half precision is served, and the proof that it may: on a GPU, where it answers nearly as fp32 does.
+
+The proof runs on the CPU, which rounds to halves after every operator as the card does; the worker compares the
+card with the CPU again before it serves (`worker/gpu_check.py`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+from msgspec import structs
+
+from models.cache import Cache
+from models.choose import sha256_of
+from models.expectation import TOLERANCES
+from models.fp16 import to_half
+from models.prepare import is_whole
+from models.proof import ServingNetwork, proof_pictures
+from models.reference import STRIDES
+from models.runtime import spare_threads
+from models.serving import NETWORK_NAME, ServingModel, load, read_sidecar, write_sidecar
+from shared.canary import canary_picture
+from shared.errors import ConfigurationError
+from shared.faces import FloatArray
+from shared.settings import Settings
+
+#: Largest difference from fp32: of any score, and in input pixels of boxes and landmarks that can be seen.
+SCORE_TOLERANCE, PIXEL_TOLERANCE = 2e-3, 0.5
+#: Boxes are compared where fp32 scores at least this; below, nothing is asked for and boxes are noise.
+SEEN = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """score, pixels: largest differences from fp32 that were seen."""
+
+    score: float
+    pixels: float
+
+    @property
+    def small(self) -> bool:
+        """A NaN is never small."""
+        return self.score <= SCORE_TOLERANCE and self.pixels <= PIXEL_TOLERANCE
+
+    def __str__(self) -> str:
+        return f"{self.score:.2g} in scores, {self.pixels:.2g} px"
+
+
+def wants_half(precision: str, gpus: int) -> bool:
+    """Whether half precision is to be tried. precision: the setting.
+
+    Raises ConfigurationError where it is asked for and there is no GPU.
+    """
+    if precision == "fp16" and not gpus:
+        raise ConfigurationError(
+            "FACE_API_PRECISION=fp16 needs a GPU: a CPU computes halves slower than fp32; leave it at auto"
+        )
+    return bool(gpus) and precision in ("auto", "fp16")
+
+
+def half_or_full(full: ServingModel, settings: Settings, progress: Callable[[str], None]) -> ServingModel:
+    """`full` in half precision where that is good enough, else as it is.
+
+    Raises ConfigurationError when fp16 was asked for by name and is not good enough.
+    """
+    try:
+        return in_half(full, Path(settings.data_dir), progress)
+    except ConfigurationError as error:
+        if settings.precision == "fp16":
+            raise
+        progress(f"served in fp32: {error}")
+        return full
+
+
+def in_half(full: ServingModel, data_dir: Path, progress: Callable[[str], None]) -> ServingModel:
+    """The network at `full.path` in half precision, from the cache or made and proven now.
+
+    Raises ConfigurationError when it is not near enough to fp32.
+    """
+    key = _cache_key(read_sidecar(full.path).serving_sha256)
+    place = Cache(data_dir).entry(key, is_whole, lambda folder: _build(full, folder, progress))
+    return load(place / NETWORK_NAME)
+
+
+def _cache_key(full_sum: str) -> str:
+    code = b"".join(Path(__file__).with_name(name).read_bytes() for name in ("fp16.py", "half_precision.py"))
+    parts = (full_sum, "fp16", onnxruntime.__version__, onnx.__version__, hashlib.sha256(code).hexdigest())
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+
+
+def _build(full: ServingModel, folder: Path, progress: Callable[[str], None]) -> None:
+    path, sidecar = folder / NETWORK_NAME, read_sidecar(full.path)
+    progress(f"preparing {full.info.name} in half precision")
+    onnx.save(to_half(onnx.load(full.path)), path)
+    drift = measured(full.path, path, full.info.input_side)
+    if not drift.small:
+        raise ConfigurationError(
+            f"{full.info.name} in half precision strays from fp32 by {drift}, more than {SCORE_TOLERANCE} or "
+            f"{PIXEL_TOLERANCE} px; leave FACE_API_PRECISION at auto, or set it to fp32"
+        )
+    pixels, score = TOLERANCES["fp16"]
+    write_sidecar(
+        path,
+        structs.replace(
+            sidecar,
+            serving_sha256=sha256_of(path),
+            info=structs.replace(sidecar.info, precision="fp16"),
+            canary=structs.replace(sidecar.canary, box_tolerance_px=pixels, score_tolerance=score),
+            proof=sidecar.proof | {"half_score_drift": drift.score, "half_pixel_drift": drift.pixels},
+        ),
+    )
+    progress(f"{full.info.name} in half precision proven near fp32 ({drift})")
+
+
+def measured(full: Path, half: Path, side: int) -> Drift:
+    """The largest drift over the proof's pictures at side×side, the canary among them; both on the CPU."""
+    threads = spare_threads()
+    whole, halved = ServingNetwork(full, threads), ServingNetwork(half, threads)
+    drifts = [
+        drift_of(halved.run(picture[None]), whole.run(picture[None]))
+        for picture in proof_pictures(canary_picture(), side, side)
+    ]
+    return Drift(
+        float(np.max([drift.score for drift in drifts])),  # np.max lets a NaN through
+        float(np.max([drift.pixels for drift in drifts])),
+    )
+
+
+def drift_of(found: list[FloatArray], right: list[FloatArray]) -> Drift:
+    """Of outputs in the serving form's order: scores, boxes, landmarks, each by stride."""
+    levels = len(STRIDES)
+    score = np.max([np.abs(a - b).max() for a, b in zip(found[:levels], right[:levels], strict=True)])
+    pixels = [0.0]
+    for place in range(levels, len(right)):
+        seen = right[place % levels][..., 0] >= np.float32(SEEN)
+        apart = np.abs(found[place][seen] - right[place][seen]).max(initial=0.0)
+        pixels.append(float(apart) * STRIDES[place % levels])
+    return Drift(float(score), float(np.max(pixels)))
