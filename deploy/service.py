@@ -70,7 +70,9 @@ class Service:
         tell("replacing: new workers start beside the old ones")
         pool = await start_pool(running, self.metrics_dir)
         self.parts.append(pool)
-        if not await self._until(lambda: self._workers_of(pool) > 0, pool, POOL_START_S_MAX):
+        if not await self._until(
+            lambda: announcement.workers_of(self.runtime_dir, pool.pid) > 0, pool, POOL_START_S_MAX
+        ):
             await self._give_up(pool)
             return
         gateway = await start_gateway(running, self.metrics_dir)
@@ -80,7 +82,7 @@ class Service:
         ):
             await self._give_up(gateway, pool)
             return
-        await self._until(lambda: self._workers_of(pool) >= self._workers_of(old_pool), pool, OVERLAP_S_MAX)
+        await self._until(lambda: announcement.is_full(self.runtime_dir, pool.pid), pool, OVERLAP_S_MAX)
         self.running, self.parts = running, [pool, gateway, old_pool, old_gateway]
         presence.mark_replaced(self.runtime_dir, old_gateway.pid)
         await old_gateway.stop(self._gateway_grace_s)
@@ -102,9 +104,6 @@ class Service:
                 return False
             await asyncio.sleep(LOOK_INTERVAL_S)
         return True
-
-    def _workers_of(self, pool: Part) -> int:
-        return sum(worker.pool == pool.pid for worker in announcement.announced(self.runtime_dir).values())
 
     @property
     def _gateway_grace_s(self) -> float:

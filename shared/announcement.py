@@ -53,6 +53,20 @@ def announced(runtime_dir: Path) -> dict[str, Announcement]:
     return found
 
 
+def workers_of(runtime_dir: Path, pool: int) -> int:
+    """How many workers of this pool (its process id) are announced."""
+    return sum(announcement.pool == pool for announcement in announced(runtime_dir).values())
+
+
+def mark_full(runtime_dir: Path, pool: int) -> None:
+    """A pool tells that every one of its workers has come up once."""
+    (folder(runtime_dir) / f"{pool}.full").touch()
+
+
+def is_full(runtime_dir: Path, pool: int) -> bool:
+    return (folder(runtime_dir) / f"{pool}.full").exists()
+
+
 def socket_path(runtime_dir: Path, generation: str) -> Path:
     """The unix socket of one generation; short, for the system's limit of 107 characters."""
     return folder(runtime_dir) / f"{generation}.sock"

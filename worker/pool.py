@@ -31,6 +31,7 @@ from worker.watch import until_hung
 
 #: How long a stopping worker may finish what it has in hand before it is killed.
 STOP_GRACE_S = 10.0
+FULL_LOOK_INTERVAL_S = 0.1
 #: Most characters of a worker's last line in the pool's own.
 LAST_WORDS_MAX = 300
 
@@ -56,9 +57,16 @@ class Pool:
         """Until `stopping`; the exit code."""
         announcement.folder(self.runtime_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
         slots = [asyncio.create_task(self._keep(slot)) for slot in range(self.topology.workers)]
+        telling = asyncio.create_task(self._tell_when_full())
         await asyncio.gather(*slots)
+        telling.cancel()
         self.context.term()
         return exit_codes.CONFIGURATION if self.failure else exit_codes.OK
+
+    async def _tell_when_full(self) -> None:
+        while announcement.workers_of(self.runtime_dir, os.getpid()) < self.topology.workers:  # noqa: ASYNC110 — files
+            await asyncio.sleep(FULL_LOOK_INTERVAL_S)
+        announcement.mark_full(self.runtime_dir, os.getpid())
 
     async def _keep(self, slot: int) -> None:
         """Keeps one slot filled."""
