@@ -40,7 +40,9 @@ async def show_audit(visitor: Visitor) -> Response:
 
 
 async def show_system(visitor: Visitor) -> Response:
-    return visitor.show("system.html", facts=system_facts(visitor.door.parts))
+    facts = system_facts(visitor.door.parts)
+    changed = [row for row in facts["settings"] if row["value"] != row["default"]]
+    return visitor.show("system.html", facts=facts, changed=changed)
 
 
 async def show_account(visitor: Visitor) -> Response:

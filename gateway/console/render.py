@@ -58,7 +58,7 @@ def ago(seconds: float | None, now: float) -> str:
         if amount < size or name == "day":
             break
         amount /= size
-    count = int(amount)
+    count = round(amount)
     words = f"{count} {unit}" + ("" if count == 1 else "s")
     return f"{words} ago" if seconds <= now else f"in {words}"
 

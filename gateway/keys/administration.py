@@ -13,7 +13,7 @@ import msgspec
 from gateway.access_parts import Parts
 from gateway.keys import audit, usage
 from gateway.keys.audit import Actor
-from gateway.keys.records import Draft, KeyRecord, State, facts_of
+from gateway.keys.records import Draft, KeyRecord, State, facts_of, iso
 from gateway.keys.store import Made
 
 CHART_DAYS = 30
@@ -25,9 +25,13 @@ class KeyRow(msgspec.Struct, frozen=True):
     record: KeyRecord
     state: State
     requests_today: int
+    last_used_at: float | None
 
     def facts(self, now: float) -> dict[str, object]:
-        return facts_of(self.record, now) | {"requests_today": self.requests_today}
+        return facts_of(self.record, now) | {
+            "requests_today": self.requests_today,
+            "last_used_at": iso(self.last_used_at),
+        }
 
 
 class KeyPage(msgspec.Struct, frozen=True):
@@ -71,7 +75,7 @@ class Administration:
 
         found, total, today = await self._parts.threads.call(look)
         fresh = self._not_handed_in()
-        rows = [KeyRow(r, r.state(now), today.get(r.id, 0) + fresh.get(r.id, 0)) for r in found]
+        rows = [_row(record, today.get(record.id, 0), fresh.get(record.id, 0), now) for record in found]
         return KeyPage(rows, total)
 
     async def one(self, key_id: str) -> tuple[KeyRow, list[tuple[str, int]]]:
@@ -84,8 +88,8 @@ class Administration:
             return record, usage.days_of(self._store.database, record.id, days[0])
 
         record, counted = await self._parts.threads.call(look)
-        counted[days[-1]] = counted.get(days[-1], 0) + self._not_handed_in().get(record.id, 0)
-        row = KeyRow(record, record.state(now), counted[days[-1]])
+        row = _row(record, counted.get(days[-1], 0), self._not_handed_in().get(record.id, 0), now)
+        counted[days[-1]] = row.requests_today
         return row, [(day, counted.get(day, 0)) for day in days]
 
     async def audit(self, *, search: str = "", before: str = "", count: int = 50) -> list[audit.Entry]:
@@ -102,3 +106,8 @@ class Administration:
             for key_id, count in present.use.items():
                 sums[key_id] = sums.get(key_id, 0) + count
         return sums
+
+
+def _row(record: KeyRecord, handed_in: int, fresh: int, now: float) -> KeyRow:
+    """What was not handed in yet happened within the last minute: near enough to now."""
+    return KeyRow(record, record.state(now), handed_in + fresh, now if fresh else record.last_used_at)
