@@ -90,7 +90,7 @@ def test_host_memory_is_page_locked_and_black_and_device_memory_is_cleared() -> 
 
 @pytest.mark.parametrize("index", [2, -1])
 def test_a_card_that_is_not_there_is_refused_with_its_mend(index: int) -> None:
-    with pytest.raises(ConfigurationError, match="2 card.*FACE_API_WORKERS"):
+    with pytest.raises(ConfigurationError, match=r"2 card.*FACE_API_WORKERS"):
         device(WritingLibrary(), index)
 
 
