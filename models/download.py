@@ -78,7 +78,7 @@ def extract(archive: Path, member: str, place: Path, sha256: str) -> None:
         # As any file of the user's: mkstemp makes it private.
         fresh.chmod(0o644)
         fresh.replace(place)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+    except (zipfile.BadZipFile, RuntimeError, EOFError) as error:
         raise DownloadError(f"the zip cannot be read: {error}") from error
     finally:
         with contextlib.suppress(FileNotFoundError):
