@@ -33,6 +33,7 @@ def connections_of(settings: Settings) -> Connections:
     addresses = ClientAddresses(parse_networks(settings.trusted_proxies))
     patience = Patience(
         header_s=settings.header_timeout,
+        grace_s=settings.header_timeout,
         upload_rate=settings.min_transfer_rate,
         download_rate=settings.min_transfer_rate,
         idle_s=settings.keep_alive,

@@ -132,7 +132,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     request_timeout: Annotated[float, _number("Seconds a request may take in all", 0.1, 600)] = 30.0
     header_timeout: Annotated[float, _number("Seconds the headers of a request may take to arrive", 0.5, 120)] = 10.0
     min_transfer_rate: Annotated[
-        int, _number("Bytes per second, on average after 10 s, that a client must send or take", 0, 1 << 30)
+        int,
+        _number(
+            "Bytes per second, on average, that a client must send or take; counts after the header timeout", 0, 1 << 30
+        ),
     ] = 8192
     keep_alive: Annotated[
         int, _number("Seconds an idle connection is kept; more than the load balancer's own", 1, 3600)
