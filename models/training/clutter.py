@@ -137,7 +137,7 @@ def shape(rng: random.Random) -> Picture:
     return np.dstack([np.clip(plate * light, 0, 255).astype(np.uint8), mask])
 
 
-def bank(portraits: list[Portrait], seed: int, each: int = 120) -> dict[str, list[Picture]]:
+def bank(portraits: list[Portrait], seed: int, each: int = 160) -> dict[str, list[Picture]]:
     """Drawn cut-outs by kind, each (96, 96, 4) uint8 BGRA."""
     rng = random.Random(seed)
     skins = [skin_patch(rng.choice(portraits), 96) for _ in range(each)]
@@ -149,13 +149,18 @@ def bank(portraits: list[Portrait], seed: int, each: int = 120) -> dict[str, lis
     }
 
 
-def procedure(rng: random.Random, side: int) -> Picture:
-    """(side, side, 3) uint8: a gradient, noise, stripes, checks or a page of text."""
-    kind = rng.randrange(5)
-    if kind == 0:
+PROCEDURES = ("gradient", "noise", "stripes", "checks", "text")
+# Small lettering is what a young detector most often takes for small faces.
+SHARES = (1, 1, 1, 1, 4)
+
+
+def procedure(rng: random.Random, side: int, kind: str = "") -> Picture:
+    """(side, side, 3) uint8: one of PROCEDURES, by SHARES where none is named."""
+    kind = kind or rng.choices(PROCEDURES, SHARES)[0]
+    if kind == "gradient":
         corners = np.array([[colour(rng), colour(rng)], [colour(rng), colour(rng)]], np.uint8)
         return np.asarray(cv2.resize(corners, (side, side), interpolation=cv2.INTER_LINEAR))
-    if kind == 1:
+    if kind == "noise":
         cells = max(2, int(side / 2 ** rng.uniform(0, 6)))
         noise = np.random.default_rng(rng.getrandbits(32)).normal(
             rng.uniform(60, 190), rng.uniform(15, 70), (cells, cells, rng.choice((1, 3)))
@@ -165,18 +170,19 @@ def procedure(rng: random.Random, side: int) -> Picture:
         return np.asarray(cv2.resize(np.ascontiguousarray(noise), (side, side), interpolation=style))
     page = np.full((side, side, 3), colour(rng), np.uint8)
     step = rng.randint(4, 40)
-    if kind == 2:
+    if kind == "stripes":
         ink, lean = colour(rng), rng.randint(-side, side)
         for x in range(-side, 2 * side, step):
             cv2.line(page, (x, 0), (x + lean, side), ink, max(1, step // 2), cv2.LINE_AA)
-    elif kind == 3:
+    elif kind == "checks":
         y, x = np.mgrid[:side, :side] // step
         page[(x + y) % 2 == 0] = colour(rng)
     else:
         size, ink = rng.uniform(0.3, 1.2), colour(rng)
         for y in range(0, side + 20, max(8, int(26 * size))):
             line = " ".join(word(rng) for _ in range(8))
-            cv2.putText(page, line, (rng.randint(-20, 4), y), rng.choice(FONTS), size, ink, 1)
+            place, look = (rng.randint(-20, 4), y), (rng.choice(FONTS), size, ink)
+            cv2.putText(page, line, place, *look, rng.choice((1, 1, 2, 3)), cv2.LINE_AA)
     return page
 
 

@@ -79,7 +79,8 @@ def compare(
 def procedures() -> list[Picture]:
     """Sixty drawn pages without a face: gradients, noise, stripes, checks, text."""
     rng = random.Random(77)
-    return [clutter.procedure(rng, 512) for _ in range(60)]
+    kinds = clutter.PROCEDURES
+    return [clutter.procedure(rng, 512, kinds[i % len(kinds)]) for i in range(60)]
 
 
 def held_out_backgrounds(material: Path) -> list[Picture]:

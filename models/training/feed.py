@@ -26,7 +26,7 @@ from models.training.scenes import Canvas, Composer, Scene, finish, second_view
 
 DELAY = 30  # batches that may pass before a scene's second view
 # Side of the canvases, pictures a batch, share of the batches.
-SIZES = ((320, 8, 0.84), (448, 4, 0.06), (640, 2, 0.10))
+SIZES = ((320, 8, 0.76), (448, 4, 0.08), (640, 2, 0.16))
 
 
 @dataclass(frozen=True)

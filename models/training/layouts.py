@@ -193,10 +193,10 @@ def nobody(maker: Composer, rng: random.Random, side: int) -> Canvas:
 
 
 SMALL: tuple[tuple[float, Layout], ...] = (
-    (0.40, mosaic), (0.38, crowd), (0.10, few), (0.05, close_up), (0.07, nobody),
+    (0.36, mosaic), (0.36, crowd), (0.15, few), (0.06, close_up), (0.07, nobody),
 )  # fmt: skip
 LARGE: tuple[tuple[float, Layout], ...] = (
-    (0.20, mosaic), (0.10, crowd), (0.25, few), (0.40, close_up), (0.05, nobody),
+    (0.20, mosaic), (0.10, crowd), (0.37, few), (0.27, close_up), (0.06, nobody),
 )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -22,6 +23,7 @@ from models.training.sprites import Sprite, people, pyramid
 MIRRORED = [1, 0, 2, 4, 3]  # landmarks of a mirrored face, by place in the picture
 SMALLEST = 9.0  # pixels (root of the area): smaller faces are ignored, not taught
 VISIBLE = 0.5  # share of the oval that must show for a face to be taught
+PAGES = 200  # drawn pages (text, stripes, noise) to take tiles from
 HIDDEN = 0.12  # below this share a covered face is background
 Matrix = NDArray[np.float64]
 
@@ -149,11 +151,12 @@ def lay_tile(canvas: Canvas, levels: list[Picture], matrix: Matrix, tile: tuple[
 class Composer:
     """Makes scenes from one side of the split; `rng` decides everything."""
 
-    def __init__(self, material: Material, seed: int) -> None:
-        self.faces, backs = people(material.portraits, seed)
-        self.backs = [Sprite(s.levels, s.box, None) for s in backs]
+    def __init__(self, material: Material, seed: int, cache: Path | None = None) -> None:
+        self.faces, self.backs = people(material.portraits, seed, cache)
         self.photos = [Sprite(pyramid(p.picture), p.box, p.points) for p in material.portraits]
         bare = clutter.bare_parts(material.portraits)
+        rng = random.Random(seed)
+        self.pages = [pyramid(clutter.procedure(rng, 320)) for _ in range(PAGES)]
         self.empty = [pyramid(b) for b in material.backgrounds]
         self.bare = [pyramid(b) for b in bare] or self.empty
         self.drawn = {
@@ -161,8 +164,8 @@ class Composer:
         }
 
     def any_empty(self, rng: random.Random) -> list[Picture]:
-        """Pyramid of a face-free photograph."""
-        return rng.choice(self.empty if rng.random() < 0.5 else self.bare)
+        """Pyramid of a face-free photograph or page."""
+        return rng.choice(rng.choices((self.empty, self.bare, self.pages), (4, 4, 3))[0])
 
     def backdrop(self, rng: random.Random, side: int) -> Picture:
         """(side, side, 3) uint8 with no face."""

@@ -1,20 +1,23 @@
 """Cuts people out of portraits: alone knows sprites and how they are turned.
 
 A sprite is a person with soft edges; a turned sprite imitates a half profile
-by wrapping the face round a cylinder; one seen from behind has no face.
+by the depth a skull and a nose would have; one seen from behind has no face.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import math
+from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from models.training.material import Floats, Picture, Portrait
 
-FACE_SIDE = 104.0  # pixels of the face's longer side in a sprite's finest level
-TURNS = (-48.0, -28.0, 28.0, 48.0)  # degrees of yaw added to the portrait's own
+FACE_SIDE = 112.0  # pixels of the face's longer side in a sprite's finest level
+TURNS = (-62.0, -34.0, 34.0, 62.0)  # degrees of yaw added to the portrait's own
 OVAL_LIMIT = 80.0  # degrees: how far round the head the labelled oval reaches
 
 
@@ -89,33 +92,90 @@ def cut_out(portrait: Portrait) -> tuple[Picture, Floats, Floats]:
     return np.dstack([crop, silhouette(crop, box)]), box, points
 
 
-def turn(cut: Picture, box: Floats, points: Floats, yaw: float) -> tuple[Picture, Floats, Floats]:
-    """The cut-out as if the head had turned by `yaw` degrees to the picture's right."""
+def depth(x: Floats, y: Floats, box: Floats, points: Floats) -> Floats:
+    """How far a head stands out at pixels x, y: a rough skull with a nose, in pixels."""
+    centre = (box[:2] + box[2:]) / 2
+    wide, high = (box[2] - box[0]) * 0.54, (box[3] - box[1]) * 0.62
+    u, v = (x - centre[0]) / wide, (y - centre[1]) / high
+    skull = 1.1 * wide * np.sqrt(np.clip(1 - u**2 - 0.5 * v**2, 0, None))
+    behind = -1.1 * wide * np.clip(np.abs(u) - 1, 0, None)  # hair and ears lie further back
+    eyes = (points[0] + points[1]) / 2
+    nose = points[2]
+    rise = np.clip((y - eyes[1]) / max(1.0, float(nose[1] - eyes[1])), 0, 1.15)
+    rise = np.where(rise > 1, np.clip((1.15 - rise) / 0.15, 0, 1), rise)
+    ridge = 0.38 * wide * rise * np.exp(-(((x - nose[0]) / (0.16 * wide)) ** 2))
+    return np.asarray(skull + behind + ridge, np.float32)
+
+
+@dataclass(frozen=True)
+class Relief:
+    """A cut-out as columns to lay: flat arrays of its solid pixels, left to right.
+
+    columns, rows float32 pixels; lift float32 pixels towards the camera;
+    share 0..1 of the turn that a pixel follows (the body stays behind).
+    """
+
+    columns: Floats
+    rows: NDArray[np.int32]
+    lift: Floats
+    share: Floats
+
+
+def relief(cut: Picture, box: Floats, points: Floats) -> Relief:
+    """The relief of a cut-out, at two samples a pixel."""
     height, width = cut.shape[:2]
-    centre, radius = (box[0] + box[2]) / 2, (box[2] - box[0]) * 0.54
-    u = (np.arange(width, dtype=np.float32) - centre) / radius
-    angle = np.arcsin(np.clip(u, -1, 1)) - np.radians(yaw)
-    back = np.sin(np.clip(angle, -np.pi / 2, np.pi / 2))
-    # Beyond the rim the side of the head comes into view, taken as it lies.
-    back += np.clip(angle + np.pi / 2, -9, 0) + np.clip(angle - np.pi / 2, 0, 9)
-    outside = np.where(np.abs(u) > 1, u - np.sign(u), 0)
-    # Rows below the chin turn less: the body keeps its place.
-    rows = np.arange(height, dtype=np.float32)[:, None]
-    fade = np.clip((rows - box[3]) / (0.35 * (box[3] - box[1])), 0, 1)
-    map_x = (back + outside)[None] * (1 - fade) + u[None] * fade
-    map_x = (map_x * radius + centre).astype(np.float32)
-    map_y = np.broadcast_to(rows, map_x.shape).astype(np.float32)
-    turned = cv2.remap(cut, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    fine = np.arange(0, width - 1, 0.5, dtype=np.float32)
+    columns, rows = np.meshgrid(fine, np.arange(height, dtype=np.float32), indexing="ij")
+    solid = cut[:, :, 3].T[np.round(fine).astype(int)] > 40
+    columns, rows = columns[solid], rows[solid]
+    share = 1 - np.clip((rows - box[3]) / (0.35 * (box[3] - box[1])), 0, 1)
+    return Relief(columns, rows.astype(np.int32), depth(columns, rows, box, points), share)
 
-    def forward(x: Floats, limit: float) -> Floats:
-        phi = np.degrees(np.arcsin(np.clip((x - centre) / radius, -1, 1)))
-        phi = np.clip(np.clip(phi, -limit, limit) + yaw, -90, 90)
-        return np.asarray(centre + radius * np.sin(np.radians(phi)), np.float32)
 
-    box, points = box.copy(), points.copy()
-    box[[0, 2]] = forward(box[[0, 2]], OVAL_LIMIT)
-    points[:, 0] = forward(points[:, 0], 90)
-    return np.asarray(turned, np.uint8), box, points
+def close_gaps(map_x: Floats, widest: float) -> Floats:
+    """Fills runs of -9 no wider than `widest` with the column left of them."""
+    place = np.arange(map_x.shape[1])[None]
+    filled = map_x >= 0
+    before = np.maximum.accumulate(np.where(filled, place, -1), axis=1)
+    after = np.minimum.accumulate(np.where(filled, place, 1 << 20)[:, ::-1], axis=1)[:, ::-1]
+    gap = ~filled & (before >= 0) & (after - before <= widest)
+    nearest = np.take_along_axis(map_x, np.maximum(before, 0), axis=1)
+    return np.where(gap, nearest, map_x).astype(np.float32)
+
+
+def turn(cut: Picture, box: Floats, points: Floats, yaw: float, shape: Relief) -> tuple[Picture, Floats, Floats]:
+    """The cut-out as if the head had turned by `yaw` degrees to the picture's right.
+
+    Columns are laid from the far side to the near one, so that the nose covers
+    the far cheek; what the photograph never showed stays transparent.
+    """
+    height, width = cut.shape[:2]
+    centre, swing = float(box[0] + box[2]) / 2, math.radians(yaw)
+    # The axis of the neck, not the middle of the skull, keeps its place.
+    back = 0.35 * float(box[2] - box[0])
+
+    def moved(x: Floats, lift: Floats, angle: Floats | float) -> Floats:
+        return np.asarray(centre + (x - centre) * np.cos(angle) + (lift - back) * np.sin(angle))
+
+    order = slice(None) if yaw < 0 else slice(None, None, -1)
+    columns, rows = shape.columns[order], shape.rows[order]
+    target = moved(columns, shape.lift[order], swing * shape.share[order])
+    whole = np.round(target).astype(np.int32)
+    keep = (whole >= 0) & (whole < width)
+    map_x = np.full((height, width), -9, np.float32)
+    map_x[rows[keep], whole[keep]] = columns[keep]
+    map_x = close_gaps(map_x, 0.16 * float(box[2] - box[0]))
+    map_y = np.repeat(np.arange(height, dtype=np.float32)[:, None], width, axis=1)
+    turned = cv2.remap(cut, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+
+    half = (box[2] - box[0]) / 2 * np.sin(np.radians(np.linspace(-OVAL_LIMIT, OVAL_LIMIT, 33)))
+    rim_x = (half + centre).astype(np.float32)
+    rim = moved(rim_x, depth(rim_x, np.full_like(rim_x, (box[1] + box[3]) / 2), box, points), swing)
+    marks = moved(points[:, 0], depth(points[:, 0], points[:, 1], box, points), swing)
+    turned_box = box.copy()
+    turned_box[0], turned_box[2] = min(rim.min(), marks[2]), max(rim.max(), marks[2])
+    turned_points = np.stack([marks, points[:, 1]], axis=1).astype(np.float32)
+    return np.asarray(turned, np.uint8), turned_box, turned_points
 
 
 def from_behind(cut: Picture, box: Floats, rng: np.random.Generator) -> Picture:
@@ -144,18 +204,50 @@ def from_behind(cut: Picture, box: Floats, rng: np.random.Generator) -> Picture:
     return out
 
 
-def people(portraits: list[Portrait], seed: int) -> tuple[list[list[Sprite]], list[Sprite]]:
+def variants(portrait: Portrait, rng: np.random.Generator) -> list[Sprite]:
+    """A portrait's sprites: as photographed, turned by each of TURNS, from behind."""
+    cut, box, points = cut_out(portrait)
+    own = [Sprite([cut], box, points)]
+    shape = relief(cut, box, points)
+    own += [Sprite([part[0]], part[1], part[2]) for part in (turn(cut, box, points, yaw, shape) for yaw in TURNS)]
+    # The box stays for scale; a head from behind is pasted without a label.
+    return [*own, Sprite([from_behind(cut, box, rng)], box, None)]
+
+
+def keep(path: Path, sprites: list[list[Sprite]]) -> None:
+    """Writes sprites to an .npz, so that a resumed run need not cut them again."""
+    arrays = {}
+    for i, own in enumerate(sprites):
+        for j, sprite in enumerate(own):
+            arrays[f"{i}.{j}.cut"], arrays[f"{i}.{j}.box"] = sprite.levels[0], sprite.box
+            if sprite.points is not None:
+                arrays[f"{i}.{j}.points"] = sprite.points
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".part.npz")
+    np.savez(temporary, **arrays)  # type: ignore[arg-type]
+    temporary.replace(path)
+
+
+def kept(path: Path, count: int) -> list[list[Sprite]]:
+    """What `keep` wrote for `count` portraits."""
+    with np.load(path) as arrays:
+        names = set(arrays.files)
+
+        def one(name: str) -> Sprite:
+            points = arrays[f"{name}.points"] if f"{name}.points" in names else None
+            return Sprite([arrays[f"{name}.cut"]], arrays[f"{name}.box"], points)
+
+        return [[one(f"{i}.{j}") for j in range(len(TURNS) + 2)] for i in range(count)]
+
+
+def people(portraits: list[Portrait], seed: int, cache: Path | None = None) -> tuple[list[list[Sprite]], list[Sprite]]:
     """Per portrait its sprites (as photographed, then turned); heads from behind."""
     rng = np.random.default_rng(seed)
-    faces, backs = [], []
-    for portrait in portraits:
-        cut, box, points = cut_out(portrait)
-        own = [Sprite(pyramid(cut), box, points)]
-        for yaw in TURNS:
-            turned, turned_box, turned_points = turn(cut, box, points, yaw)
-            own.append(Sprite(pyramid(turned), turned_box, turned_points))
-        faces.append(own)
-        # The box stays for scale; a head from behind is pasted without a label.
-        back = Sprite(pyramid(from_behind(cut, box, rng)), box, points)
-        backs.append(replace(back, points=None))
-    return faces, backs
+    if cache is not None and cache.exists():
+        sprites = kept(cache, len(portraits))
+    else:
+        sprites = [variants(portrait, rng) for portrait in portraits]
+        if cache is not None:
+            keep(cache, sprites)
+    full = [[Sprite(pyramid(s.levels[0]), s.box, s.points) for s in own] for own in sprites]
+    return [own[:-1] for own in full], [own[-1] for own in full]

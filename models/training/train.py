@@ -130,6 +130,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m models.training.train", description=__doc__)
     parser.add_argument("--material", type=Path, default=DEFAULT_FOLDER)
     parser.add_argument("--more-backgrounds", type=Path, help="folder of further face-free pictures")
+    parser.add_argument("--sprites", type=Path, help="file (.npz) that keeps the cut-outs between runs")
     parser.add_argument("--out", type=Path, default=Path("build/training/last.pt"))
     parser.add_argument("--minutes", type=float, default=90.0)
     parser.add_argument("--steps", type=int, default=0, help="instead of --minutes")
@@ -160,7 +161,7 @@ def main(arguments: list[str] | None = None) -> None:
         flush=True,
     )
     # A resumed run must not see the scenes of its beginning once more.
-    composer = Composer(trained, seed)
+    composer = Composer(trained, seed, options.sprites)
     feed = Feed(composer, seed + state.progress.step, options.workers, options.pause_file)
     context = multiprocessing.get_context("fork")
     beside = [
