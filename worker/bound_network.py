@@ -207,6 +207,16 @@ class BoundNetwork:
             slot.busy = False
         return _stacked(rows)
 
+    def compute(self, count: int, times: int) -> None:
+        """Runs `count` pictures `times` times over, as they lie on the device, and waits: for measuring."""
+        slot = self._slots[0]
+        assert not slot.busy
+        slot.bucket = bucket_for(count, self._buckets)
+        for _ in range(times):
+            slot.runs[slot.bucket]()
+        self._device.record(slot.computed, Queue.COMPUTE)
+        self._device.wait(slot.computed)
+
     def _raw_heads(self, slot: Slot, row: int) -> Heads:
         """One picture's raw heads, fetched from where the network left them."""
         arrived: list[NDArray[np.float32]] = []

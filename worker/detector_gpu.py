@@ -42,30 +42,30 @@ class GpuDetector:
     """Networks by input side. provider: what really runs. depth: batches that may be on their way at once."""
 
     def __init__(self, networks: dict[int, BoundNetwork], provider: str, *, landmarks: bool) -> None:
-        self._networks = networks
+        self.networks = networks
         self.provider = provider
         self.landmarks = landmarks
         self.depth = DEPTH
 
     def rooms(self, side: int, _max_batch: int) -> list[ImageBatch]:
         """Images to write into before `submit`, one array per slot."""
-        return self._networks[side].rooms
+        return self.networks[side].rooms
 
     def submit(self, side: int, room: int, count: int) -> None:
         """Starts the first `count` images of that room; see BoundNetwork."""
-        self._networks[side].submit(room, count)
+        self.networks[side].submit(room, count)
 
     def collect(self, side: int, room: int, thresholds: Sequence[float]) -> list[tuple[AnyHeads, int]]:
         """(heads, row) per picture; see BoundNetwork."""
-        return self._networks[side].collect(room, thresholds)
+        return self.networks[side].collect(room, thresholds)
 
     def run(self, images: ImageBatch) -> Heads:
         """Raw heads, the caller waiting; for checks. Nothing of this side may be on its way."""
-        return self._networks[images.shape[1]].run(images)
+        return self.networks[images.shape[1]].run(images)
 
     def warm_up(self, told: Told) -> None:
         """All sides and buckets; see BoundNetwork."""
-        for side, network in self._networks.items():
+        for side, network in self.networks.items():
             told(f"warming every batch size at {side}")
             network.warm_up()
 

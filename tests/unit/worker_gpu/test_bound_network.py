@@ -135,7 +135,7 @@ def test_scores_that_are_not_finite_are_an_error_never_no_face(tmp_path: Path) -
 def written(model: ServingModel, **settings: object) -> tuple[BoundNetwork, WritingDevice]:
     """A network on a device that writes down everything it is asked, its runs among it."""
     device = WritingDevice()
-    network = on_host(model, device=device, **settings)._networks[WIDE]
+    network = on_host(model, device=device, **settings).networks[WIDE]
     for slot in network._slots:
         slot.runs = {
             bucket: (lambda run=run: (device.written.append("run"), run())[1]) for bucket, run in slot.runs.items()
@@ -218,7 +218,7 @@ def test_rows_that_are_exchanged_fail_the_check(model: ServingModel, kind: str) 
 def test_a_slot_that_answers_from_old_memory_fails_the_check(model: ServingModel) -> None:
     """As a recorded graph would that reads an address which moved."""
     detector = on_host(model, max_batch=2)
-    slot = detector._networks[WIDE]._slots[1]
-    slot.address = detector._networks[WIDE]._slots[0].address
+    slot = detector.networks[WIDE]._slots[1]
+    slot.address = detector.networks[WIDE]._slots[0].address
     with pytest.raises(ConfigurationError, match="answers otherwise"):
         check_against(OnnxDetector(model.path, 1), detector, [WIDE], 2, lambda _: None)
