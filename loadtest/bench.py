@@ -12,7 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-from loadtest import pictures
+from loadtest import pictures, plots, report
+from loadtest.batches import METRICS_TOKEN
 from loadtest.limit import Limit
 from loadtest.measure import Measured, Shot, measure_limit, measure_server
 from loadtest.pictures import Kind
@@ -37,6 +38,7 @@ class Bench:
     seconds: float
     rounds: int
     clients: tuple[int, ...]
+    mask: bool
     results: dict[str, list[Measured]] = field(default_factory=dict)
 
     def run(self, kind: Kind) -> None:
@@ -60,6 +62,9 @@ class Bench:
             if clients != most:
                 self._note(kind, number, measure_server(self.service, msgspec.structs.replace(shot, clients=clients)))
         self._note(kind, number, measure_limit(self.limit, self.seconds / 2, processes=1))
+        if self.mask:
+            masking = msgspec.structs.replace(shot, clients=most, target="/api/v1/mask", faces=[])
+            self._note(kind, number, measure_server(self.service, masking))
 
     def _open_loops(self, kind: Kind, shot: Shot) -> None:
         """Both at 0.8 of what the peer reached itself; and the service alone over its range."""
@@ -75,7 +80,7 @@ class Bench:
         return max(one.rate for one in self.results[kind.name] if one.contestant == contestant and not one.offered)
 
     def _note(self, kind: Kind, number: int, measured: Measured) -> None:
-        self.results.setdefault(kind.name, []).append(measured)
+        self.results.setdefault(kind.name, []).append(msgspec.structs.replace(measured, round=number))
         tell(
             f"  {kind.name} {number + 1}/{self.rounds}  {measured.contestant:<9} {measured.load:<12}"
             f" {measured.rate:7.1f}/s  {measured.cpu_ms:7.2f} ms CPU  others {measured.others:4.2f}"
@@ -89,23 +94,26 @@ def tell(words: str) -> None:
 
 
 def settings_of(options: argparse.Namespace) -> Settings:
-    """What every contestant serves with: no keys or limits, the chosen model."""
-    folder = options.model_dir or (str(MATERIAL / "models") if (MATERIAL / "models").is_dir() else "")
+    """What every contestant serves with: no keys or limits, the chosen model; all else as users get it."""
+    official = MATERIAL / "models"
+    folder = options.model_dir or (str(official) if official.is_dir() else "")
     return Settings(
         api_key_enabled=False,
         rate_limit_enabled=False,
-        model=options.model,
+        model=options.model or ("scrfd_500m_kps" if folder else "auto"),
         model_dir=folder,
         precision=options.precision,
         workers=options.workers,
         data_dir=options.data_dir,
         request_timeout=60.0,
+        metrics_port=-1,
+        metrics_token=METRICS_TOKEN,
     )
 
 
 def main(arguments: list[str]) -> int:
     """0 when every answer was right."""
-    options = _options(arguments)
+    options = parser().parse_args(arguments)
     settings = settings_of(options)
     model = ensure(settings, tell)
     workers = settings.workers or usable_cores()
@@ -121,15 +129,21 @@ def main(arguments: list[str]) -> int:
         photos = MATERIAL / "photos"
         bench = Bench(
             limit, service, peers, folder, photos if photos.is_dir() else None, options.seconds, options.rounds,
-            tuple(options.clients),
+            tuple(options.clients), options.mask,
         )  # fmt: skip
         for kind in options.kinds:
             bench.run(kind)
-    options.out.mkdir(parents=True, exist_ok=True)
-    path = options.out / f"bench-{time.strftime('%Y%m%d-%H%M%S')}.json"
-    path.write_bytes(msgspec.json.encode(bench.results))
-    tell(f"raw figures: {path}")
+    _publish(bench.results, options.out)
     return int(any(one.failed or one.wrong for rows in bench.results.values() for one in rows))
+
+
+def _publish(results: report.Results, folder: Path) -> None:
+    """The table on standard output; figures and plots as files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"bench-{time.strftime('%Y%m%d-%H%M%S')}.json"
+    path.write_bytes(msgspec.json.encode(results))
+    print(f"{report.table(results)}\n\n{report.summary(results)}")
+    tell("\n".join(f"written: {one}" for one in [path, *plots.draw(results, folder, path.stem)]))
 
 
 def _kind(text: str) -> Kind:
@@ -139,22 +153,22 @@ def _kind(text: str) -> Kind:
     return Kind(size, faces)
 
 
-def _options(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m loadtest.bench", description=__doc__)
-    parser.add_argument("--model", default="scrfd_500m_kps", help="as FACE_API_MODEL")
-    parser.add_argument("--model-dir", default="", help="as FACE_API_MODEL_DIR")
-    parser.add_argument("--precision", default="fp32", help="as FACE_API_PRECISION")
-    parser.add_argument("--data-dir", default="var", help="where prepared models are cached")
-    parser.add_argument(
-        "--workers", type=int, default=0, help="worker processes of every contestant; 0 is one per core"
-    )
-    parser.add_argument("--kinds", type=_kind, nargs="*", default=pictures.core_kinds(), help="SIZE-FACES …")
-    parser.add_argument("--clients", type=int, nargs="*", default=[1, 8, 32])
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
-    parser.add_argument("--peers", nargs="*", default=list(PEERS), choices=PEERS)
-    parser.add_argument("--out", type=Path, default=Path("var/bench"))
-    return parser.parse_args(arguments)
+def parser() -> argparse.ArgumentParser:
+    """The command line of the bench."""
+    made = argparse.ArgumentParser(prog="python -m loadtest.bench", description=__doc__)
+    made.add_argument("--model", default="", help="as FACE_API_MODEL; empty is scrfd_500m_kps where models are at hand")
+    made.add_argument("--model-dir", default="", help="as FACE_API_MODEL_DIR")
+    made.add_argument("--precision", default="fp32", help="as FACE_API_PRECISION")
+    made.add_argument("--data-dir", default="var", help="where prepared models are cached")
+    made.add_argument("--workers", type=int, default=0, help="worker processes of every contestant; 0 is one per core")
+    made.add_argument("--kinds", type=_kind, nargs="*", default=pictures.core_kinds(), help="SIZE-FACES …")
+    made.add_argument("--clients", type=int, nargs="*", default=[1, 8, 32])
+    made.add_argument("--mask", action="store_true", help="measure mask too")
+    made.add_argument("--rounds", type=int, default=3)
+    made.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
+    made.add_argument("--peers", nargs="*", default=list(PEERS), choices=PEERS)
+    made.add_argument("--out", type=Path, default=Path("var/bench"))
+    return made
 
 
 if __name__ == "__main__":

@@ -19,7 +19,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 
-BOUNDARY = b"face-api-loadtest"
+from loadtest.questions import Question, questions
+
 #: Beyond this many requests in flight an open loop has lost the server; more sockets would only measure the kernel.
 CONNECTIONS_MAX = 512
 #: How long answers may still take when the time is over.
@@ -27,17 +28,8 @@ DRAIN_S = 15.0
 _STAGES = re.compile(rb"([a-z_]+);dur=([0-9.]+)")
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _TIMING = re.compile(rb"\r\nserver-timing: *([^\r]*)", re.IGNORECASE)
-_BATCH = re.compile(rb"\r\nx-batch-size: *(\d+)", re.IGNORECASE)
 _MASKED = re.compile(rb"\r\nx-face-count: *(\d+)", re.IGNORECASE)
 _COUNT = re.compile(rb'"face_count": *(\d+)')
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A whole request as bytes, and the faces its answer must have (-1: unknown)."""
-
-    request: bytes
-    faces: int
 
 
 @dataclass(slots=True)
@@ -49,7 +41,6 @@ class Tally:
     wrong: int = 0
     unfinished: int = 0
     stages_ms: dict[str, float] = field(default_factory=dict)
-    batches: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True, eq=False)
@@ -65,28 +56,6 @@ class Connection:
     since: float = 0.0
 
 
-def questions(folder: Path, target: str, host: str, body: str, faces: list[int], headers: list[str]) -> list[Question]:
-    """One prebuilt request per file of a folder."""
-    files = [path.read_bytes() for path in sorted(folder.glob("*.jpg"))]
-    counts = faces or [-1] * len(files)
-    more = "".join(f"{line}\r\n" for line in headers)
-    return [
-        Question(_request(data, target, host, body, more), count) for data, count in zip(files, counts, strict=True)
-    ]
-
-
-def _request(data: bytes, target: str, host: str, body: str, more: str) -> bytes:
-    kind = "image/jpeg"
-    if body == "multipart":
-        kind = f"multipart/form-data; boundary={BOUNDARY.decode()}"
-        about = b'Content-Disposition: form-data; name="image"; filename="a.jpg"\r\nContent-Type: image/jpeg'
-        data = b"--%s\r\n%s\r\n\r\n" % (BOUNDARY, about) + data + b"\r\n--%s--\r\n" % BOUNDARY
-    head = (
-        f"POST {target} HTTP/1.1\r\nHost: {host}\r\nContent-Type: {kind}\r\nContent-Length: {len(data)}\r\n{more}\r\n"
-    )
-    return head.encode() + data
-
-
 class Load:
     """The event loop: connections, what they wait for, and the tally."""
 
@@ -99,6 +68,7 @@ class Load:
         self._idle: list[Connection] = []
         self._buffer = bytearray(1 << 18)
         self.counting = False
+        self._counted_from = float("-inf")
         self.tally = Tally()
 
     @property
@@ -205,11 +175,6 @@ class Load:
             for name, spent in _STAGES.findall(timing[1]):
                 key = name.decode()
                 tally.stages_ms[key] = tally.stages_ms.get(key, 0.0) + float(spent)
-        if batch := _BATCH.search(answer):
-            size = batch[1].decode()
-            tally.batches[size] = tally.batches.get(size, 0) + 1
-
-    _counted_from = float("-inf")
 
     def begin(self, *, since: float = float("-inf")) -> float:
         """Counts from now on; in an open loop only what was due after `since`."""
@@ -319,7 +284,6 @@ def result(tally: Tally, seconds: float) -> dict[str, object]:
         "client_cpu_s": time.process_time(),
         "latencies_ms": [round(one, 3) for one in tally.latencies_ms],
         "stages_ms": {name: spent / good for name, spent in tally.stages_ms.items()},
-        "batches": tally.batches,
     }
 
 

@@ -12,18 +12,25 @@ from pathlib import Path
 
 import msgspec
 
+from loadtest.batches import batch_sizes, grown
 from loadtest.cpu_time import MachineTime, cpu_seconds, tree_cpu_seconds
 from loadtest.limit import Limit
 from loadtest.servers import ROOT, Server
 
+DETECT = "/api/v1/detect"
+
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
-    """One counted window. cpu_ms: of all the contestant's processes, per answer. others: share of the machine's
-    cores that neither it nor its client used, as processor time per wall time; steals nothing when near 0.
+    """One counted window.
+
+    clients: of a closed loop of detect, else 0. cpu_ms: of all the contestant's processes, per answer. others: cores
+    kept busy by neither it nor its client; much of it means noise. batches: answers by the size of their run.
     """
 
     contestant: str
     load: str
+    clients: int = 0
+    round: int = 0
     seconds: float
     answers: int
     rate: float
@@ -83,12 +90,17 @@ class Shot(msgspec.Struct, frozen=True, kw_only=True):
     rate: float = 0.0
     seconds: float = 5.0
     warm: float = 1.0
-    target: str = "/api/v1/detect"
+    target: str = DETECT
     arrivals: str = "poisson"
 
     @property
     def name(self) -> str:
-        return f"open {self.rate:.1f}/s" if self.rate else f"{self.clients} client{'s' * (self.clients > 1)}"
+        load = f"open {self.rate:.1f}/s" if self.rate else f"{self.clients} client{'s' * (self.clients > 1)}"
+        return load if self.detects else f"{self.target.rpartition('/')[2]}, {load}"
+
+    @property
+    def detects(self) -> bool:
+        return self.target == DETECT
 
 
 def measure_server(server: Server, shot: Shot) -> Measured:
@@ -102,8 +114,10 @@ def measure_server(server: Server, shot: Shot) -> Measured:
     client = subprocess.Popen(
         [sys.executable, "-S", "-m", "loadtest.client", *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True
     )
+    before = batch_sizes(server)
     try:
-        return _watch(server, shot, client)
+        measured = _watch(server, shot, client)
+        return msgspec.structs.replace(measured, batches=grown(before, batch_sizes(server)))
     finally:
         client.kill()
         client.wait()
@@ -125,6 +139,7 @@ def _watch(server: Server, shot: Shot, client: subprocess.Popen[str]) -> Measure
     return Measured(
         contestant=server.name,
         load=shot.name,
+        clients=shot.clients if shot.detects and not shot.rate else 0,
         seconds=outcome["seconds"],
         answers=answers,
         rate=answers / outcome["seconds"],
@@ -136,7 +151,6 @@ def _watch(server: Server, shot: Shot, client: subprocess.Popen[str]) -> Measure
         client_cpu_ms=client_s / answers * 1000,
         latencies_ms=outcome["latencies_ms"],
         stages_ms=outcome["stages_ms"],
-        batches=outcome["batches"],
     )
 
 

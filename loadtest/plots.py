@@ -1,0 +1,110 @@
+"""Plots of a bench run as PNG: latency, throughput, stage times, batch sizes. Alone knows matplotlib."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import msgspec
+
+from loadtest.measure import Measured, median, percentile
+from loadtest.report import Results
+
+SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+OURS = "face-api"
+
+
+def draw(results: Results, folder: Path, stem: str) -> list[Path]:
+    """All plots of a run; the files written."""
+    mpl.use("Agg")
+    ways = {
+        "latency": _latency_against_throughput,
+        "clients": _throughput_against_clients,
+        "stages": _stage_times,
+        "batches": _batch_sizes,
+    }
+    return [_sheet(results, way, folder / f"{stem}-{name}.png") for name, way in ways.items()]
+
+
+def _sheet(results: Results, way: Callable[[Any, list[Measured]], None], path: Path) -> Path:
+    """One panel per kind of picture."""
+    from matplotlib import pyplot as plt
+
+    figure, panels = plt.subplots(1, len(results), figsize=(5 * len(results), 4), squeeze=False)
+    for panel, (kind, rows) in zip(panels[0], results.items(), strict=True):
+        way(panel, rows)
+        panel.set_title(kind)
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+    return path
+
+
+def _latency_against_throughput(panel: Any, rows: list[Measured]) -> None:
+    for name, mark in zip(dict.fromkeys(run.contestant for run in rows if run.offered), "os^", strict=False):
+        runs = sorted((run for run in rows if run.contestant == name and run.offered), key=lambda run: run.rate)
+        for words, share in SHARES.items():
+            late = [percentile(run.latencies_ms, share) for run in runs]
+            panel.plot([run.rate for run in runs], late, marker=mark, label=f"{name} {words}")
+    panel.axvline(_limit(rows), linestyle=":", color="black", label="the limit")
+    panel.set(xlabel="answers/s, open loop", ylabel="latency, ms", yscale="log")
+    panel.legend(fontsize=7)
+
+
+def _throughput_against_clients(panel: Any, rows: list[Measured]) -> None:
+    for name in dict.fromkeys(run.contestant for run in rows if run.clients):
+        counts = sorted({run.clients for run in rows if run.contestant == name and run.clients})
+        groups = [[run.rate for run in rows if run.contestant == name and run.clients == count] for count in counts]
+        middles = [median(group) for group in groups]
+        below = [middle - min(group) for middle, group in zip(middles, groups, strict=True)]
+        above = [max(group) - middle for middle, group in zip(middles, groups, strict=True)]
+        panel.errorbar(counts, middles, yerr=[below, above], marker="o", capsize=3, label=name)
+    panel.axhline(_limit(rows), linestyle=":", color="black", label="the limit")
+    panel.set(xlabel="clients, closed loop", ylabel="answers/s", ylim=(0, None))
+    panel.legend(fontsize=7)
+
+
+def _stage_times(panel: Any, rows: list[Measured]) -> None:
+    """Stacked, by number of clients; the queue is left out, since a closed loop sets it."""
+    counts = sorted({run.clients for run in rows if run.contestant == OURS and run.clients})
+    groups = {
+        count: [run.stages_ms for run in rows if run.contestant == OURS and run.clients == count] for count in counts
+    }
+    names = list(dict.fromkeys(name for group in groups.values() for one in group for name in one))
+    bottom = [0.0] * len(counts)
+    for name in names:
+        if name not in ("total", "queue"):
+            heights = [median([one.get(name, 0.0) for one in groups[count]]) for count in counts]
+            panel.bar([str(count) for count in counts], heights, bottom=bottom, label=name)
+            bottom = [low + high for low, high in zip(bottom, heights, strict=True)]
+    panel.set(xlabel="clients", ylabel="ms by Server-Timing, without the queue")
+    panel.legend(fontsize=7)
+
+
+def _batch_sizes(panel: Any, rows: list[Measured]) -> None:
+    totals: dict[str, int] = {}
+    for run in rows:
+        for bound, count in run.batches.items():
+            totals[bound] = totals.get(bound, 0) + count
+    bounds = sorted(totals, key=float)
+    panel.bar([f"≤ {float(bound):g}" for bound in bounds], [totals[bound] for bound in bounds])
+    panel.set(xlabel="pictures in one run", ylabel="answers")
+
+
+def _limit(rows: list[Measured]) -> float:
+    return median([run.rate for run in rows if run.contestant == "limit" and run.load != "bare 1"])
+
+
+def main(arguments: list[str]) -> int:
+    """Draws an earlier run, beside its file."""
+    path = Path(arguments[0])
+    for written in draw(msgspec.json.decode(path.read_bytes(), type=Results), path.parent, path.stem):
+        print(written)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
