@@ -6,25 +6,18 @@ Alone knows Little CMS. A profile that is broken or of the wrong kind is ignored
 from __future__ import annotations
 
 import io
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
+from PIL import Image, ImageCms
 
-from gateway.headers.facts import Format, Header
+from gateway.headers.facts import Header
 from gateway.image_decode import upright
+from gateway.pillow_files import ERRORS, opened
 
 Pixels = NDArray[np.uint8]
 
-#: Named here so that nothing else can be opened, and that no search for formats happens in mid-request.
-_OPENERS: dict[Format, Callable[[io.BytesIO], Image.Image]] = {
-    "jpeg": JpegImagePlugin.JpegImageFile,
-    "png": PngImagePlugin.PngImageFile,
-    "tiff": TiffImagePlugin.TiffImageFile,
-    "webp": WebPImagePlugin.WebPImageFile,
-}
 #: A profile larger than this is no picture's profile (CMYK press profiles have 0.5 to 3 MB).
 PROFILE_BYTES_MAX = 8 * 1024 * 1024
 #: Rows converted at once: bounds what the conversion adds to memory.
@@ -36,15 +29,15 @@ def to_srgb(data: memoryview, header: Header, pixels: Pixels) -> Pixels:
 
     data: the file. pixels: what was decoded of it without any profile.
     """
-    if not header.icc:
+    if not header.icc or header.format == "bmp":
         return pixels
     try:
-        with warnings.catch_warnings(action="ignore"), _OPENERS[header.format](io.BytesIO(data)) as stored:
+        with opened(data, header.format) as stored:
             profile = _profile(stored)
             if profile is None or "srgb" in ImageCms.getProfileDescription(profile).lower():
                 return pixels
             return _converted(stored, header, pixels, profile)
-    except (OSError, ValueError, SyntaxError, ImageCms.PyCMSError):
+    except (*ERRORS, ImageCms.PyCMSError):
         return pixels
 
 

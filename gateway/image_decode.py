@@ -13,10 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.headers.facts import Header
+from gateway.pillow_files import ERRORS, opened
 from shared.errors import BadImage
 
 Pixels = NDArray[np.uint8]
 
+_AS_THE_REFERENCE = cv2.IMREAD_COLOR
+_PILLOW_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "CMYK"})
 _DECODE_FAILED = "The picture could not be decoded: the file is truncated or corrupt"
 
 
@@ -26,28 +29,48 @@ def decode(data: memoryview, header: Header) -> tuple[Pixels, Pixels | None]:
     Colours are as stored, not composed with alpha. Raises BadImage when the decoder refuses, or when its result
     is not what the header announced.
     """
+    stored = _stored(data, header)
+    width, height = header.upright_size
+    if stored.ndim != 3 or stored.shape[:2] != (height, width) or stored.dtype != np.uint8:
+        raise BadImage(_DECODE_FAILED)
+    if stored.shape[2] == 4:
+        return np.ascontiguousarray(stored[:, :, :3]), np.ascontiguousarray(stored[:, :, 3])
+    return np.ascontiguousarray(stored), None
+
+
+def _stored(data: memoryview, header: Header) -> Pixels:
+    """(H, W, 3 or 4) BGR(A), upright. OpenCV turns TIFF itself, whatever the flag says."""
+    if header.format == "tiff" and header.bits <= 8 and (header.alpha or header.raw_tiles):
+        return _tiff_by_pillow(data, "RGBA" if header.alpha else "RGB")
+    orientation = 1 if header.format == "tiff" else header.orientation
     if header.alpha:
-        stored = _eight_bits(_imdecode(data, cv2.IMREAD_UNCHANGED))
-        if stored.ndim == 3 and stored.shape[2] == 4:
-            turned = _checked(stored, header)
-            return np.ascontiguousarray(turned[:, :, :3]), np.ascontiguousarray(turned[:, :, 3])
-    pixels = _imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    return np.ascontiguousarray(_checked(pixels, header)), None
+        pixels = _imdecode(data, cv2.IMREAD_UNCHANGED)
+        if pixels.ndim == 3 and pixels.shape[2] == 4:
+            return _eight_bits(upright(pixels, orientation))
+    return upright(_imdecode(data, _AS_THE_REFERENCE | cv2.IMREAD_IGNORE_ORIENTATION), orientation)
+
+
+def _tiff_by_pillow(data: memoryview, mode: str) -> Pixels:
+    """(H, W, 3 or 4) BGR(A), upright, of 8-bit samples or less.
+
+    OpenCV multiplies the colours of 8-bit TIFF with alpha, and refuses uncompressed tiles of some sizes.
+    """
+    try:
+        with opened(data, "tiff") as picture:
+            if picture.mode not in _PILLOW_MODES:
+                raise BadImage(_DECODE_FAILED)
+            rgb = np.asarray(picture.convert(mode))
+    except ERRORS:
+        raise BadImage(_DECODE_FAILED) from None
+    return cast("Pixels", cv2.cvtColor(rgb, cv2.COLOR_RGBA2BGRA if mode == "RGBA" else cv2.COLOR_RGB2BGR))
 
 
 def _eight_bits(pixels: Pixels) -> Pixels:
-    """16-bit samples keep their upper eight, as libpng strips them."""
-    return (pixels >> 8).astype(np.uint8) if pixels.dtype == np.uint16 else pixels
-
-
-def _checked(pixels: Pixels, header: Header) -> Pixels:
-    """Upright; TIFF is turned by OpenCV itself, whatever the flag says."""
-    if header.format != "tiff":
-        pixels = upright(pixels, header.orientation)
-    width, height = header.upright_size
-    if pixels.shape[:2] != (height, width) or pixels.dtype != np.uint8:
-        raise BadImage(_DECODE_FAILED)
-    return pixels
+    """16-bit samples keep their upper eight, as libpng strips them; a view, no copy."""
+    if pixels.dtype != np.uint16:
+        return pixels
+    halves = pixels.astype("<u2", copy=False).view(np.uint8)
+    return halves.reshape(*pixels.shape, 2)[..., 1]
 
 
 def _imdecode(data: memoryview, flags: int) -> Pixels:

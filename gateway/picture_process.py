@@ -203,6 +203,10 @@ class ProcessPictures:
         """Of the children, for metrics and tests."""
         return tuple(child.pid for child in self._children)
 
+    def all_ready(self) -> bool:
+        """Whether every child that should be there can work."""
+        return bool(self._children) and all(child.ready for child in self._children)
+
     def submit(self, job: Job) -> None:
         """Puts a job in line: with the child that holds its picture, or with whoever is free first."""
         (self._waiting if job.child is None else job.child.pinned).append(job)

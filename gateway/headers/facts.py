@@ -17,7 +17,8 @@ class Header:
 
     width, height: stored, in pixels. orientation: EXIF 1..8. frames: pictures in the file (animation, pages).
     samples, bits: per stored pixel, per sample. alpha: transparency is stored. icc: a colour profile is stored.
-    cmyk: four ink samples. raster_bytes: of the stored raster when unpacked, padding of tiles included.
+    cmyk: four ink samples. raw_tiles: TIFF in uncompressed tiles.
+    raster_bytes: of the stored raster when unpacked, padding of tiles included.
     """
 
     format: Format
@@ -30,6 +31,7 @@ class Header:
     alpha: bool = False
     icc: bool = False
     cmyk: bool = False
+    raw_tiles: bool = False
     raster_bytes: int = 0
 
     @property

@@ -20,6 +20,7 @@ SOI, EOI, SOS, TEM = 0xD8, 0xD9, 0xDA, 0x01
 _RESTARTS = range(0xD0, 0xD8)
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0..15 without DHT, JPG and DAC
 _BASELINE, _EXTENDED, _PROGRESSIVE = 0xC0, 0xC1, 0xC2
+_MARKER_CODE = re.compile(rb"[^\xff]", re.DOTALL)
 #: In entropy-coded data: the next marker that is neither a stuffed FF00 nor a restart.
 _NEXT_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]", re.DOTALL)
 
@@ -64,8 +65,10 @@ def _segments(data: memoryview, position: int) -> Iterator[tuple[int, int, int]]
     for _ in range(PARTS_MAX):
         if data[position] != 0xFF:
             raise BadImage("The JPEG file is corrupt: no marker where one belongs")
-        while data[position] == 0xFF:
-            position += 1
+        code = _MARKER_CODE.search(data, position)  # any number of fill bytes may stand before it
+        if code is None:
+            raise BadImage("The JPEG file is truncated")
+        position = code.start()
         marker = data[position]
         position += 1
         if marker == EOI:

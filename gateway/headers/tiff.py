@@ -24,10 +24,12 @@ _TYPE_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 
 _INTEGERS = {1: "u1", 3: "u2", 4: "u4", 13: "u4", 16: "u8", 18: "u8"}
 
 _SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 258, 259, 262
-_STRIP_OFFSETS, _ORIENTATION, _SAMPLES, _STRIP_COUNTS = 273, 274, 277, 279
+_STRIP_OFFSETS, _ORIENTATION, _SAMPLES, _ROWS_PER_STRIP, _STRIP_COUNTS, _PLANAR = 273, 274, 277, 278, 279, 284
 _TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_COUNTS, _EXTRA, _ICC = 322, 323, 324, 325, 338, 34675
 _REDUCED = 1
+_ALPHAS = (1, 2)  # multiplied into the colours, or not
 _CMYK = 5
+_PLAIN_COLOURS = (0, 1, 2, 3, _CMYK)  # grey twice, RGB, palette, inks
 #: None, CCITT ×3, LZW, JPEG, Adobe Deflate, Deflate, PackBits.
 _COMPRESSIONS = frozenset({1, 2, 3, 4, 5, 7, 8, 32946, 32773})
 
@@ -43,6 +45,8 @@ class _Entry:
 class _Directory:
     data: memoryview
     order: str
+    big: bool
+    offset: int
     entries: dict[int, _Entry]
     following: int
 
@@ -66,8 +70,7 @@ class _Directory:
 
 def read(data: memoryview) -> Header:
     """Facts from the first directory, pages from the chain."""
-    directories = _directories(data)
-    first = next(directories)
+    first = _first_directory(data)
     width, height = first.value(_WIDTH, 0), first.value(_HEIGHT, 0)
     samples, bits = first.value(_SAMPLES, 1), int(first.values(_BITS, 64).max(initial=1))
     compression, orientation = first.value(_COMPRESSION, 1), first.value(_ORIENTATION, 1)
@@ -75,7 +78,7 @@ def read(data: memoryview) -> Header:
         raise BadImage(f"The TIFF directory is wrong ({width}×{height}, {samples} samples of {bits} bits)")
     if compression not in _COMPRESSIONS:
         raise BadImage(f"TIFF compression {compression} is not accepted; save it uncompressed or with LZW or Deflate")
-    pages = 1 + sum(not directory.value(_SUBFILE, 0) & _REDUCED for directory in directories)
+    pages = 1 + sum(not reduced for reduced in _following_pages(data, first))
     return Header(
         FORMAT,
         width,
@@ -84,9 +87,10 @@ def read(data: memoryview) -> Header:
         pages,
         samples=samples,
         bits=bits,
-        alpha=_EXTRA in first.entries and samples in (2, 4),
+        alpha=samples in (2, 4) and first.value(_EXTRA, 0) in _ALPHAS,
         icc=_ICC in first.entries,
         cmyk=first.value(_PHOTOMETRIC, 1) == _CMYK,
+        raw_tiles=compression == 1 and _TILE_WIDTH in first.entries and first.value(_PHOTOMETRIC, 1) in _PLAIN_COLOURS,
         raster_bytes=_raster_bytes(first, width, height, samples * bits),
     )
 
@@ -100,22 +104,32 @@ def _raster_bytes(directory: _Directory, width: int, height: int, pixel_bits: in
     return tiles * across * down * pixel_bits // 8
 
 
-def _directories(data: memoryview) -> Iterator[_Directory]:
-    """The chain of directories; Raises BadImage for loops and for more pages than anyone needs."""
+def _first_directory(data: memoryview) -> _Directory:
     order = "<" if bytes(data[:2]) == b"II" else ">"
     (magic,) = struct.unpack_from(order + "H", data, 2)
     big = magic == 43
     (offset,) = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)
-    seen: set[int] = set()
+    return _directory(data, order, offset, big=big)
+
+
+def _following_pages(data: memoryview, first: _Directory) -> Iterator[bool]:
+    """For each later directory, whether it is a smaller version of another. Raises BadImage for chains without end.
+
+    Entries are sorted by tag, so that what kind of page it is can only stand in the first one.
+    """
+    head, entry, slot = ("Q", 20, 12) if first.big else ("H", 12, 8)
+    offset, seen = first.following, {first.offset}
     while offset:
         if offset in seen or len(seen) >= PAGES_MAX:
             raise BadImage("The TIFF file is corrupt: its directories run in a circle or never end")
         seen.add(offset)
-        directory = _directory(data, order, offset, big=big)
-        yield directory
-        offset = directory.following
-    if not seen:
-        raise BadImage("The TIFF file holds no picture")
+        (count,) = struct.unpack_from(first.order + head, data, offset)
+        if not 1 <= count <= ENTRIES_MAX:
+            raise BadImage(f"The TIFF file is corrupt: a directory of {count} entries")
+        start = offset + struct.calcsize(first.order + head)
+        tag, low, high = struct.unpack_from(f"{first.order}H{slot - 2}xHH", data, start)
+        yield tag == _SUBFILE and bool((low | high) & _REDUCED)
+        (offset,) = struct.unpack_from(first.order + ("Q" if first.big else "I"), data, start + count * entry)
 
 
 def _directory(data: memoryview, order: str, offset: int, *, big: bool) -> _Directory:
@@ -128,7 +142,7 @@ def _directory(data: memoryview, order: str, offset: int, *, big: bool) -> _Dire
         tag, kind, number = struct.unpack_from(order + ("HHQ" if big else "HHI"), data, position)
         entries.setdefault(tag, _entry(data, order, position, kind, number, big=big))
     (following,) = struct.unpack_from(order + ("Q" if big else "I"), data, offset + head + count * size)
-    return _Directory(data, order, entries, following)
+    return _Directory(data, order, big, offset, entries, following)
 
 
 def _entry(data: memoryview, order: str, position: int, kind: int, number: int, *, big: bool) -> _Entry:
@@ -140,16 +154,34 @@ def _entry(data: memoryview, order: str, position: int, kind: int, number: int, 
     return _Entry(kind, number, offset)
 
 
+def _pieces(directory: _Directory, header: Header, *, tiled: bool) -> tuple[int, int]:
+    """How many strips or tiles the picture takes, and how many bytes all of them have when unpacked."""
+    planes = header.samples if directory.value(_PLANAR, 1) == 2 else 1
+    if tiled:
+        across, down = directory.value(_TILE_WIDTH, 0), directory.value(_TILE_HEIGHT, 0)
+        if not across or not down:
+            raise BadImage("The TIFF file is corrupt: its tiles have no size")
+        return -(-header.width // across) * -(-header.height // down) * planes, header.raster_bytes
+    rows = directory.value(_ROWS_PER_STRIP, header.height)
+    if not rows:
+        raise BadImage("The TIFF file is corrupt: its strips have no rows")
+    row_bytes = (header.width * header.samples * header.bits // planes + 7) // 8 * planes
+    return -(-header.height // rows) * planes, row_bytes * header.height
+
+
 def check_complete(data: memoryview, header: Header, settings: Settings) -> None:
     """Raises BadImage when a strip or tile of the first page lies outside the file or one is missing."""
     del settings
     assert header.format == FORMAT
-    first = next(_directories(data))
+    first = _first_directory(data)
     tiled = _TILE_OFFSETS in first.entries
     offsets = first.values(_TILE_OFFSETS if tiled else _STRIP_OFFSETS, STRIPS_MAX)
     counts = first.values(_TILE_COUNTS if tiled else _STRIP_COUNTS, STRIPS_MAX)
-    if not len(offsets) or len(offsets) != len(counts):
+    needed, raw_bytes = _pieces(first, header, tiled=tiled)
+    if len(offsets) != len(counts) or len(offsets) < needed:
         raise BadImage("The TIFF file is corrupt: its table of strips is not whole")
+    if first.value(_COMPRESSION, 1) == 1 and int(counts.astype(object).sum()) < raw_bytes:
+        raise BadImage("The TIFF file is truncated: its strips hold less than the picture")
     size = len(data)
     if (
         not counts.all()

@@ -1,0 +1,137 @@
+"""Pictures with an event loop of their own, so that plain tests can open files and see what became of them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from gateway.masking import MaskOptions
+from gateway.picture import Masked, Picture
+from gateway.picture_process import ProcessPictures
+from shared.deadline import Deadline
+from shared.errors import BadImage, FaceApiError, TooLarge
+from shared.faces import Faces
+from shared.settings import Settings
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one file led to. answer: "picture" or the words of the refusal. cpu_s: in the gateway and its children.
+
+    peak_bytes: most memory a child has held while it worked on this file.
+    """
+
+    status: int
+    answer: str
+    wall_s: float
+    cpu_s: float
+    peak_bytes: int
+    crashed: bool
+
+
+class Gallery:
+    """Child processes as the gateway has them, for tests."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.settings = Settings(**{"decode_processes": 1, **settings})
+        self._loop = asyncio.new_event_loop()
+        self.pictures = self.run(self._start())
+        self.resident_at_start = self.resident_bytes()
+        self.files_at_start = self.open_files()
+
+    async def _start(self) -> ProcessPictures:
+        pictures = ProcessPictures(self.settings)
+        await pictures.start()
+        return pictures
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self._loop.run_until_complete(work)
+
+    def close(self) -> None:
+        self.run(self.pictures.aclose())
+        self._loop.close()
+
+    def open(
+        self, data: bytes, *, sides: tuple[int, ...] = (640,), to_mask: bool = False, seconds: float = 120
+    ) -> Picture:
+        deadline = Deadline.after(seconds, time.monotonic())
+        return self.run(self.pictures.open(data, sides=sides, deadline=deadline, single_frame=to_mask))
+
+    def mask(self, data: bytes, boxes: list[list[float]], **options: Any) -> Masked:
+        """Opens, masks these boxes, closes."""
+        picture = self.open(data, to_mask=True)
+        try:
+            found = np.array(boxes, np.float32).reshape(-1, 4)
+            faces = Faces(found, np.ones(len(found), np.float32), None)
+            return self.run(picture.mask(faces, MaskOptions(**options)))
+        finally:
+            picture.close()
+
+    def outcome(self, data: bytes, *, to_mask: bool = False) -> Outcome:
+        """Opens and closes a file, whatever becomes of it."""
+        before = self.pictures.pids()
+        for pid in before:
+            Path(f"/proc/{pid}/clear_refs").write_text("5", encoding="ascii")  # the peak begins anew
+        cpu, wall = self._cpu(), time.perf_counter()
+        try:
+            self.open(data, to_mask=to_mask).close()
+            status, answer = 200, "picture"
+        except (BadImage, TooLarge) as error:
+            status, answer = error.status, str(error)
+        except FaceApiError as error:
+            status, answer = error.status, f"{type(error).__name__}: {error}"
+        wall, cpu = time.perf_counter() - wall, self._cpu() - cpu
+        peak = max((_peak(pid) for pid in before), default=0)
+        crashed = self.pictures.pids() != before
+        if crashed:
+            self.wait_for(len(before))
+        return Outcome(status, answer, wall, max(0.0, cpu), peak, crashed)
+
+    def wait_for(self, count: int) -> None:
+        """Until so many children can work again."""
+        while len(self.pictures.pids()) < count or not self.pictures.all_ready():
+            self.run(asyncio.sleep(0.01))
+
+    def _cpu(self) -> float:
+        return time.process_time() + self.children_cpu_s()
+
+    def children_cpu_s(self) -> float:
+        """Seconds the children have computed so far."""
+        return sum(_on_cpu(pid) for pid in self.pictures.pids())
+
+    def open_files(self) -> list[list[str]]:
+        """What each child has open, by name."""
+        folders = (Path(f"/proc/{pid}/fd") for pid in self.pictures.pids())
+        return [sorted(str(link.readlink()) for link in folder.iterdir()) for folder in folders]
+
+    def resident_bytes(self) -> int:
+        """Of the children together."""
+        return sum(_resident(pid) for pid in self.pictures.pids())
+
+
+def _on_cpu(pid: int) -> float:
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[0]) / 1e9
+    except (OSError, IndexError):
+        return 0.0
+
+
+def _peak(pid: int) -> int:
+    try:
+        words = Path(f"/proc/{pid}/status").read_text(encoding="ascii").split()
+        return int(words[words.index("VmHWM:") + 1]) * 1024
+    except (OSError, ValueError):
+        return 0
+
+
+def _resident(pid: int) -> int:
+    words = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()
+    return int(words[1]) * 4096
