@@ -121,7 +121,7 @@ def opened(model: ServingModel, way: Way, provider: str, largest: int, told: Cal
     side = model.info.input_side
     settings = way.settings(largest, side)
     if provider == "cpu":
-        detector = open_on(HostDevice(), model, settings, [side], largest, lambda _: [(CPU, {})])
+        detector = open_on(HostDevice(), model, settings, [side], largest, lambda *_: [(CPU, {})])
     else:
         detector = open_on_gpu(model, 0, settings, [side], largest, told)
     detector.warm_up(told)

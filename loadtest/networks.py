@@ -69,9 +69,9 @@ def random_export(shape: Shape, side: int, seed: int = 0) -> ModelProto:
     return model
 
 
-def multiply_adds(model: ModelProto, batch: int, side: int) -> int:
-    """Of all convolutions for a batch in serving form, counted from the shapes."""
-    sized = onnx.shape_inference.infer_shapes(_sized(model, batch, side))
+def multiply_adds(export: ModelProto) -> int:
+    """Of all convolutions for one picture, counted from the shapes; of an export, whose sizes are known."""
+    sized = onnx.shape_inference.infer_shapes(export)
     shapes = {value.name: value.type.tensor_type.shape.dim for value in sized.graph.value_info}
     weights = {tensor.name: tensor.dims for tensor in sized.graph.initializer}
     total = 0
@@ -81,17 +81,6 @@ def multiply_adds(model: ModelProto, batch: int, side: int) -> int:
             assert all(out), f"the shape of {node.output[0]} is not known"
             total += int(np.prod(out)) * int(np.prod(weights[node.input[1]][1:]))
     return total
-
-
-def _sized(model: ModelProto, batch: int, side: int) -> ModelProto:
-    fixed = ModelProto()
-    fixed.CopyFrom(model)
-    for place, size in zip(fixed.graph.input[0].type.tensor_type.shape.dim, (batch, side, side, 3), strict=True):
-        place.Clear()
-        place.dim_value = size
-    for output in fixed.graph.output:
-        output.type.tensor_type.ClearField("shape")
-    return fixed
 
 
 @dataclass

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from worker.buckets import buckets_up_to
 from worker.cuda_device import CudaDevice, CudaRuntime
 from worker.detector import ImageBatch
 from worker.device import Device
+from worker.engine_cache import building, engine_folder
 from worker.gpu_options import (
     CPU,
     CUDA,
@@ -83,11 +85,11 @@ def open_on_gpu(
     stream = device.compute_stream
     assert stream is not None
 
-    def providers(side: int) -> list[Provider]:
+    def providers(side: int, engines: Path) -> list[Provider]:
         precision = model.info.precision
         found = [cuda_provider(settings, precision, index, stream, limits[side])]
         if settings.tensorrt:
-            found.insert(0, tensorrt_provider(settings, precision, index, stream, side, max_batch))
+            found.insert(0, tensorrt_provider(settings, precision, index, stream, side, max_batch, engines))
         return found
 
     told(f"cuda:{index}, {wanted[0]}, graphs {'on' if settings.cuda_graphs else 'off'}, {settings.gpu_heads} heads")
@@ -100,17 +102,23 @@ def open_on(
     settings: Settings,
     sides: Sequence[int],
     max_batch: int,
-    providers: Callable[[int], list[Provider]],
+    providers: Callable[[int, Path], list[Provider]],
 ) -> GpuDetector:
-    """The model on any device with the providers for it; the host and its own provider are one for trying."""
+    """The model on any device; the host with its own provider is one for trying.
+
+    providers: from an input side and the folder for that network's TensorRT engines.
+    """
     reduced = settings.gpu_heads == "reduced"
     graph_ids = itertools.count(1) if settings.cuda_graphs else None
     networks = {}
     for side in sides:
-        chosen = providers(side)
-        data = gpu_form(model.path, side, reduced=reduced, cast_first=chosen[0][0] == TENSORRT)
+        data = gpu_form(model.path, side, reduced=reduced, cast_first=settings.tensorrt)
+        engines = engine_folder(Path(settings.data_dir), data, onnxruntime.__version__)
+        chosen = providers(side, engines)
+        with building(engines) if settings.tensorrt else nullcontext():
+            session = _session(data, chosen, model.path)
         networks[side] = BoundNetwork(
-            _session(data, chosen, model.path),
+            session,
             device,
             side,
             buckets_up_to(max_batch if model.info.batch_invariant else 1),

@@ -51,22 +51,20 @@ def cuda_provider(settings: Settings, precision: str, index: int, stream: int, l
 
 
 def tensorrt_provider(
-    settings: Settings, precision: str, index: int, stream: int, side: int, max_batch: int
+    settings: Settings, precision: str, index: int, stream: int, side: int, max_batch: int, engines: Path
 ) -> Provider:
-    """Engines are kept under data_dir; onnxruntime names them by model, TensorRT version and card."""
-    cache = str(Path(settings.data_dir) / "cache-tensorrt")
-    shapes = {
-        kind: f"images:{batch}x{side}x{side}x3" for kind, batch in (("min", 1), ("opt", max_batch), ("max", max_batch))
-    }
+    """engines: the folder of this network's engines, see `worker/engine_cache.py`."""
+    batches = (("min", 1), ("opt", max_batch), ("max", max_batch))
+    shapes = {kind: f"images:{batch}x{side}x{side}x3" for kind, batch in batches}
     return TENSORRT, {
         "device_id": str(index),
         "user_compute_stream": str(stream),
         "trt_fp16_enable": str(int(precision == "fp16")),
         "trt_cuda_graph_enable": str(int(settings.cuda_graphs)),
         "trt_engine_cache_enable": "1",
-        "trt_engine_cache_path": cache,
+        "trt_engine_cache_path": str(engines),
         "trt_timing_cache_enable": "1",
-        "trt_timing_cache_path": cache,
+        "trt_timing_cache_path": str(engines),
         **{f"trt_profile_{kind}_shapes": shape for kind, shape in shapes.items()},
     }
 

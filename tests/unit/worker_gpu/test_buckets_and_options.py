@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +16,7 @@ from tests.unit.worker_gpu.material import WIDE, small_model
 from worker.buckets import bucket_for, buckets_up_to
 from worker.detector_gpu import open_on, open_on_gpu
 from worker.device import HostDevice
+from worker.engine_cache import ENTRIES_MAX, building, engine_folder
 from worker.gpu_options import (
     CPU,
     CUDA,
@@ -74,11 +77,34 @@ def test_the_card_is_told_what_the_settings_say() -> None:
 
 
 def test_tensorrt_is_tuned_for_full_batches_and_keeps_its_engines() -> None:
-    name, options = tensorrt_provider(Settings(data_dir="here"), "fp16", 0, 1, 640, 16)
+    name, options = tensorrt_provider(Settings(), "fp16", 0, 1, 640, 16, Path("engines"))
     assert name == TENSORRT
     assert options["trt_profile_min_shapes"] == "images:1x640x640x3"
     assert options["trt_profile_opt_shapes"] == options["trt_profile_max_shapes"] == "images:16x640x640x3"
-    assert options["trt_engine_cache_path"].startswith("here")
+    assert options["trt_engine_cache_path"] == options["trt_timing_cache_path"] == "engines"
+
+
+def test_networks_that_differ_only_in_weights_keep_their_engines_apart(tmp_path: Path) -> None:
+    folders = {engine_folder(tmp_path, data, version) for data in (b"one", b"two") for version in ("1.31", "1.32")}
+    assert len(folders) == 4
+
+
+def test_engines_are_built_by_one_process_at_a_time_and_only_the_latest_are_kept(tmp_path: Path) -> None:
+    folders = [engine_folder(tmp_path, bytes([number]), "1") for number in range(ENTRIES_MAX + 2)]
+    for age, folder in enumerate(folders):
+        folder.mkdir(parents=True)
+        os.utime(folder, (1000 + age, 1000 + age))
+    newest = engine_folder(tmp_path, b"new", "1")
+    with building(newest), (newest.parent / "lock").open() as other, pytest.raises(BlockingIOError):
+        fcntl.flock(other.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    kept = {folder for folder in newest.parent.iterdir() if folder.is_dir()}
+    assert kept == {newest, *folders[-(ENTRIES_MAX - 1) :]}
+
+
+def test_engines_that_cannot_be_kept_are_told_with_the_mend(tmp_path: Path) -> None:
+    (tmp_path / "cache-tensorrt").write_text("in the way")
+    with pytest.raises(ConfigurationError, match="FACE_API_DATA_DIR"), building(engine_folder(tmp_path, b"", "1")):
+        pass
 
 
 def test_runs_do_not_wait_and_name_their_graph() -> None:
@@ -127,7 +153,7 @@ def test_the_runtime_itself_refuses_to_fall_back_to_the_cpu(tmp_path: Path) -> N
         pytest.skip("this build has the CUDA provider; tests/gpu looks at it")
     model = small_model(tmp_path)
     with pytest.raises(ConfigurationError, match="cannot be opened on CUDAExecutionProvider"):
-        open_on(HostDevice(), model, Settings(), [WIDE], 2, lambda _: [(CUDA, {})])
+        open_on(HostDevice(), model, Settings(), [WIDE], 2, lambda *_: [(CUDA, {})])
     with pytest.raises(ConfigurationError, match="CUDAExecutionProvider is not in this build"):
         open_on_gpu(model, 0, Settings(), [WIDE], 2, lambda _: None)
     with pytest.raises(ConfigurationError, match="CUDAExecutionProvider is not in this build"):
