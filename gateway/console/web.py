@@ -5,6 +5,7 @@ It alone sets and reads the console's cookie.
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from collections.abc import Awaitable, Callable
@@ -21,9 +22,10 @@ from gateway.console.accounts import Accounts
 from gateway.console.render import environment, page
 from gateway.console.same_origin import is_own
 from gateway.console.sessions import Session, Sessions
+from gateway.key_format import redact
 from gateway.keys.administration import Administration
 from gateway.keys.audit import Actor
-from shared.errors import BadParameter, FaceApiError, Forbidden, TooLarge
+from shared.errors import BadParameter, FaceApiError, Forbidden, StoreDown, TooLarge
 
 HOME = "/console/keys"
 SIGN_IN = "/console/sign-in"
@@ -138,6 +140,8 @@ class Console:
 
 def refused(visitor: Visitor, error: FaceApiError) -> Response:
     """An error as a page."""
+    if isinstance(error, StoreDown):
+        logging.getLogger("face_api.console").error("%s (%s)", error, redact(str(error.__cause__ or "")))
     response = visitor.show("error.html", error.status, words=str(error), status=error.status)
     if error.retry_after_s is not None:
         response.headers["Retry-After"] = str(error.retry_after_s)

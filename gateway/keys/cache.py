@@ -14,6 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
+from gateway.key_format import redact
 from gateway.keys.pepper import Peppers
 from gateway.keys.records import KeyRecord
 from shared.errors import FaceApiError, StoreDown
@@ -21,6 +22,7 @@ from shared.errors import FaceApiError, StoreDown
 Result = TypeVar("Result")
 
 LONGEST_WAIT_S = 4.0
+PEOPLES_PATIENCE_S = 20.0  # a password takes 64 MiB and, on a busy machine, seconds
 LEAST_PAUSE_S = 0.05  # between two questions to the store, however many unknown keys arrive
 THREADS = 4
 
@@ -37,13 +39,13 @@ class StoreThreads:
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="key-store")
 
-    async def call(self, work: Callable[[], Result]) -> Result:
-        """The result of `work`; StoreDown after LONGEST_WAIT_S."""
+    async def call(self, work: Callable[[], Result], patience_s: float = PEOPLES_PATIENCE_S) -> Result:
+        """The result of `work`; StoreDown when the patience ends."""
         try:
-            async with asyncio.timeout(LONGEST_WAIT_S):
+            async with asyncio.timeout(patience_s):
                 return await asyncio.get_running_loop().run_in_executor(self._pool, work)
         except TimeoutError as error:
-            raise StoreDown from error
+            raise StoreDown("The key store did not answer in time") from error
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
@@ -138,7 +140,7 @@ class KeyCache:
     async def _ask(self) -> FaceApiError | None:
         """What went wrong is returned, not raised: nobody may be left to hear it."""
         try:
-            version, changed = await self._threads.call(self._read)
+            version, changed = await self._threads.call(self._read, LONGEST_WAIT_S)
         except FaceApiError as error:
             self._note_down(error)
             return error
@@ -163,5 +165,10 @@ class KeyCache:
 
     def _note_down(self, error: FaceApiError) -> None:
         if not self._down:
-            self._log.error("%s; known keys keep working for %g s", error, self._grace_seconds)
+            self._log.error("%s (%s); known keys work on for %g s", error, _cause(error), self._grace_seconds)
         self._down = True
+
+
+def _cause(error: FaceApiError) -> str:
+    """What the database itself said, in one line."""
+    return redact(str(error.__cause__ or "")).partition("\n")[0]

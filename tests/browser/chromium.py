@@ -84,7 +84,7 @@ class Browser:
         context = self.ask("Target.createBrowserContext")["browserContextId"]
         target = self.ask("Target.createTarget", url="about:blank", browserContextId=context)["targetId"]
         session = self.ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        page = Page(self, session)
+        page = Page(self, session, context)
         for domain in ("Page", "Runtime", "Network", "Log"):
             page.ask(f"{domain}.enable")
         page.look(width=width, height=height, dark=dark)
@@ -115,8 +115,8 @@ class Browser:
 class Page:
     """One tab."""
 
-    def __init__(self, browser: Browser, session: str) -> None:
-        self._browser, self._session = browser, session
+    def __init__(self, browser: Browser, session: str, context: str) -> None:
+        self._browser, self._session, self._context = browser, session, context
 
     def ask(self, method: str, **params: Any) -> Json:
         return self._browser.ask(method, self._session, **params)
@@ -135,6 +135,10 @@ class Page:
         if "errorText" in answer:
             raise BrowserError(f"{url}: {answer['errorText']}")
         self._until_loaded(before)
+
+    def grant(self, *permissions: str) -> None:
+        """What a person would be asked for."""
+        self._browser.ask("Browser.grantPermissions", permissions=list(permissions), browserContextId=self._context)
 
     def evaluate(self, expression: str) -> Any:
         """The value of a JavaScript expression; promises are awaited. BrowserError for what it throws."""
