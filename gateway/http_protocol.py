@@ -111,6 +111,7 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         house = self.connections_of_process
+        self.access_log = False  # gunicorn's class gives uvicorn's logger a handler; our own line is told elsewhere
         self.address = self.client[0] if self.client else ""
         self.talk = Conversation(house.patience, self.loop.time())
         self._whole = False

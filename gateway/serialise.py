@@ -169,14 +169,14 @@ def summary(faces: Faces, width: int, height: int) -> Summary:
     """Over all faces; averages of none are 0.0."""
     if not len(faces):
         return Summary(0, 0.0, 0.0, 0.0, 0.0, 0.0)
-    sizes = faces.boxes[:, 2:].astype(np.float64) - faces.boxes[:, :2]
-    total = float((sizes[:, 0] * sizes[:, 1]).sum())
-    scores = faces.scores.astype(np.float64)
+    # Plain numbers: for the few faces of most pictures each call of numpy costs more than all the sums.
+    total = sum((x2 - x1) * (y2 - y1) for x1, y1, x2, y2 in faces.boxes.tolist())
+    scores: list[float] = faces.scores.tolist()
     return Summary(
         len(faces),
-        round(float(scores.mean()), 4),
-        round(float(scores.min()), 4),
-        round(float(scores.max()), 4),
+        round(sum(scores) / len(scores), 4),
+        round(min(scores), 4),
+        round(max(scores), 4),
         round(total, 2),
         round(total / (width * height), 4),
     )

@@ -49,7 +49,7 @@ class Bench:
         tell(f"{kind.name}: faces in its files {faces}")
         for number in range(self.rounds):
             self._round(kind, Shot(folder=place, faces=faces, seconds=self.seconds), number)
-        self._open_loops(kind, Shot(folder=place, faces=faces, seconds=self.seconds * 2))
+        self._open_loops(kind, Shot(folder=place, faces=faces, seconds=self.seconds * 1.5))
 
     def _round(self, kind: Kind, shot: Shot, number: int) -> None:
         most = max(self.clients)
@@ -165,7 +165,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--clients", type=int, nargs="*", default=[1, 8, 32])
     made.add_argument("--mask", action="store_true", help="measure mask too")
     made.add_argument("--rounds", type=int, default=3)
-    made.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
+    made.add_argument("--seconds", type=float, default=4.0, help="of each measurement")
     made.add_argument("--peers", nargs="*", default=list(PEERS), choices=PEERS)
     made.add_argument("--out", type=Path, default=Path("var/bench"))
     return made

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import os
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from pathlib import Path
 import msgspec
 
 from loadtest.bare import Bare, open_bare
+from shared.settings import Settings, decoder_environment
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -64,6 +66,11 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+def memory_settings() -> dict[str, str]:
+    """What the service tells the allocator of the processes that decode: its rivals get it too."""
+    return {name: value for name, value in decoder_environment(Settings()).items() if name.startswith("MALLOC_")}
+
+
 @dataclass(slots=True)
 class LimitProcess:
     """One process of the limit, seen from the bench."""
@@ -75,7 +82,7 @@ class LimitProcess:
         arguments = [f"--model={model}", f"--threads={threads}", f"--number={number}"]
         process = subprocess.Popen(
             [sys.executable, "-m", "loadtest.limit", *arguments],
-            cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            cwd=ROOT, env=os.environ | memory_settings(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         limit = LimitProcess(process)
         assert limit.hear().strip() == "ready"
