@@ -102,6 +102,8 @@ class Roster:
             self.on_parted(link.generation)
             if message.again:
                 self._greet(known)
+            else:
+                link.send(encode(Goodbye()))
         if known.suspected and not known.greeting:
             self._greet(known)
         self.on_message(known, message, faces)
@@ -152,7 +154,7 @@ class Roster:
         self._sequence += 1
         for known in list(self.known.values()):
             known.heard += absence
-            if known.suspected:
+            if known.suspected or known.parted is not None:
                 continue
             if now - known.heard > known.silence_s_max:
                 self._suspect(known)

@@ -18,6 +18,8 @@ from shared.faces import Faces
 from shared.messages import ToGateway
 from shared.wire import WireError, decode_to_gateway
 
+#: Between the end of a connection and its being acted on.
+LAST_WORDS_S = 0.01
 #: Small messages beside the requests that credit bounds.
 SEND_QUEUE_MAX = 256
 _GONE = zmq.EVENT_DISCONNECTED | zmq.EVENT_CLOSED | zmq.EVENT_CONNECT_RETRIED | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
@@ -93,11 +95,12 @@ class WorkerLink:
                 event = parse_monitor_message(self._monitor.recv_multipart(flags=zmq.DONTWAIT))
             except zmq.Again:
                 return
-            # What it answered before it went is still worth having.
-            self._readable()
-            self._lose(f"its socket closed ({zmq.Event(event['event']).name})")
+            # What it said before it went is still worth having, and libzmq tells of the end a moment early.
+            why = f"its socket closed ({zmq.Event(event['event']).name})"
+            self._loop.call_later(LAST_WORDS_S, self._lose, why)
 
     def _lose(self, why: str) -> None:
+        self._readable()
         if not self._closed:
             self.close()
             self._on_lost(self, why)

@@ -25,7 +25,8 @@ class Endpoint:
     ) -> None:
         self._socket = context.socket(zmq.ROUTER)
         self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
-        self._socket.setsockopt(zmq.LINGER, 200)
+        # Long enough for a last answer and Goodbye on a machine with much else to do.
+        self._socket.setsockopt(zmq.LINGER, 2000)
         # Per gateway: its credits, and the small messages around them.
         self._socket.setsockopt(zmq.RCVHWM, capacity + 32)
         self._socket.setsockopt(zmq.SNDHWM, capacity + 64)

@@ -39,6 +39,9 @@ from worker.pipeline import Found, Pipeline, Submitted
 GATEWAY_SILENCE_S_MAX = 5.0
 #: Time for the socket's own thread to send Started before a picture that may end this process is run.
 STARTED_FLUSH_S = 0.01
+#: When stopping: how long something may still be on its way, for how long at most, and how long gateways may take
+#: to answer Goodbye.
+LAST_PATIENCE_S, LAST_TURNS_S_MAX, FAREWELL_S_MAX = 0.02, 2.0, 1.0
 #: The loop looks at its stop flag and at silent gateways this often when nothing happens.
 IDLE_TURN_S = 0.5
 
@@ -110,25 +113,43 @@ class Serving:
     looked: float = 0.0
 
     def run(self) -> None:
-        """Serves until `stopping()`; then finishes what is in hand and says Goodbye."""
+        """Serves until `stopping()`; then finishes what is in hand or on its way, and says Goodbye."""
         while not self.stopping():
             self.turn(IDLE_TURN_S)
-        while len(self.batcher) or len(self.suspects) or self.running:
-            self._run_due_batch(monotonic())
-        for gateway in self.ledger.gateways:
-            self.sockets.send(gateway, encode(Goodbye()))
+        self.ledger.capacity = 0  # no new credit
+        end = monotonic() + LAST_TURNS_S_MAX
+        while (self.turn(LAST_PATIENCE_S) and monotonic() < end) or self._in_hand():
+            pass
+        self._part()
 
-    def turn(self, patience_s: float) -> None:
-        """Takes in everything that has arrived, waiting for the first at most `patience_s`, then runs what is due."""
-        now = monotonic()
+    def turn(self, patience_s: float) -> bool:
+        """Takes in everything that has arrived, waiting for the first at most `patience_s`, then runs what is due.
+
+        Whether anything arrived.
+        """
+        now, any_arrived = monotonic(), False
         due = 0.0 if len(self.suspects) or self.running else self.batcher.due_in(now)
         wait = patience_s if due is None else min(due, patience_s)
         while (arrived := self.sockets.receive(wait)) is not None:
             self._take_in(*arrived, monotonic())
-            wait = 0.0
+            wait, any_arrived = 0.0, True
         now = monotonic()
         self._forget_silent_gateways(now)
         self._run_due_batch(now)
+        return any_arrived
+
+    def _in_hand(self) -> bool:
+        return bool(len(self.batcher) or len(self.suspects) or self.running)
+
+    def _part(self) -> None:
+        """Says Goodbye and waits for each gateway's: a socket closed with unread messages loses what was sent, too."""
+        left, end = set(self.ledger.gateways), monotonic() + FAREWELL_S_MAX
+        for gateway in left:
+            self.sockets.send(gateway, encode(Goodbye()))
+        while left and monotonic() < end:
+            arrived = self.sockets.receive(LAST_PATIENCE_S)
+            if arrived is not None and _is_goodbye(arrived[1]):
+                left.discard(arrived[0])
 
     # What arrives
 
@@ -310,6 +331,13 @@ class Serving:
             for key in queue.waiting_keys():
                 if isinstance(key, tuple) and key[0] == gateway:
                     queue.remove(key)
+
+
+def _is_goodbye(frames: list[memoryview]) -> bool:
+    try:
+        return isinstance(decode_to_worker(frames)[0], Goodbye)
+    except WireError:
+        return False
 
 
 def _learned(before: float, measured: float) -> float:

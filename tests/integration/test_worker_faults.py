@@ -65,6 +65,7 @@ class Bench:
         self.signal(generation, signal.SIGKILL)
         await self.processes[generation].wait()
         announcement.withdraw(self.runtime_dir, generation)
+        await until(lambda: generation not in self.dispatcher.roster.known)
 
     async def dead(self, count: int) -> None:
         """Waits until so many workers ended by themselves, and tidies up as the pool does."""
@@ -131,7 +132,7 @@ def test_a_worker_killed_in_mid_run_is_noticed_by_its_socket_and_its_request_ans
         async with bench(2) as it:
             asked = it.ask(picture(100, NAP))
             victim = await it.running_on()
-            await it.die(victim)
+            it.signal(victim, signal.SIGKILL)
             # Not by the heartbeat, which would take seconds: the closed socket alone.
             await until(lambda: it.dispatcher.counts.workers_lost == 1, roster.HANG_S_MIN / 2)
             assert score(await asked) == 100
@@ -265,6 +266,21 @@ def test_a_gateway_that_stood_still_does_not_blame_its_workers() -> None:
             it.dispatcher.roster.beat(loop.time() + 60)
             assert len(it.dispatcher.workers) == 2
             assert it.dispatcher.counts.workers_lost == 0
+
+    run(scenario())
+
+
+def test_a_worker_that_is_asked_to_stop_answers_what_it_has_and_is_not_counted_as_lost() -> None:
+    async def scenario() -> None:
+        async with bench(2) as it:
+            asked = [it.ask(picture(value, NAP)) for value in range(100, 104)]
+            leaving = await it.running_on()
+            it.signal(leaving, signal.SIGTERM)
+            assert [score(detection) for detection in await asyncio.gather(*asked)] == [100, 101, 102, 103]
+            await until(lambda: leaving not in it.dispatcher.roster.known)
+            assert await it.processes[leaving].wait() == 0
+            assert it.dispatcher.counts.workers_lost == it.dispatcher.counts.redispatched == 0
+            assert score(await it.ask(picture(77))) == 77
 
     run(scenario())
 

@@ -207,17 +207,7 @@ def test_a_stopping_worker_finishes_what_it_has_and_says_goodbye(worker: Worker)
     worker.ask(A, 1)
     worker.ask(A, 2)
     worker.ask(A, 3)
-    while worker.sockets.arriving:
-        worker.serving._take_in(*worker.sockets.receive(0), 0.0)  # type: ignore[misc]
     worker.asked_to_stop = True
-    worker.serving.batcher = _never_expiring(worker)
     worker.serving.run()
     assert sorted(reply.id for reply in worker.sockets.sent_to(A, Reply)) == [1, 2, 3]
     assert isinstance(worker.sockets.sent[-1][1], Goodbye)
-
-
-def _never_expiring(worker: Worker) -> MicroBatcher[Any]:
-    batcher: MicroBatcher[Any] = MicroBatcher(2, 0.0)
-    for key in worker.serving.batcher.waiting_keys():
-        batcher.add(key, worker.serving.batcher.remove(key), now=0.0, expires=float("inf"))
-    return batcher
