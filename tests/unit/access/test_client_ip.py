@@ -116,6 +116,15 @@ def test_a_trusted_proxy_is_not_warned_about(caplog: pytest.LogCaptureFixture) -
     assert not caplog.records
 
 
+def test_https_is_believed_of_the_connection_and_of_trusted_proxies_only() -> None:
+    addresses, said = ClientAddresses(TRUSTED), (b"x-forwarded-proto", b"https")
+    assert addresses.is_https(scope("10.0.0.1", said))
+    assert addresses.is_https(scope("198.51.100.7") | {"scheme": "https"})
+    assert not addresses.is_https(scope("198.51.100.7", said))
+    assert not addresses.is_https(scope("10.0.0.1"))
+    assert not addresses.is_https(scope("10.0.0.1", said, (b"x-forwarded-proto", b"http")))
+
+
 def test_an_unreadable_peer_is_one_bucket() -> None:
     addresses = ClientAddresses(())
     assert addresses.of(scope(None)) == addresses.of(scope("")) == ("unknown", "unknown")
