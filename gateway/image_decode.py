@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from gateway.headers import tiff
 from gateway.headers.facts import Header
 from gateway.pillow_files import ERRORS, opened
 from shared.errors import BadImage
@@ -19,7 +20,7 @@ from shared.errors import BadImage
 Pixels = NDArray[np.uint8]
 
 _AS_THE_REFERENCE = cv2.IMREAD_COLOR
-_PILLOW_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "CMYK"})
+_PILLOW_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr"})
 _DECODE_FAILED = "The picture could not be decoded: the file is truncated or corrupt"
 
 
@@ -29,7 +30,7 @@ def decode(data: memoryview, header: Header) -> tuple[Pixels, Pixels | None]:
     Colours are as stored, not composed with alpha. Raises BadImage when the decoder refuses, or when its result
     is not what the header announced.
     """
-    stored = _stored(data, header)
+    stored = upright(_stored(data, header), header.orientation)
     width, height = header.upright_size
     if stored.ndim != 3 or stored.shape[:2] != (height, width) or stored.dtype != np.uint8:
         raise BadImage(_DECODE_FAILED)
@@ -39,22 +40,20 @@ def decode(data: memoryview, header: Header) -> tuple[Pixels, Pixels | None]:
 
 
 def _stored(data: memoryview, header: Header) -> Pixels:
-    """(H, W, 3 or 4) BGR(A), upright. OpenCV turns TIFF itself, whatever the flag says."""
-    if header.format == "tiff" and header.bits <= 8 and (header.alpha or header.raw_tiles):
+    """(H, W, 3 or 4) BGR(A) as stored, not turned."""
+    if header.format == "tiff" and header.orientation > 1:
+        data = tiff.not_turned(data)
+    if header.decoder == "pillow":
         return _tiff_by_pillow(data, "RGBA" if header.alpha else "RGB")
-    orientation = 1 if header.format == "tiff" else header.orientation
     if header.alpha:
         pixels = _imdecode(data, cv2.IMREAD_UNCHANGED)
         if pixels.ndim == 3 and pixels.shape[2] == 4:
-            return _eight_bits(upright(pixels, orientation))
-    return upright(_imdecode(data, _AS_THE_REFERENCE | cv2.IMREAD_IGNORE_ORIENTATION), orientation)
+            return _eight_bits(pixels)
+    return _imdecode(data, _AS_THE_REFERENCE | cv2.IMREAD_IGNORE_ORIENTATION)
 
 
 def _tiff_by_pillow(data: memoryview, mode: str) -> Pixels:
-    """(H, W, 3 or 4) BGR(A), upright, of 8-bit samples or less.
-
-    OpenCV multiplies the colours of 8-bit TIFF with alpha, and refuses uncompressed tiles of some sizes.
-    """
+    """(H, W, 3 or 4) BGR(A) of 8-bit samples or less."""
     try:
         with opened(data, "tiff") as picture:
             if picture.mode not in _PILLOW_MODES:

@@ -17,7 +17,7 @@ class Header:
 
     width, height: stored, in pixels. orientation: EXIF 1..8. frames: pictures in the file (animation, pages).
     samples, bits: per stored pixel, per sample. alpha: transparency is stored. icc: a colour profile is stored.
-    cmyk: four ink samples. raw_tiles: TIFF in uncompressed tiles.
+    cmyk: four ink samples. decoder: who reads this file rightly.
     raster_bytes: of the stored raster when unpacked, padding of tiles included.
     """
 
@@ -31,7 +31,7 @@ class Header:
     alpha: bool = False
     icc: bool = False
     cmyk: bool = False
-    raw_tiles: bool = False
+    decoder: Literal["opencv", "pillow"] = "opencv"
     raster_bytes: int = 0
 
     @property

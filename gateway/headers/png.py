@@ -24,7 +24,7 @@ _SIDE_MAX = (1 << 31) - 1
 def read(data: memoryview) -> Header:
     """Facts from all chunks; lengths only, no chunk but IHDR, acTL and eXIf is looked into."""
     width, height, samples, bits, alpha = _image_header(data)
-    orientation, icc, frames, animated = 1, False, 0, 0
+    orientation, icc, frames, animated, hidden = 1, False, 0, 0, False
     for kind, start, end in _chunks(data):
         if kind == b"eXIf":
             orientation = exif.orientation(data[start:end])
@@ -36,9 +36,24 @@ def read(data: memoryview) -> Header:
             (frames,) = struct.unpack_from(">I", data, start)
         elif kind == b"fcTL":
             animated += 1
+        elif kind == b"IDAT" and not animated:
+            hidden = True  # if an animation follows, this picture is not part of it, yet it is the one we read
     return Header(
-        FORMAT, width, height, orientation, max(1, frames, animated), samples=samples, bits=bits, alpha=alpha, icc=icc
+        FORMAT,
+        width,
+        height,
+        orientation,
+        _count(frames, animated, hidden=hidden),
+        samples=samples,
+        bits=bits,
+        alpha=alpha,
+        icc=icc,
     )
+
+
+def _count(announced: int, animated: int, *, hidden: bool) -> int:
+    shown = max(announced, animated)
+    return max(1, shown + hidden) if shown else 1
 
 
 def _image_header(data: memoryview) -> tuple[int, int, int, int, bool]:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -29,7 +30,6 @@ _TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_COUNTS, _EXTRA, _ICC = 322, 323,
 _REDUCED = 1
 _ALPHAS = (1, 2)  # multiplied into the colours, or not
 _CMYK = 5
-_PLAIN_COLOURS = (0, 1, 2, 3, _CMYK)  # grey twice, RGB, palette, inks
 #: None, CCITT ×3, LZW, JPEG, Adobe Deflate, Deflate, PackBits.
 _COMPRESSIONS = frozenset({1, 2, 3, 4, 5, 7, 8, 32946, 32773})
 
@@ -79,7 +79,7 @@ def read(data: memoryview) -> Header:
     if compression not in _COMPRESSIONS:
         raise BadImage(f"TIFF compression {compression} is not accepted; save it uncompressed or with LZW or Deflate")
     pages = 1 + sum(not reduced for reduced in _following_pages(data, first))
-    return Header(
+    header = Header(
         FORMAT,
         width,
         height,
@@ -90,9 +90,35 @@ def read(data: memoryview) -> Header:
         alpha=samples in (2, 4) and first.value(_EXTRA, 0) in _ALPHAS,
         icc=_ICC in first.entries,
         cmyk=first.value(_PHOTOMETRIC, 1) == _CMYK,
-        raw_tiles=compression == 1 and _TILE_WIDTH in first.entries and first.value(_PHOTOMETRIC, 1) in _PLAIN_COLOURS,
         raster_bytes=_raster_bytes(first, width, height, samples * bits),
     )
+    return replace(header, decoder=_decoder(first, header))
+
+
+def _decoder(directory: _Directory, header: Header) -> Literal["opencv", "pillow"]:
+    """Who reads it rightly. Raises BadImage when nobody does.
+
+    OpenCV 5.0 multiplies 8-bit colours with their alpha and refuses uncompressed tiles of some sizes. Pillow 13
+    reads no big-endian BigTIFF.
+    """
+    tiled = _TILE_WIDTH in directory.entries
+    if header.bits > 8 or not (header.alpha or tiled):
+        return "opencv"
+    if not (directory.big and directory.order == ">"):
+        return "pillow"
+    if header.alpha:
+        raise BadImage("This kind of big-endian BigTIFF is not accepted; save it as an ordinary TIFF")
+    return "opencv"
+
+
+def not_turned(data: memoryview) -> memoryview:
+    """A copy whose first directory says orientation 1: decoders turn TIFF by themselves, and tiles wrongly."""
+    first = _first_directory(data)
+    entry = first.entries[_ORIENTATION]
+    copy = bytearray(data)
+    size = _TYPE_SIZES[entry.kind]
+    copy[entry.offset : entry.offset + size] = (1).to_bytes(size, "little" if first.order == "<" else "big")
+    return memoryview(copy)
 
 
 def _raster_bytes(directory: _Directory, width: int, height: int, pixel_bits: int) -> int:

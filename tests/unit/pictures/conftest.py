@@ -1,0 +1,16 @@
+"""One gallery for the tests of this folder that need children."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.hostile.gallery import Gallery
+
+
+@pytest.fixture(scope="package")
+def gallery() -> Iterator[Gallery]:
+    gallery = Gallery(decode_processes=2)
+    yield gallery
+    gallery.close()
