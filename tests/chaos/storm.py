@@ -59,13 +59,14 @@ class Report:
 
 @dataclass
 class Storm:
-    """One run. restart: stops the service and starts it again on its port; None leaves that fault out."""
+    """One run. pause_s: between an answer and a client's next request. restart: stops the service and starts it again on its port; None leaves that fault out."""
 
     service: Service
     runtime_dir: Path
     pictures: list[Known]
     clients: int = 8
     seed: int = 0
+    pause_s: float = 0.02
     restart: Callable[[], Awaitable[Service]] | None = None
     report: Report = field(default_factory=Report)
     _gateway_killed: list[float] = field(default_factory=list)
@@ -75,25 +76,31 @@ class Storm:
     def port(self) -> int:
         return int(self.service.url.rsplit(":", 1)[1])
 
-    async def run(self, requests: int, faults: list[str], every_s: float) -> Report:
-        """Load until so many requests were made and every fault has happened."""
+    async def run(self, faults: list[str], every_s: float) -> Report:
+        """Load until every fault has happened."""
+        return await self.run_until(0, faults, every_s)
+
+    async def run_until(self, requests: int, faults: list[str], every_s: float) -> Report:
+        """Load until so many requests were made; without a number until every fault has happened."""
         began = time.monotonic()
-        load = [asyncio.create_task(self._load(number, requests)) for number in range(self.clients)]
+        load = [asyncio.create_task(self._load(number)) for number in range(self.clients)]
         numbers = random.Random(self.seed)
         for fault in faults:
             await asyncio.sleep(every_s)
-            await self._happen(fault, numbers)
-            if all(task.done() for task in load):
+            if requests and self.report.requests >= requests:
                 break
+            await self._happen(fault, numbers)
+        await asyncio.sleep(every_s)
         self._over = True
         await asyncio.gather(*load)
         self.report.seconds = time.monotonic() - began
         return self.report
 
-    async def _load(self, number: int, requests: int) -> None:
+    async def _load(self, number: int) -> None:
         numbers, client = random.Random(self.seed * 1000 + number), Client(self.port)
-        while self.report.requests < requests or not self._over:
+        while not self._over:
             await self._one(client, numbers.choice(self.pictures))
+            await asyncio.sleep(self.pause_s)
         client.close()
 
     async def _one(self, client: Client, known: Known) -> None:

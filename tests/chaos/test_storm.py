@@ -18,8 +18,8 @@ def test_under_every_fault_each_request_gets_its_own_right_answer_or_a_documente
         runtime_dir = Path(short)
         wanted = settings(tmp_path, workers=2, gateway_processes=2, runtime_dir=runtime_dir)
         with running_service(tmp_path, **wanted) as service:
-            storm = Storm(service, runtime_dir, gallery(30), clients=4)
-            report = asyncio.run(storm.run(400, FAULTS, every_s=0.5))
+            storm = Storm(service, runtime_dir, gallery(30), clients=4, pause_s=0.05)
+            report = asyncio.run(storm.run(FAULTS, every_s=0.5))
             report.events = events_of(service)
         told = "\n".join(report.lines())
         assert report.wrong == [], told
