@@ -1,0 +1,115 @@
+"""What is learned and remembered: the cost of a run, pictures that end workers, how a connection behaves."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gateway.conversation import Conversation, Patience
+from gateway.cost_model import CostModel
+from gateway.quarantine import REMEMBERED_MAX, Quarantine
+from gateway.work_queue import Work
+from shared.deadline import Deadline
+from shared.messages import CropHeader
+
+
+def test_the_cost_of_a_run_is_learned_as_a_line() -> None:
+    cost = CostModel()
+    assert (cost.known, cost.run_s(4)) == (False, 0.0)
+    for count in (1, 2, 4, 8, 16) * 20:
+        cost.learn(count, 0.003 * count + 0.010)
+    assert cost.line() == pytest.approx((0.003, 0.010), rel=0.05)
+    assert cost.run_s(16) == pytest.approx(0.058, rel=0.05)
+
+
+def test_runs_of_one_size_give_a_cost_per_picture_and_the_past_is_forgotten() -> None:
+    cost = CostModel()
+    for _ in range(50):
+        cost.learn(1, 1.0)
+    for _ in range(600):
+        cost.learn(1, 0.02)
+    assert cost.run_s(1) == pytest.approx(0.02, rel=0.2)
+
+
+def work(value: int, confidence: float = 0.5) -> Work:
+    crop = np.full((2, 2, 3), value % 256, np.uint8)
+    crop[0, 0, 0] = value // 256
+    return Work(1, (crop,), (CropHeader(2, 2, 64, 1.0),), confidence, 0.4, 0, 2, 2, Deadline(1e9))
+
+
+def test_a_picture_in_quarantine_is_known_by_its_pixels_whatever_is_asked_of_it() -> None:
+    quarantine = Quarantine(60.0)
+    assert not quarantine.holds(work(1), 0.0)
+    quarantine.put(work(1), 0.0)
+    assert quarantine.holds(work(1, confidence=0.9), 59.0)
+    assert not quarantine.holds(work(2), 59.0)
+
+
+def test_quarantine_ends_after_its_time_and_holds_no_more_than_its_limit() -> None:
+    quarantine = Quarantine(60.0)
+    for number in range(REMEMBERED_MAX + 1):
+        quarantine.put(work(number), number / 1000)
+    assert len(quarantine) == REMEMBERED_MAX
+    assert not quarantine.holds(work(0), 2.0)
+    assert quarantine.holds(work(1), 2.0)
+    assert not quarantine.holds(work(1), 61.0)
+    assert not quarantine.holds(work(REMEMBERED_MAX), 120.0)
+    assert len(quarantine) == 0
+
+
+PATIENCE = Patience(
+    header_s=10, grace_s=10, upload_rate=100, download_rate=100, idle_s=75, linger_s=5, linger_bytes=50, drain_s=1
+)
+
+
+def test_a_silent_connection_is_closed_and_one_that_began_to_speak_is_told_why() -> None:
+    silent, begun = Conversation(PATIENCE, 0.0), Conversation(PATIENCE, 0.0)
+    begun.received_bytes(1, 9.9)
+    assert [one.verdict(10.0, 0, draining=False) for one in (silent, begun)] == [None, None]
+    assert silent.verdict(10.1, 0, draining=False) == "close"
+    assert begun.verdict(10.1, 0, draining=False) == "late headers"
+
+
+def test_a_body_must_keep_its_rate_after_the_grace_and_our_own_pauses_do_not_count() -> None:
+    talk = Conversation(PATIENCE, 0.0)
+    talk.enter("body", 0.0)
+    assert talk.verdict(10.0, 0, draining=False) is None
+    assert talk.verdict(10.1, 0, draining=False) == "late body"
+    talk.received_bytes(1000, 10.0)
+    assert talk.verdict(20.0, 0, draining=False) is None
+    assert talk.verdict(20.1, 0, draining=False) == "late body"
+    talk.paused(5.0)
+    assert talk.verdict(25.0, 0, draining=False) is None
+
+
+def test_idle_connections_go_after_their_time_sooner_when_stopping_and_not_while_answering() -> None:
+    talk = Conversation(PATIENCE, 0.0)
+    talk.enter("idle", 0.0)
+    assert talk.verdict(75.0, 0, draining=False) is None
+    assert talk.verdict(75.1, 0, draining=False) == "close"
+    assert talk.verdict(1.1, 0, draining=True) == "close"
+    talk.answering = True
+    assert talk.verdict(500.0, 0, draining=True) is None
+
+
+def test_lingering_ends_by_time_and_by_bytes() -> None:
+    talk = Conversation(PATIENCE, 0.0)
+    talk.enter("lingering", 0.0)
+    assert talk.verdict(5.0, 0, draining=False) is None
+    assert talk.verdict(5.1, 0, draining=False) == "close"
+    talk.enter("lingering", 0.0)
+    talk.received_bytes(51, 0.0)
+    assert talk.verdict(0.0, 0, draining=False) == "close"
+
+
+def test_a_reader_must_take_its_answer_at_the_least_rate() -> None:
+    stuck, slow = (
+        Conversation(PATIENCE, 0.0, "idle", answering=True),
+        Conversation(PATIENCE, 0.0, "idle", answering=True),
+    )
+    verdicts = []
+    for second in range(14):
+        verdicts.append(stuck.verdict(float(second), 10_000, draining=False))
+        assert slow.verdict(float(second), 10_000 - 60 * second, draining=False) is None
+    assert verdicts[:11] == [None] * 11
+    assert verdicts[-1] == "abort"
