@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from models.prepare import Export, inspect
+from models.export import Export, inspect
 from models.surgery import to_serving_form
 
 STRIDES = (8, 16, 32)

@@ -20,7 +20,7 @@ from models.cache import Cache
 from models.choose import sha256_of
 from models.expectation import TOLERANCES
 from models.fp16 import to_half
-from models.prepare import is_whole
+from models.place import is_whole
 from models.proof import ServingNetwork, proof_pictures
 from models.reference import STRIDES
 from models.runtime import spare_threads

@@ -83,7 +83,7 @@ def prove(
     alone = NO_DIFFERENCE
     for picture, truth in zip(pictures, truths, strict=True):
         alone |= difference(served.heads(picture[None])[0], truth)
-    batched = _batch_failure(served, pictures, truths)
+    batched = batch_failure(served, pictures, truths)
     others = proof_pictures(canary, *SECOND_SIZE)
     return Proof(alone, batched, _size_failure(served, resized, others) if resized else "")
 
@@ -108,8 +108,11 @@ def difference(first: Heads, second: Heads) -> Difference:
     return Difference(score, max(float((np.abs(a - b) / (1 + np.abs(b))).max()) for a, b in distances))
 
 
-def _batch_failure(served: ServingNetwork, pictures: Sequence[Pixels], truths: Sequence[Heads]) -> str:
-    """Batches of distinct neighbours, in another order, and beside garbage; every row against the export alone."""
+def batch_failure(served: ServingNetwork, pictures: Sequence[Pixels], truths: Sequence[Heads]) -> str:
+    """Why a picture's answer depends on its batch, in words; empty where it does not.
+
+    Batches of distinct neighbours, in another order, and beside garbage; every row against its truth alone.
+    """
     try:
         worst = NO_DIFFERENCE
         for rows in _mixtures(len(pictures)):

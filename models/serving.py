@@ -61,6 +61,17 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+class Int8Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of an int8 network. shortcomings: why it did not pass its gate, empty where it did.
+
+    speed_ratio: how many times as fast as fp32, measured here, side by side. accuracy: as in models/gate.py.
+    """
+
+    speed_ratio: float
+    accuracy: dict[str, float]
+    shortcomings: list[str]
+
+
 class Sidecar(msgspec.Struct, frozen=True, kw_only=True):
     """The file beside the network. proof: what was compared, and the largest differences seen."""
 
@@ -69,7 +80,7 @@ class Sidecar(msgspec.Struct, frozen=True, kw_only=True):
     info: ModelFacts
     canary: Canary
     proof: dict[str, float] = {}
-    int8: dict[str, float] = {}
+    int8: Int8Facts | None = None
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,8 @@ class _Kin:
 
 def widen(graph: GraphProto, block: int, depthwise_block: int) -> None:
     """Every inner feature map gets a multiple of `block` channels, `depthwise_block` beside depthwise convolutions."""
+    if block == depthwise_block == 1:
+        return
     weights = weights_of(graph)
     kin = _families(graph, weights)
     width = {name: _wide(family, block, depthwise_block) for name, family in kin.items() if not family.fixed}

@@ -1,0 +1,151 @@
+"""Whether a model is served in int8 on a CPU, and the network for it: built, judged and timed once per machine."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from msgspec import structs
+from onnx import ModelProto
+
+from models import figures as figures_files
+from models.cache import Cache
+from models.choose import sha256_of
+from models.expectation import TOLERANCES
+from models.export import read_export, serving_form
+from models.figures import Figures
+from models.gate import shortcomings, too_slow
+from models.pixels import pixel_rule
+from models.place import Place, cache_key, is_whole
+from models.proof import ServingNetwork, batch_failure, proof_pictures
+from models.quantize import quantised, simplified
+from models.reference import Reference
+from models.runtime import spare_threads
+from models.serving import NETWORK_NAME, Int8Facts, ServingModel, load, read_sidecar, write_sidecar
+from shared.canary import canary_picture, disagreement
+from shared.errors import ConfigurationError
+
+Progress = Callable[[str], None]
+
+#: Weights use seven bits where sums of byte products saturate at sixteen (AVX2 without VNNI).
+_WEIGHT_MAX, _WEIGHT_MAX_WITHOUT_BYTE_PRODUCTS = 127, 63
+#: Runs of each network when they are timed side by side; the least disturbed of each counts.
+_TIMED_RUNS = 15
+
+
+def best_of(place: Place, exact: ServingModel, progress: Progress, *, asked_for: bool) -> ServingModel:
+    """int8 where it passed its gate here, or where it is asked for by name; else the model as it is in fp32.
+
+    Raises ConfigurationError when it is asked for and cannot be made.
+    """
+    try:
+        model = in_int8(place, exact, progress)
+    except ConfigurationError as error:
+        if asked_for:
+            raise
+        progress(f"served in fp32: {error}")
+        return exact
+    facts = read_sidecar(model.path).int8
+    assert facts is not None, "in_int8 writes them"
+    if not facts.shortcomings:
+        progress(f"int8 passed its gate: {_words(facts)}")
+        return model
+    why = "; ".join(facts.shortcomings)
+    if not asked_for:
+        progress(f"served in fp32, as int8 did not pass its gate: {why}")
+        return exact
+    progress(f"WARNING: int8 is served because FACE_API_PRECISION asks for it; it did not pass its gate: {why}")
+    note = f"int8 did not pass its gate: {why}"
+    info = structs.replace(model.info, note="; ".join(part for part in (model.info.note, note) if part))
+    return ServingModel(model.path, info, model.canary)
+
+
+def in_int8(place: Place, exact: ServingModel, progress: Progress) -> ServingModel:
+    """The model in int8, from the cache or made now; its sidecar says whether it passed the gate.
+
+    Raises ConfigurationError when there are no figures to make it from, or when it fails the canary.
+    """
+    figures = figures_files.find(place.source_sha256, figures_files.folders(place.data_dir))
+    if figures is None:
+        raise ConfigurationError(
+            f"there are no int8 figures for {place.choice.name}; "
+            f"`python -m models quantize {place.choice.name} --pictures FOLDER` measures them"
+        )
+    key = cache_key(place, "int8", hashlib.sha256(msgspec.json.encode(figures)).hexdigest())
+    folder = Cache(place.data_dir).entry(key, is_whole, lambda fresh: _build(place, exact, figures, fresh, progress))
+    return load(folder / NETWORK_NAME)
+
+
+def _build(place: Place, exact: ServingModel, figures: Figures, folder: Path, progress: Progress) -> None:
+    progress(f"preparing {place.choice.name} in int8 and timing it against fp32")
+    path = folder / NETWORK_NAME
+    weight_max = _WEIGHT_MAX if place.machine.byte_products else _WEIGHT_MAX_WITHOUT_BYTE_PRODUCTS
+    network = int8_network(base_network(place), figures, weight_max)
+    path.write_bytes(network)
+    box_tolerance, score_tolerance = TOLERANCES["int8"]
+    canary = structs.replace(exact.canary, box_tolerance_px=box_tolerance, score_tolerance=score_tolerance)
+    found = Reference(path).detect(canary_picture(), place.side, canary.confidence, canary.nms_threshold)
+    if words := disagreement(canary, found):
+        raise ConfigurationError(f"int8 answers the canary picture wrongly ({words})")
+    facts = judged(figures, network, speed_ratio(exact.path, path, place.side))
+    served = ServingNetwork(path, spare_threads())
+    pictures = proof_pictures(canary_picture(), place.side, place.side)
+    meddling = batch_failure(served, pictures, [served.heads(picture[None])[0] for picture in pictures])
+    sidecar = structs.replace(
+        read_sidecar(exact.path),
+        serving_sha256=sha256_of(path),
+        info=structs.replace(exact.info, precision="int8", batch_invariant=exact.info.batch_invariant and not meddling),
+        canary=canary,
+        int8=facts,
+    )
+    write_sidecar(path, sidecar)
+
+
+def base_network(place: Place) -> ModelProto:
+    """What calibration measures and int8 is made of: the serving form, the same on every machine."""
+    return simplified(serving_form(read_export(place.choice.path), place.side, spare_threads()))
+
+
+def int8_network(base: ModelProto, figures: Figures, weight_max: int = _WEIGHT_MAX) -> bytes:
+    """The int8 network as bytes of an ONNX file, always the same for the same figures."""
+    network = quantised(base, figures.arrays(), pixel_rule(base), weight_max)
+    return bytes(network.SerializeToString(deterministic=True))
+
+
+def judged(figures: Figures, network: bytes, ratio: float) -> Int8Facts:
+    """Both halves of the gate: the accuracy that was measured on this very network, and the speed here."""
+    problems = shortcomings(figures.accuracy)
+    if hashlib.sha256(network).hexdigest() != figures.network_sha256:
+        mend = f"`python -m models quantize {figures.name} --pictures FOLDER` judges this one"
+        problems = [f"its figures were judged on another network than is made here; {mend}"]
+    slow = too_slow(ratio)
+    return Int8Facts(
+        speed_ratio=round(ratio, 2),
+        accuracy={name: float(value) for name, value in structs.asdict(figures.accuracy).items()},
+        shortcomings=[*problems, slow] if slow else problems,
+    )
+
+
+def speed_ratio(exact: Path, rounded: Path, side: int) -> float:
+    """How many times as fast the second network is, one thread, runs interleaved, in processor time."""
+    picture = np.random.default_rng(3).integers(0, 256, (1, side, side, 3), dtype=np.uint8)
+    networks = (ServingNetwork(exact, 1), ServingNetwork(rounded, 1))
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(_TIMED_RUNS):
+        for network, spent in zip(networks, times, strict=True):
+            started = time.thread_time()
+            network.run(picture)
+            spent.append(time.thread_time() - started)
+    return min(times[0]) / max(min(times[1]), 1e-9)
+
+
+def _words(facts: Int8Facts) -> str:
+    found = facts.accuracy
+    return (
+        f"{found['lost']:.0f} lost and {found['gained']:.0f} gained of {found['faces']:.0f} faces, "
+        f"{facts.speed_ratio} times as fast as fp32 here"
+    )
