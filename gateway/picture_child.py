@@ -67,8 +67,8 @@ class PictureChild:
 
     def serve(self) -> None:
         """Answers until the gateway hangs up."""
-        self._send(Ready())
         with contextlib.suppress(BrokenPipeError):  # hung up while we worked
+            self._send(Ready())
             while True:
                 packet, descriptors, _flags, _address = socket.recv_fds(self._link, PACKET_BYTES_MAX, 4)
                 if not packet:
@@ -105,7 +105,7 @@ class PictureChild:
         return mapped(descriptors[0], size) if descriptors else self._slab.to_child[:size]
 
     def _open(self, message: Open, data: memoryview) -> None:
-        _limit_memory(memory_need.decoding(message.header) * 2 + _SLACK_BYTES)
+        limit_memory(memory_need.decoding(message.header) * 2 + _SLACK_BYTES)
         opened = open_picture(data, message.header, message.sides, self._settings, to_mask=message.to_mask)
         refuse_damage(self._complaints.take(), data)
         if message.to_mask:
@@ -121,7 +121,7 @@ class PictureChild:
     def _mask(self, message: Mask, packed: memoryview) -> None:
         boxes = np.frombuffer(packed, np.float32).reshape(message.faces, 4)
         data, opened = self._held[message.id]
-        _limit_memory(memory_need.masking(opened.header) * 2 + _SLACK_BYTES)
+        limit_memory(memory_need.masking(opened.header) * 2 + _SLACK_BYTES)
         faces = Faces(boxes, np.ones(message.faces, np.float32), None)
         masked = mask_picture(data, opened, faces, message.options, self._settings)
         done = MaskDone(message.id, len(masked.data), masked.media_type, masked.weak, masked.mask_ms, masked.encode_ms)
@@ -136,7 +136,7 @@ class PictureChild:
             close_all(descriptors)
 
 
-def _limit_memory(more: int) -> None:
+def limit_memory(more: int) -> None:
     """From now on this process may grow by `more` bytes of address space; then allocations fail, in C as well."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
     _soft, hard = resource.getrlimit(resource.RLIMIT_AS)

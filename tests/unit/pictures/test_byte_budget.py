@@ -1,0 +1,110 @@
+"""The budget of bytes: first come first served, waiting within the deadline, nothing lost when somebody leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+
+from gateway.byte_budget import ByteBudget
+from gateway.headers.facts import Header
+from gateway.memory_need import at_most, budget, decoding, masking
+from shared.deadline import Deadline
+from shared.errors import Overloaded
+from shared.settings import MEBIBYTE, Settings
+
+LONG, NOW_OR_NEVER = 60.0, 0.0
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(work)
+
+
+async def take(house: ByteBudget, wanted: int, seconds: float = LONG) -> None:
+    now = time.monotonic()
+    await house.take(wanted, Deadline.after(seconds, now), now)
+
+
+def test_bytes_up_to_the_total_are_given_at_once_and_one_more_waits() -> None:
+    async def work() -> None:
+        house = ByteBudget(100)
+        await take(house, 60)
+        await take(house, 40)
+        with pytest.raises(Overloaded, match="Server busy, retry in 1 second"):
+            await take(house, 1, NOW_OR_NEVER)
+        house.give(1)
+        await take(house, 1, NOW_OR_NEVER)
+        assert house.free == 0
+
+    run(work())
+
+
+def test_who_comes_first_is_served_first_even_when_a_later_one_would_fit() -> None:
+    async def work() -> None:
+        house, served = ByteBudget(100), []
+
+        async def one(name: str, wanted: int) -> None:
+            await take(house, wanted)
+            served.append(name)
+
+        await take(house, 90)
+        tasks = [asyncio.create_task(one("large", 80)), asyncio.create_task(one("small", 5))]
+        await asyncio.sleep(0)
+        assert served == []
+        house.give(90)
+        await asyncio.gather(*tasks)
+        assert served == ["large", "small"]
+
+    run(work())
+
+
+def test_who_leaves_the_line_lets_the_next_one_pass() -> None:
+    async def work() -> None:
+        house = ByteBudget(100)
+        await take(house, 50)
+        large, small = asyncio.create_task(take(house, 80)), asyncio.create_task(take(house, 30))
+        await asyncio.sleep(0)
+        large.cancel()
+        await asyncio.gather(large, return_exceptions=True)
+        await small
+        assert house.free == 20
+
+    run(work())
+
+
+def test_a_turn_granted_to_someone_who_is_leaving_goes_back() -> None:
+    async def work() -> None:
+        house = ByteBudget(100)
+        await take(house, 100)
+        waiting = asyncio.create_task(take(house, 70))
+        await asyncio.sleep(0)
+        house.give(100)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        assert house.free == 100
+
+    run(work())
+
+
+def test_a_picture_larger_than_the_budget_waits_until_it_is_alone() -> None:
+    house = ByteBudget(100)
+    assert house.clamp(500) == 100
+    assert house.clamp(70) == 70
+
+
+def test_the_budget_is_a_quarter_of_the_memory_inside_its_bounds_and_shared_by_gateways() -> None:
+    assert budget(Settings(), 2048 * MEBIBYTE) == 512 * MEBIBYTE
+    assert budget(Settings(), 100 * MEBIBYTE) == 256 * MEBIBYTE
+    assert budget(Settings(), 1 << 40) == 1024 * MEBIBYTE
+    assert budget(Settings(decode_budget_bytes=300 * MEBIBYTE), 1 << 40) == 300 * MEBIBYTE
+    assert budget(Settings(gateway_processes=4), 2048 * MEBIBYTE) == 128 * MEBIBYTE
+
+
+def test_deeper_samples_and_turning_need_more_memory() -> None:
+    plain = Header("png", 1000, 1000)
+    assert decoding(Header("png", 1000, 1000, samples=4, bits=16)) > decoding(plain)
+    assert decoding(Header("jpeg", 1000, 1000, orientation=6)) > decoding(plain)
+    assert at_most(plain, to_mask=True) >= masking(plain) > plain.decoded_bytes

@@ -1,0 +1,268 @@
+"""Children that crash, hang, swallow memory or lose their gateway: one picture pays, the rest goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gateway.letterbox import Letterbox
+from gateway.masking import MaskOptions
+from gateway.picture import Picture
+from gateway.picture_process import ProcessPictures
+from shared.deadline import Deadline
+from shared.errors import BadImage, ConfigurationError, DeadlineExceeded, Overloaded, Unavailable
+from shared.faces import Faces
+from shared.settings import MEBIBYTE, Settings
+from tests.hostile import make_jpeg, make_png, rasters
+from tests.hostile.gallery import Gallery
+
+ROOT = Path(__file__).resolve().parents[3]
+PHOTO = make_jpeg.jpeg(rasters.noise(320, 240))
+#: Seconds of computing for a child, and longer to make than to be found out.
+SLOW = make_png.zeros(5000, 5000, make_png.RGBA, 16)
+
+
+@pytest.fixture
+def lone() -> Iterator[Gallery]:
+    gallery = Gallery(decode_processes=1)
+    yield gallery
+    gallery.close()
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return "Z" not in Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1][:3]
+
+
+def wait_until_dead(pid: int, seconds: float = 20) -> None:
+    limit = time.monotonic() + seconds
+    while alive(pid) and time.monotonic() < limit:
+        time.sleep(0.02)
+    assert not alive(pid)
+
+
+def opening(gallery: Gallery, data: bytes, *, seconds: float = 60, to_mask: bool = False) -> asyncio.Task[object]:
+    deadline = Deadline.after(seconds, time.monotonic())
+    work = gallery.pictures.open(data, sides=(640,), deadline=deadline, single_frame=to_mask)
+
+    async def begin() -> asyncio.Task[object]:
+        task = asyncio.ensure_future(work)
+        await asyncio.sleep(0.05)
+        return task
+
+    return gallery.run(begin())
+
+
+def test_the_crop_is_the_letterboxed_picture(lone: Gallery) -> None:
+    pixels = rasters.colours(300, 200)
+    picture = lone.open(make_png.png(pixels), sides=(640, 256))
+    assert [crop.side for crop in picture.crops] == [640, 256]
+    for crop in picture.crops:
+        fitted = Letterbox.fit(300, 200, crop.side)
+        assert (crop.pixels == fitted.apply(np.ascontiguousarray(pixels[:, :, ::-1]))).all()
+        assert crop.scale == fitted.scale
+    assert picture.decode_ms > 0
+    picture.close()
+
+
+def test_a_file_larger_than_the_slab_goes_through_as_well(lone: Gallery) -> None:
+    pixels = rasters.noise(1600, 1300)
+    data = make_png.png(pixels)
+    assert len(data) > 4 * MEBIBYTE
+    masked = lone.mask(data, [[10, 10, 90, 90]], format="png")
+    assert len(masked.data) > 4 * MEBIBYTE
+    assert bytes(masked.data[:8]) == make_png.SIGNATURE
+
+
+@pytest.mark.parametrize("sign", [signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL])
+def test_a_crash_costs_its_picture_a_400_and_the_next_one_is_served(lone: Gallery, sign: signal.Signals) -> None:
+    task = opening(lone, SLOW)
+    os.kill(lone.pictures.pids()[0], sign)
+    with pytest.raises(BadImage, match="the decoder failed on it"):
+        lone.run(asyncio.wait_for(task, 60))
+    lone.open(PHOTO).close()
+    assert lone.pictures.budget.free == lone.pictures.budget.total
+
+
+def test_a_child_killed_from_outside_is_not_the_pictures_fault(lone: Gallery) -> None:
+    task = opening(lone, SLOW)
+    os.kill(lone.pictures.pids()[0], signal.SIGKILL)
+    with pytest.raises(Overloaded):
+        lone.run(asyncio.wait_for(task, 60))
+
+
+def test_a_picture_lost_with_its_child_is_decoded_again_when_it_is_masked(lone: Gallery) -> None:
+    async def mask(picture: Picture) -> bytes:
+        return bytes((await picture.mask(Faces.none(), MaskOptions(format="png"))).data)
+
+    first, second = lone.open(PHOTO, to_mask=True), lone.open(PHOTO, to_mask=True)
+    untroubled = lone.run(mask(first))
+    crashing = opening(lone, SLOW)
+
+    async def crash_while_the_other_waits() -> bytes:
+        waiting = asyncio.ensure_future(mask(second))
+        await asyncio.sleep(0.01)
+        os.kill(lone.pictures.pids()[0], signal.SIGSEGV)
+        return await waiting
+
+    assert lone.run(crash_while_the_other_waits()) == untroubled
+    with pytest.raises(BadImage):
+        lone.run(asyncio.wait_for(crashing, 60))
+    first.close()
+    second.close()
+
+
+def test_a_picture_opened_to_detect_can_still_be_masked(lone: Gallery) -> None:
+    picture = lone.open(PHOTO)
+    assert len(lone.run(picture.mask(Faces.none(), MaskOptions())).data) > 1000
+    picture.close()
+
+
+def test_a_picture_that_computes_too_long_is_refused_and_its_child_replaced() -> None:
+    gallery = Gallery(decode_timeout=0.1)
+    try:
+        (pid,) = gallery.pictures.pids()
+        with pytest.raises(BadImage, match=r"takes more than 0\.1 seconds"):
+            gallery.open(SLOW)
+        gallery.wait_for(1)
+        assert gallery.pictures.pids() != (pid,)
+        gallery.open(PHOTO).close()
+    finally:
+        gallery.close()
+
+
+def test_a_child_that_stands_still_is_ended_too() -> None:
+    gallery = Gallery(decode_timeout=0.3)
+    try:
+        (pid,) = gallery.pictures.pids()
+        os.kill(pid, signal.SIGSTOP)
+        with pytest.raises(BadImage, match="takes more than"):
+            gallery.open(PHOTO)
+        wait_until_dead(pid)
+        gallery.open(PHOTO).close()
+    finally:
+        gallery.close()
+
+
+def test_a_picture_that_is_not_ready_in_time_is_an_error_and_leaves_nothing(lone: Gallery) -> None:
+    with pytest.raises(Unavailable):
+        lone.open(SLOW, seconds=0.05)
+    lone.open(PHOTO).close()
+    assert lone.pictures.budget.free == lone.pictures.budget.total
+
+
+def test_a_caller_who_leaves_while_waiting_takes_his_picture_with_him(lone: Gallery) -> None:
+    running, waiting = opening(lone, SLOW), opening(lone, PHOTO)
+    waiting.cancel()
+    running.cancel()
+    lone.run(asyncio.wait([running, waiting]))
+    lone.open(PHOTO).close()
+    assert lone.pictures.budget.free == lone.pictures.budget.total
+
+
+def test_pictures_beyond_the_budget_wait_and_then_give_up() -> None:
+    gallery = Gallery(decode_budget_bytes=2 * MEBIBYTE)
+    try:
+        held = gallery.open(make_png.png(rasters.colours(500, 400)), to_mask=True)
+        with pytest.raises((Overloaded, DeadlineExceeded)):
+            gallery.open(make_png.png(rasters.colours(500, 400)), to_mask=True, seconds=0.2)
+        held.close()
+        gallery.open(make_png.png(rasters.colours(500, 400)), to_mask=True).close()
+    finally:
+        gallery.close()
+
+
+def test_closing_twice_gives_back_once(lone: Gallery) -> None:
+    picture = lone.open(PHOTO, to_mask=True)
+    assert lone.pictures.budget.free < lone.pictures.budget.total
+    picture.close()
+    picture.close()
+    assert lone.pictures.budget.free == lone.pictures.budget.total
+    assert picture.crops == ()
+
+
+def test_a_child_may_not_grow_far_beyond_what_the_header_announced(lone: Gallery) -> None:
+    limit = Path(f"/proc/{lone.pictures.pids()[0]}/limits")
+    lone.open(PHOTO).close()
+    row = next(line for line in limit.read_text(encoding="ascii").splitlines() if line.startswith("Max address space"))
+    assert int(row.split()[3]) < 3 * 1024 * MEBIBYTE
+    core = next(line for line in limit.read_text(encoding="ascii").splitlines() if line.startswith("Max core"))
+    assert core.split()[4] == "0"
+
+
+def test_beyond_its_memory_limit_a_child_gets_an_error_not_the_memory() -> None:
+    code = (
+        "import numpy\n"
+        "from gateway.picture_child import limit_memory\n"
+        "limit_memory(64 << 20)\n"
+        "numpy.ones(8 << 20, numpy.uint8)\n"
+        "try:\n"
+        "    numpy.ones(256 << 20, numpy.uint8)\n"
+        "except MemoryError:\n"
+        "    print('refused')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "refused"
+
+
+def test_opening_and_masking_leaves_no_descriptor_behind(lone: Gallery) -> None:
+    lone.mask(PHOTO, [[1, 1, 50, 50]])
+    gc.collect()
+    own, children = len(list(Path("/proc/self/fd").iterdir())), lone.open_files()
+    for _ in range(5):
+        lone.mask(PHOTO, [[1, 1, 50, 50]])
+        lone.outcome(PHOTO[:300])
+    gc.collect()
+    assert len(list(Path("/proc/self/fd").iterdir())) == own
+    assert lone.open_files() == children
+
+
+def test_children_end_when_their_pictures_are_closed() -> None:
+    gallery = Gallery(decode_processes=2)
+    pids = gallery.pictures.pids()
+    gallery.close()
+    assert not any(alive(pid) for pid in pids)
+
+
+def test_children_end_with_a_gateway_that_is_killed() -> None:
+    code = (
+        "import asyncio, sys, time\n"
+        "from gateway.picture_process import ProcessPictures\n"
+        "from shared.settings import Settings\n"
+        "async def main():\n"
+        "    pictures = ProcessPictures(Settings(decode_processes=2))\n"
+        "    await pictures.start()\n"
+        "    print(*pictures.pids(), flush=True)\n"
+        "    await asyncio.sleep(60)\n"
+        "asyncio.run(main())\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True) as gateway:
+        assert gateway.stdout is not None
+        pids = [int(word) for word in gateway.stdout.readline().split()]
+        assert len(pids) == 2
+        gateway.kill()
+    for pid in pids:
+        wait_until_dead(pid)
+
+
+def test_children_that_cannot_start_are_a_configuration_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+
+    async def work() -> None:
+        with pytest.raises(ConfigurationError, match="FACE_API_DECODE_ISOLATION=thread"):
+            await ProcessPictures(Settings(decode_processes=1)).start()
+
+    asyncio.run(work())
