@@ -19,7 +19,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from gateway.conversation import Conversation, Patience
 
-LOOK_INTERVAL_S = 0.25
+#: Every connection is looked at about so often, a slice of them at a time, so that no look holds the loop up.
+LOOK_INTERVAL_S, SLICE = 0.25, 64
 #: Of one request: all header names and values with the target, and how many there are.
 HEADER_BYTES_MAX = 32 * 1024
 HEADERS_MAX = 100
@@ -51,6 +52,7 @@ class Connections:
     _open: set[Protocol] = field(default_factory=set)
     _per_address: Counter[str] = field(default_factory=Counter)
     _looking: asyncio.TimerHandle | None = None
+    _round: list[Protocol] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self._open)
@@ -76,11 +78,16 @@ class Connections:
                 del self._per_address[protocol.address]
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Cuts what is overdue; again soon, as long as there are connections."""
+        """Cuts what is overdue, a slice of the connections at a time; again soon, as long as there are any."""
         now = loop.time()
-        for protocol in list(self._open):
-            protocol.look(now)
-        self._looking = loop.call_later(LOOK_INTERVAL_S, self._look, loop) if self._open else None
+        if not self._round:
+            self._round = list(self._open)
+        for protocol in self._round[:SLICE]:
+            if protocol in self._open:
+                protocol.look(now)
+        del self._round[:SLICE]
+        pause = LOOK_INTERVAL_S / (1 + len(self._open) // SLICE)
+        self._looking = loop.call_later(pause, self._look, loop) if self._open else None
 
 
 class _Refused(Exception):

@@ -38,13 +38,17 @@ LAST_WORDS_MAX = 300
 
 @dataclass(slots=True)
 class Pool:
-    """One slot per worker; a slot's process is replaced when it ends, under a new generation."""
+    """One slot per worker; a slot's process is replaced when it ends, under a new generation.
+
+    has_served: whether any worker ever did: from then on nothing a worker says ends the whole pool.
+    """
 
     settings: Settings
     model: ServingModel
     topology: Topology
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     failure: str = ""
+    has_served: bool = False
     context: zmq.asyncio.Context = field(default_factory=zmq.asyncio.Context)
     _run: str = field(default_factory=lambda: secrets.token_hex(3))
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
@@ -115,7 +119,8 @@ class Pool:
     ) -> None:
         delay_s = backoff.after_death(served=served)
         how = f"ended with code {code}" if code is None or code >= 0 else f"was killed by {signal.Signals(-code).name}"
-        if code == exit_codes.CONFIGURATION:
+        self.has_served = self.has_served or served
+        if code == exit_codes.CONFIGURATION and not self.has_served:
             self.failure = f"worker {generation} {how}"
             self.stopping.set()
             return

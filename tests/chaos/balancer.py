@@ -1,4 +1,7 @@
-"""A small balancer for tests: looks at /readyz, passes whole requests on to a ready instance, retries nothing."""
+"""A small balancer for tests: looks at /readyz and passes whole requests on to a ready instance.
+
+Like every balancer it asks another instance when a connection is refused; what was sent once is never sent again.
+"""
 
 from __future__ import annotations
 
@@ -60,10 +63,18 @@ class Balancer:
                     (int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")), 0
                 )
                 request = head + await reader.readexactly(length)
-                writer.write(_as_bytes(await clients[self._choose()].ask(request)))
+                writer.write(_as_bytes(await self._ask(clients, request)))
         for client in clients.values():
             client.close()
         writer.close()
+
+    async def _ask(self, clients: dict[int, Client], request: bytes) -> Answer:
+        for _ in range(len(self.ports)):
+            port = self._choose()
+            with contextlib.suppress(NotReached):
+                return await clients[port].ask(request)
+            self.ready[port] = False
+        return Answer(502, {}, b"{}")
 
     def _choose(self) -> int:
         self._turn += 1
