@@ -7,9 +7,6 @@ early answer may be lost (TCP reset). This file knows uvicorn's protocol class; 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
@@ -17,10 +14,9 @@ import httptools
 import msgspec
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from gateway.conversation import Conversation, Patience
+from gateway.connections import LOOK_INTERVAL_S, Connections
+from gateway.conversation import Conversation
 
-#: Every connection is looked at about so often, a slice of them at a time, so that no look holds the loop up.
-LOOK_INTERVAL_S, SLICE = 0.25, 64
 #: Of one request: all header names and values with the target, and how many there are.
 HEADER_BYTES_MAX = 32 * 1024
 HEADERS_MAX = 100
@@ -37,57 +33,6 @@ WORDS = {
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: f"The headers are over {HEADER_BYTES_MAX // 1024} KB or {HEADERS_MAX}",
     HTTPStatus.SERVICE_UNAVAILABLE: "Too many connections from this address, retry in 1 second",
 }
-
-
-@dataclass(slots=True)
-class Connections:
-    """Every connection of this process, and how many each address has. exempt: addresses of trusted proxies."""
-
-    patience: Patience
-    most: int
-    most_per_address: int
-    exempt: Callable[[str], bool]
-    draining: bool = False
-    refused: Counter[str] = field(default_factory=Counter)
-    _open: set[Protocol] = field(default_factory=set)
-    _per_address: Counter[str] = field(default_factory=Counter)
-    _looking: asyncio.TimerHandle | None = None
-    _round: list[Protocol] = field(default_factory=list)
-
-    def __len__(self) -> int:
-        return len(self._open)
-
-    def add(self, protocol: Protocol) -> bool:
-        """Whether there is room for it."""
-        address = protocol.address
-        full = len(self._open) >= self.most or self._per_address[address] >= self.most_per_address
-        if full and not self.exempt(address):
-            self.refused["connections"] += 1
-            return False
-        self._open.add(protocol)
-        self._per_address[address] += 1
-        if self._looking is None:
-            self._looking = protocol.loop.call_later(LOOK_INTERVAL_S, self._look, protocol.loop)
-        return True
-
-    def discard(self, protocol: Protocol) -> None:
-        if protocol in self._open:
-            self._open.remove(protocol)
-            self._per_address[protocol.address] -= 1
-            if not self._per_address[protocol.address]:
-                del self._per_address[protocol.address]
-
-    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Cuts what is overdue, a slice of the connections at a time; again soon, as long as there are any."""
-        now = loop.time()
-        if not self._round:
-            self._round = list(self._open)
-        for protocol in self._round[:SLICE]:
-            if protocol in self._open:
-                protocol.look(now)
-        del self._round[:SLICE]
-        pause = LOOK_INTERVAL_S / (1 + len(self._open) // SLICE)
-        self._looking = loop.call_later(pause, self._look, loop) if self._open else None
 
 
 class _Refused(Exception):

@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.multiprocess import MultiProcessCollector
 
 if TYPE_CHECKING:
-    from gateway.http_protocol import Connections
+    from gateway.connections import Connections
     from gateway.services import Services
 
 FOLDER = "metrics"

@@ -22,8 +22,9 @@ from uvicorn_worker import UvicornWorker
 
 from gateway import presence
 from gateway.client_ip import ClientAddresses
+from gateway.connections import Connections
 from gateway.conversation import Patience
-from gateway.http_protocol import Connections, protocol_class
+from gateway.http_protocol import protocol_class
 from shared.access_rules import parse_networks
 from shared.settings import Settings, load
 

@@ -19,13 +19,13 @@ import pytest
 import uvicorn
 import uvloop
 
+from gateway.connections import Connections
 from gateway.conversation import Patience
 from gateway.http_protocol import (
     CHUNKS_FREE,
     HEADER_BYTES_MAX,
     HEADERS_MAX,
     PIPELINED_MAX,
-    Connections,
     Protocol,
     protocol_class,
 )

@@ -1,0 +1,68 @@
+"""Connections: every open one of a gateway process, how many each address has, and the regular look at them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from gateway.conversation import Patience
+
+if TYPE_CHECKING:
+    from gateway.http_protocol import Protocol
+
+#: Every connection is looked at about so often, a slice of them at a time, so that no look holds the loop up.
+LOOK_INTERVAL_S, SLICE = 0.25, 64
+
+
+@dataclass(slots=True)
+class Connections:
+    """Every connection of this process, and how many each address has. exempt: addresses of trusted proxies."""
+
+    patience: Patience
+    most: int
+    most_per_address: int
+    exempt: Callable[[str], bool]
+    draining: bool = False
+    refused: Counter[str] = field(default_factory=Counter)
+    _open: set[Protocol] = field(default_factory=set)
+    _per_address: Counter[str] = field(default_factory=Counter)
+    _looking: asyncio.TimerHandle | None = None
+    _round: list[Protocol] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def add(self, protocol: Protocol) -> bool:
+        """Whether there is room for it."""
+        address = protocol.address
+        full = len(self._open) >= self.most or self._per_address[address] >= self.most_per_address
+        if full and not self.exempt(address):
+            self.refused["connections"] += 1
+            return False
+        self._open.add(protocol)
+        self._per_address[address] += 1
+        if self._looking is None:
+            self._looking = protocol.loop.call_later(LOOK_INTERVAL_S, self._look, protocol.loop)
+        return True
+
+    def discard(self, protocol: Protocol) -> None:
+        if protocol in self._open:
+            self._open.remove(protocol)
+            self._per_address[protocol.address] -= 1
+            if not self._per_address[protocol.address]:
+                del self._per_address[protocol.address]
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Cuts what is overdue, a slice of the connections at a time; again soon, as long as there are any."""
+        now = loop.time()
+        if not self._round:
+            self._round = list(self._open)
+        for protocol in self._round[:SLICE]:
+            if protocol in self._open:
+                protocol.look(now)
+        del self._round[:SLICE]
+        pause = LOOK_INTERVAL_S / (1 + len(self._open) // SLICE)
+        self._looking = loop.call_later(pause, self._look, loop) if self._open else None
