@@ -70,7 +70,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     detect_second_side: Annotated[
         int, _number("Input side of detect's second pass for faces that fill the picture; 0 is off", 0, 640)
     ] = 0
-    mask_second_side: Annotated[int, _number("The same for mask, on by default; 0 is off", 0, 640)] = 256
+    mask_second_side: Annotated[int, _number("The same for mask, on by default; 0 is off", 0, 640)] = 160
 
     # Workers
     workers: Annotated[int, _number("Worker processes; 0 is one per GPU, or per usable CPU core", 0, 256)] = 0
