@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import signal
 import sys
 import tempfile
 import time
@@ -114,6 +115,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
 def main(arguments: list[str]) -> int:
     """0 when every answer was right."""
     options = parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))  # servers are ended on the way out
     settings = settings_of(options)
     model = ensure(settings, tell)
     workers = settings.workers or usable_cores()

@@ -55,7 +55,9 @@ class Server:
         self.process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(STOP_S_MAX)
-        _signal([self.pid, *below], signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)  # whatever lost its parent on the way
+        _signal(below, signal.SIGKILL)
         self.process.wait()
 
 
@@ -111,6 +113,7 @@ def _start(arguments: Sequence[str], environment: dict[str, str], out: IO[bytes]
     return subprocess.Popen(
         [sys.executable, "-m", *arguments],
         cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
+        start_new_session=True,
     )  # fmt: skip
 
 
