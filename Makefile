@@ -11,7 +11,7 @@ REQUIREMENTS := deploy/requirements
 INSTALL := $(BIN)/uv pip install --quiet --require-hashes --python $(BIN)/python
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url
 
-.PHONY: help run test install lint format lock readme clean
+.PHONY: help run test install lint format chaos bench bench-full bench-gpu loadtest lock readme clean
 
 help: ## Print this list
 	@grep -hE '^(##@|[a-zA-Z_-]+:.*##)' $(MAKEFILE_LIST) | sed -E 's/^##@ (.*)/\n\1/; s/^([a-zA-Z_-]+):.*## (.*)/  make \1\t\2/' | awk -F'\t' 'NF==2 {printf "%-22s %s\n", $$1, $$2; next} {print}'
@@ -32,6 +32,22 @@ lint: $(VENV)/dev.ok ## Style and strict types
 format: $(VENV)/dev.ok ## Put the code into the house's form
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
+chaos: $(VENV)/dev.ok ## Kill, stop, overload and restart everything under load, with a report (ARGS="storm --requests 50000")
+	@$(BIN)/python -m tests.chaos $(ARGS)
+
+##@ Measure
+bench: .venv-bench/ok ## Against the limit of the machine, LitServe and mosec (under 15 minutes); var/bench/
+	@.venv-bench/bin/python -m loadtest.bench $(ARGS)
+
+bench-full: .venv-bench/ok ## The same with 12-megapixel pictures, mask and 128 clients (about 45 minutes)
+	@.venv-bench/bin/python -m loadtest.bench --kinds 360p-few 360p-many 1080p-few 1080p-many 12mp-few 12mp-many --clients 1 8 32 128 --mask
+
+bench-gpu: $(VENV)/dev.ok ## What a GPU does, on a machine with one; var/bench/
+	@$(BIN)/python -m loadtest.gpu $(ARGS)
+
+loadtest: .venv-bench/ok ## locust scenarios with HTML reports in var/bench/
+	@.venv-bench/bin/python -m loadtest.scenarios $(ARGS)
+
 ##@ Keep
 readme: $(VENV)/serve.ok ## Write the generated parts of README.md
 	@$(BIN)/python -m deploy.readme
@@ -42,7 +58,7 @@ lock: $(VENV)/bootstrap.ok ## Compile pyproject.toml into the locked requirement
 	for group in dev bench peers; do $(COMPILE) --group $$group -c $(REQUIREMENTS)/cpu.txt -o $(REQUIREMENTS)/$$group.txt; done
 
 clean: ## Remove the environment and caches; keys, models and data in var/ stay
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-bench .venv-train .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # Set-up, once per change of the lists. A missing interpreter feature is told in one line.
 $(VENV)/bootstrap.ok: $(REQUIREMENTS)/bootstrap.txt
@@ -59,4 +75,9 @@ $(VENV)/serve.ok: $(VENV)/bootstrap.ok $(REQUIREMENTS)/$(ACCEL).txt
 
 $(VENV)/dev.ok: $(VENV)/serve.ok $(REQUIREMENTS)/dev.txt
 	@$(INSTALL) -r $(REQUIREMENTS)/dev.txt
+	@touch $@
+
+.venv-bench/ok: $(VENV)/bootstrap.ok $(REQUIREMENTS)/$(ACCEL).txt $(REQUIREMENTS)/bench.txt $(REQUIREMENTS)/peers.txt
+	@$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .venv-bench
+	@$(BIN)/uv pip install --quiet --require-hashes --python .venv-bench/bin/python -r $(REQUIREMENTS)/$(ACCEL).txt -r $(REQUIREMENTS)/bench.txt -r $(REQUIREMENTS)/peers.txt
 	@touch $@
