@@ -172,7 +172,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     redis_url: Annotated[
         str, _secret("redis:// or rediss:// for exact limits and quick revocation over several hosts; empty is none")
     ] = ""
-    redis_timeout_ms: Annotated[float, _number("Longest wait for Redis before this host limits alone", 1, 5000)] = 50.0
+    redis_timeout_ms: Annotated[float, _number("Longest wait for Redis before this host limits alone", 1, 5000)] = 100.0
     trusted_proxies: Annotated[
         str, _about("Addresses or networks whose X-Forwarded-For is believed, separated by ','")
     ] = ""
