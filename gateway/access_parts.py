@@ -17,8 +17,10 @@ from typing import Any
 from redis.asyncio import Redis
 
 from gateway.client_ip import ClientAddresses
+from gateway.console.sessions import Sessions
 from gateway.counters import Counters, Present
 from gateway.keys.announce import announce, listen
+from gateway.keys.audit import prune
 from gateway.keys.cache import KeyCache, StoreThreads
 from gateway.keys.opening import open_store, peppers_for
 from gateway.keys.pepper import Peppers, load_peppers
@@ -116,9 +118,17 @@ class Parts:
             try:
                 await self.hand_in()
                 if rounds % TIDY_EVERY == 0:
-                    await self.threads.call(lambda: forget_old(self.store.database, time.time()))
+                    await self.threads.call(self._tidy)
             except FaceApiError as error:
                 self._log.debug("use of keys not noted: %s", error)
+
+    def _tidy(self) -> None:
+        """Drops what nobody will look at again. Blocking."""
+        now, database = time.time(), self.store.database
+        forget_old(database, now)
+        with database.write() as connection:
+            prune(connection, self.settings.audit_keep)
+        Sessions(database, self.settings).forget_old(now)
 
     def _go(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

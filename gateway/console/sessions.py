@@ -99,6 +99,11 @@ class Sessions:
         with self._database.write() as connection:
             return connection.execute(delete(SESSIONS).where(others)).rowcount
 
+    def forget_old(self, now: float) -> None:
+        """Drops the rows of sessions that are over."""
+        with self._database.write() as connection:
+            connection.execute(delete(SESSIONS).where(self._over(now)))
+
     def _over(self, now: float) -> ColumnElement[bool]:
         return or_(SESSIONS.c.expires_at <= now, SESSIONS.c.seen_at <= now - self.idle_s)
 

@@ -154,7 +154,8 @@ def test_a_password_is_changed_with_the_old_one_and_everybody_is_signed_out(tmp_
     accounts.change_password("admin", PASSWORD, "a new long password", "net", ME, NOW + 2)
     assert sessions.find(token, NOW, active=True) is None
     assert accounts.sign_in("admin", "a new long password", "net", ME, NOW + 3)
-    assert audit_of(store)[1].action == "password changed"
+    told = [entry.action for entry in audit_of(store)]
+    assert told[:4] == ["signed in", "password changed", "signed in", "sign-in refused"]
 
 
 def test_a_password_of_the_settings_is_changed_there(tmp_path: Path) -> None:
@@ -208,6 +209,16 @@ def test_a_session_that_was_ended_is_over_at_once(sessions: Sessions) -> None:
     assert sessions.end_others(mine) == 1
     assert sessions.find(two, NOW + 3, active=True) is None
     assert sessions.find(three, NOW + 3, active=True)
+
+
+def test_rows_of_sessions_that_are_over_are_dropped(sessions: Sessions) -> None:
+    from sqlalchemy import text
+
+    for moment in (NOW, NOW + 3600):
+        sessions.open("admin", "127.0.0.1", "browser", moment)
+        sessions.forget_old(moment)
+    with sessions._database.read() as connection:
+        assert connection.execute(text("SELECT count(*) FROM sessions")).scalar_one() == 1
 
 
 def test_there_are_no_more_sessions_than_the_bound(sessions: Sessions) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.access import MOST_SIGN_INS
 from gateway.console.render import ago, bars, milliseconds, moment, thousands
 from gateway.console.same_origin import is_own
 from gateway.console.web import MOST_FORM_BYTES, safe_next
@@ -116,6 +117,13 @@ def test_wrong_passwords_are_slowed_down_with_words(site: Site) -> None:
     assert [answer.status_code for answer in answers][:2] == [401, 429]
     assert "Wrong name or password" in answers[0].text
     assert int(answers[1].headers["retry-after"]) >= 1
+
+
+def test_tries_to_sign_in_are_limited_by_address_before_the_store_is_asked(site: Site) -> None:
+    tries = [site.client.post("/console/sign-in", data={"password": "x"}, headers=OWN) for _ in range(MOST_SIGN_INS)]
+    assert "Too many wrong tries" in tries[-1].text
+    beyond = site.client.post("/console/sign-in", data={"password": "x"}, headers=OWN)
+    assert (beyond.status_code, "Too many tries to sign in" in beyond.text) == (429, True)
 
 
 @pytest.mark.parametrize(

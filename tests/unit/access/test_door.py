@@ -143,6 +143,17 @@ def test_a_new_key_is_not_counted_as_a_wrong_one(tmp_path: Path) -> None:
     asyncio.run(work())
 
 
+def test_a_dead_key_is_told_so_however_often_it_comes(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with opened(settings_in(tmp_path, rate_limit_wrong_keys=1)) as door:
+            key = make(door, scopes=("mask",))
+            for _ in range(5):
+                with pytest.raises(Forbidden):
+                    await door.enter(scope(key), "detect")
+
+    asyncio.run(work())
+
+
 def test_guesses_beyond_the_limit_ask_no_store(tmp_path: Path) -> None:
     async def work() -> None:
         async with opened(settings_in(tmp_path, rate_limit_wrong_keys=1, key_check_seconds=4)) as door:
