@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import os
 import subprocess
 import sys
 import time
@@ -17,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from loadtest.bare import Bare, open_bare
-from shared.settings import Settings, decoder_environment
+from shared.settings import Settings, decoder_environment, inherited_environment
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -82,7 +81,7 @@ class LimitProcess:
         arguments = [f"--model={model}", f"--threads={threads}", f"--number={number}"]
         process = subprocess.Popen(
             [sys.executable, "-m", "loadtest.limit", *arguments],
-            cwd=ROOT, env=os.environ | memory_settings(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            cwd=ROOT, env=inherited_environment(Settings()) | memory_settings(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         limit = LimitProcess(process)
         assert limit.hear().strip() == "ready"
