@@ -160,7 +160,7 @@ def _one(connection: Connection, wanted: str) -> KeyRecord:
     rows = list(connection.execute(query).mappings())
     if len(rows) != 1:
         # The words are fixed: a key given in place of its id must not come back in an error.
-        raise NotFound("no such key" if not rows else "several keys begin like this; give the id")
+        raise NotFound("No such key" if not rows else "Several keys begin like this; give the id")
     return _record(rows[0])
 
 

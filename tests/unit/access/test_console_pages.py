@@ -224,7 +224,7 @@ def test_every_answer_carries_the_security_headers_and_no_page_allows_inline(sit
 def test_an_unknown_key_and_a_lost_store_are_pages_with_words(site: Site, tmp_path: Path) -> None:
     site.sign_in()
     missing = site.client.get("/console/keys/key_000000000000")
-    assert (missing.status_code, "no such key" in missing.text) == (404, True)
+    assert (missing.status_code, "No such key" in missing.text) == (404, True)
     (tmp_path / "var" / "keys.sqlite").unlink()
     lost = site.client.get("/console/keys")
     assert (lost.status_code, "cannot be reached" in lost.text) == (503, True)
