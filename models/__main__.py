@@ -1,4 +1,4 @@
-"""`python -m models list | pull | verify | prepare`: models from the command line.
+"""`python -m models list | pull | verify | prepare | quantize`: models from the command line.
 
 exit codes   0 done · 1 failed, or something is not right · 2 wrong usage · 78 wrong settings
 """
@@ -13,11 +13,15 @@ from typing import Any
 
 import msgspec
 
-from models.choose import BEST, Found, decide, folders, pulled_folder, search, sha256_of
+from models import figures
+from models.choose import BEST, Found, choose, decide, folders, pulled_folder, search, sha256_of
 from models.download import pull
 from models.fetch import Limits
+from models.int8 import in_int8
+from models.judge import make_figures, pictures_from
+from models.prepare import place_of, prepared_fp32
 from models.registry import SPECS, ModelSpec, spec_named
-from models.serving import ensure
+from models.serving import ensure, read_sidecar
 from models.terminal import Talk, mebibytes, table
 from shared import settings
 from shared.errors import ConfigurationError, FaceApiError
@@ -64,6 +68,11 @@ def _parser() -> argparse.ArgumentParser:
     command("verify", verify_models, "Compare the models that are here with their published sums.")
     preparing = command("prepare", prepare_model, "Prepare a model for serving now instead of at the next start.")
     preparing.add_argument("model", nargs="?", help="a name or a path; without it what FACE_API_MODEL says")
+    quantizing = command("quantize", quantize_model, "Judge a model in int8: faces lost and gained, drift, speed here.")
+    quantizing.add_argument("model", help="a name or a path")
+    quantizing.add_argument("--pictures", type=Path, help="measure anew on the pictures of this folder")
+    quantizing.add_argument("--judge", type=Path, help="judge on this folder; else on a quarter of --pictures")
+    quantizing.add_argument("--save", type=Path, help="where the figures go; else <data_dir>/ranges")
     return parser
 
 
@@ -175,6 +184,27 @@ def prepare_model(options: argparse.Namespace, effective: Settings, talk: Talk) 
         note = f"\n{model.info.note}" if model.info.note else ""
         talk.show(f"{model.info.name} ({model.info.precision}) is ready to serve: {Path(model.path)}{note}")
     return OK
+
+
+def quantize_model(options: argparse.Namespace, effective: Settings, talk: Talk) -> int:
+    """Figures measured anew where pictures are given, then the gate with both halves. 1 when it does not pass."""
+    effective = msgspec.structs.replace(effective, model=options.model, precision="int8")
+    place = place_of(choose(effective), effective)
+    exact = prepared_fp32(place, talk.say)
+    if options.pictures:
+        made = make_figures(place, exact, pictures_from(options.pictures, options.judge), talk.say)
+        talk.say(f"figures written to {figures.write(made, options.save or figures.folders(place.data_dir)[0])}")
+    model = in_int8(place, exact, talk.say)
+    facts = read_sidecar(model.path).int8
+    assert facts is not None, "every int8 network has them"
+    if talk.json:
+        talk.give({"name": place.choice.name, "passed": not facts.shortcomings, "path": str(model.path), "int8": facts})
+    else:
+        rows = [(name.replace("_", " "), f"{value:.4g}") for name, value in facts.accuracy.items()]
+        talk.show(table(("int8 against fp32", ""), [*rows, ("times as fast here", f"{facts.speed_ratio:.2f}")]))
+        verdict = "did not pass its gate: " + "; ".join(facts.shortcomings) if facts.shortcomings else "passed its gate"
+        talk.show(f"{place.choice.name} in int8 {verdict}")
+    return FAILED if facts.shortcomings else OK
 
 
 if __name__ == "__main__":

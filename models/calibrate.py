@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 
 from models.graphs import with_outputs
-from models.quantize import byte_scale, simplified, tensors_to_measure
+from models.quantize import byte_scale, tensors_to_measure
 from models.reference import Pixels, letterbox
 from models.runtime import open_session, spare_threads
 from shared.faces import FloatArray
@@ -68,10 +68,9 @@ def mosaics(files: Sequence[Path], side: int, count: int = MOSAICS) -> Iterator[
 
 
 def measured_ranges(model: ModelProto, pictures: Iterable[Pixels]) -> dict[str, NDArray[np.float64]]:
-    """tensor → (low, high), or (channels, 2) for the heads; the model in serving form."""
-    plain = simplified(model)
-    wanted = dict(tensors_to_measure(plain.graph))
-    session = open_session(with_outputs(plain, list(wanted)).SerializeToString(), spare_threads())
+    """tensor → (low, high), or (channels, 2) for heads and what is equalised; the model as int8 is made of it."""
+    wanted = dict(tensors_to_measure(model.graph))
+    session = open_session(with_outputs(model, list(wanted)).SerializeToString(), spare_threads())
     chance = np.random.default_rng(1)
     seen: dict[str, _Seen] = {}
     for picture in pictures:

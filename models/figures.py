@@ -34,7 +34,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     judged_on: str
     network_sha256: str
     accuracy: Accuracy
-    ranges: dict[str, list[float] | list[list[float]]]
+    ranges: dict[str, list[float | list[float]]]
 
     def arrays(self) -> dict[str, NDArray[np.float64]]:
         """The ranges as `models/quantize.py` takes them."""

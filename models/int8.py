@@ -22,7 +22,7 @@ from models.gate import shortcomings, too_slow
 from models.pixels import pixel_rule
 from models.place import Place, cache_key, is_whole
 from models.proof import ServingNetwork, batch_failure, proof_pictures
-from models.quantize import quantised, simplified
+from models.quantize import Ranges, quantised, simplified
 from models.reference import Reference
 from models.runtime import spare_threads
 from models.serving import NETWORK_NAME, Int8Facts, ServingModel, load, read_sidecar, write_sidecar
@@ -84,7 +84,7 @@ def _build(place: Place, exact: ServingModel, figures: Figures, folder: Path, pr
     progress(f"preparing {place.choice.name} in int8 and timing it against fp32")
     path = folder / NETWORK_NAME
     weight_max = _WEIGHT_MAX if place.machine.byte_products else _WEIGHT_MAX_WITHOUT_BYTE_PRODUCTS
-    network = int8_network(base_network(place), figures, weight_max)
+    network = int8_network(base_network(place), figures.arrays(), weight_max)
     path.write_bytes(network)
     box_tolerance, score_tolerance = TOLERANCES["int8"]
     canary = structs.replace(exact.canary, box_tolerance_px=box_tolerance, score_tolerance=score_tolerance)
@@ -110,9 +110,9 @@ def base_network(place: Place) -> ModelProto:
     return simplified(serving_form(read_export(place.choice.path), place.side, spare_threads()))
 
 
-def int8_network(base: ModelProto, figures: Figures, weight_max: int = _WEIGHT_MAX) -> bytes:
-    """The int8 network as bytes of an ONNX file, always the same for the same figures."""
-    network = quantised(base, figures.arrays(), pixel_rule(base), weight_max)
+def int8_network(base: ModelProto, ranges: Ranges, weight_max: int = _WEIGHT_MAX) -> bytes:
+    """The int8 network as bytes of an ONNX file, always the same for the same ranges."""
+    network = quantised(base, ranges, pixel_rule(base), weight_max)
     return bytes(network.SerializeToString(deterministic=True))
 
 

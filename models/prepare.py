@@ -35,12 +35,16 @@ def prepared(choice: Choice, settings: Settings, progress: Progress) -> ServingM
 
     Half precision is made of this by others. Raises ConfigurationError.
     """
-    machine = this_machine(settings.accelerator)
-    place = Place(choice, settings.input_side, Path(settings.data_dir), machine)
+    place = place_of(choice, settings)
     exact = prepared_fp32(place, progress)
-    if machine.on_cpu and settings.precision in ("auto", "int8"):
+    if place.machine.on_cpu and settings.precision in ("auto", "int8"):
         return best_of(place, exact, progress, asked_for=settings.precision == "int8")
     return exact
+
+
+def place_of(choice: Choice, settings: Settings) -> Place:
+    """Where the chosen file's prepared forms lie for these settings on this machine."""
+    return Place(choice, settings.input_side, Path(settings.data_dir), this_machine(settings.accelerator))
 
 
 def prepared_fp32(place: Place, progress: Progress) -> ServingModel:

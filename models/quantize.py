@@ -16,6 +16,7 @@ from onnx import GraphProto, ModelProto, NodeProto, helper
 
 from models import byte_stem
 from models.cheaper import fold_average_pools, is_plain_conv, readers_of, weights_of
+from models.equalise import equalisable, equalise
 from models.graphs import add_constant, copied, drop_unused
 from models.widen import widen
 from shared.errors import ConfigurationError
@@ -36,7 +37,7 @@ BLOCK, DEPTHWISE_BLOCK = 8, 16
 #: sigmoid(−9) is 0.0001: lower logits need no resolution.
 LOGIT_MIN = -9.0
 
-#: tensor → least and greatest value, or one such pair per channel for the heads.
+#: tensor → least and greatest value, or one such pair per channel.
 Ranges = Mapping[str, NDArray[np.float64]]
 
 
@@ -86,7 +87,7 @@ def quantised(model: ModelProto, ranges: Ranges, pixels: PixelRule | None, weigh
     """
     served = copied(model)
     graph = served.graph
-    work = _Work(graph, ranges, weight_max, weights_of(graph), readers_of(graph))
+    work = _Work(graph, equalise(graph, ranges), weight_max, weights_of(graph), readers_of(graph))
     if pixels is not None:
         _read_bytes(work, pixels)
     for node in graph.node:
@@ -106,16 +107,17 @@ def simplified(model: ModelProto) -> ModelProto:
 
 
 def tensors_to_measure(graph: GraphProto) -> list[tuple[str, bool]]:
-    """(tensor, whether per channel): what bytes will stand for. Channels count where the heads end.
+    """(tensor, whether per channel): what bytes will stand for. Channels count where heads end or are equalised.
 
     What only a Relu reads is no tensor of its own: the Relu is done by cutting at zero.
     """
-    readers = readers_of(graph)
+    readers, equal = readers_of(graph), equalisable(graph)
     wanted = []
     for node in graph.node:
         kinds = [reader.op_type for reader in readers[node.output[0]]]
         if node.op_type in COMPUTING and kinds != ["Relu"]:
-            wanted.append((node.output[0], node.op_type == "Conv" and kinds == ["Transpose"]))
+            head = node.op_type == "Conv" and kinds == ["Transpose"]
+            wanted.append((node.output[0], head or node.output[0] in equal))
     return wanted
 
 
