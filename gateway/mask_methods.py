@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from gateway.masking import SIGMA_PER_KERNEL, MaskOptions, Pixels, Region, kernel_of
 
-#: The blur is computed on a smaller copy as long as its sigma there stays above this many pixels.
-_SIGMA_WHEN_SHRUNK = 8.0
+#: The blur is computed on a smaller copy on which its kernel still reaches this many pixels to each side.
+_REACH_WHEN_SHRUNK = 12
 _GREY = (128, 128, 128)
 
 
@@ -75,7 +75,7 @@ def blur_region(pixels: Pixels, region: Region, kernel: int) -> Pixels:
     Truncated at the kernel's edge, mirrored at the picture's. Large kernels work on a copy shrunk by area.
     """
     sigma, reach = kernel * SIGMA_PER_KERNEL, kernel // 2
-    shrink = max(1, int(sigma / _SIGMA_WHEN_SHRUNK))
+    shrink = max(1, reach // _REACH_WHEN_SHRUNK)
     around, inner = _surroundings(pixels, region, reach, shrink)
     if shrink == 1:
         return np.ascontiguousarray(inner.of(_gaussian(around, reach, sigma)))

@@ -1,0 +1,101 @@
+"""`make verify`: every method, format and edge of a parameter on every photograph, looked at again by each model.
+
+Not collected by the ordinary suite, for its time: `python -m pytest tests/verify_masks.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+import pytest
+
+from gateway.masking import METHODS, OUTPUT_FORMATS, MaskOptions, Method, OutputFormat
+from tests.hostile.gallery import Gallery
+from tests.unit.pictures.hiding import (
+    Detector,
+    Photograph,
+    changed_outside,
+    detectors,
+    hidden_by,
+    masked_pixels,
+    photographs,
+    still_seen,
+)
+
+MODELS = detectors()
+
+
+@pytest.fixture(scope="module")
+def gallery() -> Iterator[Gallery]:
+    gallery = Gallery(decode_processes=2)
+    yield gallery
+    gallery.close()
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def look(request: pytest.FixtureRequest) -> tuple[Detector, list[Photograph]]:
+    detector = MODELS[request.param]
+    return detector, list(photographs(detector))
+
+
+@pytest.mark.parametrize("output", OUTPUT_FORMATS)
+@pytest.mark.parametrize("method", METHODS)
+def test_the_defaults_hide_every_face(gallery: Gallery, look: tuple, method: Method, output: OutputFormat) -> None:
+    detector, all_of_them = look
+    options, found = MaskOptions(method=method, format=output), []
+    for photograph in all_of_them:
+        found += still_seen(photograph, masked_pixels(gallery, photograph, options), detector, options)
+    assert found == []
+
+
+@pytest.mark.parametrize("padding", [0.0, 0.15, 2.0])
+@pytest.mark.parametrize("strength", [1, 2, 20, 199, 998, 999])
+@pytest.mark.parametrize("method", METHODS)
+def test_only_the_inside_changes_at_every_edge_of_the_parameters(
+    gallery: Gallery, look: tuple, method: Method, strength: int, padding: float
+) -> None:
+    options = MaskOptions(method=method, strength=strength, padding=padding, format="png")
+    overwrites = method in ("solid", "erase") or strength > 2
+    for photograph in look[1][::6]:
+        masked = masked_pixels(gallery, photograph, options)
+        assert changed_outside(photograph, masked, options) == 0, photograph.name
+        for region in hidden_by(photograph, options) if overwrites else []:
+            changed = (region.of(masked) != region.of(photograph.pixels)).any(axis=2)
+            assert changed.mean() > 0.4, (photograph.name, region)
+
+
+@pytest.mark.parametrize("quality", [1, 50, 100])
+@pytest.mark.parametrize("output", OUTPUT_FORMATS)
+def test_every_quality_can_be_read_and_stays_close(
+    gallery: Gallery, look: tuple, output: OutputFormat, quality: int
+) -> None:
+    options = MaskOptions(format=output, quality=quality)
+    for photograph in look[1][::8]:
+        lossless = masked_pixels(gallery, photograph, MaskOptions(format="png"))
+        pixels = masked_pixels(gallery, photograph, options)
+        assert pixels.shape == lossless.shape
+        assert cv2.PSNR(pixels, lossless) > (18 if quality == 1 else 28), photograph.name
+
+
+def test_every_close_up_is_found_with_the_second_look(gallery: Gallery, look: tuple) -> None:
+    """Portraits cropped to the face box plus 15 %: faces that fill the picture."""
+    detector, all_of_them = look
+    lost = []
+    for photograph in all_of_them:
+        if not photograph.name.startswith("portrait") or not len(photograph.faces):
+            continue
+        close = _close_up(photograph)
+        if not len(detector.faces(close)):
+            lost.append(photograph.name)
+    assert lost == []
+
+
+def _close_up(photograph: Photograph) -> np.ndarray:
+    sides = photograph.faces.boxes[:, 2:] - photograph.faces.boxes[:, :2]
+    x1, y1, x2, y2 = photograph.faces.boxes[int(np.argmax(sides.prod(axis=1)))].tolist()
+    across, down = (x2 - x1) * 0.15, (y2 - y1) * 0.15
+    height, width = photograph.pixels.shape[:2]
+    rows = slice(round(max(0, y1 - down)), round(min(height, y2 + down)))
+    return np.ascontiguousarray(photograph.pixels[rows, round(max(0, x1 - across)) : round(min(width, x2 + across))])
