@@ -22,19 +22,23 @@ def open_store(settings: Settings) -> KeyStore:
 
 def peppers_for(settings: Settings, store: KeyStore) -> Peppers:
     """The peppers of this host, made where there were never keys. ConfigurationError for another store's."""
-    peppers = load_peppers(settings, make=False)
+    used: dict[str, int] = {}
+    down: StoreDown | None = None
     try:
         store.database.prepare()
         used = store.peppers_in_use(time.time())
     except StoreDown as error:
-        if peppers is None and settings.database_url:
-            raise ConfigurationError(
-                f"{error}. Without it nobody knows which pepper its keys were hashed with: start the database, "
-                "or set FACE_API_KEY_PEPPER"
-            ) from error
-        used = {}
-    if peppers is None and not used:
-        peppers = load_peppers(settings, make=True)
+        down = error
+    # After the store: whoever makes the first key writes the pepper first, so a key seen means a file to be seen.
+    peppers = load_peppers(settings, make=False)
+    if peppers is None and down is not None and settings.database_url:
+        raise ConfigurationError(
+            f"{down}. Without it nobody knows which pepper its keys were hashed with: start the database, "
+            "or set FACE_API_KEY_PEPPER"
+        )
+    if peppers is None:
+        # Read again even where there are keys: another process of this host may just have made both.
+        peppers = load_peppers(settings, make=not used)
     if peppers is None or (used and not set(used) & set(peppers.names)):
         raise ConfigurationError(
             f"the {sum(used.values())} keys of this store were hashed with another pepper: set FACE_API_KEY_PEPPER to "
