@@ -33,7 +33,10 @@ SCENES = (
 )
 FLOOR = 0.05  # findings below this raw score are not looked at
 SMALLEST = 12.0  # pixels: smaller validation faces neither count as found nor as missed
-ALARM_PRICE = 1.0  # missed faces that one false alarm weighs
+PRECISION = 0.97  # the goal's; the cheapest price of a false alarm that reaches it is taken
+PRICES = tuple(round(2 ** (i / 8), 3) for i in range(-8, 25))  # 0.5 to 8, in missed faces
+ENOUGH_FACES = 8  # true findings a stride needs to be judged by itself
+WARY = 0.2  # logits above the finer stride's cut, where it cannot be judged
 
 
 @dataclass(frozen=True)
@@ -106,10 +109,10 @@ def collect(model: Detector, scenes: list[Scene]) -> Findings:
     return Findings(np.array(logits, np.float32), np.array(places, np.float32), np.array(true, np.float32), faces)
 
 
-def best_cut(logits: Floats, true: Floats) -> float:
-    """The logit above which true findings outnumber priced false ones the most."""
+def best_cut(logits: Floats, true: Floats, price: float) -> float:
+    """The logit above which true findings outnumber false ones, at `price` each, the most."""
     order = np.argsort(-logits)
-    gain = np.cumsum(np.where(true[order] > 0, 1.0, -ALARM_PRICE))
+    gain = np.cumsum(np.where(true[order] > 0, 1.0, -price))
     top = int(np.argmax(gain))
     after = logits[order[min(top + 1, len(order) - 1)]]
     return float(logits[order[top]] + after) / 2
@@ -123,26 +126,42 @@ def slope_of(logits: Floats, true: Floats, cut: float) -> float:
     return float(steps[int(np.argmin(loss))])
 
 
+def cuts_at(found: Findings, price: float) -> Floats:
+    """(3,) the best cut of each stride; a stride with too few faces takes a wary guess."""
+    cuts: list[float] = []
+    for place in range(len(STRIDES)):
+        mine = found.places == place
+        scarce = found.true[mine].sum() < ENOUGH_FACES
+        own = cuts[-1] + WARY if scarce and cuts else best_cut(found.logits[mine], found.true[mine], price)
+        cuts.append(own)
+    return np.array(cuts, np.float32)
+
+
+def outcome(found: Findings, cuts: Floats) -> tuple[float, float]:
+    """Recall and precision of the findings above their stride's cut."""
+    passed = found.logits >= cuts[found.places.astype(int)]
+    hits = float(found.true[passed].sum())
+    return hits / max(1, found.faces), hits / max(1.0, float(passed.sum()))
+
+
+def choose_cuts(found: Findings) -> tuple[float, Floats]:
+    """The lowest of PRICES whose cuts reach PRECISION, and these cuts."""
+    for price in PRICES:
+        cuts = cuts_at(found, price)
+        if outcome(found, cuts)[1] >= PRECISION:
+            break
+    return price, cuts
+
+
 def calibrate(model: Detector, scenes: list[Scene]) -> dict[str, object]:
     """Sets the model's scale and shift; returns what was measured."""
     found = collect(model, scenes)
-    facts: dict[str, object] = {"faces": found.faces}
+    price, cuts = choose_cuts(found)
+    recall, precision = outcome(found, cuts)
+    facts: dict[str, object] = {"faces": found.faces, "price": price}
     for place, stride in enumerate(STRIDES):
         mine = found.places == place
-        logits, true = found.logits[mine], found.true[mine]
-        if true.sum() < 8:  # too few to judge by: as the strides before, with a margin
-            assert place > 0
-            model.score_scale[place] = model.score_scale[place - 1]
-            model.score_shift[place] = model.score_shift[place - 1] - 0.5
-            continue
-        cut = best_cut(logits, true)
-        slope = slope_of(logits, true, cut)
-        model.score_scale[place], model.score_shift[place] = slope, -slope * cut
-        facts[f"stride_{stride}"] = {"cut": round(cut, 3), "slope": round(slope, 3)}
-    places = found.places.astype(int)
-    scale, shift = model.score_scale.numpy(), model.score_shift.numpy()
-    passed = found.logits * scale[places] + shift[places] >= 0
-    hits = float(found.true[passed].sum())
-    facts["recall"] = round(hits / max(1, found.faces), 4)
-    facts["precision"] = round(hits / max(1.0, float(passed.sum())), 4)
-    return facts
+        slope = slope_of(found.logits[mine], found.true[mine], float(cuts[place]))
+        model.score_scale[place], model.score_shift[place] = slope, -slope * float(cuts[place])
+        facts[f"stride_{stride}"] = {"cut": round(float(cuts[place]), 3), "slope": round(slope, 3)}
+    return facts | {"recall": round(recall, 4), "precision": round(precision, 4)}

@@ -35,7 +35,7 @@ def placed(portrait: Portrait, size: float, lean: float) -> tuple[Picture, Float
     while scale < 0.5:  # halve with averaging first, as a photograph's own resolution would
         picture = np.asarray(cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
         source, scale = (source[0] / 2, source[1] / 2), scale * 2
-    matrix = cv2.getRotationMatrix2D(source, lean, scale)
+    matrix = np.asarray(cv2.getRotationMatrix2D(source, lean, scale), np.float64)
     matrix[:, 2] += SIDE / 2 - np.array(source)
     canvas = cv2.warpAffine(picture, matrix, (SIDE, SIDE), borderValue=(90, 90, 90))
     half = np.array([box[2] - box[0], box[3] - box[1]]) / 2 / own * size

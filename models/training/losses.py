@@ -12,13 +12,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from models.training.anchors import all_centres
+from models.training.anchors import STRIDES, all_centres
 from models.training.feed import Batch
 
 BOX_WEIGHT = 2.0
-POINT_WEIGHT = 1.5
+POINT_WEIGHT = 4.0
 POINT_BETA = 0.05  # share of face size where the loss turns from squared to linear
 FOCUS = 2.0
+LEAST, MOST = 0.7, 4.0  # bounds of a stride's weight
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,21 @@ def quality_focal(logits: Tensor, quality: Tensor, weight: Tensor) -> Tensor:
     return (cross * distance * weight).sum()
 
 
+def stride_weights(learning: Tensor, everywhere: Tensor) -> Tensor:
+    """Weight of every anchor (A,) by its stride, from the strides (P,) of those that learn.
+
+    A crowd has a hundred small faces to one large face of a portrait; without
+    this the coarse strides would hardly be heard. The root keeps their noise low.
+    """
+    weights = torch.ones_like(everywhere)
+    for stride in STRIDES:
+        count = int((learning == stride).sum())
+        if count:
+            share = (len(learning) / (len(STRIDES) * count)) ** 0.5
+            weights[everywhere == stride] = min(max(share, LEAST), MOST)
+    return weights
+
+
 def batch_losses(outputs: tuple[list[Tensor], list[Tensor], list[Tensor]], batch: Batch) -> Losses:
     """Losses of the network's outputs for one batch."""
     logits, boxes, points = (torch.cat(part, dim=1) for part in outputs)
@@ -72,10 +88,12 @@ def batch_losses(outputs: tuple[list[Tensor], list[Tensor], list[Tensor]], batch
     # Square root: tiny faces never reach a high IoU, yet are to be found.
     quality = torch.zeros(logits.shape[:2])
     quality[rows, anchors] = iou.detach().clamp(0, 1).sqrt()
-    weight = torch.ones_like(quality)
+    balance = stride_weights(stride, torch.from_numpy(stride_np))
+    weight = balance.expand_as(quality).clone()
     weight[torch.from_numpy(batch.silent_rows), torch.from_numpy(batch.silent_anchors)] = 0
     score_loss = quality_focal(logits[..., 0], quality, weight) / count
-    box_loss = (1 - diou).sum() / count
+    mine = balance[anchors]
+    box_loss = ((1 - diou) * mine).sum() / count
 
     size = (wanted[:, 2:] - wanted[:, :2]).prod(dim=1).sqrt().clamp(min=8)[:, None]
     marks = (torch.from_numpy(batch.points).reshape(-1, 10) - centre.repeat(1, 5)) / size
@@ -83,6 +101,6 @@ def batch_losses(outputs: tuple[list[Tensor], list[Tensor], list[Tensor]], batch
     # Landmarks far outside a cropped face cannot be seen; they are not taught.
     reachable = (marks.abs() < 1.2).float()
     point_loss = functional.smooth_l1_loss(offsets, marks, beta=POINT_BETA, reduction="none")
-    point_loss = (point_loss * reachable).sum() / (10 * count)
+    point_loss = (point_loss * reachable * mine[:, None]).sum() / (10 * count)
     total = score_loss + BOX_WEIGHT * box_loss + POINT_WEIGHT * point_loss
     return Losses(total, score_loss.item(), box_loss.item(), point_loss.item())

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -216,7 +217,7 @@ def variants(portrait: Portrait, rng: np.random.Generator) -> list[Sprite]:
 
 def keep(path: Path, sprites: list[list[Sprite]]) -> None:
     """Writes sprites to an .npz, so that a resumed run need not cut them again."""
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for i, own in enumerate(sprites):
         for j, sprite in enumerate(own):
             arrays[f"{i}.{j}.cut"], arrays[f"{i}.{j}.box"] = sprite.levels[0], sprite.box
@@ -224,7 +225,7 @@ def keep(path: Path, sprites: list[list[Sprite]]) -> None:
                 arrays[f"{i}.{j}.points"] = sprite.points
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".part.npz")
-    np.savez(temporary, **arrays)  # type: ignore[arg-type]
+    np.savez(temporary, **arrays)
     temporary.replace(path)
 
 

@@ -13,10 +13,11 @@ torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 
 from models.training import layouts  # noqa: E402
-from models.training.calibrate import best_cut  # noqa: E402
+from models.training.calibrate import PRECISION, Findings, best_cut, choose_cuts, outcome  # noqa: E402
 from models.training.checkpoint import Progress, fresh, resume, save  # noqa: E402
 from models.training.export import verify  # noqa: E402
 from models.training.feed import Batch, collate  # noqa: E402
+from models.training.losses import LEAST, MOST, stride_weights  # noqa: E402
 from models.training.network import Detector, count_macs  # noqa: E402
 from models.training.scenes import Composer, finish  # noqa: E402
 from models.training.serving import OUTPUTS, build  # noqa: E402
@@ -92,4 +93,20 @@ def test_a_run_is_measured_in_steps_or_in_minutes() -> None:
 
 def test_the_cut_lies_between_true_and_false_findings() -> None:
     logits = np.array([3, 2, 1, -1, -2], np.float32)
-    assert best_cut(logits, np.array([1, 1, 1, 0, 0], np.float32)) == pytest.approx(0.0)
+    assert best_cut(logits, np.array([1, 1, 1, 0, 0], np.float32), 1.0) == pytest.approx(0.0)
+
+
+def test_the_cuts_reach_the_goal_on_what_they_were_chosen_by() -> None:
+    rng = np.random.default_rng(1)
+    true = (rng.random(900) < 0.7).astype(np.float32)
+    logits = (rng.normal(0, 1, 900) + 2.5 * true).astype(np.float32)
+    found = Findings(logits, np.repeat(np.arange(3.0), 300).astype(np.float32), true, int(true.sum()))
+    _, cuts = choose_cuts(found)
+    recall, precision = outcome(found, cuts)
+    assert precision >= PRECISION and recall > 0.7
+
+
+def test_a_scarce_stride_weighs_more_but_not_without_bound() -> None:
+    learning = torch.tensor([8.0] * 90 + [16.0] * 9 + [32.0])
+    weights = stride_weights(learning, torch.tensor([8.0, 16.0, 32.0]))
+    assert LEAST <= weights[0] < weights[1] < weights[2] <= MOST
