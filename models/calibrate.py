@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 
 from models.graphs import with_outputs
-from models.quantize import byte_scale, tensors_to_measure
+from models.int8_work import byte_scale
+from models.quantize import tensors_to_measure
 from models.reference import Pixels, letterbox
 from models.runtime import open_session, spare_threads
 from shared.faces import FloatArray

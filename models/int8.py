@@ -19,10 +19,11 @@ from models.expectation import TOLERANCES
 from models.export import read_export, serving_form
 from models.figures import Figures
 from models.gate import shortcomings, too_slow
+from models.int8_work import Ranges
 from models.pixels import pixel_rule
 from models.place import Place, cache_key, is_whole
 from models.proof import ServingNetwork, batch_failure, proof_pictures
-from models.quantize import Ranges, quantised, simplified
+from models.quantize import quantised, simplified
 from models.reference import Reference
 from models.runtime import spare_threads
 from models.serving import NETWORK_NAME, Int8Facts, ServingModel, load, read_sidecar, write_sidecar

@@ -17,8 +17,8 @@ from shared.errors import ConfigurationError
 
 #: Modules whose change makes every prepared model stale.
 _CODE = (
-    "byte_stem", "cheaper", "equalise", "expectation", "export", "gate", "graphs", "int8", "pixels", "prepare",
-    "proof", "quantize", "reference", "surgery", "widen",
+    "byte_stem", "cheaper", "equalise", "expectation", "export", "gate", "graphs", "int8", "int8_heads",
+    "int8_work", "pixels", "prepare", "proof", "quantize", "reference", "surgery", "widen",
 )  # fmt: skip
 
 

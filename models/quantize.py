@@ -7,8 +7,7 @@ one that works on bytes; what it cannot fuse stays right in float.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +17,13 @@ from models import byte_stem
 from models.cheaper import fold_average_pools, is_plain_conv, readers_of, weights_of
 from models.equalise import equalisable, equalise
 from models.graphs import add_constant, copied, drop_unused
+from models.int8_heads import end_head, head_scales
+from models.int8_work import OURS, Ranges, Scale, Work, add_scale, byte_scale
 from models.widen import widen
 from shared.errors import ConfigurationError
 from shared.faces import FloatArray
 
 INPUT = "images"
-_OURS = "face_api/int8/"
 
 #: Operators that compute on bytes between dequantised inputs and a quantised output.
 COMPUTING = frozenset({"Conv", "Add", "AveragePool", "Relu"})
@@ -31,14 +31,8 @@ COMPUTING = frozenset({"Conv", "Add", "AveragePool", "Relu"})
 _MOVING = frozenset({"MaxPool", "Resize"})
 #: The byte that stands for a pixel value of 127.5 nearly: the half is put into the bias.
 _ZERO_PIXEL = 127
-_BYTE_MAX = 255
 #: Channels that byte kernels compute at once (measured, see models/widen.py).
 BLOCK, DEPTHWISE_BLOCK = 8, 16
-#: sigmoid(−9) is 0.0001: lower logits need no resolution.
-LOGIT_MIN = -9.0
-
-#: tensor → least and greatest value, or one such pair per channel.
-Ranges = Mapping[str, NDArray[np.float64]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,31 +48,6 @@ class PixelRule:
     order: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Scale:
-    """real = step · (byte − zero); the names of both constants."""
-
-    step: float
-    step_name: str
-    zero_name: str
-
-
-@dataclass
-class _Work:
-    """The graph under the knife. scales: of every tensor that passes as bytes. ready: its dequantised name.
-    paired: a tensor whose channels hold two columns → how many channels it really has."""
-
-    graph: GraphProto
-    ranges: Ranges
-    weight_max: int
-    weights: dict[str, FloatArray]
-    readers: dict[str, list[NodeProto]]
-    nodes: list[NodeProto] = field(default_factory=list)
-    scales: dict[str, _Scale] = field(default_factory=dict)
-    ready: dict[str, str] = field(default_factory=dict)
-    paired: dict[str, int] = field(default_factory=dict)
-
-
 def quantised(model: ModelProto, ranges: Ranges, pixels: PixelRule | None, weight_max: int = 127) -> ModelProto:
     """The same network in int8, with the same input and outputs. The model must have been through `simplified`.
 
@@ -87,7 +56,7 @@ def quantised(model: ModelProto, ranges: Ranges, pixels: PixelRule | None, weigh
     """
     served = copied(model)
     graph = served.graph
-    work = _Work(graph, equalise(graph, ranges), weight_max, weights_of(graph), readers_of(graph))
+    work = Work(graph, equalise(graph, ranges), weight_max, weights_of(graph), readers_of(graph))
     if pixels is not None:
         _read_bytes(work, pixels)
     for node in graph.node:
@@ -121,7 +90,7 @@ def tensors_to_measure(graph: GraphProto) -> list[tuple[str, bool]]:
     return wanted
 
 
-def _read_bytes(work: _Work, rule: PixelRule) -> None:
+def _read_bytes(work: Work, rule: PixelRule) -> None:
     """Call the bytes of the picture dequantised, and let the first convolution expect that."""
     convs = work.readers[rule.tensor]
     if len(convs) != 1 or not is_plain_conv(convs[0], work.weights):
@@ -139,34 +108,34 @@ def _read_bytes(work: _Work, rule: PixelRule) -> None:
         filters, bias = byte_stem.paired_filters(filters), np.tile(bias, byte_stem.RESULTS)
         del conv.attribute[:]
         conv.attribute.extend(byte_stem.paired_attributes())
-    conv.input[1], conv.input[2] = f"{_OURS}{conv.output[0]}/w", f"{_OURS}{conv.output[0]}/b"
+    conv.input[1], conv.input[2] = f"{OURS}{conv.output[0]}/w", f"{OURS}{conv.output[0]}/b"
     work.weights[conv.input[1]], work.weights[conv.input[2]] = filters, bias
-    scale, real = _add_scale(work, "pixels", rule.factor, _ZERO_PIXEL), f"{_OURS}pixels/real"
+    scale, real = add_scale(work, "pixels", rule.factor, _ZERO_PIXEL), f"{OURS}pixels/real"
     planes = _turned(work, source, [0, 3, 1, 2])
     work.nodes.append(helper.make_node("DequantizeLinear", [planes, scale.step_name, scale.zero_name], [real]))
     work.scales[rule.tensor], work.ready[rule.tensor] = scale, real
 
 
-def _after_relu(work: _Work, name: str) -> str:
+def _after_relu(work: Work, name: str) -> str:
     readers = work.readers[name]
     return readers[0].output[0] if [reader.op_type for reader in readers] == ["Relu"] else name
 
 
-def _turned(work: _Work, name: str, order: list[int]) -> str:
-    turned = f"{_OURS}{name}/turned{len(work.nodes)}"
+def _turned(work: Work, name: str, order: list[int]) -> str:
+    turned = f"{OURS}{name}/turned{len(work.nodes)}"
     work.nodes.append(helper.make_node("Transpose", [name], [turned], perm=order))
     return turned
 
 
-def _reshaped(work: _Work, name: str, channels: int) -> str:
+def _reshaped(work: Work, name: str, channels: int) -> str:
     """Channels-last bytes with another number of channels, and so of columns."""
-    reshaped = f"{_OURS}{name}/reshaped"
+    reshaped = f"{OURS}{name}/reshaped"
     shape = add_constant(work.graph, f"{reshaped}/shape", [0, 0, -1, channels], np.int64)
     work.nodes.append(helper.make_node("Reshape", [name, shape], [reshaped]))
     return reshaped
 
 
-def _convert(work: _Work, node: NodeProto) -> None:
+def _convert(work: Work, node: NodeProto) -> None:
     """The node with dequantised inputs, then its output as bytes where it has a range."""
     copy = NodeProto()
     copy.CopyFrom(node)
@@ -174,11 +143,11 @@ def _convert(work: _Work, node: NodeProto) -> None:
     output, source = node.output[0], work.scales.get(node.input[0]) if node.input else None
     found = work.ranges.get(output)
     if node.op_type == "Conv" and source is not None and is_plain_conv(node, work.weights):
-        head = None if found is None or found.ndim == 1 else _head_scales(work, output, found)
+        head = None if found is None or found.ndim == 1 else head_scales(work, output, found)
         _quantise_weights(work, copy, source.step, head)
         work.nodes.append(copy)
         if head is not None:
-            _end_head(work, output, *head)
+            end_head(work, output, *head)
             return
     elif output not in work.ready:
         work.nodes.append(copy)
@@ -186,12 +155,12 @@ def _convert(work: _Work, node: NodeProto) -> None:
         _pass_bytes(work, output, source)
     elif node.op_type in COMPUTING and found is not None and found.ndim == 1:
         step, zero = byte_scale(*found)
-        _pass_bytes(work, output, _add_scale(work, output, step, zero))
+        _pass_bytes(work, output, add_scale(work, output, step, zero))
 
 
-def _pass_bytes(work: _Work, output: str, scale: _Scale) -> None:
+def _pass_bytes(work: Work, output: str, scale: Scale) -> None:
     """The output as bytes; results that a paired first layer gives side by side become columns again."""
-    stored, real = f"{_OURS}{output}/bytes", f"{_OURS}{output}/real"
+    stored, real = f"{OURS}{output}/bytes", f"{OURS}{output}/real"
     constants = [scale.step_name, scale.zero_name]
     work.nodes.append(helper.make_node("QuantizeLinear", [output, *constants], [stored]))
     if output in work.paired:
@@ -201,62 +170,8 @@ def _pass_bytes(work: _Work, output: str, scale: _Scale) -> None:
     work.scales[output], work.ready[output] = scale, real
 
 
-def byte_scale(low: float, high: float) -> tuple[float, int]:
-    """(step, zero byte) so that 0 is exact and low to high fits into 0 to 255."""
-    low, high = min(float(low), 0.0), max(float(high), 0.0)
-    step = max((high - low) / _BYTE_MAX, 1e-8)
-    return step, int(np.clip(round(-low / step), 0, _BYTE_MAX))
-
-
-def _head_scales(work: _Work, output: str, ranges: NDArray[np.float64]) -> tuple[FloatArray, NDArray[np.uint8]]:
-    """(steps, zero bytes), one per channel: each value of a head uses all 256 bytes for itself."""
-    logits = _logit_channels(work, output, len(ranges))
-    pairs = [byte_scale(max(low, LOGIT_MIN) if logit else low, high)
-             for (low, high), logit in zip(ranges, logits, strict=True)]  # fmt: skip
-    return np.array([step for step, _ in pairs], np.float32), np.array([zero for _, zero in pairs], np.uint8)
-
-
-def _logit_channels(work: _Work, output: str, count: int) -> list[bool]:
-    """Which channels of a head end in a Sigmoid."""
-    split = work.readers[work.readers[output][0].output[0]][0]
-    if split.op_type != "Split":
-        return [_ends_in_sigmoid(work, output)] * count
-    widths = work.weights[split.input[1]]
-    return [_ends_in_sigmoid(work, part) for part, width in zip(split.output, widths, strict=True)
-            for _ in range(int(width))]  # fmt: skip
-
-
-def _ends_in_sigmoid(work: _Work, name: str) -> bool:
-    while len(work.readers[name]) == 1:
-        node = work.readers[name][0]
-        if node.op_type not in ("Transpose", "Reshape"):
-            return node.op_type == "Sigmoid"
-        name = node.output[0]
-    return False
-
-
-def _end_head(work: _Work, output: str, steps: FloatArray, zeros: NDArray[np.uint8]) -> None:
-    """The head's bytes, turned to channels-last, become real with one step and zero per channel."""
-    whole, stored = _add_scale(work, output, 1.0, 0), f"{_OURS}{output}/bytes"
-    work.nodes.append(helper.make_node("QuantizeLinear", [output, whole.step_name, whole.zero_name], [stored]))
-    turn = work.readers[output][0]
-    turned, real = f"{_OURS}{output}/turned", f"{_OURS}{output}/real"
-    work.nodes.append(helper.make_node("Transpose", [stored], [turned], perm=[0, 2, 3, 1]))
-    constants = [
-        add_constant(work.graph, f"{_OURS}{output}/steps", steps, np.float32),
-        add_constant(work.graph, f"{_OURS}{output}/zeros", zeros, np.uint8),
-    ]
-    work.nodes.append(helper.make_node("DequantizeLinear", [turned, *constants], [real], axis=3))
-    work.ready[turn.output[0]] = real
-
-
-def _add_scale(work: _Work, name: str, step: float, zero: int) -> _Scale:
-    scale = add_constant(work.graph, f"{_OURS}{name}/step", step, np.float32)
-    return _Scale(step, scale, add_constant(work.graph, f"{_OURS}{name}/zero", zero, np.uint8))
-
-
 def _quantise_weights(
-    work: _Work, conv: NodeProto, input_step: float, head: tuple[FloatArray, NDArray[np.uint8]] | None
+    work: Work, conv: NodeProto, input_step: float, head: tuple[FloatArray, NDArray[np.uint8]] | None
 ) -> None:
     """Weights as int8 with one step per output channel, bias as int32 in the product of the steps.
 
@@ -282,11 +197,11 @@ def channel_steps(filters: FloatArray, weight_max: int) -> FloatArray:
     return steps
 
 
-def _dequantised(work: _Work, name: str, whole: NDArray[np.int8] | NDArray[np.int32], steps: FloatArray) -> str:
+def _dequantised(work: Work, name: str, whole: NDArray[np.int8] | NDArray[np.int32], steps: FloatArray) -> str:
     kind = whole.dtype.type
-    stored = add_constant(work.graph, f"{_OURS}{name}/whole", whole, kind)
-    scale = add_constant(work.graph, f"{_OURS}{name}/steps", steps, np.float32)
-    zeros = add_constant(work.graph, f"{_OURS}{name}/zeros", np.zeros(len(steps)), kind)
-    real = f"{_OURS}{name}/real"
+    stored = add_constant(work.graph, f"{OURS}{name}/whole", whole, kind)
+    scale = add_constant(work.graph, f"{OURS}{name}/steps", steps, np.float32)
+    zeros = add_constant(work.graph, f"{OURS}{name}/zeros", np.zeros(len(steps)), kind)
+    real = f"{OURS}{name}/real"
     work.nodes.append(helper.make_node("DequantizeLinear", [stored, scale, zeros], [real], axis=0))
     return real

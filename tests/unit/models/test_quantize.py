@@ -10,10 +10,12 @@ from models.byte_stem import paired_filters
 from models.calibrate import best_range, measured_ranges
 from models.choose import choose
 from models.int8 import base_network
+from models.int8_heads import LOGIT_MIN
+from models.int8_work import byte_scale
 from models.pixels import pixel_rule
 from models.prepare import place_of
 from models.proof import ServingNetwork, proof_pictures
-from models.quantize import LOGIT_MIN, byte_scale, channel_steps, quantised
+from models.quantize import channel_steps, quantised
 from shared.canary import canary_picture
 from tests.networks import Form, random_network
 from tests.unit.models.graphs import kinds
@@ -141,10 +143,11 @@ def test_logits_keep_their_resolution_for_scores_that_matter(base, ranges):
     wide = {name: np.array([[-500.0, 5.0]] * len(values)) if values.ndim == 2 else values
             for name, values in ranges.items()}  # fmt: skip
     network = quantised(base, wide, pixel_rule(base))
-    steps = next(onnx.numpy_helper.to_array(tensor) for tensor in network.graph.initializer
-                 if tensor.name.endswith("maps/steps"))  # fmt: skip
-    assert steps[:2] == pytest.approx([(5.0 - LOGIT_MIN) / 255] * 2)
-    assert steps[2] == pytest.approx(505.0 / 255)
+    graph, weights = network.graph, {tensor.name: tensor for tensor in network.graph.initializer}
+    factors = [node.input[1] for node in graph.node if node.op_type == "Mul" and node.input[1].endswith("steps")]
+    score, box, landmarks = (onnx.numpy_helper.to_array(weights[name]) for name in factors[:3])
+    assert score == pytest.approx([(5.0 - LOGIT_MIN) / 255] * 2)
+    assert [*box, *landmarks] == pytest.approx([505.0 / 255] * 28)
 
 
 def test_the_rule_of_the_pixels_is_found_whatever_the_graph_calls_things(base):
