@@ -18,21 +18,22 @@ class ByteBudget:
         self.free = total
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
-    def clamp(self, wanted: int) -> int:
-        """What to take for `wanted` bytes: more than the whole budget waits until it is alone, then goes."""
-        return min(wanted, self.total)
+    async def take(self, wanted: int, deadline: Deadline, now: float) -> int:
+        """Holds `wanted` bytes for the caller and returns how many to give back; Overloaded at the deadline.
 
-    async def take(self, wanted: int, deadline: Deadline, now: float) -> None:
-        """Holds `wanted` bytes (at most `total`) for the caller; Overloaded when the deadline comes first."""
-        assert 0 <= wanted <= self.total
+        Who wants more than there is gets all there is: he waits until he is alone.
+        """
+        assert wanted >= 0
+        wanted = min(wanted, self.total)
         if not self._waiting and wanted <= self.free:
             self.free -= wanted
-            return
+            return wanted
         turn = asyncio.get_running_loop().create_future()
         self._waiting.append((wanted, turn))
         try:
             async with asyncio.timeout(deadline.left_s(now)):
                 await turn
+            return wanted
         except TimeoutError:
             self._leave(wanted, turn)
             raise Overloaded from None

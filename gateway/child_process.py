@@ -58,6 +58,22 @@ class Job:
     child: Child | None = None
     started: bool = field(default=False)
 
+    def __post_init__(self) -> None:
+        self.answer.add_done_callback(_look_at)
+
+    def when_over(self, act: Callable[[], None]) -> None:
+        """Calls `act` when no child works on it (any more): now, or when the answer comes that nobody awaits."""
+        if self.started and not self.answer.done():
+            self.answer.add_done_callback(lambda _: act())
+        else:
+            act()
+
+
+def _look_at(answer: asyncio.Future[Answer]) -> None:
+    """Marks an error as seen: whoever asked may have left."""
+    if not answer.cancelled():
+        answer.exception()
+
 
 class Child:
     """A started process. when_free: it can take a job. when_gone: it has died; its pictures are lost."""

@@ -6,15 +6,16 @@ Alone knows how orientation turns pixels. What it is given has passed the header
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
+from typing import Literal, cast
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from gateway.headers import tiff
 from gateway.headers.facts import Header
-from gateway.pillow_files import ERRORS, opened
+from gateway.pillow_files import ERRORS, bands, opened
 from shared.errors import BadImage
 
 Pixels = NDArray[np.uint8]
@@ -24,44 +25,56 @@ _PILLOW_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr"})
 _DECODE_FAILED = "The picture could not be decoded: the file is truncated or corrupt"
 
 
-def decode(data: memoryview, header: Header) -> tuple[Pixels, Pixels | None]:
-    """(H, W, 3) uint8 BGR of the upright picture, C-contiguous, and (H, W) uint8 alpha where it is stored.
+def decode(data: memoryview, header: Header, *, with_alpha: bool = False) -> tuple[Pixels, Pixels | None]:
+    """(H, W, 3) uint8 BGR of the upright picture, C-contiguous; (H, W) uint8 alpha where it is stored and asked for.
 
-    Colours are as stored, not composed with alpha. Raises BadImage when the decoder refuses, or when its result
-    is not what the header announced.
+    Colours are as stored, not composed with alpha, and the same with it and without. Raises BadImage when the
+    decoder refuses, or when its result is not what the header announced.
     """
-    stored = upright(_stored(data, header), header.orientation)
+    if header.format == "tiff" and header.orientation > 1:
+        data = tiff.not_turned(data)
+    stored = upright(_stored(data, header, with_alpha=with_alpha), header.orientation)
     width, height = header.upright_size
     if stored.ndim != 3 or stored.shape[:2] != (height, width) or stored.dtype != np.uint8:
         raise BadImage(_DECODE_FAILED)
+    if stored.shape[2] == 4 and not with_alpha:
+        return np.ascontiguousarray(stored[:, :, :3]), None
     if stored.shape[2] == 4:
         return np.ascontiguousarray(stored[:, :, :3]), np.ascontiguousarray(stored[:, :, 3])
     return np.ascontiguousarray(stored), None
 
 
-def _stored(data: memoryview, header: Header) -> Pixels:
+def _stored(data: memoryview, header: Header, *, with_alpha: bool) -> Pixels:
     """(H, W, 3 or 4) BGR(A) as stored, not turned."""
-    if header.format == "tiff" and header.orientation > 1:
-        data = tiff.not_turned(data)
     if header.decoder == "pillow":
-        return _tiff_by_pillow(data, "RGBA" if header.alpha else "RGB")
-    if header.alpha:
+        return _by_pillow(data, header, "RGBA" if header.alpha and with_alpha else "RGB")
+    if header.alpha and (with_alpha or header.format == "tiff"):  # without, OpenCV multiplies TIFF with its alpha
+        if header.format == "png" and header.bits == 16:  # OpenCV would take 24 bytes a pixel for it
+            return _by_pillow(data, header, "RGBA")
         pixels = _imdecode(data, cv2.IMREAD_UNCHANGED)
         if pixels.ndim == 3 and pixels.shape[2] == 4:
             return _eight_bits(pixels)
     return _imdecode(data, _AS_THE_REFERENCE | cv2.IMREAD_IGNORE_ORIENTATION)
 
 
-def _tiff_by_pillow(data: memoryview, mode: str) -> Pixels:
-    """(H, W, 3 or 4) BGR(A) of 8-bit samples or less."""
+def _by_pillow(data: memoryview, header: Header, mode: Literal["RGB", "RGBA"]) -> Pixels:
+    """(H, W, 3 or 4) BGR(A), converted band by band: Pillow's own picture is large enough."""
+    to_bgr = cv2.COLOR_RGBA2BGRA if mode == "RGBA" else cv2.COLOR_RGB2BGR
     try:
-        with opened(data, "tiff") as picture:
-            if picture.mode not in _PILLOW_MODES:
+        with opened(data, header.format) as picture:
+            if picture.mode not in _PILLOW_MODES or picture.size != (header.width, header.height):
                 raise BadImage(_DECODE_FAILED)
-            rgb = np.asarray(picture.convert(mode))
+            pixels = np.empty((header.height, header.width, len(mode)), np.uint8)
+            for rows, band in bands(picture):
+                cv2.cvtColor(np.asarray(_in_mode(band, mode)), to_bgr, pixels[rows])
     except ERRORS:
         raise BadImage(_DECODE_FAILED) from None
-    return cast("Pixels", cv2.cvtColor(rgb, cv2.COLOR_RGBA2BGRA if mode == "RGBA" else cv2.COLOR_RGB2BGR))
+    return pixels
+
+
+def _in_mode(band: Image.Image, mode: Literal["RGB", "RGBA"]) -> Image.Image:
+    """Colours as stored: converting drops alpha and composes nothing."""
+    return band if band.mode == mode else band.convert(mode)
 
 
 def _eight_bits(pixels: Pixels) -> Pixels:

@@ -40,6 +40,6 @@ class Letterbox:
         return Letterbox(side, rows, cols, float(rows) / height)
 
     def apply(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """(H, W, 3) uint8 → (rows, cols, 3) uint8, same colour order, C-contiguous; bilinear without antialias."""
+        """(H, W, 3) or (H, W) uint8 → (rows, cols, …) uint8, same order, C-contiguous; bilinear without antialias."""
         resized = cv2.resize(pixels, (self.cols, self.rows), interpolation=cv2.INTER_LINEAR)
         return np.ascontiguousarray(resized, dtype=np.uint8)

@@ -5,29 +5,47 @@ from __future__ import annotations
 from pathlib import Path
 
 from gateway.headers.facts import Header
+from gateway.masking import OutputFormat
 from shared.settings import MEBIBYTE, Settings
 
+#: Measured peaks, bytes a pixel (`tests/hostile/measure_memory.py`): OpenCV decodes and copies.
+_TWICE_BGR, _WITH_ALPHA, _BY_PILLOW, _TWICE_DEEP_ALPHA = 7, 9, 9, 21
+#: A progressive JPEG's coefficients are all held until its last scan.
+_COEFFICIENT = 2
+#: The file's inks beside the picture while they go through their profile.
+_INKS = 8
+#: What encoding takes beyond the picture, and how much more when alpha goes with it.
+_ENCODING: dict[OutputFormat, int] = {"jpeg": 2, "png": 3, "webp": 13}
+_ENCODING_ALPHA: dict[OutputFormat, int] = {"jpeg": 3, "png": 3, "webp": 8}
 #: The default budget is this part of the memory, inside these bounds.
 _BUDGET_PART = 4
-_BUDGET_LEAST, _BUDGET_MOST = 256 * MEBIBYTE, 1024 * MEBIBYTE
+_BUDGET_LEAST, _BUDGET_MOST = 256 * MEBIBYTE, 8192 * MEBIBYTE
 
 
-def decoding(header: Header) -> int:
-    """Bytes at the peak of decoding: the stored raster, the BGR picture, and its turned copy."""
-    pixels = header.width * header.height
-    turned = pixels * 3 if header.orientation > 1 else 0
-    return header.decoded_bytes + pixels * 3 + turned
+def decoding(header: Header, *, to_mask: bool) -> int:
+    """Bytes at the peak of decoding, beyond what stays."""
+    per_pixel = _TWICE_BGR
+    if header.decoder == "pillow":
+        per_pixel = _BY_PILLOW
+    elif header.alpha and header.format == "tiff":
+        per_pixel = _TWICE_DEEP_ALPHA
+    elif header.alpha and to_mask:
+        per_pixel = _WITH_ALPHA
+    if header.progressive:
+        per_pixel += _COEFFICIENT * header.samples
+    return max(header.width * header.height * per_pixel, header.raster_bytes)
 
 
-def masking(header: Header) -> int:
-    """Bytes at the peak of masking and encoding: the picture, a converted or composed copy, and the encoder's."""
-    pixels = header.width * header.height
-    return pixels * (3 + 4 + 4 + 4 * header.alpha)
+def holding(header: Header, sides: tuple[int, ...], *, to_mask: bool) -> int:
+    """Bytes that stay while a picture is open: its crops, and to mask its pixels and their alpha."""
+    crops = sum(side * side * 3 for side in sides)
+    return crops + header.width * header.height * (3 + header.alpha) * to_mask
 
 
-def at_most(header: Header, *, to_mask: bool) -> int:
-    """Bytes at the highest peak of a picture's life."""
-    return max(decoding(header), masking(header)) if to_mask else decoding(header)
+def masking(header: Header, output: OutputFormat) -> int:
+    """Bytes at the peak of masking and encoding, beyond the picture itself."""
+    per_pixel = _ENCODING[output] + _ENCODING_ALPHA[output] * header.alpha + _INKS * (header.icc and header.cmyk)
+    return header.width * header.height * per_pixel
 
 
 def budget(settings: Settings, memory_bytes: int) -> int:

@@ -105,7 +105,7 @@ class PictureChild:
         return mapped(descriptors[0], size) if descriptors else self._slab.to_child[:size]
 
     def _open(self, message: Open, data: memoryview) -> None:
-        limit_memory(memory_need.decoding(message.header) * 2 + _SLACK_BYTES)
+        limit_memory(memory_need.decoding(message.header, to_mask=message.to_mask) * 2 + _SLACK_BYTES)
         opened = open_picture(data, message.header, message.sides, self._settings, to_mask=message.to_mask)
         refuse_damage(self._complaints.take(), data)
         if message.to_mask:
@@ -121,7 +121,7 @@ class PictureChild:
     def _mask(self, message: Mask, packed: memoryview) -> None:
         boxes = np.frombuffer(packed, np.float32).reshape(message.faces, 4)
         data, opened = self._held[message.id]
-        limit_memory(memory_need.masking(opened.header) * 2 + _SLACK_BYTES)
+        limit_memory(memory_need.masking(opened.header, message.options.format) * 2 + _SLACK_BYTES)
         faces = Faces(boxes, np.ones(message.faces, np.float32), None)
         masked = mask_picture(data, opened, faces, message.options, self._settings)
         done = MaskDone(message.id, len(masked.data), masked.media_type, masked.weak, masked.mask_ms, masked.encode_ms)

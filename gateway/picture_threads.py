@@ -12,7 +12,7 @@ from gateway import memory_need
 from gateway.byte_budget import ByteBudget
 from gateway.headers.facts import Header
 from gateway.image_header import check_limits, read_header
-from gateway.masking import MaskOptions
+from gateway.masking import OUTPUT_FORMATS, MaskOptions
 from gateway.picture import Crop, Data, Masked, PictureFacts, facts_of, refuse_frames
 from gateway.picture_work import Opened, mask_picture, open_picture
 from shared.deadline import Deadline
@@ -75,8 +75,7 @@ class ThreadPictures:
         check_limits(header, self._settings)
         if single_frame:
             refuse_frames(header)
-        held = self.budget.clamp(memory_need.at_most(header, to_mask=single_frame))
-        await self.budget.take(held, deadline, time.monotonic())
+        held = await self.budget.take(_at_most(header, sides, to_mask=single_frame), deadline, time.monotonic())
         work = self._threads.submit(self._in_time, deadline, memoryview(data), header, sides, single_frame)
         try:
             opened = await asyncio.wrap_future(work)
@@ -110,3 +109,12 @@ class ThreadPictures:
         """A caller may leave while the thread still works: its bytes stay counted until it is done."""
         loop = asyncio.get_running_loop()
         work.add_done_callback(lambda _: loop.call_soon_threadsafe(self.budget.give, held))
+
+
+def _at_most(header: Header, sides: tuple[int, ...], *, to_mask: bool) -> int:
+    """Bytes at the highest peak of a picture's life, counted from its beginning."""
+    stays = memory_need.holding(header, sides, to_mask=to_mask)
+    peaks = [memory_need.decoding(header, to_mask=to_mask)]
+    if to_mask:
+        peaks += [memory_need.masking(header, output) for output in OUTPUT_FORMATS]
+    return stays + max(peaks)

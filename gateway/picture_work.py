@@ -47,12 +47,11 @@ def open_picture(
     """
     begin = perf_counter()
     check_complete(data, header, settings)
-    pixels, alpha = decode(data, header)
+    pixels, alpha = decode(data, header, with_alpha=to_mask)
     decoded = perf_counter()
     crops = [_crop(pixels, side) for side in sides]
-    if to_mask and alpha is not None and alpha.min() < 255:
-        composed = on_white(pixels, alpha)
-        crops += [_crop(composed, side) for side in sides]
+    if alpha is not None and alpha.min() < 255:
+        crops += [_crop_on_white(pixels, alpha, side) for side in sides]
     return Opened(header, pixels, alpha, tuple(crops), (decoded - begin) * 1000, (perf_counter() - decoded) * 1000)
 
 
@@ -60,6 +59,13 @@ def _crop(pixels: NDArray[np.uint8], side: int) -> Crop:
     height, width = pixels.shape[:2]
     fitted = Letterbox.fit(width, height, side)
     return Crop(fitted.apply(pixels), side, fitted.scale)
+
+
+def _crop_on_white(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8], side: int) -> Crop:
+    """Fitted, then composed: nearly the same as the other way round, for far less memory."""
+    height, width = pixels.shape[:2]
+    fitted = Letterbox.fit(width, height, side)
+    return Crop(on_white(fitted.apply(pixels), fitted.apply(alpha)), side, fitted.scale)
 
 
 def mask_picture(data: memoryview, opened: Opened, faces: Faces, options: MaskOptions, settings: Settings) -> Masked:
@@ -73,7 +79,7 @@ def mask_picture(data: memoryview, opened: Opened, faces: Faces, options: MaskOp
     if weak and settings.refuse_weak_masks:
         raise BadParameter(weak_words(options))
     begin = perf_counter()
-    opened.pixels = to_srgb(data, opened.header, opened.pixels)
+    to_srgb(data, opened.header, opened.pixels)
     paint(opened.pixels, regions(faces.boxes, options.padding, width, height), options)
     masked = perf_counter()
     encoded = encode(opened.pixels, opened.alpha, options)

@@ -24,6 +24,19 @@ _OPENERS: dict[Format, Callable[[io.BytesIO], Image.Image]] = {
 ERRORS = (OSError, ValueError, SyntaxError, KeyError, EOFError)
 
 
+#: Rows converted at once.
+BAND_ROWS = 256
+
+
+def bands(picture: Image.Image) -> Iterator[tuple[slice, Image.Image]]:
+    """The decoded picture in bands of rows, each with its place. Raises one of `ERRORS`."""
+    picture.load()
+    width, height = picture.size
+    for top in range(0, height, BAND_ROWS):
+        bottom = min(top + BAND_ROWS, height)
+        yield slice(top, bottom), picture.crop((0, top, width, bottom))
+
+
 @contextlib.contextmanager
 def opened(data: memoryview, stored_as: Format) -> Iterator[Image.Image]:
     """The file, not yet decoded; not for BMP. Raises one of `ERRORS`."""

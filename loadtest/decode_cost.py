@@ -99,7 +99,7 @@ def _deadline() -> Deadline:
 
 
 def _cpu_seconds(pictures: Pictures) -> float:
-    children: tuple[int, ...] = pictures.pids() if isinstance(pictures, ProcessPictures) else ()
+    children: tuple[int, ...] = pictures.crew.pids() if isinstance(pictures, ProcessPictures) else ()
     return time.process_time() + sum(_on_cpu(pid) for pid in children)
 
 

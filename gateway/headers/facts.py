@@ -17,7 +17,8 @@ class Header:
 
     width, height: stored, in pixels. orientation: EXIF 1..8. frames: pictures in the file (animation, pages).
     samples, bits: per stored pixel, per sample. alpha: transparency is stored. icc: a colour profile is stored.
-    cmyk: four ink samples. decoder: who reads this file rightly.
+    cmyk: four ink samples. progressive: a JPEG of several scans.
+    decoder: who reads this file rightly.
     raster_bytes: of the stored raster when unpacked, padding of tiles included.
     """
 
@@ -31,6 +32,7 @@ class Header:
     alpha: bool = False
     icc: bool = False
     cmyk: bool = False
+    progressive: bool = False
     decoder: Literal["opencv", "pillow"] = "opencv"
     raster_bytes: int = 0
 

@@ -57,7 +57,14 @@ def _frame(marker: int, payload: memoryview) -> dict[str, int | bool]:
         )
     if not width or not height or samples not in (1, 3, 4):
         raise BadImage(f"The JPEG frame header is wrong ({width}×{height}, {samples} components)")
-    return {"width": width, "height": height, "samples": samples, "bits": bits, "cmyk": samples == 4}
+    return {
+        "width": width,
+        "height": height,
+        "samples": samples,
+        "bits": bits,
+        "cmyk": samples == 4,
+        "progressive": marker == _PROGRESSIVE,
+    }
 
 
 def _segments(data: memoryview, position: int) -> Iterator[tuple[int, int, int]]:

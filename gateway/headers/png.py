@@ -30,7 +30,7 @@ def read(data: memoryview) -> Header:
             orientation = exif.orientation(data[start:end])
         elif kind == b"iCCP":
             icc = True
-        elif kind == b"tRNS":
+        elif kind == b"tRNS" and bits <= 8:  # a transparent colour of 16-bit samples is left opaque
             alpha = True
         elif kind == b"acTL":
             (frames,) = struct.unpack_from(">I", data, start)

@@ -77,9 +77,8 @@ class Gallery:
 
     def outcome(self, data: bytes, *, to_mask: bool = False) -> Outcome:
         """Opens and closes a file, whatever becomes of it."""
-        before = self.pictures.pids()
-        for pid in before:
-            Path(f"/proc/{pid}/clear_refs").write_text("5", encoding="ascii")  # the peak begins anew
+        before = self.pictures.crew.pids()
+        self.begin_peak()
         cpu, wall = self._cpu(), time.perf_counter()
         try:
             self.open(data, to_mask=to_mask).close()
@@ -90,14 +89,14 @@ class Gallery:
             status, answer = error.status, f"{type(error).__name__}: {error}"
         wall, cpu = time.perf_counter() - wall, self._cpu() - cpu
         peak = max((_peak(pid) for pid in before), default=0)
-        crashed = self.pictures.pids() != before
+        crashed = self.pictures.crew.pids() != before
         if crashed:
             self.wait_for(len(before))
         return Outcome(status, answer, wall, max(0.0, cpu), peak, crashed)
 
     def wait_for(self, count: int) -> None:
         """Until so many children can work again."""
-        while len(self.pictures.pids()) < count or not self.pictures.all_ready():
+        while len(self.pictures.crew.pids()) < count or not self.pictures.crew.all_ready():
             self.run(asyncio.sleep(0.01))
 
     def _cpu(self) -> float:
@@ -105,16 +104,30 @@ class Gallery:
 
     def children_cpu_s(self) -> float:
         """Seconds the children have computed so far."""
-        return sum(_on_cpu(pid) for pid in self.pictures.pids())
+        return sum(_on_cpu(pid) for pid in self.pictures.crew.pids())
+
+    def nothing_is_counted(self) -> bool:
+        """Whether both budgets are whole again."""
+        budgets = (self.pictures.holding, self.pictures.working)
+        return all(budget.free == budget.total for budget in budgets)
 
     def open_files(self) -> list[list[str]]:
         """What each child has open, by name."""
-        folders = (Path(f"/proc/{pid}/fd") for pid in self.pictures.pids())
+        folders = (Path(f"/proc/{pid}/fd") for pid in self.pictures.crew.pids())
         return [sorted(str(link.readlink()) for link in folder.iterdir()) for folder in folders]
+
+    def begin_peak(self) -> None:
+        """From now on `peak_bytes` counts."""
+        for pid in self.pictures.crew.pids():
+            Path(f"/proc/{pid}/clear_refs").write_text("5", encoding="ascii")
+
+    def peak_bytes(self) -> int:
+        """Most memory one child has held since `begin_peak`."""
+        return max((_peak(pid) for pid in self.pictures.crew.pids()), default=0)
 
     def resident_bytes(self) -> int:
         """Of the children together."""
-        return sum(_resident(pid) for pid in self.pictures.pids())
+        return sum(_resident(pid) for pid in self.pictures.crew.pids())
 
 
 def _on_cpu(pid: int) -> float:

@@ -25,7 +25,8 @@ def read(data: bytes) -> tuple[Pixels, Pixels | None]:
     view = memoryview(data)
     header = header_of(data)
     check_complete(view, header, Settings())
-    pixels, alpha = decode(view, header)
+    pixels, alpha = decode(view, header, with_alpha=True)
+    assert (decode(view, header, with_alpha=False)[0] == pixels).all()
     return pixels[:, :, ::-1], alpha
 
 

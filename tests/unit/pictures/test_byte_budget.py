@@ -11,7 +11,7 @@ import pytest
 
 from gateway.byte_budget import ByteBudget
 from gateway.headers.facts import Header
-from gateway.memory_need import at_most, budget, decoding, masking
+from gateway.memory_need import budget, decoding, holding, masking
 from shared.deadline import Deadline
 from shared.errors import Overloaded
 from shared.settings import MEBIBYTE, Settings
@@ -89,22 +89,34 @@ def test_a_turn_granted_to_someone_who_is_leaving_goes_back() -> None:
     run(work())
 
 
-def test_a_picture_larger_than_the_budget_waits_until_it_is_alone() -> None:
-    house = ByteBudget(100)
-    assert house.clamp(500) == 100
-    assert house.clamp(70) == 70
+def test_who_wants_more_than_there_is_waits_until_he_is_alone_and_gets_all() -> None:
+    async def work() -> None:
+        house = ByteBudget(100)
+        now = time.monotonic()
+        await take(house, 1)
+        waiting = asyncio.create_task(house.take(500, Deadline.after(LONG, now), now))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        house.give(1)
+        assert await waiting == 100
+        house.give(100)
+
+    run(work())
 
 
 def test_the_budget_is_a_quarter_of_the_memory_inside_its_bounds_and_shared_by_gateways() -> None:
     assert budget(Settings(), 2048 * MEBIBYTE) == 512 * MEBIBYTE
     assert budget(Settings(), 100 * MEBIBYTE) == 256 * MEBIBYTE
-    assert budget(Settings(), 1 << 40) == 1024 * MEBIBYTE
+    assert budget(Settings(), 1 << 40) == 8192 * MEBIBYTE
     assert budget(Settings(decode_budget_bytes=300 * MEBIBYTE), 1 << 40) == 300 * MEBIBYTE
     assert budget(Settings(gateway_processes=4), 2048 * MEBIBYTE) == 128 * MEBIBYTE
 
 
-def test_deeper_samples_and_turning_need_more_memory() -> None:
+def test_what_needs_more_memory_is_counted_as_more() -> None:
     plain = Header("png", 1000, 1000)
-    assert decoding(Header("png", 1000, 1000, samples=4, bits=16)) > decoding(plain)
-    assert decoding(Header("jpeg", 1000, 1000, orientation=6)) > decoding(plain)
-    assert at_most(plain, to_mask=True) >= masking(plain) > plain.decoded_bytes
+    assert decoding(Header("jpeg", 1000, 1000, progressive=True), to_mask=False) > decoding(plain, to_mask=False)
+    assert decoding(Header("png", 1000, 1000, alpha=True), to_mask=True) > decoding(plain, to_mask=True)
+    assert holding(plain, (640,), to_mask=True) == 640 * 640 * 3 + 3_000_000
+    assert holding(plain, (640,), to_mask=False) == 640 * 640 * 3
+    assert masking(plain, "webp") > masking(plain, "png") > masking(plain, "jpeg")
+    assert masking(Header("jpeg", 1000, 1000, cmyk=True, icc=True), "jpeg") > masking(plain, "jpeg")

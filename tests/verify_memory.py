@@ -1,0 +1,71 @@
+"""`make verify`: 64 of the worst legal pictures at once stay inside the documented memory, and all are answered.
+
+Not collected by the ordinary suite, for its time: `python -m pytest tests/verify_memory.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import numpy as np
+
+from gateway.masking import MaskOptions
+from shared.deadline import Deadline
+from shared.faces import Faces
+from shared.settings import MEBIBYTE
+from tests.hostile import make_jpeg, make_png, rasters
+from tests.hostile.gallery import Gallery
+
+BUDGET = 1024 * MEBIBYTE
+CHILDREN = 2
+#: What DECISIONS.md promises for one child beside the budget: Python and the decoders, what glibc keeps, the slab.
+PER_CHILD = (100 + 32 + 8) * MEBIBYTE
+
+
+def resident(pid: int | str) -> int:
+    return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * 4096
+
+
+def test_sixty_four_of_the_worst_legal_pictures_stay_inside_the_documented_memory() -> None:
+    large = rasters.colours(5400, 5400)
+    worst = [
+        make_png.zeros(5477, 5477, make_png.RGBA, 16),
+        make_jpeg.jpeg(large, progressive=True, subsampling=0),
+        make_jpeg.with_segments(make_jpeg.jpeg(large), (make_jpeg.APP1, make_jpeg.exif(6))),
+        make_png.zeros(5477, 5477, make_png.RGB, 8),
+    ]
+    del large
+    gallery = Gallery(decode_processes=CHILDREN, decode_budget_bytes=BUDGET)
+    own_before, peak = resident("self"), [0, 0]
+
+    async def one(data: bytes) -> int:
+        deadline = Deadline.after(3600, time.monotonic())
+        picture = await gallery.pictures.open(data, sides=(640, 160), deadline=deadline, single_frame=True)
+        try:
+            face = Faces(np.array([[1000, 1000, 4000, 4000]], np.float32), np.ones(1, np.float32), None)
+            return len((await picture.mask(face, MaskOptions())).data)
+        finally:
+            picture.close()
+
+    async def watch() -> None:
+        while True:
+            peak[0] = max(peak[0], sum(resident(pid) for pid in gallery.pictures.crew.pids()))
+            peak[1] = max(peak[1], resident("self") - own_before)
+            await asyncio.sleep(0.02)
+
+    async def all_at_once() -> list[int]:
+        watching = asyncio.ensure_future(watch())
+        sizes = await asyncio.gather(*(one(worst[index % len(worst)]) for index in range(64)))
+        watching.cancel()
+        return sizes
+
+    try:
+        assert all(size > 100_000 for size in gallery.run(all_at_once()))
+        assert gallery.nothing_is_counted()
+    finally:
+        gallery.close()
+    print(f"peak of the children {peak[0] / MEBIBYTE:.0f} MiB, of the gateway {peak[1] / MEBIBYTE:.0f} MiB more")
+    assert peak[0] < BUDGET + CHILDREN * PER_CHILD
+    assert peak[1] < 64 * MEBIBYTE
