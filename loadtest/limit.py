@@ -81,7 +81,8 @@ class LimitProcess:
         arguments = [f"--model={model}", f"--threads={threads}", f"--number={number}"]
         process = subprocess.Popen(
             [sys.executable, "-m", "loadtest.limit", *arguments],
-            cwd=ROOT, env=inherited_environment(Settings()) | memory_settings(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            cwd=ROOT, env=inherited_environment(Settings()) | memory_settings(),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         limit = LimitProcess(process)
         assert limit.hear().strip() == "ready"
