@@ -25,7 +25,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """One file. calibrated_on, judged_on: the pictures, in words; they have none in common.
 
     ranges: tensor → [low, high], or a list of such pairs, one per channel. network_sha256: of the very int8
-    network that was judged; accuracy says nothing of any other.
+    network that was judged, at inputs of side×side; accuracy says nothing of any other.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     calibrated_on: str
     judged_on: str
     network_sha256: str
+    side: int
     accuracy: Accuracy
     ranges: dict[str, list[float | list[float]]]
 

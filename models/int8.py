@@ -92,7 +92,7 @@ def _build(place: Place, exact: ServingModel, figures: Figures, folder: Path, pr
     found = Reference(path).detect(canary_picture(), place.side, canary.confidence, canary.nms_threshold)
     if words := disagreement(canary, found):
         raise ConfigurationError(f"int8 answers the canary picture wrongly ({words})")
-    facts = judged(figures, network, speed_ratio(exact.path, path, place.side))
+    facts = judged(figures, network, place.side, speed_ratio(exact.path, path, place.side))
     served = ServingNetwork(path, spare_threads())
     pictures = proof_pictures(canary_picture(), place.side, place.side)
     meddling = batch_failure(served, pictures, [served.heads(picture[None])[0] for picture in pictures])
@@ -117,12 +117,14 @@ def int8_network(base: ModelProto, ranges: Ranges, weight_max: int = _WEIGHT_MAX
     return bytes(network.SerializeToString(deterministic=True))
 
 
-def judged(figures: Figures, network: bytes, ratio: float) -> Int8Facts:
+def judged(figures: Figures, network: bytes, side: int, ratio: float) -> Int8Facts:
     """Both halves of the gate: the accuracy that was measured on this very network, and the speed here."""
     problems = shortcomings(figures.accuracy)
+    mend = f"`python -m models quantize {figures.name} --pictures FOLDER` judges it"
     if hashlib.sha256(network).hexdigest() != figures.network_sha256:
-        mend = f"`python -m models quantize {figures.name} --pictures FOLDER` judges this one"
         problems = [f"its figures were judged on another network than is made here; {mend}"]
+    elif figures.side != side:
+        problems = [f"its figures were judged at {figures.side}×{figures.side}, not at {side}×{side}; {mend}"]
     slow = too_slow(ratio)
     return Int8Facts(
         speed_ratio=round(ratio, 2),

@@ -81,6 +81,7 @@ def make_figures(place: Place, exact: ServingModel, pictures: Pictures, progress
         calibrated_on=pictures.calibrated_on,
         judged_on=pictures.judged_on,
         network_sha256=hashlib.sha256(network).hexdigest(),
+        side=place.side,
         accuracy=accuracy,
         ranges={name: values.tolist() for name, values in ranges.items()},
     )

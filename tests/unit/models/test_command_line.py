@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from models.__main__ import CONFIGURATION, FAILED, OK, USAGE, main
+from models.__main__ import CONFIGURATION, FAILED, OK, USAGE, _accepted, main
 from models.terminal import Talk, progress_bar, table
 from tests.networks import Form, random_network
 from tests.unit.models.material import SIDE
@@ -61,6 +61,19 @@ def test_pull_shows_the_licence_and_downloads_nothing_without_consent(house, cap
     assert "non-commercial" in words
     assert "--accept-license" in words
     assert not (house / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("typed", "accepted"), [("y\n", True), ("YES\n", True), ("\n", False), ("no\n", False), ("", False)]
+)
+def test_the_licence_is_accepted_by_a_plain_yes_at_a_terminal(monkeypatch, typed, accepted):
+    monkeypatch.setattr("sys.stdin", Terminal(typed))
+    assert _accepted(Talk(json=False)) is accepted
+
+
+def test_scripts_that_read_json_are_never_asked(monkeypatch):
+    monkeypatch.setattr("sys.stdin", Terminal("y\n"))
+    assert not _accepted(Talk(json=True))
 
 
 def test_pull_of_what_cannot_be_pulled_names_what_can(house, capsys):

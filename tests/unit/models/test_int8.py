@@ -117,13 +117,14 @@ def test_an_int8_network_that_misses_the_canary_is_never_served(folder_of_pictur
         best_of(place, exact, silent, asked_for=True)
 
 
-def test_figures_judged_on_another_network_do_not_count(house):
+def test_figures_judged_on_another_network_or_at_another_side_do_not_count(house):
     _, place, _ = house
     figures = figures_files.find(place.source_sha256, figures_files.folders(place.data_dir))
     network = int8_network(base_network(place), figures.arrays())
     enough = structs.replace(figures, accuracy=structs.replace(figures.accuracy, faces=1000, lost=0, gained=0))
-    assert not any("another network" in words for words in judged(enough, network, 2.0).shortcomings)
-    assert any("another network" in words for words in judged(enough, network + b" ", 2.0).shortcomings)
+    assert not any("judged" in words for words in judged(enough, network, SIDE, 2.0).shortcomings)
+    assert any("another network" in words for words in judged(enough, network + b" ", SIDE, 2.0).shortcomings)
+    assert any("not at 96×96" in words for words in judged(enough, network, 96, 2.0).shortcomings)
 
 
 def shipped():
@@ -139,7 +140,9 @@ def test_shipped_figures_speak_of_the_networks_made_here(tmp_path):
     for figures, path in shipped():
         settings = settings_for(tmp_path, str(path), input_side=640, accelerator="cpu")
         network = int8_network(base_network(place_of(choose(settings), settings)), figures.arrays())
-        assert not any("another network" in words for words in judged(figures, network, 9.0).shortcomings), figures.name
+        assert not any("another network" in words for words in judged(figures, network, 640, 9.0).shortcomings), (
+            figures.name
+        )
 
 
 def test_the_shipped_figures_of_2_5g_pass_the_gate():
