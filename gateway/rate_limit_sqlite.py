@@ -19,7 +19,8 @@ from gateway.rate_limit import LimiterDown, Verdict
 from gateway.sqlite_files import connect_scratch, is_busy, make_sqlite_file
 
 FILE_NAME = "limits.sqlite"
-GIVE_UP_S = 0.25
+# Both: a process that got no CPU for a while has not tried, and the lock is free by then.
+GIVE_UP_S, GIVE_UP_AFTER = 0.25, 24
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.0005, 0.01
 TIDY_EVERY = 64
 SWEPT_AT_ONCE = 128
@@ -81,8 +82,9 @@ class SqliteLimiter:
 
     async def _patiently(self, statement: str, values: tuple[Any, ...]) -> Rows:
         """The statement's rows, as soon as nobody else holds the lock."""
-        deadline, pause = time.monotonic() + GIVE_UP_S, FIRST_PAUSE_S
+        deadline, pause, tries = time.monotonic() + GIVE_UP_S, FIRST_PAUSE_S, 0
         while True:
+            tries += 1
             try:
                 return (self._connection or self.open()).execute(statement, values).fetchall()
             except sqlite3.Error as error:
@@ -91,7 +93,7 @@ class SqliteLimiter:
                     raise LimiterDown(str(error)) from error
             except OSError as error:
                 raise LimiterDown(str(error)) from error
-            if time.monotonic() > deadline:
+            if tries >= GIVE_UP_AFTER and time.monotonic() > deadline:
                 raise LimiterDown("the limits file stayed locked")
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 — spreads processes, hides nothing
             pause = min(LONGEST_PAUSE_S, pause * 2)

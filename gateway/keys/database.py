@@ -23,6 +23,9 @@ from shared.errors import ConfigurationError, StoreDown
 from shared.settings import Settings
 
 FILE_NAME = "keys.sqlite"
+WRITING = "BEGIN IMMEDIATE"
+# Any fixed number will do: it only has to differ from other applications' in the same database.
+ADVISORY_LOCK = 0x78796C5F
 BUSY_WAIT_S = 2.0
 STATEMENT_LIMIT_MS = 3000
 CONNECT_LIMIT_S = 2
@@ -48,8 +51,9 @@ class Database:
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Connection]:
+        """One writer at a time, on both databases: what a writer reads stays true until it is done."""
         # IMMEDIATE takes SQLite's write lock at once: a lock taken later could not wait for another writer.
-        with self._transaction("BEGIN IMMEDIATE") as connection:
+        with self._transaction(WRITING) as connection:
             yield connection
 
     def prepare(self) -> None:
@@ -164,6 +168,8 @@ def _begin_postgres(connection: Connection) -> None:
     # LOCAL: behind a pooler the next user of this server connection must not inherit it.
     connection.execute(text(f"SET LOCAL statement_timeout = {STATEMENT_LIMIT_MS}"))
     connection.execute(text(f"SET LOCAL lock_timeout = {STATEMENT_LIMIT_MS}"))
+    if connection.get_execution_options().get("begin") == WRITING:
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})"))
 
 
 def _read_only(cause: BaseException) -> bool:

@@ -1,4 +1,4 @@
-"""How the key store came to its present shape: numbered steps, each run once, under a lock.
+"""How the key store came to its present shape: numbered steps, each run once.
 
 It alone changes the schema. A step that was released is never edited; a new one is added below it.
 """
@@ -54,17 +54,13 @@ MIGRATIONS: tuple[Migration, ...] = (
         ),
     ),
 )
-# Any fixed number will do: it only has to differ from other applications' in the same database.
-_ADVISORY_LOCK = 0x78796C5F
 
 
 def migrate(connection: Connection, migrations: Sequence[Migration] = MIGRATIONS) -> int:
-    """Runs the steps that this database has not had, inside the caller's write transaction; how many there were.
+    """Runs the steps that this database has not had, in the caller's write transaction, alone; how many there were.
 
     ConfigurationError where the database was made by a newer version of this program.
     """
-    if connection.dialect.name == "postgresql":
-        connection.execute(text(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})"))
     done = schema_version(connection)
     if done > len(migrations):
         raise ConfigurationError(

@@ -115,9 +115,10 @@ class KeyStore:
         `hand_over` gets the key before it counts: one that could not be handed over is never made.
         """
         with self.database.write() as connection:
-            if connection.execute(text("SELECT 1 FROM meta WHERE name = 'first_key'")).first():
+            # Not looked up first: another host's insertion is waited for, and then this one finds nothing to do.
+            claim = text("INSERT INTO meta (name, text) VALUES ('first_key', 'made') ON CONFLICT (name) DO NOTHING")
+            if connection.execute(claim).rowcount == 0:
                 return False
-            connection.execute(insert(TABLES.meta).values(name="first_key", text="made", number=None))
             made = self._add(connection, checked(draft), peppers, actor, now)
             self._note(connection, actor, "key created", made.record, _summary(made.record), now)
             hand_over(made.key)

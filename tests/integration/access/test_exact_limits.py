@@ -20,7 +20,7 @@ from tests.networks import beacon_network
 from tests.service import ROOT, running_service
 
 PROCESSES, EACH, LIMIT = 4, 250, 300
-WINDOW_S = 15.0
+WINDOW_S = 8.0
 
 
 @contextmanager

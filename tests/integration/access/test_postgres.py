@@ -31,7 +31,7 @@ from gateway.keys.pepper import Peppers
 from gateway.keys.records import Draft
 from gateway.keys.store import KeyStore
 from gateway.keys.usage import Gathering
-from shared.errors import ConfigurationError, NotFound, StoreDown
+from shared.errors import ClientError, ConfigurationError, NotFound, StoreDown
 from tests.integration.access.doors import CEILING_S, make, opened, settings_for, status, until
 from tests.integration.access.servers import Postgres, postgres
 from tests.unit.access.stores import ME, NOW
@@ -94,6 +94,32 @@ def test_accounts_and_sessions_live_there_too(server: Postgres, tmp_path: Path) 
     assert sessions.end("admin", session.id)
     assert sessions.find(token, NOW + 62, active=True) is None
     store.database.close()
+
+
+def test_tries_at_the_same_moment_are_one_there_too(server: Postgres, tmp_path: Path) -> None:
+    settings = settings_for(tmp_path, database_url=server.url, key_pepper=PEPPER)
+    store = open_store(settings)
+    store.database.prepare()
+
+    def guess(n: int) -> str:
+        try:
+            Accounts(store.database).sign_in("admin", f"guess {n}", "net", ME, NOW)
+        except ClientError as refusal:
+            return type(refusal).__name__
+        raise AssertionError
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(guess, range(4))) == ["RateLimited"] * 3 + ["Unauthorized"]
+    store.database.close()
+
+
+def test_hosts_that_start_with_one_password_of_the_settings_agree(server: Postgres, tmp_path: Path) -> None:
+    more = {"database_url": server.url, "key_pepper": PEPPER, "admin_password": "correct horse battery"}
+    hosts = [settings_for(tmp_path / str(n), **more) for n in range(3)]
+    with ThreadPoolExecutor(3) as pool:
+        made = list(pool.map(lambda host: prepare_first_start(host, terminal=True), hosts))
+    assert sum(first.plaintext is not None for first in made) == 1
+    assert all(first.admin_link is None for first in made)
 
 
 def test_hosts_that_start_together_migrate_once_and_make_one_first_key(server: Postgres, tmp_path: Path) -> None:
