@@ -11,7 +11,7 @@ REQUIREMENTS := deploy/requirements
 INSTALL := $(BIN)/uv pip install --quiet --require-hashes --python $(BIN)/python
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url
 
-.PHONY: help run test install lint format chaos bench bench-full bench-gpu loadtest lock readme clean
+.PHONY: help run test install lint format chaos train export-open eval bench bench-full bench-gpu loadtest lock readme clean
 
 help: ## Print this list
 	@grep -hE '^(##@|[a-zA-Z_-]+:.*##)' $(MAKEFILE_LIST) | sed -E 's/^##@ (.*)/\n\1/; s/^([a-zA-Z_-]+):.*## (.*)/  make \1\t\2/' | awk -F'\t' 'NF==2 {printf "%-22s %s\n", $$1, $$2; next} {print}'
@@ -34,6 +34,16 @@ format: $(VENV)/dev.ok ## Put the code into the house's form
 
 chaos: $(VENV)/dev.ok ## Kill, stop, overload and restart everything under load, with a report (ARGS="storm --requests 50000")
 	@$(BIN)/python -m tests.chaos $(ARGS)
+
+##@ Open weights
+train: .venv-train/ok ## Train the open weights (resumes; MINUTES=90, MATERIAL=folder)
+	@.venv-train/bin/python -m models.training.train --minutes $(or $(MINUTES),90) $(if $(MATERIAL),--material $(MATERIAL)) --resume
+
+export-open: .venv-train/ok ## Calibrate and export the last checkpoint into models/open
+	@.venv-train/bin/python -m models.training.export $(if $(MATERIAL),--material $(MATERIAL))
+
+eval: $(VENV)/dev.ok ## Compare two models on photographs (SUBJECT=a.onnx TRUTH=b.onnx); faces drawn in build/eval
+	@$(BIN)/python -m models.training.evaluate $(SUBJECT) $(TRUTH) --draw build/eval --json build/eval.json
 
 ##@ Measure
 bench: .venv-bench/ok ## Against the limit of the machine, LitServe and mosec (under 15 minutes); var/bench/
@@ -80,4 +90,11 @@ $(VENV)/dev.ok: $(VENV)/serve.ok $(REQUIREMENTS)/dev.txt
 .venv-bench/ok: $(VENV)/bootstrap.ok $(REQUIREMENTS)/$(ACCEL).txt $(REQUIREMENTS)/bench.txt $(REQUIREMENTS)/peers.txt
 	@$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .venv-bench
 	@$(BIN)/uv pip install --quiet --require-hashes --python .venv-bench/bin/python -r $(REQUIREMENTS)/$(ACCEL).txt -r $(REQUIREMENTS)/bench.txt -r $(REQUIREMENTS)/peers.txt
+	@touch $@
+
+.venv-train/ok: $(VENV)/bootstrap.ok $(REQUIREMENTS)/cpu.txt $(REQUIREMENTS)/train.txt
+	@$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .venv-train
+	@.venv-train/bin/python -m ensurepip --upgrade >/dev/null
+	@.venv-train/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(REQUIREMENTS)/cpu.txt
+	@.venv-train/bin/python -m pip install --quiet --disable-pip-version-check -r $(REQUIREMENTS)/train.txt
 	@touch $@
