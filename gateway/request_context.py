@@ -13,8 +13,8 @@ from gateway.timings import Timings
 
 #: What a client gets that is not there any more; seen in logs and metrics only.
 CLIENT_CLOSED_REQUEST = 499
-#: Asked all the time by balancers and dashboards.
-QUIET = frozenset({"/health", "/readyz", "/livez", "/metrics"})
+#: Asked all the time by balancers, dashboards and the console's open pages.
+QUIET = ("/health", "/readyz", "/livez", "/metrics", "/console/overview/live", "/console/static/")
 _HEADER = b"x-request-id"
 
 
@@ -72,7 +72,7 @@ def _tell(scope: Scope, state: dict[str, Any], status: int) -> None:
     if status == 200:
         services.metrics.stages(timings.stages())
     known = path if path in ENDPOINTS else "other"
-    tell = services.log.debug if known in QUIET else services.log.info
+    tell = services.log.debug if path.startswith(QUIET) else services.log.info
     stages = {name: round(spent, 2) for name, spent in timings.stages()}
     tell(
         "request",
