@@ -67,4 +67,6 @@ def _in_format(data: memoryview, act: Callable[[ModuleType], Any]) -> Any:
                 return act(module)
             except (struct.error, IndexError, OverflowError):
                 raise BadImage(f"The {module.FORMAT.upper()} file is truncated") from None
+    if start[4:8] == b"ftyp":
+        raise BadImage(f"HEIC and AVIF files are not accepted; save the picture as one of {FORMATS}")
     raise BadImage(f"The file is not a picture in one of the accepted formats: {FORMATS}")

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -12,6 +17,7 @@ from shared.settings import Settings
 from tests.hostile import make_jpeg, make_png, make_tiff, make_webp, rasters
 from tests.hostile.gallery import Gallery
 
+ROOT = Path(__file__).resolve().parents[2]
 #: Bright vertical bars that no other picture here has.
 CANARY = np.repeat(np.tile(np.array([255, 255, 0, 0], np.uint8), 80)[None, :, None], 240, axis=0).repeat(3, axis=2)
 VICTIMS = {
@@ -56,6 +62,22 @@ def test_files_cut_and_closed_never_show_the_picture_decoded_before(name: str) -
             looked_at += 1
             assert shows_canary(opened.pixels) < 0.3, (name, place)
     assert looked_at or name in ("png", "webp-lossless", "tiff", "tiff-tiled", "webp")
+
+
+def digests(filling: int) -> list[str]:
+    """What every hostile file is decoded to where all fresh memory holds a certain byte."""
+    environment = {**os.environ, "MALLOC_PERTURB_": str(filling), "OPENCV_LOG_LEVEL": "SILENT"}
+    command = [sys.executable, "-m", "tests.hostile.digests"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="MALLOC_PERTURB_ is glibc's")
+def test_no_pixel_of_any_hostile_file_is_left_as_memory_happened_to_be() -> None:
+    one, other = digests(85), digests(170)
+    assert one[0] != other[0], "this allocator does not fill fresh memory: nothing was tested"
+    assert len(one) > 100
+    assert one[1:] == other[1:]
 
 
 def test_a_child_that_showed_one_picture_shows_nothing_of_it_in_the_next(gallery: Gallery) -> None:

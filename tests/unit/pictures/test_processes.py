@@ -203,6 +203,26 @@ def test_a_child_may_not_grow_far_beyond_what_the_header_announced(lone: Gallery
     assert core.split()[4] == "0"
 
 
+def test_decoders_know_the_pixel_limit_before_they_are_loaded() -> None:
+    gallery = Gallery(max_pixels=5000)
+    try:
+        environment = Path(f"/proc/{gallery.pictures.crew.pids()[0]}/environ").read_bytes().split(b"\0")
+        assert b"OPENCV_IO_MAX_IMAGE_PIXELS=5000" in environment
+    finally:
+        gallery.close()
+
+
+def test_pixels_of_a_caller_who_left_are_not_kept(lone: Gallery) -> None:
+    lone.open(PHOTO).close()
+    before = lone.resident_bytes()
+    task = opening(lone, SLOW, to_mask=True)
+    task.cancel()
+    lone.run(asyncio.wait([task]))
+    lone.open(PHOTO).close()  # the child has finished the other one by now
+    assert lone.nothing_is_counted()
+    assert lone.resident_bytes() - before < 60 * MEBIBYTE
+
+
 def test_beyond_its_memory_limit_a_child_gets_an_error_not_the_memory() -> None:
     code = (
         "import numpy\n"
