@@ -233,7 +233,7 @@ def opened(program: str) -> Iterator[Browser]:
     """A browser with a profile that is thrown away."""
     to_browser, writing = os.pipe()
     reading, from_browser = os.pipe()
-    with tempfile.TemporaryDirectory(prefix="face-api-browser-") as profile:
+    with tempfile.TemporaryDirectory(prefix="face-api-browser-", ignore_cleanup_errors=True) as profile:
 
         def wire() -> None:
             """The browser reads commands from descriptor 3 and writes to 4."""
