@@ -7,6 +7,7 @@ memory, and the parent's process number. It ends when the link closes or the par
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import faulthandler
 import resource
 import signal
@@ -45,6 +46,8 @@ from shared.settings import MEBIBYTE, Settings, load
 
 #: What a decoder may take beyond the estimate before the kernel refuses: tables, code pages, a second copy.
 _SLACK_BYTES = 192 * MEBIBYTE
+#: After a job that needs more than this, freed memory goes back at once: trimming takes milliseconds.
+_LARGE_BYTES = 128 * MEBIBYTE
 _KINDS: dict[type[Exception], FailureKind] = {
     BadImage: "bad_image",
     TooLarge: "too_large",
@@ -62,6 +65,7 @@ class PictureChild:
         self._settings = settings
         self._complaints = complaints
         self._held: dict[int, tuple[memoryview, OpenedPicture]] = {}
+        self._need = 0  # bytes, of the last job
         self._decoder = msgspec.msgpack.Decoder(ToChild)
         self._encoder = msgspec.msgpack.Encoder()
 
@@ -82,7 +86,7 @@ class PictureChild:
             case Mask():
                 self._try(message.id, lambda: self._mask(message, self._received(descriptors, message.faces * 16)))
             case Close():
-                self._held.pop(message.id, None)
+                self._forget(message.id)
 
     def _try(self, number: int, act: Callable[[], None]) -> None:
         """Answers for what a picture can do to us; our own bugs end the process instead.
@@ -99,13 +103,20 @@ class PictureChild:
         finally:
             signal.setitimer(signal.ITIMER_PROF, 0)
             self._complaints.take()
+        if self._need > _LARGE_BYTES:
+            give_memory_back()
+
+    def _expect(self, need: int) -> None:
+        """Lets this process grow by twice the estimate and a little more, and remembers it."""
+        self._need = need
+        limit_memory(need * 2 + _SLACK_BYTES)
 
     def _received(self, descriptors: list[int], size: int) -> memoryview:
         """What came with a message: from memory of its own, or from the slab, where the next job overwrites it."""
         return mapped(descriptors[0], size) if descriptors else self._slab.to_child[:size]
 
     def _open(self, message: Open, data: memoryview) -> None:
-        limit_memory(memory_need.decoding(message.header, to_mask=message.to_mask) * 2 + _SLACK_BYTES)
+        self._expect(memory_need.decoding(message.header, to_mask=message.to_mask))
         opened = open_picture(data, message.header, message.sides, self._settings, to_mask=message.to_mask)
         refuse_damage(self._complaints.take(), data)
         if message.to_mask:
@@ -118,10 +129,17 @@ class PictureChild:
         opened.crops = ()
         self._send(Opened(message.id, shapes, opened.decode_ms, opened.preprocess_ms), pixels)
 
+    def _forget(self, number: int) -> None:
+        held = self._held.pop(number, None)
+        large = held is not None and held[1].pixels.nbytes > _LARGE_BYTES
+        del held
+        if large:
+            give_memory_back()
+
     def _mask(self, message: Mask, packed: memoryview) -> None:
         boxes = np.frombuffer(packed, np.float32).reshape(message.faces, 4)
         data, opened = self._held[message.id]
-        limit_memory(memory_need.masking(opened.header, message.options.format) * 2 + _SLACK_BYTES)
+        self._expect(memory_need.masking(opened.header, message.options.format))
         faces = Faces(boxes, np.ones(message.faces, np.float32), None)
         masked = mask_picture(data, opened, faces, message.options, self._settings)
         done = MaskDone(message.id, len(masked.data), masked.media_type, masked.weak, masked.mask_ms, masked.encode_ms)
@@ -134,6 +152,13 @@ class PictureChild:
             socket.send_fds(self._link, [self._encoder.encode(message)], descriptors)
         finally:
             close_all(descriptors)
+
+
+def give_memory_back() -> None:
+    """Returns what was freed to the kernel, as far as the C library can."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def limit_memory(more: int) -> None:
