@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gateway.headers import tiff
+from gateway.headers import png, tiff
 from gateway.headers.facts import Header
 from gateway.pillow_files import ERRORS, bands, opened
 from shared.errors import BadImage
@@ -33,6 +33,8 @@ def decode(data: memoryview, header: Header, *, with_alpha: bool = False) -> tup
     """
     if header.format == "tiff" and header.orientation > 1:
         data = tiff.not_turned(data)
+    if header.extras:
+        data = png.essential(data)
     stored = upright(_stored(data, header, with_alpha=with_alpha), header.orientation)
     width, height = header.upright_size
     if stored.ndim != 3 or stored.shape[:2] != (height, width) or stored.dtype != np.uint8:

@@ -18,7 +18,7 @@ class Header:
     width, height: stored, in pixels. orientation: EXIF 1..8. frames: pictures in the file (animation, pages).
     samples, bits: per stored pixel, per sample. alpha: transparency is stored. icc: a colour profile is stored.
     cmyk: four ink samples. progressive: a JPEG of several scans.
-    decoder: who reads this file rightly.
+    extras: a PNG with chunks its decoder need not see. decoder: who reads this file rightly.
     raster_bytes: of the stored raster when unpacked, padding of tiles included.
     """
 
@@ -33,6 +33,7 @@ class Header:
     icc: bool = False
     cmyk: bool = False
     progressive: bool = False
+    extras: bool = False
     decoder: Literal["opencv", "pillow"] = "opencv"
     raster_bytes: int = 0
 

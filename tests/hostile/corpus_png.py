@@ -141,6 +141,22 @@ def _animations() -> Iterator[Hostile]:
     control = struct.pack(">IIIIIHHBB", 0, 64, 48, 0, 0, 1, 10, 0, 0)
     larger = struct.pack(">IIIIIHHBB", 0, 640, 480, 0, 0, 1, 10, 0, 0)
     yield Hostile("png-frame-outside", broken.replace(make.chunk(b"fcTL", control), make.chunk(b"fcTL", larger)))
+    yield from _broken_animations(make.animated(frames))
     header, data = make.header(64, 48), _data_chunk(make.rows(rasters.colours(), 8))
     lone = make.file(header, make.chunk(b"fdAT", b"\0\0\0\0noise"), data, END)
     yield Hostile("png-frame-data-without-control", lone)
+
+
+def _broken_animations(right: bytes) -> Iterator[Hostile]:
+    """The first picture not part of the animation, the second damaged: OpenCV 5.0.0 ends with SIGSEGV on most."""
+    chunks = make.parts(right)
+    first = next(index for index, (kind, _payload) in enumerate(chunks) if kind == b"fcTL")
+    chunks[first] = (b"fcTH", chunks[first][1])
+    length = next(len(payload) for kind, payload in chunks if kind == b"fdAT")
+    for place in range(100, length, length // 12):
+        parts = []
+        for kind, payload in chunks:
+            if kind == b"fdAT":
+                payload = payload[:place] + bytes([payload[place] ^ 0xFF]) + payload[place + 1 :]  # noqa: PLW2901
+            parts.append(make.chunk(kind, payload))
+        yield Hostile(f"png-broken-animation-at-{place}", make.file(*parts), "picture")

@@ -65,6 +65,17 @@ LOSSLESS: dict[str, tuple[bytes, Pixels]] = {
         ),
         PALETTE[INDEXED],
     ),
+    "png-other-chunks": (
+        make_png.png(
+            RGB,
+            before=make_png.chunk(b"gAMA", b"\0\0\x20\0")
+            + make_png.chunk(b"cHRM", bytes(range(32)))
+            + make_png.chunk(b"bKGD", b"\0\xff\0\0\0\0")
+            + make_png.chunk(b"sBIT", b"\5\6\5")
+            + make_png.chunk(b"tEXt", b"a\0b"),
+        ),
+        RGB,
+    ),
     "png-transparent-colour": (make_png.png(RGB, before=make_png.chunk(b"tRNS", b"\0\1\0\2\0\3")), RGB),
     "bmp-24": (make_bmp.bmp(64, 48, 24, make_bmp.rows(BGR, 24)), RGB),
     "bmp-24-top-down": (make_bmp.bmp(64, -48, 24, make_bmp.rows(BGR, 24, top_down=True)), RGB),
