@@ -20,13 +20,17 @@ class LostError(Exception):
 
 
 class Crew:
-    """A fixed number of children, each with one job at a time; late binding, but for pictures a child holds."""
+    """A fixed number of children, each with one job at a time; late binding, but for pictures a child holds.
+
+    deaths: children that ended without being asked to, since the start.
+    """
 
     def __init__(self, settings: Settings, size: int) -> None:
         self._settings = settings
         self._size = size
         self._children: list[Child] = []
         self._waiting: deque[Job] = deque()
+        self.deaths = 0
         self._deaths_in_a_row = 0
         self._closing = False
 
@@ -96,5 +100,6 @@ class Crew:
         for job in child.pinned:
             job.answer.set_exception(LostError())
         delay = _RESTART_SECONDS[min(self._deaths_in_a_row, len(_RESTART_SECONDS) - 1)]
+        self.deaths += 1
         self._deaths_in_a_row += 1
         asyncio.get_running_loop().call_later(delay, self._add_child)

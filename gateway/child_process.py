@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import socket
@@ -17,7 +18,7 @@ import msgspec
 
 from gateway.anonymous_memory import Bytes, Slab, close_all, mapped, put
 from gateway.picture_messages import PACKET_BYTES_MAX, Close, Failed, Mask, MaskDone, Open, Opened, Ready, ToGateway
-from shared.errors import BadImage, BadParameter, FaceApiError, Overloaded, TooLarge
+from shared.errors import BadImage, BadParameter, DetectionFailed, FaceApiError, Overloaded, TooLarge
 from shared.settings import Settings, decoder_environment
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -82,6 +83,7 @@ class Child:
         self, settings: Settings, when_free: Callable[[Child], None], when_gone: Callable[[Child], None]
     ) -> None:
         self._loop = asyncio.get_running_loop()
+        self._log = logging.getLogger("face_api.pictures")
         self._seconds = settings.decode_timeout
         self._when_free, self._when_gone = when_free, when_gone
         self._process, self._link, self._slab = _start(settings)
@@ -156,8 +158,13 @@ class Child:
             return
         try:
             message = _decoder.decode(packet)
+        except msgspec.MsgspecError:  # not one of our children any more
+            close_all(descriptors)
+            self.kill()
+            return
+        try:
             self._take(message, self._received(descriptors, _size(message)))
-        except (msgspec.MsgspecError, ValueError, OSError):  # not one of our children any more
+        except (ValueError, OSError):  # it announced what it did not send
             self.kill()
 
     def _received(self, descriptors: list[int], size: int) -> memoryview:
@@ -187,6 +194,7 @@ class Child:
     def _die(self) -> None:
         self.hang_up()
         self.wait(1.0)
+        self._log.warning("picture child %d ended with %d", self.pid, self._process.returncode)
         if self.running is not None and not self.running.answer.done():
             self.running.answer.set_exception(self._cause())
         self.running = None
@@ -197,6 +205,8 @@ class Child:
             return BadImage(f"The picture takes more than {self._seconds:g} seconds to process")
         if -self._process.returncode in _CRASHES:
             return BadImage("The picture could not be processed: the decoder failed on it")
+        if self._process.returncode > 0:  # a mistake of ours, with its traceback on standard error
+            return DetectionFailed("The picture could not be processed")
         return Overloaded()
 
 

@@ -247,19 +247,38 @@ def inherited_environment(settings: Settings) -> dict[str, str]:
     return rest | environment_of(settings)
 
 
+#: What a process that decodes strangers' files may know: its limits, and what Python needs to start. No secrets.
+_DECODER_SETTINGS = (
+    "max_pixels",
+    "min_side",
+    "max_decoded_bytes",
+    "max_jpeg_scans",
+    "decode_timeout",
+    "refuse_weak_masks",
+)
+_HARMLESS = frozenset({"PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV"})
+_HARMLESS_PREFIXES = ("PYTHON", "LC_", "LD_")
+
+
 def decoder_environment(settings: Settings) -> dict[str, str]:
-    """The environment of a process that decodes: libraries read these once, when they are loaded.
+    """The whole environment of a process that decodes; libraries read these once, when they are loaded.
 
     glibc keeps up to 32 MiB of freed memory: giving a picture's pages back and faulting them in again for the next
     one costs half as much as decoding it. Larger pictures come fresh from the kernel and go back at once.
     """
-    return inherited_environment(settings) | {
+    inherited = {
+        name: value for name, value in os.environ.items() if name in _HARMLESS or name.startswith(_HARMLESS_PREFIXES)
+    }
+    known = {variable(name) for name in _DECODER_SETTINGS}
+    limits = {name: value for name, value in environment_of(settings).items() if name in known}
+    libraries = {
         "OPENCV_IO_MAX_IMAGE_PIXELS": str(settings.max_pixels),
         "OPENCV_LOG_LEVEL": "ERROR",
         "OPENBLAS_NUM_THREADS": "1",
         "MALLOC_TRIM_THRESHOLD_": str(32 * MEBIBYTE),
         "MALLOC_MMAP_THRESHOLD_": str(32 * MEBIBYTE),
     }
+    return inherited | limits | libraries
 
 
 def variable(name: str) -> str:

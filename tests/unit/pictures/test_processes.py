@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import uvloop
 
 from gateway.letterbox import Letterbox
 from gateway.masking import MaskOptions
@@ -210,6 +211,35 @@ def test_decoders_know_the_pixel_limit_before_they_are_loaded() -> None:
         assert b"OPENCV_IO_MAX_IMAGE_PIXELS=5000" in environment
     finally:
         gallery.close()
+
+
+def test_a_child_knows_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("FACE_API_REDIS_URL", "AWS_SECRET_ACCESS_KEY", "DATABASE_URL"):
+        monkeypatch.setenv(name, "canary-of-the-test")
+    gallery = Gallery(max_jpeg_scans=7)
+    try:
+        environment = Path(f"/proc/{gallery.pictures.crew.pids()[0]}/environ").read_bytes()
+        assert b"canary-of-the-test" not in environment
+        assert b"FACE_API_MAX_JPEG_SCANS=7" in environment
+        with pytest.raises(BadImage, match="more than 7 scans"):
+            gallery.open(make_jpeg.scan_bomb(64, 64, 20))
+    finally:
+        gallery.close()
+
+
+def test_the_gateways_loop_may_be_uvloop() -> None:
+    async def work() -> bytes:
+        pictures = ProcessPictures(Settings(decode_processes=1))
+        await pictures.start()
+        deadline = Deadline.after(60, time.monotonic())
+        picture = await pictures.open(PHOTO, sides=(64,), deadline=deadline, single_frame=True)
+        masked = await picture.mask(Faces.none(), MaskOptions(format="png"))
+        picture.close()
+        await pictures.aclose()
+        return bytes(masked.data)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(work()).startswith(make_png.SIGNATURE)
 
 
 def test_pixels_of_a_caller_who_left_are_not_kept(lone: Gallery) -> None:
