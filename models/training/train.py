@@ -7,6 +7,7 @@ average of the weights, writes checkpoints, resumes, and pauses on request.
 from __future__ import annotations
 
 import argparse
+import ctypes
 import math
 import multiprocessing
 import os
@@ -17,7 +18,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.training.checkpoint import State, fresh, optimiser_of, resume, save
 from models.training.feed import Batch, Feed, wait_while
@@ -28,11 +29,31 @@ from models.training.scenes import Composer
 
 AVERAGE_DECAY = 0.998  # a step of the first trainer
 CLIP = 10.0  # norm of the gradient
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # malloc.h
 
 
 def to_tensor(pictures: np.ndarray[Any, Any]) -> Tensor:
     """(B, H, W, 3) uint8 BGR -> (B, 3, H, W) float32 in -1..1, channels last in memory."""
     return (torch.from_numpy(pictures).permute(0, 3, 1, 2).float() - 127.5) * 0.0078125
+
+
+def keep_memory() -> None:
+    """Lets malloc keep what it was given: fresh pages for every activation cost a sixth of the time."""
+    libc = ctypes.CDLL(None)
+    libc.mallopt(M_MMAP_MAX, 0)
+    libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def choose_onednn(model: nn.Module) -> None:
+    """Marks 1x1 convolutions as dilated, which changes nothing but who computes them.
+
+    With one thread and a batch under 16, PyTorch 2.13 leaves a plain 1x1
+    convolution to a kernel that takes three times as long as oneDNN's
+    (ConvParams::use_mkldnn in aten/src/ATen/native/Convolution.cpp).
+    """
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d) and layer.kernel_size == (1, 1):
+            layer.dilation = (2, 2)
 
 
 def rate_at(used: float, step: int, rate: float, warm: int = 300) -> float:
@@ -151,10 +172,12 @@ def main(arguments: list[str] | None = None) -> None:
     # Neither OpenCV's threads nor OpenMP's survive the fork of the processes beside.
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
+    keep_memory()
     trained, _ = read_material(options.material, options.more_backgrounds)
     going_on = options.resume and options.out.exists()
     seed, rate = options.seed, options.rate
     state = resume(options.out, seed, rate) if going_on else fresh(seed, rate)
+    choose_onednn(state.model)
     print(
         f"{len(trained.portraits)} portraits, {len(trained.backgrounds)} backgrounds, "
         f"{count_parameters(state.model)} parameters, {count_macs(state.model) / 1e6:.0f} MMAC at 640",
