@@ -102,11 +102,6 @@ class Dispatcher:
         """The workers that serve now."""
         return self.roster.workers
 
-    @property
-    def dynamic_size(self) -> bool:
-        """Whether every worker takes crops of other sides than the main one."""
-        return all(worker.model.dynamic_size for worker in self.workers)
-
     def interval_s(self) -> float:
         """Seconds per picture with all workers at full batches, by the cost model; 0 while nothing is known."""
         per_second = sum(

@@ -125,7 +125,7 @@ def _sides(services: Services, endpoint: Endpoint, params: DetectParams | MaskPa
     settings = services.settings
     default_second = settings.mask_second_side if endpoint == "mask" else settings.detect_second_side
     second = second_side(params.second_side, default_second)
-    return sides_for(settings.input_side, second if services.dispatcher.dynamic_size else 0)
+    return sides_for(settings.input_side, second)
 
 
 def _left_s(deadline: Deadline) -> float:

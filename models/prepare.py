@@ -100,5 +100,7 @@ def _note(proof: Proof, *, dynamic_size: bool, side: int) -> str:
     if proof.batched:
         parts.append(f"served one picture at a time: {proof.batched}")
     if not dynamic_size:
-        parts.append(f"served at {side}×{side} only" + (f": {proof.resized}" if proof.resized else ""))
+        parts.append(
+            f"served at {side}×{side} only, second looks too" + (f": {proof.resized}" if proof.resized else "")
+        )
     return "; ".join(parts)

@@ -51,7 +51,7 @@ class Canary(msgspec.Struct, frozen=True, array_like=True):
 class ModelInfo(msgspec.Struct, frozen=True):
     """What a worker serves; shown in /health, the start block and the metrics.
 
-    dynamic_size: whether crops of other sides than input_side (a second look) may be sent.
+    dynamic_size: whether a second look is a smaller input; where False it is a smaller picture in the full one.
     """
 
     name: str

@@ -142,6 +142,18 @@ def random_network(
     return _write(path, graph, wanted, heads, sigmoid_after=sigmoid == "after")
 
 
+def bake_side(path: Path, side: int) -> None:
+    """Gives the network at `path` an operator that knows its size: the first feature map, cut out whole by numbers."""
+    model = onnx.load(path)
+    relu = next(node for node in model.graph.node if node.op_type == "Relu")
+    inner, relu.output[0] = relu.output[0], "whole"
+    places = [("from", [0, 0]), ("to", [side // 2, side // 2]), ("axes", [2, 3])]
+    model.graph.initializer.extend(numpy_helper.from_array(np.array(value), name) for name, value in places)
+    cut = helper.make_node("Slice", ["whole", "from", "to", "axes"], [inner])
+    model.graph.node.insert(list(model.graph.node).index(relu) + 1, cut)
+    onnx.save(model, path)
+
+
 @dataclass
 class _Graph:
     """Collects nodes and weights under fresh names."""

@@ -23,10 +23,12 @@ class StubDetector:
     def __init__(self, before: Callable[[ImageBatch], None] = lambda _: None) -> None:
         self._before = before
         self.batches: list[int] = []
+        self.sides: list[int] = []
 
     def run(self, images: ImageBatch) -> Heads:
         self._before(images)
         self.batches.append(len(images))
+        self.sides.append(images.shape[1])
         heads = empty_heads(len(images), images.shape[1])
         heads.scores[0][:, 0, 0] = images.reshape(len(images), -1).max(axis=1).astype(np.float32) / 255
         heads.distances[0][:, 0] = 1.0

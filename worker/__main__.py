@@ -22,7 +22,7 @@ from worker import exit_codes
 from worker.credit import CreditLedger
 from worker.endpoint import Endpoint
 from worker.micro_batch import MicroBatcher
-from worker.opening import open_detector
+from worker.opening import only_sides, open_detector
 from worker.pipeline import Pipeline
 from worker.serve import Serving, WorkerSick
 
@@ -62,7 +62,7 @@ def _serve(options: argparse.Namespace, effective: Settings, model: ServingModel
 
     detector, batch_s = open_detector(options.device, model, effective, options.threads, options.max_batch, told)
     info = model.info.served(detector.provider, options.max_batch)
-    pipeline = Pipeline(detector, info.max_batch, told)
+    pipeline = Pipeline(detector, info.max_batch, told, only_sides(options.device, effective, model))
     capacity = (pipeline.depth + 1) * info.max_batch
     runtime_dir = Path(effective.runtime_dir)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(1)

@@ -29,11 +29,16 @@ def open_detector(
 
 
 def sides_of(settings: Settings, model: ServingModel) -> list[int]:
-    """Every input side this worker may be asked for, largest first."""
+    """The input sides to make ready before serving, largest first."""
     sides = {settings.input_side}
     if model.info.dynamic_size:
         sides |= {side for side in (settings.detect_second_side, settings.mask_second_side) if side}
     return sorted(sides, reverse=True)
+
+
+def only_sides(device: str, settings: Settings, model: ServingModel) -> list[int]:
+    """The only sides that network will be open for, largest first; empty for a CPU's, which takes them as they come."""
+    return [] if device == "cpu" and model.info.dynamic_size else sides_of(settings, model)
 
 
 def _on_cpu(model: ServingModel, settings: Settings, threads: int, max_batch: int) -> tuple[Detector, float]:

@@ -57,13 +57,18 @@ class Submitted:
 class Pipeline:
     """A detector with its batch buffers, one per input side and room as they are met.
 
+    sides: the only input sides the network is open for; empty where it takes any. A crop for another side goes
+    into the next larger one: the same look, with more black around it.
     depth: batches that may be submitted before the first is collected.
     """
 
-    def __init__(self, detector: Detector, max_batch: int, told: Callable[[str], None]) -> None:
+    def __init__(
+        self, detector: Detector, max_batch: int, told: Callable[[str], None], sides: Sequence[int] = ()
+    ) -> None:
         self._detector = detector if isinstance(detector, OverlappingDetector) else OneAtATime(detector)
         self._max_batch = max_batch
         self._told = told
+        self._sides = sorted(sides)
         self._slabs: dict[int, list[Slab]] = {}
         self._flying: list[Flight] = []
         self.depth = self._detector.depth
@@ -77,7 +82,7 @@ class Pipeline:
         assert 1 <= len(batch) <= self._max_batch
         submitted = Submitted(batch, perf_counter())
         try:
-            for side, members in _by_side(batch).items():
+            for side, members in _by_side(batch, self._sides).items():
                 for start in range(0, len(members), self._max_batch):
                     submitted.flights.append(self._take_off(side, members[start : start + self._max_batch], batch))
         except Exception as error:  # the runtime's exceptions have no common base; every one is answered
@@ -159,11 +164,19 @@ class Pipeline:
 
 
 def _by_side(
-    batch: Sequence[tuple[Request, Crops]],
+    batch: Sequence[tuple[Request, Crops]], only: Sequence[int]
 ) -> dict[int, list[tuple[int, NDArray[np.uint8], float]]]:
-    """(request index, crop, scale) by input side; a request may look at more than one crop of a side."""
+    """(request index, crop, scale) by input side; a request may look at more than one crop of a side.
+
+    only: the sides there are, ascending; empty for any.
+    """
     sides: dict[int, list[tuple[int, NDArray[np.uint8], float]]] = {}
     for index, (request, crops) in enumerate(batch):
         for header, crop in zip(request.crops, crops, strict=True):
-            sides.setdefault(header.side, []).append((index, crop, header.scale))
+            sides.setdefault(_input_side(header.side, only), []).append((index, crop, header.scale))
     return sides
+
+
+def _input_side(wanted: int, only: Sequence[int]) -> int:
+    """The least side of `only` that holds a crop of side `wanted`; the side itself where any will do."""
+    return next(side for side in only if side >= wanted) if only else wanted

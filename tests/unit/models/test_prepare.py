@@ -18,7 +18,7 @@ from models.serving import SIDECAR_NAME, ensure, load, read_sidecar
 from models.surgery import METADATA_FORM, SERVING_FORM, output_names
 from shared.canary import canary_picture
 from shared.errors import ConfigurationError
-from tests.networks import Form, beacon_faces, beacon_network, beacon_picture, forms, random_network
+from tests.networks import Form, bake_side, beacon_faces, beacon_network, beacon_picture, forms, random_network
 from tests.unit.models.material import SIDE, official_models, settings_for
 
 NOISE = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
@@ -259,27 +259,15 @@ def test_baked_sizes_are_freed_where_no_operator_knows_a_size(tmp_path):
     assert serving.info.dynamic_size
 
 
-def with_baked_slice(path):
-    """An operator that knows its size: the whole of a feature map, cut out by numbers."""
-    model = onnx.load(path)
-    relu = next(node for node in model.graph.node if node.op_type == "Relu")
-    inner, relu.output[0] = relu.output[0], "whole"
-    sides = [("from", [0, 0]), ("to", [SIDE // 2, SIDE // 2]), ("axes", [2, 3])]
-    model.graph.initializer.extend(onnx.numpy_helper.from_array(np.array(value), name) for name, value in sides)
-    cut = helper.make_node("Slice", ["whole", "from", "to", "axes"], [inner])
-    model.graph.node.insert(list(model.graph.node).index(relu) + 1, cut)
-    onnx.save(model, path)
-
-
 def test_a_graph_that_knows_its_size_asks_for_its_own_side(tmp_path):
     path = random_network(tmp_path / "export.onnx", Form(side=SIDE, reshape="baked"), resize="baked")
-    with_baked_slice(path)
+    bake_side(path, SIDE)
     with pytest.raises(ConfigurationError, match=f"FACE_API_INPUT_SIDE={SIDE}"):
         made(path, tmp_path, input_side=96)
     serving = made(path, tmp_path)
     assert not serving.info.dynamic_size
     assert serving.info.batch_invariant
-    assert f"at {SIDE}×{SIDE} only" in serving.info.note
+    assert f"at {SIDE}×{SIDE} only, second looks too" in serving.info.note
 
 
 def test_a_precision_that_is_not_to_be_had_is_refused(tmp_path):

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
+from models.serving import ensure
 from shared.messages import CropHeader, Request
+from tests.networks import Form, bake_side, random_network
 from tests.stub_detector import StubDetector
+from tests.unit.models.material import SIDE, settings_for
 from worker.detector import ImageBatch
+from worker.opening import only_sides, open_detector
 from worker.pipeline import Found, Pipeline
 
 POISON = 13
@@ -42,6 +48,33 @@ def test_more_crops_of_one_side_than_a_batch_holds_run_one_batch_after_the_other
     found = Pipeline(detector, 2, lambda _: None).run([job(1, 50, (64, 64)), job(2, 100, (64, 64, 32))])
     assert [brightness_of(one) for one in found] == [50, 100]
     assert detector.batches == [2, 2, 1]
+
+
+def test_a_crop_for_a_side_the_network_does_not_take_is_looked_at_in_the_next_larger_one() -> None:
+    detector = StubDetector()
+    pipeline = Pipeline(detector, 4, lambda _: None, sides=(64, 96))
+    found = pipeline.run([job(1, 50, (96, 32)), job(2, 100, (96, 64))])
+    assert [brightness_of(one) for one in found] == [50, 100]
+    assert detector.sides == [96, 64]
+
+
+def test_a_network_of_one_size_looks_a_second_time_too(tmp_path: Path) -> None:
+    """The crop for a smaller input is answered as the same pixels in the top left of the full one."""
+    bake_side(random_network(tmp_path / "export.onnx", Form(side=SIDE, reshape="baked"), resize="baked"), SIDE)
+    settings = settings_for(tmp_path, str(tmp_path / "export.onnx"), precision="fp32", mask_second_side=32)
+    model = ensure(settings, lambda _: None)
+    assert not model.info.dynamic_size
+    detector, _ = open_detector("cpu", model, settings, 1, 2, lambda _: None)
+    pipeline = Pipeline(detector, 2, lambda _: None, only_sides("cpu", settings, model))
+    canvas = np.zeros((SIDE, SIDE, 3), np.uint8)
+    canvas[:32, :24] = np.random.default_rng(5).integers(0, 256, (32, 24, 3), np.uint8)
+    small = Request(1, 1000, 0.3, 0.4, 0, 24, 32, (CropHeader(32, 24, 32, 1.0),))
+    full = Request(2, 1000, 0.3, 0.4, 0, 24, 32, (CropHeader(SIDE, SIDE, SIDE, 1.0),))
+    one, other = pipeline.run([(small, [canvas[:32, :24]]), (full, [canvas])])
+    assert one.faces is not None
+    assert other.faces is not None
+    assert len(one.faces) > 0
+    np.testing.assert_array_equal(one.faces.packed(), other.faces.packed())
 
 
 def test_a_picture_the_network_fails_on_fails_alone() -> None:
