@@ -101,7 +101,8 @@ class Metrics:
         """Takes over what the parts counted since the last time, and how things stand."""
         connections = self.connections
         admission, dispatcher, turnstile = services.admission, services.dispatcher, services.turnstile
-        self._move(self.events, {"accepted": admission.accepted} | asdict(dispatcher.counts))
+        lost = {"picture_children_lost": services.pictures.deaths}
+        self._move(self.events, {"accepted": admission.accepted} | lost | asdict(dispatcher.counts))
         self._move(self.refused, dict(admission.refused) | services.access.parts.counters.refused())
         self._move(self.events, services.access.parts.counters.failures())
         if connections is not None:

@@ -89,7 +89,13 @@ class Picture(Protocol):
 
 
 class Pictures(Protocol):
-    """Opens pictures, a bounded number and a bounded number of bytes at once."""
+    """Opens pictures, a bounded number and a bounded number of bytes at once.
+
+    deaths: processes for pictures that ended without being asked to, since the start.
+    """
+
+    @property
+    def deaths(self) -> int: ...
 
     async def open(self, data: Data, *, sides: tuple[int, ...], deadline: Deadline, single_frame: bool) -> Picture:
         """The picture and one crop per side. `data` must stay unchanged until the picture is closed.

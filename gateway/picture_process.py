@@ -151,6 +151,10 @@ class ProcessPictures:
         self.holding, self.working = ByteBudget(total // 2), ByteBudget(total - total // 2)
         self.crew = Crew(settings, settings.decode_processes or _default_size(settings))
 
+    @property
+    def deaths(self) -> int:
+        return self.crew.deaths
+
     async def start(self) -> None:
         """Returns when the children can work. Raises ConfigurationError when they cannot."""
         await self.crew.start()

@@ -68,6 +68,11 @@ class ThreadPictures:
         self._threads = ThreadPoolExecutor(settings.decode_processes or usable_cores(), "picture")
         self.budget = ByteBudget(memory_need.budget(settings, memory_need.memory_of_host()))
 
+    @property
+    def deaths(self) -> int:
+        """A thread does not die alone."""
+        return 0
+
     async def open(
         self, data: Data, *, sides: tuple[int, ...], deadline: Deadline, single_frame: bool
     ) -> ThreadPicture:

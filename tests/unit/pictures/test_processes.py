@@ -90,10 +90,11 @@ def test_a_file_larger_than_the_slab_goes_through_as_well(lone: Gallery) -> None
 
 @pytest.mark.parametrize("sign", [signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL])
 def test_a_crash_costs_its_picture_a_400_and_the_next_one_is_served(lone: Gallery, sign: signal.Signals) -> None:
-    task = opening(lone, SLOW)
+    task, before = opening(lone, SLOW), lone.pictures.deaths
     os.kill(lone.pictures.crew.pids()[0], sign)
     with pytest.raises(BadImage, match="the decoder failed on it"):
         lone.run(asyncio.wait_for(task, 60))
+    assert lone.pictures.deaths == before + 1
     lone.open(PHOTO).close()
     assert lone.nothing_is_counted()
 
