@@ -19,7 +19,7 @@ from gateway.access import ANONYMOUS
 from gateway.detection import detect_picture, sides_for
 from gateway.dispatch import Detection
 from gateway.fare import fare_of
-from gateway.image_header import read_header
+from gateway.image_header import check_limits, read_header
 from gateway.params import DetectParams, MaskParams, Params, parse_params, second_side
 from gateway.picture import Picture
 from gateway.services import Services
@@ -87,7 +87,9 @@ async def _look(
     services: Services = request.state.services
     timings: Timings = request.state.timings
     params = parse_params(kind, request.query_params.multi_items(), upload.fields)
-    fare = fare_of(read_header(memoryview(upload.image)), client, services.admission.model_interval_s())
+    header = read_header(memoryview(upload.image))
+    check_limits(header, services.settings)  # a refusal waits for nobody
+    fare = fare_of(header, client, services.admission.model_interval_s())
     services.admission.check_again(services.turnstile.waiting, _left_s(deadline))
     async with services.turnstile.turn(fare, deadline):
         timings.lap("queue")
