@@ -11,7 +11,7 @@ REQUIREMENTS := deploy/requirements
 INSTALL := $(BIN)/uv pip install --quiet --require-hashes --python $(BIN)/python
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url
 
-.PHONY: help run test install lint format verify chaos train export-open eval bench bench-full bench-gpu loadtest lock readme clean
+.PHONY: help run test install lint format verify replay chaos train export-open eval bench bench-full bench-gpu loadtest lock readme clean
 
 help: ## Print this list
 	@grep -hE '^(##@|[a-zA-Z_-]+:.*##)' $(MAKEFILE_LIST) | sed -E 's/^##@ (.*)/\n\1/; s/^([a-zA-Z_-]+):.*## (.*)/  make \1\t\2/' | awk -F'\t' 'NF==2 {printf "%-22s %s\n", $$1, $$2; next} {print}'
@@ -34,6 +34,9 @@ format: $(VENV)/dev.ok ## Put the code into the house's form
 
 verify: $(VENV)/dev.ok ## Every mask method, format and edge on every photograph; memory with 64 of the worst pictures
 	@$(BIN)/python -m pytest tests/verify_masks.py tests/verify_memory.py
+
+replay: $(VENV)/dev.ok ## Send any files through a server, and see it survive (CORPUS=folder, URL=… KEY=…; else its own)
+	@KEY='$(KEY)' $(BIN)/python -m tests.hostile.replay $(if $(CORPUS),'$(CORPUS)') $(if $(URL),--url '$(URL)') $(ARGS)
 
 chaos: $(VENV)/dev.ok ## Kill, stop, overload and restart everything under load, with a report (ARGS="storm --requests 50000")
 	@$(BIN)/python -m tests.chaos $(ARGS)
