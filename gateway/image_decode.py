@@ -21,22 +21,39 @@ from shared.errors import BadImage
 Pixels = NDArray[np.uint8]
 
 _AS_THE_REFERENCE = cv2.IMREAD_COLOR
+#: By how many pixels of the file become one, in each direction: what libjpeg's inverse transform can skip.
+_SHRINKING = {
+    1: _AS_THE_REFERENCE,
+    2: cv2.IMREAD_REDUCED_COLOR_2,
+    4: cv2.IMREAD_REDUCED_COLOR_4,
+    8: cv2.IMREAD_REDUCED_COLOR_8,
+}
 _PILLOW_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr"})
 _DECODE_FAILED = "The picture could not be decoded: the file is truncated or corrupt"
 
 
-def decode(data: memoryview, header: Header, *, with_alpha: bool = False) -> tuple[Pixels, Pixels | None]:
+def shrink_for(header: Header, side: int) -> int:
+    """How much smaller (1, 2, 4, 8) a JPEG may be decoded so that its longer side still reaches `side` pixels."""
+    if header.format != "jpeg" or header.decoder != "opencv":
+        return 1
+    return max(shrink for shrink in _SHRINKING if shrink == 1 or max(header.width, header.height) >= shrink * side)
+
+
+def decode(
+    data: memoryview, header: Header, *, with_alpha: bool = False, shrink: int = 1
+) -> tuple[Pixels, Pixels | None]:
     """(H, W, 3) uint8 BGR of the upright picture, C-contiguous; (H, W) uint8 alpha where it is stored and asked for.
 
-    Colours are as stored, not composed with alpha, and the same with it and without. Raises BadImage when the
-    decoder refuses, or when its result is not what the header announced.
+    Colours are as stored, not composed with alpha, and the same with it and without. shrink: see `shrink_for`;
+    H and W are divided by it and rounded up. Raises BadImage when the decoder refuses, or when its result is
+    not what the header announced.
     """
     if header.format == "tiff" and header.orientation > 1:
         data = tiff.not_turned(data)
     if header.extras:
         data = png.essential(data)
-    stored = upright(_stored(data, header, with_alpha=with_alpha), header.orientation)
-    width, height = header.upright_size
+    stored = upright(_stored(data, header, with_alpha=with_alpha, shrink=shrink), header.orientation)
+    width, height = (-(-length // shrink) for length in header.upright_size)
     if stored.ndim != 3 or stored.shape[:2] != (height, width) or stored.dtype != np.uint8:
         raise BadImage(_DECODE_FAILED)
     if stored.shape[2] == 4 and not with_alpha:
@@ -46,7 +63,7 @@ def decode(data: memoryview, header: Header, *, with_alpha: bool = False) -> tup
     return np.ascontiguousarray(stored), None
 
 
-def _stored(data: memoryview, header: Header, *, with_alpha: bool) -> Pixels:
+def _stored(data: memoryview, header: Header, *, with_alpha: bool, shrink: int) -> Pixels:
     """(H, W, 3 or 4) BGR(A) as stored, not turned."""
     if header.decoder == "pillow":
         return _by_pillow(data, header, "RGBA" if header.alpha and with_alpha else "RGB")
@@ -56,7 +73,7 @@ def _stored(data: memoryview, header: Header, *, with_alpha: bool) -> Pixels:
         pixels = _imdecode(data, cv2.IMREAD_UNCHANGED)
         if pixels.ndim == 3 and pixels.shape[2] == 4:
             return _eight_bits(pixels)
-    return _imdecode(data, _AS_THE_REFERENCE | cv2.IMREAD_IGNORE_ORIENTATION)
+    return _imdecode(data, _SHRINKING[shrink] | cv2.IMREAD_IGNORE_ORIENTATION)
 
 
 def _by_pillow(data: memoryview, header: Header, mode: Literal["RGB", "RGBA"]) -> Pixels:

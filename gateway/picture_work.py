@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gateway.color_profile import to_srgb
 from gateway.encode import MEDIA_TYPES, encode, on_white, refuse_too_long
 from gateway.headers.facts import Header
-from gateway.image_decode import decode
+from gateway.image_decode import decode, shrink_for
 from gateway.image_header import check_complete
 from gateway.letterbox import Letterbox
 from gateway.mask_methods import paint
@@ -47,25 +47,14 @@ def open_picture(
     """
     begin = perf_counter()
     check_complete(data, header, settings)
-    pixels, alpha = decode(data, header, with_alpha=to_mask)
+    shrink = shrink_for(header, max(sides)) if settings.scaled_jpeg and not to_mask else 1
+    pixels, alpha = decode(data, header, with_alpha=to_mask, shrink=shrink)
     decoded = perf_counter()
-    crops = [_crop(pixels, side) for side in sides]
-    if alpha is not None and alpha.min() < 255:
-        crops += [_crop_on_white(pixels, alpha, side) for side in sides]
+    fits = [Letterbox.fit(*header.upright_size, side) for side in sides]
+    crops = [Crop(fit.apply(pixels), fit.side, fit.scale) for fit in fits]
+    if alpha is not None and alpha.min() < 255:  # fitted, then composed: nearly the same, for far less memory
+        crops += [Crop(on_white(fit.apply(pixels), fit.apply(alpha)), fit.side, fit.scale) for fit in fits]
     return Opened(header, pixels, alpha, tuple(crops), (decoded - begin) * 1000, (perf_counter() - decoded) * 1000)
-
-
-def _crop(pixels: NDArray[np.uint8], side: int) -> Crop:
-    height, width = pixels.shape[:2]
-    fitted = Letterbox.fit(width, height, side)
-    return Crop(fitted.apply(pixels), side, fitted.scale)
-
-
-def _crop_on_white(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8], side: int) -> Crop:
-    """Fitted, then composed: nearly the same as the other way round, for far less memory."""
-    height, width = pixels.shape[:2]
-    fitted = Letterbox.fit(width, height, side)
-    return Crop(on_white(fitted.apply(pixels), fitted.apply(alpha)), side, fitted.scale)
 
 
 def mask_picture(data: memoryview, opened: Opened, faces: Faces, options: MaskOptions, settings: Settings) -> Masked:

@@ -68,8 +68,8 @@ def too_slow(speed_ratio: float) -> str:
 
 
 @dataclass
-class _Tally:
-    """Sums over pictures."""
+class Tally:
+    """Sums over pictures; `add_picture` adds to them."""
 
     pictures: int = 0
     faces: int = 0
@@ -79,25 +79,28 @@ class _Tally:
     pixels: list[float] = field(default_factory=list)
     shares: list[float] = field(default_factory=list)
 
+    def accuracy(self) -> Accuracy:
+        return Accuracy(
+            pictures=self.pictures,
+            faces=self.faces,
+            lost=self.lost,
+            gained=self.gained,
+            score_drift=_p95(self.scores),
+            box_drift_px=_p95(self.pixels),
+            box_drift_share=_p95(self.shares),
+        )
+
 
 def compare(exact: ServingNetwork, rounded: ServingNetwork, pictures: Iterable[Pixels], side: int) -> Accuracy:
     """Runs both on every picture, (height, width, 3) uint8 BGR, letterboxed to side×side."""
-    tally = _Tally()
+    tally = Tally()
     for picture in pictures:
         canvas, _ = letterbox(picture, side)
         add_picture(tally, _faces(exact, canvas, CONFIDENCE), _faces(rounded, canvas, _PARTNER_CONFIDENCE))
-    return Accuracy(
-        pictures=tally.pictures,
-        faces=tally.faces,
-        lost=tally.lost,
-        gained=tally.gained,
-        score_drift=_p95(tally.scores),
-        box_drift_px=_p95(tally.pixels),
-        box_drift_share=_p95(tally.shares),
-    )
+    return tally.accuracy()
 
 
-def add_picture(tally: _Tally, exact: FloatArray, rounded: FloatArray) -> None:
+def add_picture(tally: Tally, exact: FloatArray, rounded: FloatArray) -> None:
     """exact: packed faces of fp32 at CONFIDENCE; rounded: of int8, weaker ones included."""
     strong = rounded[rounded[:, 4] >= np.float32(CONFIDENCE)]
     tally.pictures += 1

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from msgspec import structs
 
-from models.gate import FACES_MIN, SPEED_RATIO_MIN, Accuracy, _Tally, add_picture, overlap, shortcomings, too_slow
+from models.gate import FACES_MIN, SPEED_RATIO_MIN, Accuracy, Tally, add_picture, overlap, shortcomings, too_slow
 
 GOOD = Accuracy(pictures=10, faces=200, lost=2, gained=2, score_drift=0.08, box_drift_px=2.0, box_drift_share=0.5)
 
@@ -49,7 +49,7 @@ ONE, OTHER = (0, 0, 20, 20, 0.9), (100, 100, 140, 140, 0.6)
 
 
 def tally(exact, rounded):
-    counted = _Tally()
+    counted = Tally()
     add_picture(counted, exact, rounded)
     return counted
 
