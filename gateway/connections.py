@@ -19,13 +19,18 @@ LOOK_INTERVAL_S, SLICE = 0.25, 64
 
 @dataclass(slots=True)
 class Connections:
-    """Every connection of this process, and how many each address has. exempt: addresses of trusted proxies."""
+    """Every connection of this process, and how many each address has. exempt: addresses of trusted proxies.
+
+    draining: connections end with their next answer. stopped: since when no new ones are accepted; only from then
+    on idle ones are closed, when balancers have seen long ago that this process is not ready any more.
+    """
 
     patience: Patience
     most: int
     most_per_address: int
     exempt: Callable[[str], bool]
     draining: bool = False
+    stopped: float | None = None
     refused: Counter[str] = field(default_factory=Counter)
     _open: set[Protocol] = field(default_factory=set)
     _per_address: Counter[str] = field(default_factory=Counter)

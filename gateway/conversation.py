@@ -19,7 +19,7 @@ class Patience:
     header_s: from the first moment of a connection or the first byte of a request to its last header.
     upload_rate, download_rate: averages that must be kept. idle_s: between two requests. linger_s, linger_bytes:
     how long and how much is still read from a client that was answered before it had sent everything.
-    drain_s: replaces idle_s and header_s while the process stops.
+    drain_s: what an idle connection still has once the process accepts no more; twice that for headers.
     """
 
     header_s: float = 10.0
@@ -58,14 +58,17 @@ class Conversation:
         if self.phase == "body":
             self.since += seconds
 
-    def verdict(self, now: float, to_send: int, *, draining: bool) -> Verdict | None:
-        """What must happen to the connection now; None when all is well. to_send: bytes the client has not taken."""
+    def verdict(self, now: float, to_send: int, *, stopped: float | None) -> Verdict | None:
+        """What must happen to the connection now; None when all is well. to_send: bytes the client has not taken.
+
+        stopped: when the process stopped accepting connections; what was idle long before still has its moment.
+        """
         if self._reads_too_slowly(now, to_send):
             return "abort"
         spent, patience = now - self.since, self.patience
+        stopping = 0.0 if stopped is None else now - max(self.since, stopped)
         if self.phase == "headers":
-            limit = min(patience.header_s, 2 * patience.drain_s) if draining else patience.header_s
-            if spent > limit:
+            if spent > patience.header_s or stopping > 2 * patience.drain_s:
                 return "late headers" if self.received else "close"
         elif self.phase == "body":
             if self.received < (spent - patience.grace_s) * patience.upload_rate:
@@ -73,7 +76,7 @@ class Conversation:
         elif self.phase == "lingering":
             if spent > patience.linger_s or self.received > patience.linger_bytes:
                 return "close"
-        elif not self.answering and spent > (patience.drain_s if draining else patience.idle_s):
+        elif not self.answering and (spent > patience.idle_s or stopping > patience.drain_s):
             return "close"
         return None
 

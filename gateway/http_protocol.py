@@ -7,6 +7,7 @@ early answer may be lost (TCP reset). This file knows uvicorn's protocol class; 
 from __future__ import annotations
 
 import asyncio
+import select
 from http import HTTPStatus
 from typing import Any
 
@@ -235,8 +236,8 @@ class Protocol(HttpToolsProtocol):
         if self.flow.read_paused:
             self.talk.paused(LOOK_INTERVAL_S)
         to_send = self.transport.get_write_buffer_size()
-        verdict = self.talk.verdict(now, to_send, draining=self.connections_of_process.draining)
-        if verdict is None:
+        verdict = self.talk.verdict(now, to_send, stopped=self.connections_of_process.stopped)
+        if verdict is None or (verdict == "close" and self.talk.phase == "idle" and self._something_came()):
             return
         if verdict == "abort":
             self.connections_of_process.refused["slow reader"] += 1
@@ -246,9 +247,18 @@ class Protocol(HttpToolsProtocol):
         else:
             self._misunderstood(HTTPStatus.REQUEST_TIMEOUT)
 
+    def _something_came(self) -> bool:
+        """Whether a request waits in the socket that the loop has not read yet: closing now would lose it."""
+        arrived = select.poll()
+        arrived.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return bool(arrived.poll(0))
+
     def shutdown(self) -> None:
         """Called once when the process stops: idle connections end a moment later, the others after their answer."""
-        self.connections_of_process.draining = True
+        house = self.connections_of_process
+        house.draining = True
+        if house.stopped is None:
+            house.stopped = self.loop.time()
         if self._answer_is_due():
             self.cycle.keep_alive = False
 

@@ -1,11 +1,12 @@
 """The gunicorn worker class: uvicorn on uvloop and httptools, with our connections and our way of stopping.
 
 SIGTERM: readiness goes false and answers close their connections; after the drain delay no connection is
-accepted any more; what is in flight is finished. SIGINT and SIGQUIT: the same without the delay.
+accepted any more, idle ones end a moment later; what is in flight is finished. SIGINT, SIGQUIT: without the delay.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
@@ -27,6 +28,9 @@ from gateway.conversation import Patience
 from gateway.http_protocol import protocol_class
 from shared.access_rules import parse_networks
 from shared.settings import Settings, load
+
+#: Of the listening socket's queue, taken in before it is closed; as long as the queue may be.
+LAST_CONNECTIONS_MAX = 2048
 
 
 def connections_of(settings: Settings) -> Connections:
@@ -79,6 +83,28 @@ class DrainingServer(Server):
             self.should_exit = True
         return await super().on_tick(counter)
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for listening in sockets or []:
+            await self._take_in_the_last(listening)
+        await super().shutdown(sockets)
+
+    async def _take_in_the_last(self, listening: socket.socket) -> None:
+        """The kernel has accepted connections that this loop has not seen yet: closed with the listening socket,
+        they would be reset with what their clients have sent.
+        """
+        loop = asyncio.get_running_loop()
+        for _ in range(LAST_CONNECTIONS_MAX):
+            try:
+                connection, _address = listening.accept()
+            except OSError:  # nobody waits
+                return
+            await loop.connect_accepted_socket(self._protocol, connection)
+
+    def _protocol(self) -> asyncio.Protocol:
+        return self.config.http_protocol_class(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )  # type: ignore[call-arg]
+
 
 class GatewayWorker(UvicornWorker):  # type: ignore[misc]
     """Named in deploy/gunicorn.conf.py."""
@@ -95,6 +121,8 @@ class GatewayWorker(UvicornWorker):  # type: ignore[misc]
             "access_log": False,
             "proxy_headers": False,
             "timeout_graceful_shutdown": self._settings.stop_grace,
+            # Ours ends idle connections, looking first whether a request has come; uvicorn's own timer does not look.
+            "timeout_keep_alive": self._settings.keep_alive + 60,
         }
         super().__init__(*args, **kwargs)
 
