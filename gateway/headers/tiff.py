@@ -30,6 +30,7 @@ _TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_COUNTS, _EXTRA, _ICC = 322, 323,
 _REDUCED = 1
 _ALPHAS = (1, 2)  # multiplied into the colours, or not
 _CMYK = 5
+_BITS_READ = frozenset({1, 2, 4, 8, 16})
 #: None, CCITT ×3, LZW, JPEG, Adobe Deflate, Deflate, PackBits.
 _COMPRESSIONS = frozenset({1, 2, 3, 4, 5, 7, 8, 32946, 32773})
 
@@ -98,15 +99,15 @@ def read(data: memoryview) -> Header:
 def _decoder(directory: _Directory, header: Header) -> Literal["opencv", "pillow"]:
     """Who reads it rightly. Raises BadImage when nobody does.
 
-    OpenCV 5.0 multiplies 8-bit colours with their alpha and refuses uncompressed tiles of some sizes. Pillow 13
-    reads no big-endian BigTIFF.
+    OpenCV 5.0 multiplies 8-bit colours with their alpha, refuses uncompressed tiles of some sizes, and 2 and 4 bits
+    a sample. Pillow 13 reads no big-endian BigTIFF.
     """
-    tiled = _TILE_WIDTH in directory.entries
-    if header.bits > 8 or not (header.alpha or tiled):
+    tiled, nibbles = _TILE_WIDTH in directory.entries, header.bits in (2, 4)
+    if header.bits > 8 or not (header.alpha or tiled or nibbles):
         return "opencv"
     if not (directory.big and directory.order == ">"):
         return "pillow"
-    if header.alpha:
+    if header.alpha or nibbles:
         raise BadImage("This kind of big-endian BigTIFF is not accepted; save it as an ordinary TIFF")
     return "opencv"
 
@@ -199,6 +200,8 @@ def check_complete(data: memoryview, header: Header, settings: Settings) -> None
     """Raises BadImage when a strip or tile of the first page lies outside the file or one is missing."""
     del settings
     assert header.format == FORMAT
+    if header.bits not in _BITS_READ:
+        raise BadImage(f"TIFF of {header.bits} bits a sample is not accepted; save it with 8 or 16")
     first = _first_directory(data)
     tiled = _TILE_OFFSETS in first.entries
     offsets = first.values(_TILE_OFFSETS if tiled else _STRIP_OFFSETS, STRIPS_MAX)

@@ -36,6 +36,19 @@ def indexed_bmp(bits: int, body: bytes, **options: object) -> bytes:
     return make_bmp.bmp(64, 48, bits, body, palette=PALETTE, **options)  # type: ignore[arg-type]
 
 
+def packed_tiff(levels: Pixels, bits: int, photometric: int, extra: dict[int, list[int]] | None = None) -> bytes:
+    """A TIFF of 2 or 4 bits a sample, two or four samples to a byte."""
+    parts = [(levels[:, index :: 8 // bits] << (8 - bits * (index + 1))).astype(np.uint8) for index in range(8 // bits)]
+    tags = {**make_tiff.tags_of(levels, photometric), make_tiff.BITS: [bits], **(extra or {})}
+    return make_tiff.File([make_tiff.Page(tags, [np.bitwise_or.reduce(parts).tobytes()])]).bytes()
+
+
+def grey_tiff(bits: int, *, white_first: bool = False) -> tuple[bytes, Pixels]:
+    levels, most = GREY >> (8 - bits), (1 << bits) - 1
+    stored = most - levels if white_first else levels
+    return packed_tiff(stored, bits, int(not white_first)), three(levels * (255 // most))
+
+
 def through(mask: int, shift: int) -> Pixels:
     return (RGB[:, :, 0] & mask) >> shift
 
@@ -103,6 +116,14 @@ LOSSLESS: dict[str, tuple[bytes, Pixels]] = {
     "tiff-lzw": (make_tiff.by_pillow(RGB, "tiff_lzw"), RGB),
     "tiff-deflate": (make_tiff.tiff(RGB, compression=make_tiff.ADOBE_DEFLATE, rows=5), RGB),
     "tiff-old-deflate": (make_tiff.tiff(RGB, compression=make_tiff.DEFLATE), RGB),
+    "tiff-grey-2": grey_tiff(2),
+    "tiff-grey-4": grey_tiff(4),
+    "tiff-grey-2-white-first": grey_tiff(2, white_first=True),
+    "tiff-grey-4-white-first": grey_tiff(4, white_first=True),
+    "tiff-palette-4": (
+        packed_tiff(INDEXED, 4, make_tiff.INDEXED, {make_tiff.COLORMAP: (PALETTE.T.astype(int) * 257).ravel().tolist()}),
+        PALETTE[INDEXED],
+    ),
     "tiff-packbits": (make_tiff.tiff(RGB, compression=make_tiff.PACKBITS, rows=1), RGB),
     "tiff-tiled-16": (make_tiff.tiff(RGB, tile=16), RGB),
     "tiff-tiled-32": (make_tiff.tiff(RGB, tile=32), RGB),
