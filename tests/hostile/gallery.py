@@ -116,6 +116,16 @@ class Gallery:
         folders = (Path(f"/proc/{pid}/fd") for pid in self.pictures.crew.pids())
         return [sorted(str(link.readlink()) for link in folder.iterdir()) for folder in folders]
 
+    def written_bytes(self) -> int:
+        """By the children together; memory and sockets are not counted."""
+        return sum(self.written_by(pid) for pid in self.pictures.crew.pids())
+
+    @staticmethod
+    def written_by(pid: int | str) -> int:
+        """Bytes of files on disks that a process changed, whether the disk has them yet or not."""
+        text = Path(f"/proc/{pid}/io").read_text(encoding="ascii")
+        return int(text.partition("\nwrite_bytes: ")[2].split()[0])
+
     def begin_peak(self) -> None:
         """From now on `peak_bytes` counts."""
         for pid in self.pictures.crew.pids():

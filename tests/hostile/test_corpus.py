@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.hostile.corpus import files
@@ -56,3 +58,14 @@ def test_nothing_is_left_in_memory_or_on_disk(gallery: Gallery, outcomes: dict[s
     assert gallery.nothing_is_counted()
     assert gallery.resident_bytes() - gallery.resident_at_start < GROWTH_BYTES_MAX
     assert gallery.open_files() == gallery.files_at_start
+    assert gallery.written_bytes() == 0
+
+
+def test_the_count_of_written_bytes_counts(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(bytes(10_000))
+    before = Gallery.written_by("self")
+    (tmp_path / "file").write_bytes(bytes(100_000))
+    written = Gallery.written_by("self") - before
+    if not written:
+        pytest.skip("temporary files lie in memory here, so that none of them is counted")
+    assert written >= 100_000
