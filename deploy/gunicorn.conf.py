@@ -1,6 +1,7 @@
 """gunicorn for the gateway: the only place that knows its options. Started by deploy/launch.py."""
 
 import os
+from pathlib import Path
 
 from shared.processes import die_with_parent, forbid_core_files, usable_cores
 from shared.settings import load
@@ -36,8 +37,10 @@ def post_fork(server: object, _worker: object) -> None:
     die_with_parent(server.pid)  # type: ignore[attr-defined]
 
 
-def child_exit(_server: object, worker: object) -> None:
-    """A process that is gone has no gauges any more; its counts stay."""
-    from prometheus_client import multiprocess
+def child_exit(server: object, worker: object) -> None:
+    """A process that is gone, however it ended, leaves its counts and no file of its own."""
+    from gateway import metrics_files, presence  # not before the first fork: the master needs neither
 
-    multiprocess.mark_process_dead(worker.pid, f"{settings.runtime_dir}/metrics")  # type: ignore[attr-defined,no-untyped-call]
+    runtime_dir, process = Path(settings.runtime_dir), worker.pid  # type: ignore[attr-defined]
+    metrics_files.fold(metrics_files.folder(runtime_dir), process)
+    presence.withdraw(runtime_dir, server.pid, process)  # type: ignore[attr-defined]

@@ -24,7 +24,7 @@ from deploy import accelerator, ready_block
 from deploy.metrics_server import metrics_served
 from deploy.parts import Part, tell
 from deploy.service import Service
-from gateway import metrics, presence
+from gateway import metrics_files, presence
 from gateway.first_start import FirstKey, prepare_first_start
 from shared import announcement, settings
 from shared.errors import ConfigurationError
@@ -145,9 +145,9 @@ def _ended_by_itself(part: Part) -> int:
 
 def emptied(runtime_dir: Path) -> Path:
     """Removes what an earlier run left in the folder; the folder of the metrics, made anew."""
-    for name in (announcement.FOLDER, presence.FOLDER, metrics.FOLDER):
+    for name in (announcement.FOLDER, presence.FOLDER, metrics_files.FOLDER):
         shutil.rmtree(runtime_dir / name, ignore_errors=True)
-    made = metrics.folder(runtime_dir)
+    made = metrics_files.folder(runtime_dir)
     made.mkdir(mode=0o700)
     return made
 

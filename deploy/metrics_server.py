@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, start_http_server
-from prometheus_client.multiprocess import MultiProcessCollector
 
 from deploy.parts import tell
+from gateway.metrics_files import HostMetrics
 from shared.errors import ConfigurationError
 from shared.settings import Settings
 
@@ -21,7 +21,7 @@ def metrics_served(effective: Settings, folder: Path) -> Iterator[None]:
         yield
         return
     registry = CollectorRegistry()
-    MultiProcessCollector(registry, path=str(folder))  # type: ignore[no-untyped-call]
+    registry.register(HostMetrics(folder))
     try:
         server, thread = start_http_server(effective.metrics_port, effective.metrics_host, registry)
     except OSError as error:

@@ -15,7 +15,7 @@ from pathlib import Path
 from msgspec import structs
 
 from deploy.parts import Part, start_gateway, start_pool, tell
-from gateway import presence
+from gateway import metrics_files, presence
 from shared import announcement
 from shared.settings import Settings
 
@@ -88,6 +88,7 @@ class Service:
         await old_gateway.stop(self._gateway_grace_s)
         await old_pool.stop(STOP_MARGIN_S * 2)
         self.parts = [pool, gateway]
+        self._forget(old_gateway, old_pool)
         tell("replaced: the new workers and gateway serve, the old ones have ended")
 
     async def _give_up(self, *new: Part) -> None:
@@ -95,6 +96,14 @@ class Service:
         for part in new:
             await part.stop(STOP_MARGIN_S)
             self.parts.remove(part)
+        self._forget(*new)
+
+    def _forget(self, *ended: Part) -> None:
+        """Removes the files of parts that have ended; their counts stay in the sums."""
+        for part in ended:
+            metrics_files.fold(self.metrics_dir, part.pid)
+            presence.forget(self.runtime_dir, part.pid)
+            announcement.forget_pool(self.runtime_dir, part.pid)
 
     async def _until(self, condition: Callable[[], bool], part: Part, seconds: float) -> bool:
         """Whether it came true before the part ended or the time was over."""

@@ -1,7 +1,7 @@
 """What this process did, as Prometheus metrics: the only place that names them.
 
-With PROMETHEUS_MULTIPROC_DIR set (the launcher does), every process writes its own files there and `exposition`
-adds them up; without it the metrics are this process's own. Labels never hold anything a caller chooses.
+With PROMETHEUS_MULTIPROC_DIR set (the launcher does), every process writes its own files there (`metrics_files.py`
+adds them up); without it the metrics are this process's own. Labels never hold anything a caller chooses.
 """
 
 from __future__ import annotations
@@ -9,17 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 if TYPE_CHECKING:
     from gateway.connections import Connections
     from gateway.services import Services
 
-FOLDER = "metrics"
 REFRESH_INTERVAL_S = 1.0
 ENDPOINTS = frozenset({"/api/v1/detect", "/api/v1/mask", "/health", "/readyz", "/livez", "/metrics"})
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -38,17 +35,6 @@ GAUGES: tuple[tuple[str, str, Literal["livesum", "livemax", "livemin"]], ...] = 
     ("connections", "Open connections", "livesum"),
     ("ready", "1 when a picture sent now would be answered", "livemin"),
 )
-
-
-def folder(runtime_dir: Path) -> Path:
-    return runtime_dir / FOLDER
-
-
-def exposition(runtime_dir: Path) -> bytes:
-    """The text of all processes of this host together."""
-    registry = CollectorRegistry()
-    MultiProcessCollector(registry, path=str(folder(runtime_dir)))  # type: ignore[no-untyped-call]
-    return generate_latest(registry)
 
 
 class Metrics:

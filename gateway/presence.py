@@ -31,5 +31,11 @@ def mark_replaced(runtime_dir: Path, master: int) -> None:
     (runtime_dir / FOLDER / f"{master}.replaced").touch()
 
 
+def forget(runtime_dir: Path, master: int) -> None:
+    """After a master has ended: nothing of it stays."""
+    for path in (runtime_dir / FOLDER).glob(f"{master}.*"):
+        path.unlink(missing_ok=True)
+
+
 def is_replaced(runtime_dir: Path, master: int) -> bool:
     return (runtime_dir / FOLDER / f"{master}.replaced").exists()

@@ -63,6 +63,14 @@ def mark_full(runtime_dir: Path, pool: int) -> None:
     (folder(runtime_dir) / f"{pool}.full").touch()
 
 
+def forget_pool(runtime_dir: Path, pool: int) -> None:
+    """After a pool has ended: its mark goes, and what workers of it left that were killed with it."""
+    (folder(runtime_dir) / f"{pool}.full").unlink(missing_ok=True)
+    for announcement in announced(runtime_dir).values():
+        if announcement.pool == pool:
+            withdraw(runtime_dir, announcement.generation)
+
+
 def is_full(runtime_dir: Path, pool: int) -> bool:
     return (folder(runtime_dir) / f"{pool}.full").exists()
 

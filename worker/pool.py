@@ -26,6 +26,7 @@ from shared.processes import die_with_parent, forbid_core_files, usable_cores
 from shared.settings import Settings, inherited_environment
 from worker import exit_codes
 from worker.backoff import Backoff
+from worker.pool_metrics import PoolMetrics
 from worker.topology import Topology, choose_topology
 from worker.watch import until_hung
 
@@ -49,6 +50,7 @@ class Pool:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     failure: str = ""
     has_served: bool = False
+    metrics: PoolMetrics = field(default_factory=PoolMetrics)
     context: zmq.asyncio.Context = field(default_factory=zmq.asyncio.Context)
     _run: str = field(default_factory=lambda: secrets.token_hex(3))
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
@@ -79,13 +81,15 @@ class Pool:
             generation = f"{self._run}.{next(self._numbers)}"
             process = await self._start(slot, generation)
             saying = asyncio.create_task(_relay(process))
-            await self._until_over(process, generation)
+            hung = await self._until_over(process, generation)
             last_words = await saying
             served = generation in announcement.announced(self.runtime_dir)
             announcement.withdraw(self.runtime_dir, generation)
             if self.stopping.is_set():
                 return
             await self._after_death(process.returncode, generation, backoff, last_words, served=served)
+            if not self.stopping.is_set():
+                self.metrics.restarted("hung" if hung else "died" if served else "start")
 
     async def _start(self, slot: int, generation: str) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
@@ -98,13 +102,14 @@ class Pool:
             stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
 
-    async def _until_over(self, process: asyncio.subprocess.Process, generation: str) -> None:
-        """Until the process ended: by itself, killed because it hangs, or because the pool stops."""
+    async def _until_over(self, process: asyncio.subprocess.Process, generation: str) -> bool:
+        """Until the process ended: by itself, because the pool stops, or killed because it hangs; whether the last."""
         ended = asyncio.create_task(process.wait())
         asked = asyncio.create_task(self.stopping.wait())
         hung = asyncio.create_task(until_hung(self.context, self.runtime_dir, generation))
         await asyncio.wait({ended, asked, hung}, return_when=asyncio.FIRST_COMPLETED)
-        if hung.done() and not ended.done():
+        killed = hung.done() and not ended.done()
+        if killed:
             tell(f"worker {generation} {hung.result()}; killing it")
             process.kill()
             await ended
@@ -113,6 +118,7 @@ class Pool:
         await asyncio.gather(asked, hung, return_exceptions=True)
         if not ended.done():
             await _stop(process, ended)
+        return killed
 
     async def _after_death(
         self, code: int | None, generation: str, backoff: Backoff, last_words: str, *, served: bool

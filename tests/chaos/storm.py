@@ -1,28 +1,25 @@
-"""The storm: steady load while workers and gateways are killed, stopped and replaced; every answer is checked."""
+"""The storm: steady load while parts of the service are killed, stopped and replaced; every answer is checked."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import random
 import re
-import signal
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from shared.announcement import announced
-from tests.chaos.client import Client, Lost, NotReached
+from tests.chaos.client import Answer, Client, Lost, NotReached
+from tests.chaos.faults import Faults
 from tests.chaos.gallery import Known
-from tests.service import Service, is_running
+from tests.chaos.house import House
+from tests.service import Service
 
-#: What is lost so soon after a gateway process was killed was in its hands.
-GATEWAY_KILL_SHADOW_S = 5.0
-RECOVERY_S_MAX = 60.0
+#: How long a client that was refused, or found nobody, waits before it asks again.
+PAUSE_AFTER_REFUSAL_S = 0.2
+#: Descriptors and files that come and go by themselves: links to workers just found, a scrape, a log line's pipe.
+SLACK = {"descriptors": 12, "files in the runtime folder": 4, "files in shared memory": 0, "processes": 0}
 
 
 @dataclass
@@ -38,66 +35,82 @@ class Report:
     lost_with_a_killed_gateway: int = 0
     not_reached: int = 0
     faults: Counter[str] = field(default_factory=Counter)
+    kills: int = 0
     recoveries_s: dict[str, list[float]] = field(default_factory=dict)
-    events: dict[str, float] = field(default_factory=dict)
+    events: Counter[str] = field(default_factory=Counter)
+    before: dict[str, int] = field(default_factory=dict)
+    after: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def leaked(self) -> list[str]:
+        return [name for name, count in self.before.items() if self.after[name] > count + SLACK[name]]
+
+    @property
+    def kept(self) -> bool:
+        return not self.wrong and not self.lost and not self.leaked and set(self.refused) <= {"503"}
 
     def lines(self) -> list[str]:
-        total = (
-            f"{self.requests} requests in {self.seconds:.0f} s: {self.accepted} answered rightly, "
-            f"{sum(self.refused.values())} refused {dict(self.refused)}, {len(self.wrong)} wrong, {len(self.lost)} lost, "
-            f"{self.lost_with_a_killed_gateway} lost with a killed gateway, {self.not_reached} connections not accepted"
-        )
-        lines = [total, f"faults: {dict(self.faults)}"]
-        for fault, times in self.recoveries_s.items():
+        lines = [
+            (
+                f"{self.requests} requests in {self.seconds:.0f} s: {self.accepted} answered rightly, "
+                f"{sum(self.refused.values())} refused {dict(self.refused)}, {len(self.wrong)} wrong, {len(self.lost)} lost, "
+                f"{self.lost_with_a_killed_gateway} lost with a killed gateway process, "
+                f"{self.not_reached} connections not accepted"
+            ),
+            f"faults: {dict(self.faults)}, {self.kills} kills; re-dispatched: {self.events['redispatched']}",
+        ]
+        for fault, times in sorted(self.recoveries_s.items()):
             ordered = sorted(times)
             lines.append(
-                f"serving again after {fault}: median {ordered[len(ordered) // 2]:.2f} s, longest {ordered[-1]:.2f} s"
+                f"everything serves again after {fault}: median {ordered[len(ordered) // 2]:.2f} s, longest {ordered[-1]:.2f} s"
             )
-        lines.append(f"counted by the service: { {name: int(count) for name, count in self.events.items()} }")
+        lines.append(f"counted by the service: {dict(self.events)}")
+        held = ", ".join(f"{count} → {self.after[name]} {name}" for name, count in self.before.items())
+        lines.append(f"held before → after: {held}{'; LEAKED: ' + ', '.join(self.leaked) if self.leaked else ''}")
         return lines + self.wrong[:10] + self.lost[:10]
 
 
 @dataclass
 class Storm:
-    """One run. pause_s: between an answer and a client's next request. restart: stops the service and starts it again on its port; None leaves that fault out."""
+    """One run. pause_s: between an answer and a client's next request."""
 
-    service: Service
-    runtime_dir: Path
+    house: House
     pictures: list[Known]
     clients: int = 8
     seed: int = 0
     pause_s: float = 0.02
-    restart: Callable[[], Awaitable[Service]] | None = None
     report: Report = field(default_factory=Report)
-    _gateway_killed: list[float] = field(default_factory=list)
+    faults: Faults = field(init=False)
     _over: bool = False
 
-    @property
-    def port(self) -> int:
-        return int(self.service.url.rsplit(":", 1)[1])
+    def __post_init__(self) -> None:
+        self.faults = Faults(self.house, random.Random(self.seed))
 
-    async def run(self, faults: list[str], every_s: float) -> Report:
-        """Load until every fault has happened."""
-        return await self.run_until(0, faults, every_s)
-
-    async def run_until(self, requests: int, faults: list[str], every_s: float) -> Report:
-        """Load until so many requests were made; without a number until every fault has happened."""
-        began = time.monotonic()
+    async def run(self, faults: list[str], every_s: float, requests: int = 0, kills: int = 0) -> Report:
+        """Load until so many requests were made and processes killed, or the faults are used up."""
+        report, began = self.report, time.monotonic()
         load = [asyncio.create_task(self._load(number)) for number in range(self.clients)]
-        numbers = random.Random(self.seed)
+        await asyncio.sleep(2.0)
+        report.before = self.house.possessions()
         for fault in faults:
-            await asyncio.sleep(every_s)
-            if requests and self.report.requests >= requests:
+            if requests and report.requests >= requests and self.faults.kills >= kills:
                 break
-            await self._happen(fault, numbers)
-        await asyncio.sleep(every_s)
+            if fault.endswith(" all"):
+                report.events += events_of(self.house.service)
+            await self.faults.happen(fault)
+            await asyncio.sleep(every_s)
+        await asyncio.sleep(2.0)
+        report.after = self.house.possessions()
         self._over = True
         await asyncio.gather(*load)
-        self.report.seconds = time.monotonic() - began
-        return self.report
+        report.seconds = time.monotonic() - began
+        report.events += events_of(self.house.service)
+        report.faults, report.kills = self.faults.done, self.faults.kills
+        report.recoveries_s = self.faults.recoveries_s
+        return report
 
     async def _load(self, number: int) -> None:
-        numbers, client = random.Random(self.seed * 1000 + number), Client(self.port)
+        numbers, client = random.Random(self.seed * 1000 + number), Client(self.house.port)
         while not self._over:
             await self._one(client, numbers.choice(self.pictures))
             await asyncio.sleep(self.pause_s)
@@ -109,77 +122,30 @@ class Storm:
             answer = await client.detect(known.file)
         except NotReached:
             report.not_reached += 1
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(PAUSE_AFTER_REFUSAL_S)
             return
         except Lost as error:
             report.requests += 1
-            if any(began - 1 < killed + GATEWAY_KILL_SHADOW_S for killed in self._gateway_killed):
+            if self.faults.excused(began, time.monotonic()):
                 report.lost_with_a_killed_gateway += 1
             else:
-                report.lost.append(f"lost: {error}")
+                report.lost.append(f"lost {began - time.monotonic():.2f} s after it began: {error}")
             return
         report.requests += 1
         if answer.status == 200:
             wrong = known.wrong(answer.json())
             report.accepted += not wrong
             report.wrong += [f"wrong: {wrong}"] if wrong else []
-        elif answer.status == 503:
-            report.refused[str(answer.status)] += 1
+            return
+        self._note_refusal(answer)
+        await asyncio.sleep(PAUSE_AFTER_REFUSAL_S)
+
+    def _note_refusal(self, answer: Answer) -> None:
+        if answer.status == 503:
+            self.report.refused["503"] += 1
             assert int(answer.headers["retry-after"]) >= 1
-            await asyncio.sleep(0.2)
         else:
-            report.refused[f"{answer.status} {answer.json()['detail'][:40]}"] += 1
-
-    # Faults
-
-    async def _happen(self, fault: str, numbers: random.Random) -> None:
-        self.report.faults[fault] += 1
-        target, _, what = fault.partition(" ")
-        if target == "replace":
-            self.service.process.send_signal(signal.SIGHUP)
-            count = self.service.output.count("the old ones have ended")
-            await self._recovered(fault, lambda: self.service.output.count("the old ones have ended") > count)
-            return
-        if target == "restart":
-            assert self.restart is not None
-            began = time.monotonic()
-            self.service = await self.restart()
-            self.report.recoveries_s.setdefault(fault, []).append(time.monotonic() - began)
-            return
-        pid = self._victim(target, numbers)
-        if pid is None:
-            return
-        if target == "gateway":
-            self._gateway_killed.append(time.monotonic() + (0 if what == "kill" else 30))
-        if what == "kill":
-            before = self._alive(target)
-            os.kill(pid, signal.SIGKILL)
-            await self._recovered(fault, lambda: len(self._alive(target) - before) > 0)
-            return
-        os.kill(pid, signal.SIGSTOP)
-        # Long enough to be taken for hung, or short enough to go unnoticed.
-        await asyncio.sleep(numbers.choice((1.0, 5.0)) if target == "worker" else numbers.uniform(0.5, 2.0))
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGCONT)
-        if target == "gateway":
-            self._gateway_killed.pop()
-
-    def _victim(self, target: str, numbers: random.Random) -> int | None:
-        alive = sorted(self._alive(target))
-        return numbers.choice(alive) if alive else None
-
-    def _alive(self, target: str) -> set[int]:
-        if target == "worker":
-            pids = {worker.pid for worker in announced(self.runtime_dir).values()}
-        else:
-            pids = {int(path.name.split(".")[1]) for path in (self.runtime_dir / "gateways").glob("*.ready")}
-        return {pid for pid in pids if is_running(pid)}
-
-    async def _recovered(self, fault: str, condition: Callable[[], bool]) -> None:
-        began = time.monotonic()
-        while not condition() and time.monotonic() - began < RECOVERY_S_MAX:  # noqa: ASYNC110 — processes
-            await asyncio.sleep(0.02)
-        self.report.recoveries_s.setdefault(fault, []).append(time.monotonic() - began)
+            self.report.refused[f"{answer.status} {answer.json()['detail'][:60]}"] += 1
 
 
 def metrics_of(service: Service) -> dict[str, float]:
@@ -191,7 +157,8 @@ def metrics_of(service: Service) -> dict[str, float]:
     return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in text.splitlines() if line[0] != "#")}
 
 
-def events_of(service: Service) -> dict[str, float]:
+def events_of(service: Service) -> Counter[str]:
     """What happened to requests and workers, by name."""
     pattern = re.compile(r'face_api_events_total\{event="(\w+)"\}')
-    return {match[1]: value for name, value in metrics_of(service).items() if (match := pattern.match(name))}
+    events = {match[1]: int(value) for name, value in metrics_of(service).items() if (match := pattern.match(name))}
+    return Counter(events)

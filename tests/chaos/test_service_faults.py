@@ -23,6 +23,7 @@ from tests.chaos.gallery import gallery, settings
 from tests.chaos.scenarios import closed_loop, port_of
 from tests.chaos.storm import events_of, metrics_of
 from tests.service import START_S_MAX, Service, is_running, processes_below, running_service, start
+from worker.pool_metrics import REASONS
 
 WAIT_S_MAX = 60.0
 PICTURES = gallery(30)
@@ -63,6 +64,13 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
+def restarts(running: Running) -> dict[str, float]:
+    """How many workers were replaced, by reason, as /metrics tells it."""
+    names = {reason: f'face_api_worker_restarts_total{{reason="{reason}"}}' for reason in REASONS}
+    counted = metrics_of(running.service)
+    return {reason: counted[name] for reason, name in names.items()}
+
+
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     data_dir = tmp_path_factory.mktemp("data")
@@ -86,6 +94,7 @@ def test_when_all_workers_stand_still_readiness_says_so_and_they_are_replaced(ru
     assert not running.workers().keys() & old.keys()
     assert "gave no sign of life" in running.service.output
     assert running.detect(1) == 200
+    assert restarts(running)["hung"] >= 2
 
 
 def test_kills_leave_no_descriptor_file_or_process_behind(running: Running) -> None:
@@ -108,6 +117,7 @@ def test_kills_leave_no_descriptor_file_or_process_behind(running: Running) -> N
     assert after[0] == before[0]
     assert after[1] <= before[1] + 6
     assert after[2] <= before[2]
+    assert restarts(running)["died"] >= 5
 
 
 def test_a_worker_that_dies_at_start_over_and_over_backs_off_and_says_why(running: Running) -> None:
@@ -127,6 +137,7 @@ def test_a_worker_that_dies_at_start_over_and_over_backs_off_and_says_why(runnin
         hidden.rename(network)
     until(lambda: len(running.workers()) == 2 and running.get("/readyz")[0] == 200)
     assert running.detect(5) == 200
+    assert restarts(running)["start"] >= 1
 
 
 def test_requests_are_one_line_each_without_secrets_and_counted(running: Running) -> None:
