@@ -71,7 +71,7 @@ class PictureChild:
 
     def serve(self) -> None:
         """Answers until the gateway hangs up."""
-        with contextlib.suppress(BrokenPipeError):  # hung up while we worked
+        with contextlib.suppress(ConnectionError):  # hung up, or died, while we worked
             self._send(Ready())
             while True:
                 packet, descriptors, _flags, _address = socket.recv_fds(self._link, PACKET_BYTES_MAX, 4)

@@ -6,55 +6,28 @@ answered from here and nowhere else, so a worker that answers them can also serv
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import monotonic, sleep
-from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.messages import (
-    Cancel,
-    Failure,
-    Goodbye,
-    Grant,
-    Heartbeat,
-    Hello,
-    Offer,
-    Recall,
-    Release,
-    Reply,
-    Request,
-    Started,
-    ToWorker,
-    Welcome,
-)
+from shared.messages import Cancel, Failure, Heartbeat, Hello, Reply, Request, Started, ToWorker, Welcome
 from shared.wire import WireError, decode_to_worker, encode, encode_reply
-from worker.credit import CreditLedger, Moves
+from worker.credit import CreditLedger
+from worker.links import LOOK_INTERVAL_S, Links, Sockets
 from worker.micro_batch import MicroBatch, MicroBatcher, Waiting
 from worker.pipeline import Found, Pipeline, Submitted
 
-#: A gateway that was not heard of for this long has died; its credits go to others. Five heartbeats.
-GATEWAY_SILENCE_S_MAX = 5.0
 #: Time for the socket's own thread to send Started before a picture that may end this process is run.
 STARTED_FLUSH_S = 0.01
-#: When stopping: how long something may still be on its way, for how long at most, and how long gateways may take
-#: to answer Goodbye.
-LAST_PATIENCE_S, LAST_TURNS_S_MAX, FAREWELL_S_MAX = 0.02, 2.0, 1.0
-#: The loop looks at its stop flag and at silent gateways this often when nothing happens.
-IDLE_TURN_S = 0.5
+#: When stopping: how long something may still be on its way, and for how long at most.
+LAST_PATIENCE_S, LAST_TURNS_S_MAX = 0.02, 2.0
 
 
 class WorkerSick(Exception):
     """Not the picture's doing: the network cannot run any more. This process must end and be replaced."""
-
-
-class Sockets(Protocol):
-    """What the loop needs of `worker/endpoint.py`."""
-
-    def receive(self, timeout_s: float | None) -> tuple[bytes, list[memoryview]] | None: ...
-    def send(self, gateway: bytes, frames: Sequence[Any]) -> bool: ...
 
 
 @dataclass(slots=True)
@@ -67,7 +40,6 @@ class Counts:
     cancelled: int = 0
     malformed: int = 0
     unexpected: int = 0
-    gateways_lost: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,22 +77,24 @@ class Serving:
     told: Callable[[str], None]
     stopping: Callable[[], bool]
     counts: Counts = field(default_factory=Counts)
-    heard: dict[bytes, float] = field(default_factory=dict)
+    links: Links = field(init=False)
     suspects: MicroBatcher[Job] = field(default_factory=lambda: MicroBatcher(1, 0.0))
     batch_s: float = 0.0
     running: list[Running] = field(default_factory=list)
     finished_at: float = 0.0
-    looked: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.links = Links(self.sockets, self.ledger, self.welcome, self.told, self._drop)
 
     def run(self) -> None:
         """Serves until `stopping()`; then finishes what is in hand or on its way, and says Goodbye."""
         while not self.stopping():
-            self.turn(IDLE_TURN_S)
+            self.turn(LOOK_INTERVAL_S)
         self.ledger.capacity = 0  # no new credit
         end = monotonic() + LAST_TURNS_S_MAX
         while (self.turn(LAST_PATIENCE_S) and monotonic() < end) or self._in_hand():
             pass
-        self._part()
+        self.links.part()
 
     def turn(self, patience_s: float) -> bool:
         """Takes in everything that has arrived, waiting for the first at most `patience_s`, then runs what is due.
@@ -134,22 +108,12 @@ class Serving:
             self._take_in(*arrived, monotonic())
             wait, any_arrived = 0.0, True
         now = monotonic()
-        self._forget_silent_gateways(now)
+        self.links.look(now)
         self._run_due_batch(now)
         return any_arrived
 
     def _in_hand(self) -> bool:
         return bool(len(self.batcher) or len(self.suspects) or self.running)
-
-    def _part(self) -> None:
-        """Says Goodbye and waits for each gateway's: a socket closed with unread messages loses what was sent, too."""
-        left, end = set(self.ledger.gateways), monotonic() + FAREWELL_S_MAX
-        for gateway in left:
-            self.sockets.send(gateway, encode(Goodbye()))
-        while left and monotonic() < end:
-            arrived = self.sockets.receive(LAST_PATIENCE_S)
-            if arrived is not None and _is_goodbye(arrived[1]):
-                left.discard(arrived[0])
 
     # What arrives
 
@@ -161,15 +125,14 @@ class Serving:
             self.told(f"dropped a message: {error}")
             return
         if isinstance(message, Hello):
-            self._welcome(gateway, now)
+            self.links.greet(gateway, now)
         elif isinstance(message, Heartbeat):
-            self.heard[gateway] = now
-            self.sockets.send(gateway, encode(Heartbeat(message.sequence, self.batch_s)))
+            self.links.sign(gateway, message.sequence, self.batch_s, now)
         elif gateway not in self.ledger:
             self.counts.unexpected += 1
-            self.sockets.send(gateway, encode(Goodbye(again=True)))
+            self.links.turn_away(gateway)
         else:
-            self.heard[gateway] = now
+            self.links.heard[gateway] = now
             self._obey(gateway, message, crops, now)
 
     def _obey(self, gateway: bytes, message: ToWorker, crops: list[NDArray[np.uint8]], now: float) -> None:
@@ -178,21 +141,7 @@ class Serving:
             return
         if isinstance(message, Cancel):
             self._cancel(gateway, message.id)
-        elif isinstance(message, Offer):
-            self.ledger.offered(gateway, message.waiting)
-        elif isinstance(message, Release):
-            self.ledger.released(gateway, message.credits)
-        elif isinstance(message, Goodbye):
-            self._forget(gateway)
-        self._settle()
-
-    def _welcome(self, gateway: bytes, now: float) -> None:
-        if gateway in self.ledger:
-            self._forget(gateway)
-        self.heard[gateway] = now
-        self.ledger.join(gateway)
-        self.sockets.send(gateway, encode(self.welcome))
-        self._settle()
+        self.links.obey(gateway, message)
 
     def _accept(self, job: Job, now: float) -> None:
         if not self.ledger.received(job.gateway, job.request.waiting):
@@ -227,7 +176,7 @@ class Serving:
         self._finish_running(self.pipeline.depth - 1 if more else 0)
 
     def _announce(self, job: Job) -> None:
-        self._send(job.gateway, encode(Started(job.request.id, self.welcome.generation)))
+        self.links.send(job.gateway, encode(Started(job.request.id, self.welcome.generation)))
         sleep(STARTED_FLUSH_S)
 
     def _start(self, batch: MicroBatch[Job], now: float) -> None:
@@ -273,9 +222,9 @@ class Serving:
             postprocess_ms=found.postprocess_ms,
             batch_size=len(batch.items),
             dispatch=batch.reason,
-            grant=self._settle_for(job.gateway),
+            grant=self.links.settle_for(job.gateway),
         )
-        self._send(job.gateway, encode_reply(reply, faces))
+        self.links.send(job.gateway, encode_reply(reply, faces))
 
     def _close(self, job: Job, kind: str, words: str) -> None:
         """Answers a job that will not run and frees its place."""
@@ -283,61 +232,17 @@ class Serving:
         self._fail(job, kind, words)
 
     def _fail(self, job: Job, kind: str, words: str) -> None:
-        grant = self._settle_for(job.gateway)
-        self._send(job.gateway, encode(Failure(job.request.id, self.welcome.generation, kind, words, grant)))
+        grant = self.links.settle_for(job.gateway)
+        self.links.send(job.gateway, encode(Failure(job.request.id, self.welcome.generation, kind, words, grant)))
 
-    def _settle_for(self, gateway: bytes) -> int:
-        """Deals credit out; what goes to `gateway` is returned, to travel with its answer."""
-        moves = self.ledger.settle()
-        granted = moves.grants.pop(gateway, 0)
-        self._make(moves)
-        return granted
-
-    def _settle(self) -> None:
-        self._make(self.ledger.settle())
-
-    def _make(self, moves: Moves) -> None:
-        for gateway, credits_ in moves.grants.items():
-            self._send(gateway, encode(Grant(credits_)))
-        for gateway, credits_ in moves.recalls.items():
-            self._send(gateway, encode(Recall(credits_)))
-
-    def _send(self, gateway: bytes, frames: Sequence[Any]) -> None:
-        if gateway in self.ledger and not self.sockets.send(gateway, frames):
-            self.counts.gateways_lost += 1
-            self.told("a gateway is gone")
-            self._forget(gateway)
-
-    def _forget_silent_gateways(self, now: float) -> None:
-        """Time in which this loop itself stood still, or ran a long batch, is not the gateways' silence."""
-        absence = now - self.looked if self.looked and now - self.looked > 2 * IDLE_TURN_S else 0.0
-        self.looked = now
-        for gateway in self.ledger.gateways:
-            self.heard[gateway] = min(now, self.heard[gateway] + absence)
-            if now - self.heard[gateway] > GATEWAY_SILENCE_S_MAX:
-                self.counts.gateways_lost += 1
-                self.told(f"a gateway was silent for {GATEWAY_SILENCE_S_MAX:.0f} s")
-                self.sockets.send(gateway, encode(Goodbye(again=True)))
-                self._forget(gateway)
-                self._settle()
-
-    def _forget(self, gateway: bytes) -> None:
-        """Drops a gateway with everything of it that has not run yet."""
-        self.ledger.leave(gateway)
-        self.heard.pop(gateway, None)
+    def _drop(self, gateway: bytes) -> None:
+        """A gateway left: drops everything of it that has not run yet."""
         for running in self.running:
             running.left.add(gateway)
         for queue in (self.batcher, self.suspects):
             for key in queue.waiting_keys():
                 if isinstance(key, tuple) and key[0] == gateway:
                     queue.remove(key)
-
-
-def _is_goodbye(frames: list[memoryview]) -> bool:
-    try:
-        return isinstance(decode_to_worker(frames)[0], Goodbye)
-    except WireError:
-        return False
 
 
 def _learned(before: float, measured: float) -> float:

@@ -29,8 +29,8 @@ from shared.messages import (
 )
 from shared.wire import decode_to_gateway, encode, encode_request
 from tests.stub_detector import StubDetector
-from worker import serve
 from worker.credit import CreditLedger
+from worker.links import GATEWAY_SILENCE_S_MAX
 from worker.micro_batch import MicroBatcher
 from worker.pipeline import Pipeline
 from worker.serve import Serving
@@ -193,9 +193,20 @@ def test_a_gateway_that_is_gone_leaves_its_places_to_the_others(worker: Worker) 
     assert worker.serving.ledger.account(B).share == 4
 
 
-def test_a_silent_gateway_is_forgotten(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_idle_credit_of_a_killed_gateway_goes_to_who_misses_it_at_once(worker: Worker) -> None:
+    """It is found to be gone only when its credit is called back; nothing else may be needed to deal it out again."""
+    worker.greet(A)
+    worker.sockets.gone.add(A)
+    worker.sockets.arrive(B, encode(Hello("b")))
+    worker.sockets.arrive(B, encode(Offer(1)))
+    worker.serving.turn(0)
+    assert worker.serving.ledger.gateways == [B]
+    assert sum(grant.credits for grant in worker.sockets.sent_to(B, Grant)) == 4
+
+
+def test_a_silent_gateway_is_forgotten(worker: Worker) -> None:
     worker.greet(A, B)
-    worker.serving.heard[A] -= serve.GATEWAY_SILENCE_S_MAX + 1
+    worker.serving.links.heard[A] -= GATEWAY_SILENCE_S_MAX + 1
     worker.serving.turn(0)
     assert worker.serving.ledger.gateways == [B]
     assert worker.sockets.sent_to(A, Goodbye)

@@ -1,0 +1,134 @@
+"""The gateways of one worker: who they are, what they may send, whether they are still there. Owns credit and Goodbyes.
+
+Knows nothing of batches: when a gateway leaves, the serving loop is told and drops what it held for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any, Protocol
+
+from shared.messages import Goodbye, Grant, Heartbeat, Offer, Recall, Release, ToWorker, Welcome
+from shared.wire import WireError, decode_to_worker, encode
+from worker.credit import CreditLedger, Moves
+
+#: A gateway that was not heard of for this long has died; its credits go to others. Five heartbeats.
+GATEWAY_SILENCE_S_MAX = 5.0
+#: When stopping: how long gateways may take to answer Goodbye, and how often it is looked for.
+FAREWELL_S_MAX, FAREWELL_LOOK_S = 1.0, 0.02
+#: The serving loop looks at its links at least so often when nothing happens.
+LOOK_INTERVAL_S = 0.5
+
+
+class Sockets(Protocol):
+    """What the loop needs of `worker/endpoint.py`."""
+
+    def receive(self, timeout_s: float | None) -> tuple[bytes, list[memoryview]] | None: ...
+    def send(self, gateway: bytes, frames: Sequence[Any]) -> bool: ...
+
+
+@dataclass(slots=True)
+class Links:
+    """dropped: called with every gateway that left. heard: when each gave its last sign. lost: how many just went."""
+
+    sockets: Sockets
+    ledger: CreditLedger
+    welcome: Welcome
+    told: Callable[[str], None]
+    dropped: Callable[[bytes], None]
+    heard: dict[bytes, float] = field(default_factory=dict)
+    lost: int = 0
+    _looked: float = 0.0
+
+    def greet(self, gateway: bytes, now: float) -> None:
+        """It said Hello, perhaps not for the first time: it starts from nothing."""
+        if gateway in self.ledger:
+            self._forget(gateway)
+        self.heard[gateway] = now
+        self.ledger.join(gateway)
+        self.sockets.send(gateway, encode(self.welcome))
+        self.settle()
+
+    def sign(self, gateway: bytes, sequence: int, batch_s: float, now: float) -> None:
+        """Answers a Heartbeat; anybody's, the pool's too."""
+        if gateway in self.ledger:
+            self.heard[gateway] = now
+        self.sockets.send(gateway, encode(Heartbeat(sequence, batch_s)))
+
+    def obey(self, gateway: bytes, message: ToWorker) -> None:
+        """What a gateway says about credit, or its Goodbye."""
+        if isinstance(message, Offer):
+            self.ledger.offered(gateway, message.waiting)
+        elif isinstance(message, Release):
+            self.ledger.released(gateway, message.credits)
+        elif isinstance(message, Goodbye):
+            self._forget(gateway)
+        self.settle()
+
+    def turn_away(self, gateway: bytes) -> None:
+        """A stranger must say Hello first."""
+        self.sockets.send(gateway, encode(Goodbye(again=True)))
+
+    def settle(self) -> None:
+        """Deals free credit out, and asks for idle credit where it is missed."""
+        self._make(self.ledger.settle())
+
+    def settle_for(self, gateway: bytes) -> int:
+        """The same; what goes to `gateway` is returned, to travel with its answer."""
+        moves = self.ledger.settle()
+        granted = moves.grants.pop(gateway, 0)
+        self._make(moves)
+        return granted
+
+    def send(self, gateway: bytes, frames: Sequence[Any]) -> None:
+        """To a gateway that is known. When it turns out to be gone, its credit goes to the others at once."""
+        if gateway in self.ledger and not self.sockets.send(gateway, frames):
+            self.lost += 1
+            self.told("a gateway is gone")
+            self._forget(gateway)
+            self.settle()
+
+    def look(self, now: float) -> None:
+        """Forgets the silent. Time in which the loop itself stood still, or ran a long batch, is not their silence."""
+        absence = now - self._looked if self._looked and now - self._looked > 2 * LOOK_INTERVAL_S else 0.0
+        self._looked = now
+        for gateway in self.ledger.gateways:
+            if gateway not in self.ledger:
+                continue  # found to be gone when credit moved a moment ago
+            self.heard[gateway] = min(now, self.heard[gateway] + absence)
+            if now - self.heard[gateway] > GATEWAY_SILENCE_S_MAX:
+                self.lost += 1
+                self.told(f"a gateway was silent for {GATEWAY_SILENCE_S_MAX:.0f} s")
+                self.turn_away(gateway)
+                self._forget(gateway)
+                self.settle()
+
+    def part(self) -> None:
+        """Says Goodbye and waits for each gateway's: a socket closed with unread messages loses what was sent, too."""
+        left, end = set(self.ledger.gateways), monotonic() + FAREWELL_S_MAX
+        for gateway in left:
+            self.sockets.send(gateway, encode(Goodbye()))
+        while left and monotonic() < end:
+            arrived = self.sockets.receive(FAREWELL_LOOK_S)
+            if arrived is not None and _is_goodbye(arrived[1]):
+                left.discard(arrived[0])
+
+    def _make(self, moves: Moves) -> None:
+        for gateway, credits_ in moves.grants.items():
+            self.send(gateway, encode(Grant(credits_)))
+        for gateway, credits_ in moves.recalls.items():
+            self.send(gateway, encode(Recall(credits_)))
+
+    def _forget(self, gateway: bytes) -> None:
+        self.ledger.leave(gateway)
+        self.heard.pop(gateway, None)
+        self.dropped(gateway)
+
+
+def _is_goodbye(frames: list[memoryview]) -> bool:
+    try:
+        return isinstance(decode_to_worker(frames)[0], Goodbye)
+    except WireError:
+        return False
