@@ -13,6 +13,8 @@ from gateway.conversation import Patience
 if TYPE_CHECKING:
     from gateway.http_protocol import Protocol
 
+Owing = tuple[float, int, "Protocol"]
+
 #: Every connection is looked at about so often, a slice of them at a time, so that no look holds the loop up.
 LOOK_INTERVAL_S, SLICE = 0.25, 64
 
@@ -21,6 +23,7 @@ LOOK_INTERVAL_S, SLICE = 0.25, 64
 class Connections:
     """Every connection of this process, and how many each address has. exempt: addresses of trusted proxies.
 
+    unsent_max: bytes of answers that clients have not read, together; beyond it those who owe most are cut.
     draining: connections end with their next answer. stopped: since when no new ones are accepted; only from then
     on idle ones are closed, when balancers have seen long ago that this process is not ready any more.
     """
@@ -29,6 +32,7 @@ class Connections:
     most: int
     most_per_address: int
     exempt: Callable[[str], bool]
+    unsent_max: int = 512 * 1024 * 1024
     draining: bool = False
     stopped: float | None = None
     refused: Counter[str] = field(default_factory=Counter)
@@ -36,6 +40,7 @@ class Connections:
     _per_address: Counter[str] = field(default_factory=Counter)
     _looking: asyncio.TimerHandle | None = None
     _round: list[Protocol] = field(default_factory=list)
+    _owing: list[Owing] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self._open)
@@ -68,6 +73,31 @@ class Connections:
         for protocol in self._round[:SLICE]:
             if protocol in self._open:
                 protocol.look(now)
+                if unsent := protocol.unsent():
+                    self._owing.append((protocol.talk.owes(now, unsent), unsent, protocol))
         del self._round[:SLICE]
+        if not self._round:
+            self._make_room()
         pause = LOOK_INTERVAL_S / (1 + len(self._open) // SLICE)
         self._looking = loop.call_later(pause, self._look, loop) if self._open else None
+
+    def _make_room(self) -> None:
+        """Once every round: unread answers would else be held without end, as many as clients care to ask for."""
+        for protocol in to_cut(self._owing, self.unsent_max):
+            if protocol in self._open:
+                protocol.cut("unread answers")
+        self._owing.clear()
+
+
+def to_cut(owing: list[Owing], most: int) -> list[Protocol]:
+    """Who must go so that `most` bytes are left: first who has taken most memory for longest.
+
+    owing: (byte-seconds, bytes, connection) of each. A client that reads well owes little however large its answer is.
+    """
+    cut, held = [], sum(size for _, size, _ in owing)
+    for _, size, protocol in sorted(owing, key=lambda one: -one[0]):
+        if held <= most:
+            break
+        cut.append(protocol)
+        held -= size
+    return cut

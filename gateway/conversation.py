@@ -80,6 +80,10 @@ class Conversation:
             return "close"
         return None
 
+    def owes(self, now: float, to_send: int) -> float:
+        """Byte-seconds of our memory that unread answers have taken, as of the last verdict."""
+        return to_send * (now - self._write_since) if to_send else 0.0
+
     def _reads_too_slowly(self, now: float, to_send: int) -> bool:
         if to_send == 0 or self._write_left == 0:
             self._write_since, self._write_done = now, 0

@@ -235,17 +235,24 @@ class Protocol(HttpToolsProtocol):
         """Called now and then: acts on what took too long."""
         if self.flow.read_paused:
             self.talk.paused(LOOK_INTERVAL_S)
-        to_send = self.transport.get_write_buffer_size()
-        verdict = self.talk.verdict(now, to_send, stopped=self.connections_of_process.stopped)
+        verdict = self.talk.verdict(now, self.unsent(), stopped=self.connections_of_process.stopped)
         if verdict is None or (verdict == "close" and self.talk.phase == "idle" and self._something_came()):
             return
         if verdict == "abort":
-            self.connections_of_process.refused["slow reader"] += 1
-            self.transport.abort()
+            self.cut("slow reader")
         elif verdict == "close" or (verdict == "late body" and not self._answer_is_due()):
             self.transport.close()
         else:
             self._misunderstood(HTTPStatus.REQUEST_TIMEOUT)
+
+    def unsent(self) -> int:
+        """Bytes of answers that wait for the client to read."""
+        return self.transport.get_write_buffer_size()
+
+    def cut(self, reason: str) -> None:
+        """Ends the connection and forgets what it had to send."""
+        self.connections_of_process.refused[reason] += 1
+        self.transport.abort()
 
     def _something_came(self) -> bool:
         """Whether a request waits in the socket that the loop has not read yet: closing now would lose it."""

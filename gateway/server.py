@@ -48,6 +48,7 @@ def connections_of(settings: Settings) -> Connections:
         settings.max_connections,
         settings.max_connections_per_address,
         lambda address: addresses.is_trusted({"client": (address, 0)}),
+        settings.max_unsent_bytes,
     )
 
 

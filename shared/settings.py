@@ -141,6 +141,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "Bytes per second, on average, that a client must send or take; counts after the header timeout", 0, 1 << 30
         ),
     ] = 8192
+    max_unsent_bytes: Annotated[
+        int,
+        _number("Most bytes of unread answers one gateway process keeps; then the slowest are cut", MEBIBYTE, 1 << 40),
+    ] = 512 * MEBIBYTE
     keep_alive: Annotated[
         int, _number("Seconds an idle connection is kept; more than the load balancer's own", 1, 3600)
     ] = 75

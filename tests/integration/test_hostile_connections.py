@@ -19,7 +19,7 @@ import pytest
 import uvicorn
 import uvloop
 
-from gateway.connections import Connections
+from gateway.connections import LOOK_INTERVAL_S, Connections, to_cut
 from gateway.conversation import Patience
 from gateway.http_protocol import (
     CHUNKS_FREE,
@@ -120,9 +120,9 @@ def small_application(left: list[str]) -> Any:
 
 
 @contextlib.contextmanager
-def serving(patience: Patience = PATIENCE) -> Iterator[Server]:
+def serving(patience: Patience = PATIENCE, unsent_max: int = 20 * BIG) -> Iterator[Server]:
     listening = socket.create_server(("127.0.0.1", 0))
-    connections = Connections(patience, 1000, PER_ADDRESS, lambda address: address == "127.0.0.9")
+    connections = Connections(patience, 1000, PER_ADDRESS, lambda address: address == "127.0.0.9", unsent_max)
     made = Server(listening.getsockname()[1], connections)
     config = uvicorn.Config(
         small_application(made.left), http=protocol_class(connections), ws="none", log_config=None,
@@ -221,6 +221,40 @@ def test_a_client_that_does_not_read_its_answer_is_cut(server: Server) -> None:
         client.sendall(b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n")
         wait_until(lambda: server.connections.refused["slow reader"] > 0)
     wait_until(lambda: len(server.connections) == 0)
+
+
+def test_unread_answers_beyond_the_limit_cost_the_one_who_owes_longest_his_connection() -> None:
+    """Three clients take a little of an answer, slowly enough to be patient with; there is room for two answers."""
+    patience = Patience(header_s=CEILING_S, grace_s=CEILING_S)
+    with serving(patience, unsent_max=2 * BIG) as server, contextlib.ExitStack() as open_clients:
+        clients = []
+        for _ in range(3):
+            client = open_clients.enter_context(server.connect())
+            client.sendall(b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n")
+            clients.append(client)
+            assert client.recv(1)
+            time.sleep(3 * LOOK_INTERVAL_S)
+        wait_until(lambda: len(server.connections) == 2)
+        assert len(received(clients[0])) < BIG
+        for client in clients[1:]:
+            assert len(received_all(client, BIG)) > BIG
+        assert server.connections.refused == {"unread answers": 1}
+
+
+@pytest.mark.parametrize(
+    ("most", "cut"), [(60, []), (59, ["old"]), (30, ["old"]), (29, ["old", "large"]), (0, ["old", "large", "new"])]
+)
+def test_who_owes_most_memory_for_longest_is_cut_first(most: int, cut: list[str]) -> None:
+    owing: list[Any] = [(5.0, 10, "new"), (300.0, 30, "old"), (200.0, 20, "large")]
+    assert to_cut(owing, most) == cut
+
+
+def received_all(client: socket.socket, size: int) -> bytes:
+    parts, count = [], 0
+    while count < size and (part := client.recv(1 << 20)):
+        parts.append(part)
+        count += len(part)
+    return b"".join([*parts, client.recv(1 << 20) if count <= size else b""])
 
 
 def wait_until(condition: Any) -> None:
