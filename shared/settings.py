@@ -136,14 +136,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     request_timeout: Annotated[float, _number("Seconds a request may take in all", 0.1, 600)] = 30.0
     header_timeout: Annotated[float, _number("Seconds the headers of a request may take to arrive", 0.5, 120)] = 10.0
     min_transfer_rate: Annotated[
-        int,
-        _number(
-            "Bytes per second, on average, that a client must send or take; counts after the header timeout", 0, 1 << 30
-        ),
+        int, _number("Bytes per second, on average, a client must send or take after the header timeout", 0, 1 << 30)
     ] = 8192
     max_unsent_bytes: Annotated[
-        int,
-        _number("Most bytes of unread answers one gateway process keeps; then the slowest are cut", MEBIBYTE, 1 << 40),
+        int, _number("Most bytes of unread answers in one gateway process; then the slowest are cut", MEBIBYTE, 1 << 40)
     ] = 512 * MEBIBYTE
     keep_alive: Annotated[
         int, _number("Seconds an idle connection is kept; more than the load balancer's own", 1, 3600)
