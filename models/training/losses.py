@@ -16,7 +16,7 @@ from models.training.anchors import STRIDES, all_centres
 from models.training.feed import Batch
 
 BOX_WEIGHT = 2.0
-POINT_WEIGHT = 4.0
+POINT_WEIGHT = 8.0
 POINT_BETA = 0.05  # share of face size where the loss turns from squared to linear
 FOCUS = 2.0
 LEAST, MOST = 0.7, 4.0  # bounds of a stride's weight
