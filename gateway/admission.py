@@ -16,8 +16,11 @@ from shared.errors import Overloaded
 
 #: Never told to come back later than this: by then the load is another.
 RETRY_AFTER_S_MAX = 60
-#: How much a new interval between two departures changes the learned one.
-LEARNING = 0.05
+#: What an answer leaves of the past while somebody waits (twenty answers count), and when nobody does: then the bad
+#: moment is over, and refusing by what was learned in it would keep everybody out for good.
+KEPT_WHEN_FULL, KEPT_WHEN_NOT = 0.95, 0.8
+#: How many answers the workers' cost model counts as: it decides where nothing was measured lately.
+MODEL_WEIGHT = 0.1
 #: Houses smaller than this are not divided among clients.
 SHARED_FROM = 16
 
@@ -26,14 +29,23 @@ SHARED_FROM = 16
 class DrainRate:
     """Seconds between two answers, learned while somebody waits: only then the house works as fast as it can."""
 
-    interval_s: float = 0.0
+    _seconds: float = 0.0
+    _answers: float = 0.0
     _last: float | None = None
 
     def answered(self, now: float, *, saturated: bool) -> None:
+        kept = KEPT_WHEN_FULL if saturated else KEPT_WHEN_NOT
+        self._seconds, self._answers = self._seconds * kept, self._answers * kept
         if saturated and self._last is not None:
-            spent = now - self._last
-            self.interval_s = spent if not self.interval_s else self.interval_s + LEARNING * (spent - self.interval_s)
+            self._seconds += now - self._last
+            self._answers += 1
         self._last = now if saturated else None
+
+    def interval_s(self, model_s: float) -> float:
+        """Seconds in which the house gets one request done; model_s: the cost model's, 0 while it knows nothing."""
+        weight = MODEL_WEIGHT if model_s else 0.0
+        counted = self._answers + weight
+        return (self._seconds + weight * model_s) / counted if counted else 0.0
 
 
 @dataclass(slots=True)
@@ -60,7 +72,7 @@ class Admission:
     @property
     def interval_s(self) -> float:
         """Seconds in which the house gets one request done; 0 while nothing is known."""
-        return self.drain.interval_s or self.model_interval_s()
+        return self.drain.interval_s(self.model_interval_s())
 
     @property
     def expected_wait_s(self) -> float:

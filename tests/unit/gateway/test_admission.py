@@ -85,17 +85,46 @@ def test_the_drain_rate_is_learned_only_while_somebody_waits() -> None:
     drain = DrainRate()
     for now in (0.0, 10.0, 20.0):
         drain.answered(now, saturated=False)
-    assert drain.interval_s == 0.0
+    assert drain.interval_s(0.0) == 0.0
     for number in range(5):
         drain.answered(100 + number * 0.25, saturated=True)
-    assert drain.interval_s == pytest.approx(0.25)
+    assert drain.interval_s(0.0) == pytest.approx(0.25)
     drain.answered(200.0, saturated=False)
     drain.answered(300.0, saturated=True)
-    assert drain.interval_s == pytest.approx(0.25)
+    assert drain.interval_s(0.0) == pytest.approx(0.25)
 
 
 def test_the_measured_rate_goes_before_the_model() -> None:
-    house = Admission(10, 1000, model_interval_s=lambda: 9.0, saturated=lambda: True)
-    for number in range(3):
+    house = Admission(10, 1000, model_interval_s=lambda: 0.1, saturated=lambda: True)
+    assert house.interval_s == pytest.approx(0.1)
+    for number in range(5):
         house.answered(number * 0.5)
-    assert house.interval_s == pytest.approx(0.5)
+    assert house.interval_s == pytest.approx(0.5, rel=0.05)
+
+
+def test_one_late_answer_does_not_make_the_house_look_slow() -> None:
+    drain, now = DrainRate(), 0.0
+    for number in range(100):
+        now += 1.0 if number == 90 else 0.01
+        drain.answered(now, saturated=True)
+    assert drain.interval_s(0.01) < 0.05
+
+
+def test_what_was_learned_in_a_bad_moment_keeps_nobody_out_once_it_is_over() -> None:
+    """Everybody asks again at once when refused, as impatient clients do; a place is enough to learn better."""
+    now, waiting = 0.0, True
+    house = Admission(100, 10**6, model_interval_s=lambda: 0.01, saturated=lambda: waiting)
+    for _ in range(10):
+        now += 20.0
+        house.answered(now)
+    waiting = False
+    with contextlib.ExitStack() as full:
+        full.enter_context(house.enter(1, left_s=30.0))
+        with pytest.raises(Overloaded):
+            for _ in range(8):
+                full.enter_context(house.enter(1, left_s=30.0))
+    for _ in range(50):
+        now += 0.01
+        house.answered(now)
+    for _ in range(90):
+        house.enter(1, left_s=5.0)
