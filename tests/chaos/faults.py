@@ -32,6 +32,7 @@ class Faults:
     done: Counter[str] = field(default_factory=Counter)
     recoveries_s: dict[str, list[float]] = field(default_factory=dict)
     doomed: list[float] = field(default_factory=list)
+    last: tuple[str, float] = ("the start", 0.0)
 
     @property
     def kills(self) -> int:
@@ -41,11 +42,17 @@ class Faults:
         """Whether a request of that time may have been in the hands of a killed gateway process."""
         return any(began <= killed + SHADOW_S and killed <= ended for killed in self.doomed)
 
+    def since_last(self, now: float) -> str:
+        """When something happened, in words."""
+        fault, began = self.last
+        return f"{now - began:.2f} s after {fault} began"
+
     async def happen(self, fault: str) -> None:
         """Does it, and waits until everything serves again."""
         self.done[fault] += 1
         target, _, what = fault.partition(" ")
         began = time.monotonic()
+        self.last = (fault, began)
         if target == "replace":
             await self._replace()
         elif fault == "restart all":

@@ -1,4 +1,4 @@
-"""Overload, clients that leave, idle connections, a rolling restart: what each shows, as a line and a verdict.
+"""Clients that leave, idle connections, a rolling restart: what each shows, as a line and a verdict.
 
 Each scenario gets its own service with the beacon network and compares phases of one run on one machine.
 """
@@ -20,7 +20,7 @@ from tests.chaos.balancer import Balancer
 from tests.chaos.client import Answer, Client, Lost, NotReached
 from tests.chaos.gallery import Known, gallery, settings
 from tests.chaos.storm import events_of
-from tests.service import Service, processes_below, running_service, start
+from tests.service import Service, running_service, start
 
 
 @dataclass
@@ -32,7 +32,6 @@ class Phase:
     statuses: Counter[int] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
     waits: list[float] = field(default_factory=list)
-    late: int = 0
 
     @property
     def rate(self) -> float:
@@ -70,75 +69,8 @@ async def closed_loop(port: int, pictures: list[Known], clients: int, seconds: f
     return phase
 
 
-async def open_loop(port: int, pictures: list[Known], rate: float, seconds: float, timeout_s: float) -> Phase:
-    """So many requests a second whatever becomes of them, over a pool of connections; each may take `timeout_s`."""
-    phase, spare, running = Phase(), list[Client](), set[asyncio.Task[None]]()
-    headers = f"X-Request-Timeout-Ms: {int(timeout_s * 1000)}\r\n"
-
-    async def one(number: int) -> None:
-        known, client, began = (
-            pictures[number % len(pictures)],
-            spare.pop() if spare else Client(port),
-            time.monotonic(),
-        )
-        try:
-            phase.note(known, await client.detect(known.file, headers=headers), time.monotonic() - began)
-            phase.late += time.monotonic() - began > timeout_s * 2
-        except (Lost, NotReached) as error:
-            phase.failed[type(error).__name__] += 1
-        spare.append(client)
-
-    began, number = time.monotonic(), 0
-    while (now := time.monotonic() - began) < seconds:
-        while number < now * rate:
-            task = asyncio.create_task(one(number))
-            running.add(task)
-            task.add_done_callback(running.discard)
-            number += 1
-        await asyncio.sleep(0.005)
-    await asyncio.gather(*running)
-    phase.seconds = time.monotonic() - began
-    for client in spare:
-        client.close()
-    return phase
-
-
-def memory_of(service: Service) -> int:
-    """Resident bytes of all the service's processes."""
-    total = 0
-    for pid in processes_below(service.process.pid):
-        with contextlib.suppress(OSError, StopIteration):
-            lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-            total += int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) * 1024
-    return total
-
-
 def port_of(service: Service) -> int:
     return int(service.url.rsplit(":", 1)[1])
-
-
-async def overload(service: Service, seconds: float) -> tuple[list[str], bool]:
-    """Offered five times the capacity with files of 100 KB; the load generator runs on the same cores."""
-    pictures, port, timeout_s = gallery(30, noise_bytes=100_000), port_of(service), 5.0
-    await closed_loop(port, pictures, 8, min(5.0, seconds))
-    capacity = await closed_loop(port, pictures, 8, seconds / 3)
-    memory = memory_of(service)
-    storm = await open_loop(port, pictures, 5 * capacity.rate, seconds, timeout_s)
-    grown = memory_of(service) / memory
-    await asyncio.sleep(1.0)
-    after = await closed_loop(port, pictures, 8, seconds / 3)
-    lines = [
-        (
-            f"capacity {capacity.rate:.1f}/s; offered {5 * capacity.rate:.0f}/s for {seconds:.0f} s: {storm.rate:.1f}/s answered"
-            f" ({storm.rate / capacity.rate:.2f} of capacity), statuses {dict(storm.statuses)}, failed {dict(storm.failed)}"
-        ),
-        (
-            f"accepted answers: p95 {storm.p95():.2f} s of {timeout_s:.0f} s allowed, {storm.late} twice too late; memory ×{grown:.2f};"
-            f" afterwards {after.rate / capacity.rate:.2f} of capacity, statuses {dict(after.statuses)}"
-        ),
-    ]
-    clean = set(storm.statuses) <= {200, 503} and not storm.failed and storm.statuses[503] > 0
-    return lines, clean and storm.rate > 0.8 * capacity.rate and after.rate > 0.8 * capacity.rate and grown < 1.5
 
 
 async def leavers(service: Service, seconds: float) -> tuple[list[str], bool]:
@@ -281,8 +213,6 @@ def with_service(scenario: str, seconds: float, **more: object) -> tuple[list[st
     with tempfile.TemporaryDirectory(prefix="fa-") as folder:
         path = Path(folder)
         with running_service(path, **settings(path, workers=2, **more)) as service:
-            if scenario == "overload":
-                return asyncio.run(overload(service, seconds))
             if scenario == "leavers":
                 return asyncio.run(leavers(service, seconds))
             return asyncio.run(idlers(service, 2000, seconds))

@@ -129,7 +129,7 @@ class Storm:
             if self.faults.excused(began, time.monotonic()):
                 report.lost_with_a_killed_gateway += 1
             else:
-                report.lost.append(f"lost {began - time.monotonic():.2f} s after it began: {error}")
+                report.lost.append(f"lost {self.faults.since_last(time.monotonic())}: {error}")
             return
         report.requests += 1
         if answer.status == 200:
