@@ -39,7 +39,8 @@ def post_fork(server: object, _worker: object) -> None:
 
 def child_exit(server: object, worker: object) -> None:
     """A process that is gone, however it ended, leaves its counts and no file of its own."""
-    from gateway import metrics_files, presence  # not before the first fork: the master needs neither
+    from gateway import presence  # not before the first fork: the master needs neither
+    from gateway.reporting import metrics_files
 
     runtime_dir, process = Path(settings.runtime_dir), worker.pid  # type: ignore[attr-defined]
     metrics_files.fold(metrics_files.folder(runtime_dir), process)

@@ -24,8 +24,9 @@ from deploy import accelerator, ready_block
 from deploy.metrics_server import metrics_served
 from deploy.parts import Part, tell
 from deploy.service import Service
-from gateway import metrics_files, presence
-from gateway.first_start import FirstKey, prepare_first_start
+from gateway import presence
+from gateway.access.first_start import FirstKey, prepare_first_start
+from gateway.reporting import metrics_files
 from shared import announcement, settings
 from shared.errors import ConfigurationError
 from shared.gpus import answering_gpus

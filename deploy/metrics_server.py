@@ -9,7 +9,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, start_http_server
 
 from deploy.parts import tell
-from gateway.metrics_files import HostMetrics
+from gateway.reporting.metrics_files import HostMetrics
 from shared.errors import ConfigurationError
 from shared.settings import Settings
 

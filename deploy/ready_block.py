@@ -7,7 +7,7 @@ from http.client import HTTPConnection, HTTPException
 
 import msgspec
 
-from gateway.first_start import FirstKey
+from gateway.access.first_start import FirstKey
 from shared.settings import Settings
 
 ASK_INTERVAL_S = 0.2

@@ -15,7 +15,8 @@ from pathlib import Path
 from msgspec import structs
 
 from deploy.parts import Part, start_gateway, start_pool, tell
-from gateway import metrics_files, presence
+from gateway import presence
+from gateway.reporting import metrics_files
 from shared import announcement
 from shared.settings import Settings
 

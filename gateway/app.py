@@ -11,18 +11,18 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
-from gateway.accounting import Accounting
 from gateway.console.routes import routes as console_routes
-from gateway.cors import Cors
+from gateway.edge.cors import Cors
+from gateway.edge.request_context import RequestContext
+from gateway.edge.security_headers import SecurityHeaders
 from gateway.error_responses import face_api_error, http_exception, unexpected
-from gateway.request_context import RequestContext
+from gateway.reporting.accounting import Accounting
 from gateway.routes.admin import routes as admin_routes
 from gateway.routes.detect import detect
 from gateway.routes.docs import docs_routes
 from gateway.routes.health import health, livez, readyz
 from gateway.routes.mask import mask
 from gateway.routes.metrics import metrics
-from gateway.security_headers import SecurityHeaders
 from gateway.services import open_services
 from shared.access_rules import items
 from shared.errors import FaceApiError

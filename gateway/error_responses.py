@@ -7,7 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.security_headers import completed
+from gateway.edge.security_headers import completed
 from shared.errors import FaceApiError
 
 

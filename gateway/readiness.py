@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from gateway.dispatch import Detection, Dispatcher
+from gateway.dispatching.dispatch import Detection, Dispatcher
 from shared.canary import disagreement
 from shared.errors import FaceApiError
 from shared.messages import Canary

@@ -22,10 +22,10 @@ from uvicorn.server import Server
 from uvicorn_worker import UvicornWorker
 
 from gateway import presence
-from gateway.client_ip import ClientAddresses
-from gateway.connections import Connections
-from gateway.conversation import Patience
-from gateway.http_protocol import protocol_class
+from gateway.edge.client_ip import ClientAddresses
+from gateway.edge.connections import Connections
+from gateway.edge.conversation import Patience
+from gateway.edge.http_protocol import protocol_class
 from shared.access_rules import parse_networks
 from shared.settings import Settings, load
 

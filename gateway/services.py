@@ -13,15 +13,15 @@ from pathlib import Path
 import cv2
 
 from gateway import presence
-from gateway.access import Access, open_access
-from gateway.admission import Admission
-from gateway.counters import Present, Worker
-from gateway.detection import detect_picture
-from gateway.dispatch import Detection, Dispatcher
-from gateway.metrics import Metrics
-from gateway.picture import Pictures, open_pictures
+from gateway.access.door import Access, open_access
+from gateway.admission.admission import Admission
+from gateway.admission.turnstile import Turnstile
+from gateway.dispatching.detection import detect_picture
+from gateway.dispatching.dispatch import Detection, Dispatcher
+from gateway.pictures.picture import Pictures, open_pictures
 from gateway.readiness import Probe, Readiness
-from gateway.turnstile import Turnstile
+from gateway.reporting.counters import Present, Worker
+from gateway.reporting.metrics import Metrics
 from shared.canary import canary_picture
 from shared.deadline import Deadline
 from shared.logs import Log, open_log

@@ -15,13 +15,13 @@ from typing import Generic, Literal
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from gateway.access import ANONYMOUS
-from gateway.detection import detect_picture, sides_for
-from gateway.dispatch import Detection
-from gateway.fare import fare_of
-from gateway.image_header import check_limits, read_header
+from gateway.access.door import ANONYMOUS
+from gateway.admission.fare import fare_of
+from gateway.dispatching.detection import detect_picture, sides_for
+from gateway.dispatching.dispatch import Detection
 from gateway.params import DetectParams, MaskParams, Params, parse_params, second_side
-from gateway.picture import Picture
+from gateway.pictures.image_header import check_limits, read_header
+from gateway.pictures.picture import Picture
 from gateway.services import Services
 from gateway.timings import Timings
 from gateway.upload import Upload, check_declared_length, read_upload

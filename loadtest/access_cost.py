@@ -21,7 +21,7 @@ from typing import Any
 
 import uvloop
 
-from gateway.access import Door, open_access
+from gateway.access.door import Door, open_access
 from gateway.keys.audit import Actor
 from gateway.keys.records import Draft
 from shared.settings import Settings

@@ -15,9 +15,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.image_decode import decode
-from gateway.image_header import check_limits, read_header
-from gateway.letterbox import Letterbox
+from gateway.pictures.image_decode import decode
+from gateway.pictures.image_header import check_limits, read_header
+from gateway.pictures.letterbox import Letterbox
 from gateway.serialise import DetectedFace, DetectResponse, Image, Processing, Profiling, detected_faces, summary
 from models.serving import ServingModel, load
 from shared.faces import Faces

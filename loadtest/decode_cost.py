@@ -17,9 +17,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from gateway.masking import MaskOptions
-from gateway.picture import Pictures, open_pictures
-from gateway.picture_process import ProcessPictures
+from gateway.pictures.masking import MaskOptions
+from gateway.pictures.picture import Pictures, open_pictures
+from gateway.pictures.picture_process import ProcessPictures
 from shared.deadline import Deadline
 from shared.faces import Faces
 from shared.settings import Settings

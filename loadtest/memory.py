@@ -31,7 +31,7 @@ TURNS = [
     for size, faces in (("360p", "many"), ("1080p", "few"), ("360p", "few"), ("1080p", "many"))
 ]
 #: Kinds of process by a word of their command lines.
-PARTS = {"gateway.picture_child": "picture child", "gunicorn": "gateway", "worker.pool": "pool", "-m worker": "worker"}
+PARTS = {"picture_child": "picture child", "gunicorn": "gateway", "worker.pool": "pool", "-m worker": "worker"}
 GROWTH_MAX = 1.1
 
 

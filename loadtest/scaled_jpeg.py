@@ -17,8 +17,8 @@ import cv2
 import msgspec
 import numpy as np
 
-from gateway.image_header import read_header
-from gateway.picture_work import open_picture
+from gateway.pictures.image_header import read_header
+from gateway.pictures.picture_work import open_picture
 from loadtest.bare import NMS_THRESHOLD, Looker
 from loadtest.pictures import JPEG_QUALITY
 from models.gate import CONFIDENCE, Accuracy, Tally, add_picture

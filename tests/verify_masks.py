@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from gateway.masking import METHODS, OUTPUT_FORMATS, MaskOptions, Method, OutputFormat
+from gateway.pictures.masking import METHODS, OUTPUT_FORMATS, MaskOptions, Method, OutputFormat
 from tests.hostile.gallery import Gallery
 from tests.unit.pictures.hiding import (
     Detector,

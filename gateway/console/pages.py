@@ -8,8 +8,8 @@ from starlette.responses import Response
 
 from gateway.console.web import Visitor, go_to
 from gateway.keys.audit import write_entry
+from gateway.reporting.system_facts import system_facts
 from gateway.routes.admin import overview_of
-from gateway.system_facts import system_facts
 from shared.access_rules import LEAST_PASSWORD
 from shared.errors import BadParameter, RateLimited, Unauthorized
 

@@ -17,12 +17,12 @@ from jinja2 import Environment
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 
-from gateway.access import Door
+from gateway.access.door import Door
+from gateway.access.key_format import redact
 from gateway.console.accounts import Accounts
 from gateway.console.render import environment, page
 from gateway.console.same_origin import is_own
 from gateway.console.sessions import Session, Sessions
-from gateway.key_format import redact
 from gateway.keys.administration import Administration
 from gateway.keys.audit import Actor
 from shared.errors import BadParameter, FaceApiError, Forbidden, StoreDown, TooLarge

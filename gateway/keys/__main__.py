@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.first_start import LINK_PATH
+from gateway.access.first_start import LINK_PATH
 from gateway.keys.announce import announce_blocking
 from gateway.keys.audit import Actor
 from gateway.keys.opening import open_store, peppers_for

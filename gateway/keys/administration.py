@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from gateway.access_parts import Parts
+from gateway.access.parts import Parts
 from gateway.keys import audit, usage
 from gateway.keys.audit import Actor
 from gateway.keys.records import Draft, KeyRecord, State, facts_of, iso

@@ -14,7 +14,7 @@ import redis
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from gateway.key_format import redact
+from gateway.access.key_format import redact
 
 CHANNEL = "face-api:keys-changed"
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0

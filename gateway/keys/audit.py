@@ -11,7 +11,7 @@ import time
 import msgspec
 from sqlalchemy import Connection, delete, func, insert, or_, select
 
-from gateway.key_format import redact
+from gateway.access.key_format import redact
 from gateway.keys.tables import TABLES
 
 LONGEST_TEXT = 300

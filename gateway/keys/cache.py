@@ -14,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
-from gateway.key_format import redact
+from gateway.access.key_format import redact
 from gateway.keys.pepper import Peppers
 from gateway.keys.records import KeyRecord
 from shared.errors import FaceApiError, StoreDown

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, RowMapping, and_, func, insert, or_, select, text, update
 
-from gateway import key_format
+from gateway.access import key_format
 from gateway.keys.audit import Actor, write_entry
 from gateway.keys.database import Database
 from gateway.keys.pepper import Peppers

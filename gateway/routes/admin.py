@@ -13,14 +13,14 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.access import Door, Principal
-from gateway.key_format import redact
+from gateway.access.door import Door, Principal
+from gateway.access.key_format import redact
 from gateway.keys.administration import Administration
 from gateway.keys.audit import Actor
 from gateway.keys.records import Draft, State, facts_of, iso, parse_duration, parse_scopes
 from gateway.keys.store import Made
-from gateway.overview import CHART_MINUTES, LATENCY_MINUTES, Overview, overview
-from gateway.system_facts import system_facts
+from gateway.reporting.overview import CHART_MINUTES, LATENCY_MINUTES, Overview, overview
+from gateway.reporting.system_facts import system_facts
 from shared.errors import BadParameter, ClientError, TooLarge
 
 MOST_BODY_BYTES = 65_536

@@ -16,9 +16,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway import openapi
+from gateway.docs import openapi
 
-ASSETS = Path(__file__).resolve().parent.parent / "docs_assets"
+ASSETS = Path(__file__).resolve().parent.parent / "docs" / "assets"
 ASSETS_URL = "/docs-assets"
 
 #: Served from `ASSETS` under their names without `.gz`; licences and the list stay in the repository.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.masking import MaskOptions
 from gateway.params import MaskParams
+from gateway.pictures.masking import MaskOptions
 from gateway.visit import Visit, visit
 
 

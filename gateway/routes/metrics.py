@@ -9,7 +9,7 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.metrics_files import exposition
+from gateway.reporting.metrics_files import exposition
 from gateway.services import Services
 from shared.errors import NotFound, Unauthorized
 

@@ -29,7 +29,7 @@ def test_imports_run_in_one_direction() -> None:
         ("gateway/planted.py", "import worker.serve"),
         ("gateway/planted.py", "def f():\n    from models import serving"),
         ("gateway/planted.py", "import onnxruntime"),
-        ("worker/planted.py", "from gateway.dispatch import Dispatcher"),
+        ("worker/planted.py", "from gateway.dispatching.dispatch import Dispatcher"),
         ("worker/planted.py", "from starlette.requests import Request"),
         ("models/planted.py", "from worker.nms import non_maximum_suppression"),
         ("shared/planted.py", "from gateway import app"),

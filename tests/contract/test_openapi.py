@@ -14,8 +14,8 @@ import pytest
 from openapi_spec_validator import validate
 from starlette.routing import Route
 
-from gateway import openapi, openapi_words
 from gateway.app import create_app
+from gateway.docs import openapi, openapi_words
 from gateway.params import DetectParams, MaskParams, parse_params
 from gateway.routes.health import HealthResponse
 from gateway.serialise import DetectResponse
@@ -69,7 +69,7 @@ def test_the_document_is_valid_openapi_3_1(document: dict[str, Any]) -> None:
 
 def test_the_document_is_the_snapshot(document: dict[str, Any]) -> None:
     assert document == msgspec.json.decode(SNAPSHOT.read_bytes()), (
-        "the API has changed; if that is meant: python -m gateway.openapi > tests/contract/openapi.json"
+        "the API has changed; if that is meant: python -m gateway.docs.openapi > tests/contract/openapi.json"
     )
 
 

@@ -9,8 +9,8 @@ import hashlib
 
 import numpy as np
 
-from gateway.image_decode import decode
-from gateway.image_header import check_complete, check_limits, read_header
+from gateway.pictures.image_decode import decode
+from gateway.pictures.image_header import check_complete, check_limits, read_header
 from shared.errors import BadImage, TooLarge
 from shared.settings import Settings
 from tests.hostile import corpus

@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from gateway.masking import MaskOptions
-from gateway.picture import Masked, Picture
-from gateway.picture_process import ProcessPictures
+from gateway.pictures.masking import MaskOptions
+from gateway.pictures.picture import Masked, Picture
+from gateway.pictures.picture_process import ProcessPictures
 from shared.deadline import Deadline
 from shared.errors import BadImage, FaceApiError, TooLarge
 from shared.faces import Faces

@@ -1,6 +1,6 @@
 """`python -m tests.hostile.measure_memory`: what a child takes at its peaks, bytes a pixel, beside the estimates.
 
-The constants of `gateway/memory_need.py` come from here.
+The constants of `gateway/pictures/memory_need.py` come from here.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from PIL import Image
 
-from gateway import memory_need
-from gateway.image_header import read_header
-from gateway.masking import OUTPUT_FORMATS, MaskOptions, OutputFormat
+from gateway.pictures import memory_need
+from gateway.pictures.image_header import read_header
+from gateway.pictures.masking import OUTPUT_FORMATS, MaskOptions, OutputFormat
 from shared.faces import Faces
 from tests.hostile import make_icc, make_jpeg, make_png, make_tiff, rasters
 from tests.hostile.gallery import Gallery

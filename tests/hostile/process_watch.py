@@ -11,7 +11,7 @@ from loadtest.cpu_time import processes_below, tree_memory_bytes
 
 INTERVAL_S = 0.2
 #: A word of its command line → the part a process plays.
-PARTS = {"gateway.picture_child": "picture children", "gunicorn": "gateway processes", "--slot": "workers"}
+PARTS = {"gateway.pictures.picture_child": "picture children", "gunicorn": "gateway processes", "--slot": "workers"}
 #: Those whose memory is the gateway's.
 GATEWAY = ("gateway processes", "picture children")
 

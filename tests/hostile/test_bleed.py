@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gateway.image_header import read_header
-from gateway.picture_work import open_picture
+from gateway.pictures.image_header import read_header
+from gateway.pictures.picture_work import open_picture
 from shared.errors import BadImage
 from shared.settings import Settings
 from tests.hostile import make_jpeg, make_png, make_tiff, make_webp, rasters

@@ -19,9 +19,9 @@ import pytest
 import uvicorn
 import uvloop
 
-from gateway.connections import LOOK_INTERVAL_S, Connections, to_cut
-from gateway.conversation import Patience
-from gateway.http_protocol import (
+from gateway.edge.connections import LOOK_INTERVAL_S, Connections, to_cut
+from gateway.edge.conversation import Patience
+from gateway.edge.http_protocol import (
     CHUNKS_FREE,
     HEADER_BYTES_MAX,
     HEADERS_MAX,

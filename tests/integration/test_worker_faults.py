@@ -23,9 +23,9 @@ import pytest
 import uvloop
 from numpy.typing import NDArray
 
-from gateway import roster
-from gateway.dispatch import Detection, Dispatcher
-from gateway.work_queue import Work
+from gateway.dispatching import roster
+from gateway.dispatching.dispatch import Detection, Dispatcher
+from gateway.dispatching.work_queue import Work
 from shared import announcement
 from shared.deadline import Deadline
 from shared.errors import DeadlineExceeded, DetectionFailed, NoWorker, PoisonPicture

@@ -14,7 +14,7 @@ from typing import Any
 
 import uvloop
 
-from gateway.access import open_access
+from gateway.access.door import open_access
 from shared.errors import RateLimited
 from shared.settings import Settings
 

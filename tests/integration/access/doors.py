@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from gateway.access import Door, open_access
+from gateway.access.door import Door, open_access
 from gateway.keys.records import Draft
 from shared.errors import FaceApiError, RateLimited
 from shared.settings import Settings

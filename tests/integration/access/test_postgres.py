@@ -18,11 +18,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from gateway.access import Door
+from gateway.access.door import Door
+from gateway.access.first_start import prepare_first_start
+from gateway.access.key_format import new_key
 from gateway.console.accounts import Accounts
 from gateway.console.sessions import Sessions
-from gateway.first_start import prepare_first_start
-from gateway.key_format import new_key
 from gateway.keys import usage
 from gateway.keys.audit import entries
 from gateway.keys.cache import LONGEST_WAIT_S

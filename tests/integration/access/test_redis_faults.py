@@ -19,8 +19,8 @@ from typing import Any
 
 import pytest
 
-from gateway.access import Door
-from gateway.rate_limit_redis import PREFIX, RedisLimiter
+from gateway.access.door import Door
+from gateway.access.rate_limit_redis import PREFIX, RedisLimiter
 from shared.errors import ConfigurationError
 from tests.integration.access.doors import make, opened, passed, settings_for, status, until
 from tests.integration.access.servers import Valkey, free_port, valkey

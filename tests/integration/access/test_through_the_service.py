@@ -18,7 +18,7 @@ import cv2
 import httpx2
 import pytest
 
-from gateway.key_format import new_key
+from gateway.access.key_format import new_key
 from gateway.keys.opening import open_store, peppers_for
 from gateway.keys.records import Draft
 from shared.settings import Settings

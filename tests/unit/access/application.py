@@ -12,11 +12,11 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.testclient import TestClient
 
-from gateway.access import Door, open_access
+from gateway.access.door import Door, open_access
 from gateway.console.routes import routes as console_routes
+from gateway.edge.security_headers import SecurityHeaders
 from gateway.error_responses import face_api_error
 from gateway.routes.admin import routes as admin_routes
-from gateway.security_headers import SecurityHeaders
 from shared.errors import FaceApiError
 from shared.settings import Settings
 from tests.unit.access.stores import ME, NOW, settings_in

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gateway.key_format import new_key, well_formed
+from gateway.access.key_format import new_key, well_formed
 from gateway.routes.admin import MOST_BODY_BYTES
 from tests.unit.access.application import Site, opened
 

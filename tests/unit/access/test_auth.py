@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from gateway import auth
-from gateway.key_format import new_key
+from gateway.access import auth
+from gateway.access.key_format import new_key
 from gateway.keys.records import KeyRecord
 from shared.errors import BadParameter, Forbidden, Unauthorized
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gateway.key_format import well_formed
+from gateway.access.key_format import well_formed
 from gateway.keys.__main__ import CONFIGURATION, DONE, REFUSED, STORE_DOWN, main
 
 

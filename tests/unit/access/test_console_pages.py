@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.access import MOST_SIGN_INS
+from gateway.access.door import MOST_SIGN_INS
 from gateway.console.render import ago, bars, milliseconds, moment, thousands
 from gateway.console.same_origin import is_own
 from gateway.console.web import MOST_FORM_BYTES, safe_next

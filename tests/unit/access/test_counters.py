@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.counters import EDGES_MS, FILE_NAME, KEPT_MINUTES, Counters, Present, Worker, percentile
+from gateway.reporting.counters import EDGES_MS, FILE_NAME, KEPT_MINUTES, Counters, Present, Worker, percentile
 
 
 class Clock:
@@ -23,7 +23,7 @@ class Clock:
 
 def test_counts_of_two_processes_add_up(tmp_path: Path) -> None:
     program = (
-        "from pathlib import Path; from gateway.counters import Counters\n"
+        "from pathlib import Path; from gateway.reporting.counters import Counters\n"
         f"c = Counters(Path({str(tmp_path)!r}))\n"
         "for _ in range(10): c.answered('detect', 200, 12.5, 3)\n"
         "c.hand_in(); c.close()"

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from gateway.access import Door, open_access
-from gateway.key_format import new_key
+from gateway.access.door import Door, open_access
+from gateway.access.key_format import new_key
 from gateway.keys.database import FILE_NAME
 from gateway.keys.opening import open_store
 from gateway.keys.pepper import rotate_file

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from gateway.access.first_start import KEY_FILE, LINK_FILE, FirstKey, prepare_first_start
+from gateway.access.key_format import well_formed
 from gateway.console.accounts import Accounts
-from gateway.first_start import KEY_FILE, LINK_FILE, FirstKey, prepare_first_start
-from gateway.key_format import well_formed
 from gateway.keys.opening import open_store
 from shared.settings import Settings
 from tests.unit.access.stores import ME, settings_in

@@ -15,12 +15,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from gateway.access import Principal
-from gateway.accounting import Accounting
-from gateway.cors import EXPOSED_HEADERS, Cors
-from gateway.counters import Counters
+from gateway.access.door import Principal
+from gateway.edge.cors import EXPOSED_HEADERS, Cors
+from gateway.edge.security_headers import HEADERS, SecurityHeaders, completed
 from gateway.keys.usage import Gathering
-from gateway.security_headers import HEADERS, SecurityHeaders, completed
+from gateway.reporting.accounting import Accounting
+from gateway.reporting.counters import Counters
 
 
 async def answer(request: Request) -> Response:

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from gateway import rate_limit
-from gateway.rate_limit import MOST_BUCKETS, FallbackLimiter, Limiter, LimiterDown, MemoryLimiter, Verdict
-from gateway.rate_limit_sqlite import FILE_NAME, SWEPT_AT_ONCE, TIDY_EVERY, SqliteLimiter
+from gateway.access import rate_limit
+from gateway.access.rate_limit import MOST_BUCKETS, FallbackLimiter, Limiter, LimiterDown, MemoryLimiter, Verdict
+from gateway.access.rate_limit_sqlite import FILE_NAME, SWEPT_AT_ONCE, TIDY_EVERY, SqliteLimiter
 
 
 class Clock:

@@ -6,7 +6,7 @@ import contextlib
 
 import pytest
 
-from gateway.admission import RETRY_AFTER_S_MAX, SHARED_FROM, Admission, DrainRate
+from gateway.admission.admission import RETRY_AFTER_S_MAX, SHARED_FROM, Admission, DrainRate
 from shared.errors import Overloaded
 
 

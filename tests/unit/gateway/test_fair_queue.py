@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
-from gateway.fair_queue import FairQueue
-from gateway.fare import LARGE_S, fare_of
-from gateway.headers.facts import Header
-from gateway.turnstile import Fare, Turnstile
+from gateway.admission.fair_queue import FairQueue
+from gateway.admission.fare import LARGE_S, fare_of
+from gateway.admission.turnstile import Fare, Turnstile
+from gateway.pictures.headers.facts import Header
 from shared.deadline import Deadline
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gateway.conversation import Conversation, Patience
-from gateway.cost_model import CostModel
-from gateway.quarantine import REMEMBERED_MAX, Quarantine
-from gateway.work_queue import Work
+from gateway.dispatching.cost_model import CostModel
+from gateway.dispatching.quarantine import REMEMBERED_MAX, Quarantine
+from gateway.dispatching.work_queue import Work
+from gateway.edge.conversation import Conversation, Patience
 from shared.deadline import Deadline
 from shared.messages import CropHeader
 

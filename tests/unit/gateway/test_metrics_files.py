@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway import metrics_files
+from gateway.reporting import metrics_files
 from tests.service import ROOT
 
 #: A process like any of ours: counts, observes, sets a gauge, says its number, and ends.

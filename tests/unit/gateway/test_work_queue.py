@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.work_queue import MOVES_MAX, Work, WorkQueue
+from gateway.dispatching.work_queue import MOVES_MAX, Work, WorkQueue
 from shared.deadline import Deadline
 
 

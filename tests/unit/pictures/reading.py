@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.headers.facts import Header
-from gateway.image_decode import decode
-from gateway.image_header import check_complete, check_limits, read_header
+from gateway.pictures.headers.facts import Header
+from gateway.pictures.image_decode import decode
+from gateway.pictures.image_header import check_complete, check_limits, read_header
 from shared.settings import Settings
 
 Pixels = NDArray[np.uint8]

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from gateway.byte_budget import ByteBudget
-from gateway.headers.facts import Header
-from gateway.memory_need import budget, decoding, holding, masking
+from gateway.pictures.byte_budget import ByteBudget
+from gateway.pictures.headers.facts import Header
+from gateway.pictures.memory_need import budget, decoding, holding, masking
 from shared.deadline import Deadline
 from shared.errors import Overloaded
 from shared.settings import MEBIBYTE, Settings

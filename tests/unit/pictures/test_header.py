@@ -7,7 +7,7 @@ import struct
 import numpy as np
 import pytest
 
-from gateway.image_header import read_header
+from gateway.pictures.image_header import read_header
 from shared.errors import BadImage, TooLarge
 from tests.hostile import make_bmp, make_jpeg, make_png, make_tiff, make_webp, rasters
 from tests.unit.pictures.reading import header_of, read

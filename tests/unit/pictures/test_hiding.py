@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.masking import METHODS, MaskOptions, Method
+from gateway.pictures.masking import METHODS, MaskOptions, Method
 from tests.hostile.gallery import Gallery
 from tests.unit.pictures.hiding import Photograph, changed_outside, detectors, masked_pixels, photographs, still_seen
 

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from gateway.letterbox import Letterbox
+from gateway.pictures.letterbox import Letterbox
 
 
 @pytest.mark.parametrize(("width", "height"), [(372, 512), (1023, 1408), (1674, 2304), (2255, 3200), (2325, 3200)])

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from numpy.typing import NDArray
 
-from gateway.mask_methods import blur_region, paint
-from gateway.masking import (
+from gateway.pictures.mask_methods import blur_region, paint
+from gateway.pictures.masking import (
     CELLS_MAX,
     METHODS,
     SIGMA_PER_KERNEL,

@@ -11,8 +11,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from gateway.encode import encode
-from gateway.masking import MaskOptions
+from gateway.pictures.encode import encode
+from gateway.pictures.masking import MaskOptions
 from shared.errors import BadImage, BadParameter
 from tests.hostile import make_icc, make_jpeg, make_png, make_tiff, make_webp, rasters
 from tests.hostile.gallery import Gallery

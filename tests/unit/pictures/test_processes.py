@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 import uvloop
 
-from gateway.letterbox import Letterbox
-from gateway.masking import MaskOptions
-from gateway.picture import Picture
-from gateway.picture_process import ProcessPictures
+from gateway.pictures.letterbox import Letterbox
+from gateway.pictures.masking import MaskOptions
+from gateway.pictures.picture import Picture
+from gateway.pictures.picture_process import ProcessPictures
 from shared.deadline import Deadline
 from shared.errors import BadImage, ConfigurationError, DeadlineExceeded, Overloaded, Unavailable
 from shared.faces import Faces
@@ -258,7 +258,7 @@ def test_pixels_of_a_caller_who_left_are_not_kept(lone: Gallery) -> None:
 def test_beyond_its_memory_limit_a_child_gets_an_error_not_the_memory() -> None:
     code = (
         "import numpy\n"
-        "from gateway.picture_child import limit_memory\n"
+        "from gateway.pictures.picture_child import limit_memory\n"
         "limit_memory(64 << 20)\n"
         "numpy.ones(8 << 20, numpy.uint8)\n"
         "try:\n"
@@ -292,7 +292,7 @@ def test_children_end_when_their_pictures_are_closed() -> None:
 def test_children_end_with_a_gateway_that_is_killed() -> None:
     code = (
         "import asyncio, sys, time\n"
-        "from gateway.picture_process import ProcessPictures\n"
+        "from gateway.pictures.picture_process import ProcessPictures\n"
         "from shared.settings import Settings\n"
         "async def main():\n"
         "    pictures = ProcessPictures(Settings(decode_processes=2))\n"

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gateway.image_decode import decode
-from gateway.image_header import read_header
+from gateway.pictures.image_decode import decode
+from gateway.pictures.image_header import read_header
 from shared.faces import Faces
 from tests.hostile import make_bmp, make_jpeg, make_png, make_tiff, make_webp
 from tests.unit.pictures.hiding import SHARED, Detector, Photograph, detectors, photographs

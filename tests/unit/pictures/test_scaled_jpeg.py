@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from gateway.headers.facts import Header
-from gateway.image_decode import decode, shrink_for
-from gateway.image_header import read_header
-from gateway.picture_work import Opened, open_picture
+from gateway.pictures.headers.facts import Header
+from gateway.pictures.image_decode import decode, shrink_for
+from gateway.pictures.image_header import read_header
+from gateway.pictures.picture_work import Opened, open_picture
 from shared.settings import Settings
 from tests.hostile import make_jpeg, make_png, rasters
 

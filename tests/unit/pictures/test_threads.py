@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gateway.masking import MaskOptions
-from gateway.picture import open_pictures
-from gateway.picture_process import ProcessPictures
-from gateway.picture_threads import ThreadPictures
+from gateway.pictures.masking import MaskOptions
+from gateway.pictures.picture import open_pictures
+from gateway.pictures.picture_process import ProcessPictures
+from gateway.pictures.picture_threads import ThreadPictures
 from shared.deadline import Deadline
 from shared.errors import BadImage, Overloaded, TooLarge
 from shared.faces import Faces

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from gateway.image_header import read_header
+from gateway.pictures.image_header import read_header
 from tests.hostile import make_bmp, make_jpeg, make_png, make_tiff, make_webp, rasters
 from tests.unit.pictures.reading import Pixels, read, seen_upright
 

@@ -1,0 +1,173 @@
+"""The door: who calls, from where, and whether there is room in their window; decided before the body is read.
+
+It alone puts client address, key and limit together. `open_access` opens everything about access for one process.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from gateway.access import auth, rate_limit
+from gateway.access.auth import Endpoint
+from gateway.access.parts import Parts, open_parts
+from gateway.access.rate_limit import Verdict
+from gateway.keys.records import KeyRecord, Scope
+from shared.errors import StoreDown
+from shared.settings import Settings
+
+AsgiScope = Mapping[str, Any]
+ANONYMOUS = "anonymous"
+MOST_SIGN_INS, SIGN_IN_WINDOW_S = 60, 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who calls: a key's id or `anonymous`, and the client's address (an IPv6 one in full)."""
+
+    key_id: str
+    address: str
+
+
+@dataclass(slots=True)
+class Entry:
+    """A request that was let in. `headers` belong on its answer, whatever that is."""
+
+    principal: Principal
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    _charge: Verdict | None = None
+
+    async def refund(self) -> None:
+        """The request ended in 503: it is not charged. Never raises; twice is once."""
+        charge, self._charge = self._charge, None
+        if charge is not None:
+            await charge.limiter.refund(charge)
+
+
+class Access(Protocol):
+    """What the application asks of access."""
+
+    parts: Parts
+
+    async def enter(self, scope: AsgiScope, endpoint: Endpoint) -> Entry:
+        """Unauthorized, Forbidden, RateLimited, StoreDown, BadParameter (a key in the query string)."""
+
+    async def aclose(self) -> None: ...
+
+
+class Door:
+    """Access as it is. `now` is wall-clock time, for expiry."""
+
+    def __init__(self, settings: Settings, parts: Parts, now: Callable[[], float] = time.time) -> None:
+        self._settings = settings
+        self.parts = parts
+        self.now = now
+        self._limits = {
+            "detect": settings.rate_limit_detect,
+            "mask": settings.rate_limit_mask,
+            "admin": settings.rate_limit_admin,
+        }
+
+    async def enter(self, scope: AsgiScope, endpoint: Endpoint) -> Entry:
+        auth.refuse_key_in_url(scope.get("query_string", b""))
+        address, bucket = self.parts.addresses.of(scope)
+        if not self._settings.api_key_enabled:
+            principal = _remembered(scope, Principal(ANONYMOUS, address))
+            return await self._charged(principal, endpoint, bucket, self._limits[endpoint])
+        record = await self._known(scope, endpoint, bucket)
+        return await self._with_key(scope, record, endpoint, address, bucket)
+
+    async def enter_admin(self, scope: AsgiScope) -> Entry:
+        """The same for the admin API: always with a key."""
+        auth.refuse_key_in_url(scope.get("query_string", b""))
+        address, bucket = self.parts.addresses.of(scope)
+        record = await self._known(scope, "admin", bucket)
+        return await self._with_key(scope, record, "admin", address, bucket)
+
+    async def count_sign_in(self, bucket: str) -> None:
+        """Counts a try at the console's password, whatever the settings say of limits; RateLimited beyond them.
+
+        Cheaper than the throttle behind it, which writes to the store for every try.
+        """
+        verdict = await self.parts.limiter.hit(f"sign-in:{bucket}", MOST_SIGN_INS, SIGN_IN_WINDOW_S)
+        if not verdict.allowed:
+            raise rate_limit.refuse("sign-in", verdict, SIGN_IN_WINDOW_S, "Too many tries to sign in")
+
+    async def aclose(self) -> None:
+        await self.parts.aclose()
+
+    async def _with_key(self, scope: AsgiScope, record: KeyRecord, endpoint: Scope, address: str, bucket: str) -> Entry:
+        own = record.limit(endpoint)
+        principal = _remembered(scope, Principal(record.id, address))
+        if own is not None:
+            return await self._charged(principal, endpoint, record.id, own)
+        return await self._charged(principal, endpoint, bucket, self._limits[endpoint])
+
+    async def _known(self, scope: AsgiScope, endpoint: Scope, bucket: str) -> KeyRecord:
+        """The record of the request's key, where it may use the endpoint now."""
+        key = auth.require_key(auth.presented_key(scope["headers"]))
+        cache = self.parts.cache
+        if not auth.could_be_a_key(key):
+            await self._count_wrong(bucket)
+            raise auth.wrong_key()
+        record = cache.lookup(key)
+        if record is None:
+            record = await self._look_again(key, bucket)
+        elif not cache.usable():
+            raise StoreDown
+        allowed = auth.allow(record, endpoint, self.now())
+        if record.pepper != cache.peppers.current:
+            self.parts.note_old_pepper(record.id, cache.peppers.digest(key))
+        return allowed
+
+    async def _look_again(self, key: bytes, bucket: str) -> KeyRecord:
+        """A key that this process never saw: made a moment ago elsewhere, or wrong. The store is asked for it."""
+        charge = await self._count_wrong(bucket)
+        await self.parts.cache.refresh()
+        record = self.parts.cache.lookup(key)
+        if record is None:
+            raise auth.wrong_key()
+        if charge is not None:
+            await charge.limiter.refund(charge)
+        return record
+
+    async def _count_wrong(self, bucket: str) -> Verdict | None:
+        """Counts against this address's wrong keys; RateLimited beyond them. Right keys are counted elsewhere."""
+        if not self._settings.rate_limit_enabled:
+            return None
+        limit, window_s = self._settings.rate_limit_wrong_keys, self._settings.rate_limit_window
+        verdict = await self.parts.limiter.hit(f"wrong:{bucket}", limit, window_s)
+        if not verdict.allowed:
+            self.parts.counters.add("refused.wrong_keys")
+            raise rate_limit.refuse("wrong-keys", verdict, window_s, "Too many wrong API keys from this address")
+        return verdict
+
+    async def _charged(self, principal: Principal, endpoint: Scope, bucket: str, limit: int) -> Entry:
+        if not self._settings.rate_limit_enabled:
+            return Entry(principal)
+        window_s = self._settings.rate_limit_window
+        verdict = await self.parts.limiter.hit(f"{endpoint}:{bucket}", limit, window_s)
+        if not verdict.allowed:
+            self.parts.counters.add(f"refused.limit.{endpoint}")
+            words = f"Rate limit of {limit} {endpoint} requests in {window_s:g} s exceeded"
+            raise rate_limit.refuse(endpoint, verdict, window_s, words)
+        return Entry(principal, rate_limit.headers(endpoint, verdict, window_s), verdict)
+
+
+def _remembered(scope: AsgiScope, principal: Principal) -> Principal:
+    """Leaves word for accounting and logs, which see the request again at its end."""
+    if "state" in scope:
+        scope["state"]["principal"] = principal
+    return principal
+
+
+async def open_access(settings: Settings, runtime_dir: Path) -> Door:
+    """Everything about access for one gateway process. `runtime_dir` is shared by the processes of this host.
+
+    ConfigurationError where it must not start; a key store or a Redis that is down does not stop it.
+    """
+    shared = runtime_dir if settings.runtime_dir else Path(settings.data_dir) / "run"
+    return Door(settings, await open_parts(settings, shared))

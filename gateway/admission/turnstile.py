@@ -1,0 +1,93 @@
+"""Turnstile: how many pictures are decoded and inferred at once, and who is next. The loop around FairQueue.
+
+What waits, waits here as compressed bytes, where it can be cancelled, expired and seen; behind it stand only as
+many as keep the decoders and the workers busy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Hashable
+from dataclasses import dataclass, field
+
+from gateway.admission.fair_queue import FairQueue
+from shared.deadline import Deadline
+
+#: After a small picture was seen, large ones leave it a decoder for so long.
+SMALL_ABOUT_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fare:
+    """Of one request: whose flow it belongs to, what it costs (seconds), whether it counts as large."""
+
+    flow: Hashable
+    cost_s: float
+    large: bool
+
+
+@dataclass(slots=True)
+class Turnstile:
+    """places: how many may be inside now; decoders: how many of them can be decoded at once."""
+
+    places: Callable[[], int]
+    decoders: int
+    inside: int = 0
+    inside_large: int = 0
+    _queue: FairQueue[asyncio.Future[None]] = field(default_factory=FairQueue)
+    _large: dict[asyncio.Future[None], bool] = field(default_factory=dict)
+    _small_seen: float = float("-inf")
+
+    @property
+    def waiting(self) -> int:
+        return len(self._queue)
+
+    def oldest_wait_s(self, now: float) -> float:
+        since = self._queue.oldest_since()
+        return 0.0 if since is None else now - since
+
+    @contextlib.asynccontextmanager
+    async def turn(self, fare: Fare, deadline: Deadline) -> AsyncIterator[None]:
+        """Waits its turn, holds a place. TimeoutError when the deadline comes first."""
+        await self._enter(fare, deadline)
+        try:
+            yield
+        finally:
+            self._leave(fare)
+
+    async def _enter(self, fare: Fare, deadline: Deadline) -> None:
+        loop = asyncio.get_running_loop()
+        if not fare.large:
+            self._small_seen = loop.time()
+        turn: asyncio.Future[None] = loop.create_future()
+        self._large[turn] = fare.large
+        self._queue.add(turn, fare.flow, fare.cost_s, large=fare.large, now=loop.time())
+        self._let_in(loop.time())
+        try:
+            async with asyncio.timeout_at(deadline.at):
+                await turn
+        except BaseException:
+            if not self._queue.remove(turn) and turn.done() and not turn.cancelled():
+                self._leave(fare)
+            raise
+        finally:
+            del self._large[turn]
+
+    def _leave(self, fare: Fare) -> None:
+        self.inside -= 1
+        self.inside_large -= fare.large
+        self._let_in(asyncio.get_running_loop().time())
+
+    def _let_in(self, now: float) -> None:
+        while self.inside < self.places():
+            turn = self._queue.take(large_too=self.inside_large < self._large_places(now))
+            if turn is None:
+                return
+            if not turn.done():
+                self.inside += 1
+                self.inside_large += self._large[turn]
+                turn.set_result(None)
+
+    def _large_places(self, now: float) -> int:
+        return max(1, self.decoders - 1) if now - self._small_seen < SMALL_ABOUT_S else self.places()

@@ -1,0 +1,269 @@
+"""Dispatcher: requests in, faces out. The only place that joins the queue, the links and the futures.
+
+What may be decided without a socket is decided in `work_queue.py`; this file does what was decided.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gateway.dispatching.cost_model import CostModel
+from gateway.dispatching.quarantine import Quarantine
+from gateway.dispatching.roster import Known, Roster
+from gateway.dispatching.work_queue import Work, WorkQueue
+from shared.errors import DeadlineExceeded, DetectionFailed, FaceApiError, NoWorker, PoisonPicture
+from shared.faces import Faces
+from shared.messages import Cancel, Failure, Grant, Offer, Recall, Release, Reply, Request, Started, ToGateway, Welcome
+from shared.wire import encode, encode_request
+
+#: Without any worker for this long requests are refused at once instead of waiting for one.
+NO_WORKER_GRACE_S = 5.0
+#: How long a picture that ended two workers is refused at sight.
+QUARANTINE_S = 600.0
+
+Incident = Callable[[str, dict[str, object]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """Faces in pixels of the upright picture, with the milliseconds they took on the way."""
+
+    faces: Faces
+    queue_ms: float
+    inference_ms: float
+    postprocess_ms: float
+    batch_size: int
+    dispatch: str
+    worker: Welcome
+
+
+@dataclass(slots=True)
+class Counts:
+    """What happened in this process since it started; read by the metrics."""
+
+    answered: int = 0
+    failed: int = 0
+    expired: int = 0
+    cancelled: int = 0
+    redispatched: int = 0
+    poisoned: int = 0
+    given_up: int = 0
+    quarantined: int = 0
+    late_answers: int = 0
+    workers_lost: int = 0
+    cancelled_in_hand: int = 0
+
+
+@dataclass(slots=True)
+class Pending:
+    """A request somebody awaits."""
+
+    future: asyncio.Future[tuple[Reply, Faces, Welcome]]
+    submitted: float
+    timer: asyncio.TimerHandle | None = None
+
+
+@dataclass(slots=True)
+class Dispatcher:
+    """Opened and closed by the lifespan; `detect` is all the routes use."""
+
+    runtime_dir: Path
+    name: str
+    told: Incident = lambda _event, _facts: None
+    queue: WorkQueue = field(default_factory=WorkQueue)
+    counts: Counts = field(default_factory=Counts)
+    cost: CostModel = field(default_factory=CostModel)
+    quarantine: Quarantine = field(default_factory=lambda: Quarantine(QUARANTINE_S))
+    roster: Roster = field(init=False)
+    _pending: dict[int, Pending] = field(default_factory=dict)
+    _next_id: int = 0
+    _served_at: float = 0.0
+
+    # Life
+
+    def __post_init__(self) -> None:
+        self.roster = Roster(self.runtime_dir, self.name, self._on_message, self._on_lost, self._on_parted)
+
+    def open(self) -> None:
+        self._served_at = self._now()
+        self.roster.open()
+
+    async def aclose(self) -> None:
+        """Says goodbye to the workers; whoever still waits is answered 503."""
+        for work_id in list(self._pending):
+            self._fail(work_id, NoWorker("The server is stopping, retry in 1 second"))
+        await self.roster.aclose()
+
+    @property
+    def workers(self) -> list[Welcome]:
+        """The workers that serve now."""
+        return self.roster.workers
+
+    def interval_s(self) -> float:
+        """Seconds per picture with all workers at full batches, by the cost model; 0 while nothing is known."""
+        per_second = sum(
+            worker.model.max_batch / run_s
+            for worker in self.workers
+            if (run_s := self.cost.run_s(worker.model.max_batch))
+        )
+        return 1 / per_second if per_second else 0.0
+
+    # Requests
+
+    def next_id(self) -> int:
+        """An id for a Work of this process."""
+        self._next_id += 1
+        return self._next_id
+
+    async def detect(self, work: Work) -> Detection:
+        """The faces of one request, from whichever worker.
+
+        Raises DeadlineExceeded, NoWorker (503), PoisonPicture (422), DetectionFailed (500). A cancelled
+        caller frees its place at once.
+        """
+        now = self._now()
+        self._refuse_hopeless(work, now)
+        loop = asyncio.get_running_loop()
+        pending = Pending(loop.create_future(), now)
+        pending.timer = loop.call_at(work.deadline.at, self._expire, work.id)
+        self._pending[work.id] = pending
+        self.queue.submit(work)
+        self._pump()
+        try:
+            reply, faces, worker = await pending.future
+        except asyncio.CancelledError:
+            self.counts.cancelled += 1
+            self._withdraw(work.id)
+            raise
+        finally:
+            pending.timer.cancel()
+            self._pending.pop(work.id, None)
+        total_ms = (self._now() - now) * 1000
+        queue_ms = max(0.0, total_ms - reply.inference_ms - reply.postprocess_ms)
+        return Detection(
+            faces, queue_ms, reply.inference_ms, reply.postprocess_ms, reply.batch_size, reply.dispatch, worker
+        )
+
+    def _refuse_hopeless(self, work: Work, now: float) -> None:
+        if self.workers:
+            self._served_at = now
+        elif now - self._served_at > NO_WORKER_GRACE_S:
+            raise NoWorker("No worker is serving, retry in 1 second")
+        if self.quarantine.holds(work, now):
+            self.counts.quarantined += 1
+            raise _poison()
+
+    def _expire(self, work_id: int) -> None:
+        self.counts.expired += 1
+        self._withdraw(work_id)
+        self._fail(work_id, DeadlineExceeded("Server busy, the request's time was over; retry in 1 second"))
+
+    def _withdraw(self, work_id: int) -> None:
+        generation = self.queue.withdraw(work_id)
+        if generation is not None and generation in self.roster.known:
+            self.counts.cancelled_in_hand += 1
+            self.roster.known[generation].link.send(encode(Cancel(work_id)))
+
+    def _fail(self, work_id: int, error: FaceApiError) -> None:
+        pending = self._pending.get(work_id)
+        if pending is not None and not pending.future.done():
+            pending.future.set_exception(error)
+
+    def _pump(self) -> None:
+        """Sends what can be sent, and tells workers when work waits without credit."""
+        for generation, work in self.queue.assign():
+            self.roster.known[generation].link.send(self._frames(work))
+        for generation in self.queue.offers():
+            self.roster.known[generation].link.send(encode(Offer(self.queue.waiting)))
+
+    def _frames(self, work: Work) -> list[object]:
+        request = Request(
+            id=work.id,
+            left_ms=work.deadline.left_ms(self._now()),
+            confidence=work.confidence,
+            nms_threshold=work.nms_threshold,
+            max_faces=work.max_faces,
+            width=work.width,
+            height=work.height,
+            crops=work.headers,
+            waiting=self.queue.waiting,
+            suspected=work.suspected,
+        )
+        return encode_request(request, work.crops)
+
+    # Workers
+
+    def _on_message(self, known: Known, message: ToGateway, faces: Faces | None) -> None:
+        generation = known.link.generation
+        if isinstance(message, Reply):
+            self._on_reply(known, message, faces)
+        elif isinstance(message, Failure):
+            self._on_failure(generation, message)
+        elif isinstance(message, Welcome):
+            self.queue.hand_back(generation)
+            self.queue.join(generation, message.capacity)
+        elif isinstance(message, Grant):
+            self.queue.granted(generation, message.credits)
+        elif isinstance(message, Recall):
+            known.link.send(encode(Release(self.queue.recalled(generation, message.credits))))
+        elif isinstance(message, Started):
+            self.queue.started(generation, message.id)
+        self._pump()
+
+    def _on_reply(self, known: Known, reply: Reply, faces: Faces | None) -> None:
+        assert faces is not None
+        generation = known.link.generation
+        self.queue.granted(generation, reply.grant)
+        work = self.queue.answered(generation, reply.id) if reply.generation == generation else None
+        pending = self._pending.get(reply.id)
+        if work is None or pending is None or pending.future.done() or known.welcome is None:
+            self.counts.late_answers += 1
+            return
+        self.counts.answered += 1
+        self.cost.learn(reply.batch_size, (reply.inference_ms + reply.batch_size * reply.postprocess_ms) / 1000)
+        pending.future.set_result((reply, faces, known.welcome))
+
+    def _on_failure(self, generation: str, failure: Failure) -> None:
+        self.queue.granted(generation, failure.grant)
+        if self.queue.answered(generation, failure.id) is None:
+            self.counts.late_answers += failure.kind != "cancelled"
+        elif failure.kind == "expired":
+            self.counts.expired += 1
+            self._fail(failure.id, DeadlineExceeded("Server busy, the request's time was over; retry in 1 second"))
+        else:
+            self.counts.failed += 1
+            self.told("detection failed", {"kind": failure.kind, "why": failure.words})
+            self._fail(failure.id, DetectionFailed("The detector failed on this picture"))
+
+    def _on_lost(self, generation: str, why: str) -> None:
+        """A worker died or hangs: what it had in hand is tried elsewhere or given up."""
+        lost, now = self.queue.leave(generation), self._now()
+        self._served_at = now
+        self.counts.workers_lost += 1
+        self.counts.redispatched += len(lost.again)
+        self.counts.poisoned += len(lost.poison)
+        self.counts.given_up += len(lost.given_up)
+        for work in lost.poison:
+            self.quarantine.put(work, now)
+            self._fail(work.id, _poison())
+        for work in lost.given_up:
+            self._fail(work.id, NoWorker("Every worker that took this request ended, retry in 1 second"))
+        facts = {"worker": generation, "why": why, "again": len(lost.again), "poison": len(lost.poison)}
+        self.told("worker lost", facts)
+        self._pump()
+
+    def _on_parted(self, generation: str) -> None:
+        self._served_at = self._now()
+        self.queue.hand_back(generation)
+        self._pump()
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
+
+
+def _poison() -> PoisonPicture:
+    return PoisonPicture("This picture ended two workers and is not tried again; please tell the operator")

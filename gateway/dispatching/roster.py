@@ -1,0 +1,172 @@
+"""Roster: which workers there are, which of them answer, and which are gone. Owns the links and their heartbeats.
+
+announced → Hello → Welcome: it serves → silent too long: suspected → a sign: Hello again → Welcome
+its socket closes → gone for ever; Goodbye → asked again, unless its socket closes first
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import zmq
+
+from gateway.dispatching.worker_link import Context, WorkerLink
+from shared.announcement import Announcement, announced
+from shared.faces import Faces
+from shared.messages import Goodbye, Heartbeat, Hello, ToGateway, Welcome
+from shared.wire import encode
+
+#: How often new workers are looked for, and how often the known ones are asked for a sign of life.
+SCAN_INTERVAL_S = 0.2
+HEARTBEAT_INTERVAL_S = 0.5
+#: A worker that gives no sign for the larger of this and so many of its own batch times hangs.
+HANG_S_MIN = 3.0
+HANG_BATCHES = 5
+#: A worker that said goodbye and is still there is greeted again after this.
+GREET_AGAIN_S = 1.0
+
+
+@dataclass(slots=True)
+class Known:
+    """A worker behind a link. welcome is None while it does not serve us; greeting: our Hello is unanswered."""
+
+    link: WorkerLink
+    heard: float
+    welcome: Welcome | None = None
+    greeting: bool = False
+    suspected: bool = False
+    parted: float | None = None
+    batch_s: float = 0.0
+
+    @property
+    def silence_s_max(self) -> float:
+        return max(HANG_S_MIN, HANG_BATCHES * self.batch_s)
+
+
+@dataclass(slots=True)
+class Roster:
+    """on_message: everything a worker says. on_lost: it died or hangs; on_parted: it left in good health."""
+
+    runtime_dir: Path
+    name: str
+    on_message: Callable[[Known, ToGateway, Faces | None], None]
+    on_lost: Callable[[str, str], None]
+    on_parted: Callable[[str], None]
+    context: Context = field(default_factory=lambda: zmq.Context(1))
+    known: dict[str, Known] = field(default_factory=dict)
+    _ended: set[str] = field(default_factory=set)
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    _sequence: int = 0
+    _beaten: float = 0.0
+
+    def open(self) -> None:
+        self._beaten = _now()
+        self._tasks = [asyncio.create_task(self._scan_for_ever()), asyncio.create_task(self._beat_for_ever())]
+
+    async def aclose(self) -> None:
+        """Says goodbye to every worker and closes the links."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for known in self.known.values():
+            known.link.send(encode(Goodbye()))
+        await asyncio.sleep(0)
+        for known in self.known.values():
+            known.link.close()
+        self.known.clear()
+        self.context.term()
+
+    @property
+    def workers(self) -> list[Welcome]:
+        """The workers that serve now."""
+        return [known.welcome for known in self.known.values() if known.welcome is not None]
+
+    # What workers say
+
+    def _heard(self, link: WorkerLink, message: ToGateway, faces: Faces | None) -> None:
+        known = self.known.get(link.generation)
+        if known is None or known.link is not link:
+            return
+        known.heard = _now()
+        if isinstance(message, Welcome):
+            if message.generation != link.generation:
+                return
+            known.welcome, known.greeting, known.suspected = message, False, False
+        elif isinstance(message, Heartbeat):
+            known.batch_s = message.batch_s
+        elif isinstance(message, Goodbye):
+            known.welcome, known.parted, known.greeting = None, known.heard, False
+            self.on_parted(link.generation)
+            if message.again:
+                self._greet(known)
+            else:
+                link.send(encode(Goodbye()))
+        if known.suspected and not known.greeting:
+            self._greet(known)
+        self.on_message(known, message, faces)
+
+    def _greet(self, known: Known) -> None:
+        known.greeting, known.parted = True, None
+        known.link.send(encode(Hello(self.name)))
+
+    def _closed(self, link: WorkerLink, why: str) -> None:
+        known = self.known.get(link.generation)
+        if known is None or known.link is not link:
+            return
+        del self.known[link.generation]
+        self._ended.add(link.generation)
+        link.close()
+        if known.welcome is not None:
+            self.on_lost(link.generation, why)
+
+    # What time brings
+
+    async def _scan_for_ever(self) -> None:
+        while True:
+            self.scan(announced(self.runtime_dir))
+            await asyncio.sleep(SCAN_INTERVAL_S)
+
+    def scan(self, found: dict[str, Announcement]) -> None:
+        """Links to workers not known yet; a generation that ended never returns."""
+        self._ended &= found.keys()
+        now = _now()
+        for generation, announcement in found.items():
+            if generation not in self.known and generation not in self._ended:
+                link = WorkerLink(self.context, announcement, self._heard, self._closed)
+                self.known[generation] = Known(link, now)
+                self._greet(self.known[generation])
+        for known in list(self.known.values()):
+            if known.parted is not None and now - known.parted > GREET_AGAIN_S:
+                self._greet(known)
+
+    async def _beat_for_ever(self) -> None:
+        while True:
+            self.beat(_now())
+            await asyncio.sleep(HEARTBEAT_INTERVAL_S)
+
+    def beat(self, now: float) -> None:
+        """Asks everyone for a sign. Time in which this process itself stood still is nobody's silence."""
+        absence = now - self._beaten if now - self._beaten > 2 * HEARTBEAT_INTERVAL_S else 0.0
+        self._beaten = now
+        self._sequence += 1
+        for known in list(self.known.values()):
+            known.heard += absence
+            if known.suspected or known.parted is not None:
+                continue
+            if now - known.heard > known.silence_s_max:
+                self._suspect(known)
+            else:
+                known.link.send(encode(Heartbeat(self._sequence)))
+
+    def _suspect(self, known: Known) -> None:
+        """It hangs: its work goes elsewhere. The link stays, so that its late answers are seen and counted."""
+        served, known.suspected, known.welcome = known.welcome is not None, True, None
+        if served:
+            self.on_lost(known.link.generation, f"no sign of life for {known.silence_s_max:.1f} s")
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

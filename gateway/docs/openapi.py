@@ -1,0 +1,250 @@
+"""The OpenAPI 3.1 document, assembled from the types that the endpoints themselves use.
+
+`python -m gateway.docs.openapi` prints it; `> tests/contract/openapi.json` refreshes the snapshot the tests compare.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any, get_args
+
+import msgspec
+
+from gateway.docs import openapi_words as words
+from gateway.params import IMAGE_FIELD, SECOND_SIDES, DetectParams, MaskParams, Method
+from gateway.pictures.encode import MEDIA_TYPES
+from gateway.routes.health import HealthResponse
+from gateway.serialise import DetectResponse
+from gateway.visit import TIMEOUT_HEADER
+
+#: Of the API, the same as in pyproject.toml.
+VERSION = "0.1.0"
+
+#: What a picture may be sent as, beside multipart.
+RAW_TYPES = ("image/jpeg", "image/png", "image/webp", "image/bmp", "image/tiff")
+
+Json = dict[str, Any]
+
+_REF = "#/components/schemas/{name}"
+_RATE = ("RateLimit-Policy", "RateLimit")
+_MASK_FACTS = ("X-Face-Count", "X-Inference-Ms", "X-Total-Ms", "X-Model", "X-Image-Width", "X-Image-Height")
+_DETECT_HEADERS = ("X-Request-Id", "X-Frames", "Server-Timing", *_RATE)
+_MASK_HEADERS = ("X-Request-Id", *_MASK_FACTS, "X-Blur-Method", "X-Mask-Weak", "Server-Timing", *_RATE)
+_ERROR_HEADERS = {
+    401: ("X-Request-Id", "WWW-Authenticate"),
+    429: ("X-Request-Id", "Retry-After", *_RATE),
+    503: ("X-Request-Id", "Retry-After"),
+}
+
+
+class ErrorResponse(msgspec.Struct, frozen=True):
+    """The body of every error."""
+
+    detail: str
+
+
+class ReadyResponse(msgspec.Struct, frozen=True):
+    """The body of /readyz and /livez."""
+
+    status: str
+
+
+def document() -> Json:
+    """The whole document. The server is relative, so it holds behind any host name and path prefix."""
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "face-api", "version": VERSION, "description": words.ABOUT},
+        "servers": [{"url": "./", "description": "This service"}],
+        "tags": words.TAGS,
+        "paths": {
+            "/api/v1/detect": {"post": _detect()},
+            "/api/v1/mask": {"post": _mask()},
+            "/health": {"get": _health()},
+            "/readyz": {"get": _probe("readyz", "Whether to send requests here", "ready")},
+            "/livez": {"get": _probe("livez", "Whether the process is alive", "alive")},
+        },
+        "components": {
+            "securitySchemes": {"ApiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"}},
+            "headers": {name: _header(*facts) for name, facts in words.HEADERS.items()},
+            "responses": {f"Error{status}": _error(status) for status in words.ERRORS},
+            "schemas": _schemas(),
+        },
+    }
+
+
+def encoded() -> bytes:
+    """The document as it is served."""
+    return msgspec.json.encode(document())
+
+
+def _detect() -> Json:
+    ok = {
+        "description": "The faces",
+        "headers": _headers(_DETECT_HEADERS),
+        "content": {"application/json": {"schema": _ref("DetectResponse"), "example": words.DETECT_EXAMPLE}},
+    }
+    return _picture_operation("detect", "Find faces", words.DETECT, DetectParams, ok)
+
+
+def _mask() -> Json:
+    ok = {
+        "description": "The masked picture",
+        "headers": _headers(_MASK_HEADERS),
+        "content": {media_type: {"schema": _file(media_type)} for media_type in MEDIA_TYPES.values()},
+    }
+    return _picture_operation("mask", "Hide faces", words.MASK, MaskParams, ok)
+
+
+def _picture_operation(name: str, summary: str, description: str, kind: type[msgspec.Struct], ok: Json) -> Json:
+    errors = {str(status): {"$ref": f"#/components/responses/Error{status}"} for status in words.ERRORS}
+    return {
+        "tags": ["Faces"],
+        "operationId": name,
+        "summary": summary,
+        "description": description,
+        "security": [{"ApiKey": []}],
+        "parameters": [*_query_parameters(kind), _timeout_parameter(), _request_id_parameter()],
+        "requestBody": _request_body(),
+        "responses": {"200": ok, **errors},
+        "x-codeSamples": _samples(f"/api/v1/{name}"),
+    }
+
+
+def _health() -> Json:
+    schema = _ref("HealthResponse")
+    degraded = words.HEALTH_EXAMPLE | {"status": "degraded", "model_loaded": False, "reason": "no worker is serving"}
+    return {
+        "tags": ["Health"],
+        "operationId": "health",
+        "summary": "How the service is",
+        "description": words.HEALTH,
+        "security": [],
+        "responses": {
+            "200": _json("Ready", schema, words.HEALTH_EXAMPLE),
+            "503": _json("Not ready; `reason` says why", schema, degraded),
+        },
+        "x-codeSamples": _samples("/health"),
+    }
+
+
+def _probe(name: str, summary: str, status: str) -> Json:
+    responses = {"200": _json("Yes", _ref("ReadyResponse"), {"status": status})}
+    if name == "readyz":
+        responses["503"] = _json("No", _ref("ErrorResponse"), {"detail": "not ready: no worker is serving"})
+        responses["503"]["headers"] |= _headers(["Retry-After"])
+    return {
+        "tags": ["Health"],
+        "operationId": name,
+        "summary": summary,
+        "security": [],
+        "responses": responses,
+    }
+
+
+def _query_parameters(kind: type[msgspec.Struct]) -> list[Json]:
+    """One per field of the struct, in its order, with its range and default."""
+    (_, components) = msgspec.json.schema_components([kind], ref_template=_REF)
+    properties: dict[str, Json] = components[kind.__name__]["properties"]
+    return [_parameter(name, dict(schema)) for name, schema in properties.items()]
+
+
+def _parameter(name: str, schema: Json) -> Json:
+    description = schema.pop("description")
+    if name == "second_side":
+        schema = {"type": "integer", "enum": list(SECOND_SIDES)}
+        description += ". Left out, the server's own setting holds"
+    elif name == "method":
+        schema["enum"] = list(get_args(Method))
+    if "enum" in schema:
+        schema.setdefault("type", "string")
+    return {"name": name, "in": "query", "required": False, "description": description, "schema": schema}
+
+
+def _timeout_parameter() -> Json:
+    return {
+        "name": "-".join(word.capitalize() for word in TIMEOUT_HEADER.split("-")),
+        "in": "header",
+        "required": False,
+        "description": "Milliseconds this request may take; can only shorten the server's own limit",
+        "schema": {"type": "integer", "minimum": 1, "maximum": 600_000},
+    }
+
+
+def _request_id_parameter() -> Json:
+    return {
+        "name": "X-Request-Id",
+        "in": "header",
+        "required": False,
+        "description": "A UUID of yours, to find this request again; else one is made",
+        "schema": {"type": "string", "format": "uuid"},
+    }
+
+
+def _request_body() -> Json:
+    picture = _file("application/octet-stream") | {"description": words.PICTURE}
+    form = {
+        "schema": {"type": "object", "properties": {IMAGE_FIELD: picture}, "required": [IMAGE_FIELD]},
+        "encoding": {IMAGE_FIELD: {"contentType": ", ".join([*RAW_TYPES, "application/octet-stream"])}},
+    }
+    raw = {media_type: {"schema": _file(media_type)} for media_type in RAW_TYPES}
+    return {"required": True, "content": {"multipart/form-data": form, **raw}}
+
+
+def _file(media_type: str) -> Json:
+    """Binary content; `format` is for tools that know only OpenAPI 3.0."""
+    return {"type": "string", "format": "binary", "contentMediaType": media_type}
+
+
+def _error(status: int) -> Json:
+    answer = _json(words.ERRORS[status], _ref("ErrorResponse"), {"detail": words.ERROR_DETAILS[status]})
+    return answer | {"headers": _headers(_ERROR_HEADERS.get(status, ("X-Request-Id",)))}
+
+
+def _json(description: str, schema: Json, example: Json) -> Json:
+    content = {"application/json": {"schema": schema, "example": example}}
+    return {"description": description, "headers": _headers(["X-Request-Id"]), "content": content}
+
+
+def _header(kind: str, description: str, example: Any) -> Json:
+    return {"description": description, "schema": {"type": kind}, "example": example}
+
+
+def _headers(names: Iterable[str]) -> Json:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
+def _ref(name: str) -> Json:
+    return {"$ref": _REF.format(name=name)}
+
+
+def _samples(path: str) -> list[Json]:
+    curl, python = words.SAMPLES[path]
+    return [{"lang": "Shell", "label": "curl", "source": curl}, {"lang": "Python", "label": "Python", "source": python}]
+
+
+def _schemas() -> Json:
+    """The schemas of all JSON bodies by name, the same order in every process."""
+    kinds = [DetectResponse, HealthResponse, ErrorResponse, ReadyResponse]
+    (_, components) = msgspec.json.schema_components(kinds, ref_template=_REF)
+    return {name: _described(schema, words.FIELDS.get(name, {})) for name, schema in sorted(components.items())}
+
+
+def _described(schema: Json, meanings: Mapping[str, str]) -> Json:
+    """The schema with its fields' meanings; a meaning of a field that does not exist is a bug."""
+    assert meanings.keys() <= schema["properties"].keys(), (schema["title"], sorted(meanings))
+    described = {
+        name: {**field, "description": meanings[name]} if name in meanings else field
+        for name, field in schema["properties"].items()
+    }
+    return {**schema, "properties": described}
+
+
+def main() -> int:
+    """Prints the document, indented."""
+    sys.stdout.write(msgspec.json.format(encoded(), indent=2).decode() + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

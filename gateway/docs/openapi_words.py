@@ -1,0 +1,269 @@
+"""The prose and the examples of the OpenAPI document. Knows no types: `gateway.docs.openapi` puts both together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+#: Examples name the default address; the pages put their own in its place.
+ORIGIN = "http://localhost:8000"
+
+ABOUT = """\
+Finds faces in pictures and hides them, on your own machines.
+
+* **Detect** answers with boxes, five landmarks and confidences as JSON.
+* **Mask** answers with the picture itself, its faces blurred, pixelated or painted over.
+
+Send the picture in the multipart field `image`, or as the whole body with its own `Content-Type`.
+JPEG, PNG, WebP, BMP and TIFF are read, by default up to 20 MB and 30,000,000 pixels, at least 10×10.
+Coordinates are pixels of the upright picture: an EXIF orientation is applied first.
+
+**Keys.** Send yours in the `X-API-Key` header. Make keys at `/console`, or with `python -m gateway.keys create`.
+
+**Limits.** By default 300 detect and 150 mask requests a minute per client address; beyond them 429 with `Retry-After`.
+
+**Errors** are always JSON: `{"detail": "what is wrong and what to do"}`.
+"""
+
+TAGS = [
+    {"name": "Faces", "description": "What the service is for."},
+    {"name": "Health", "description": "For people, load balancers and orchestrators. No key is needed."},
+]
+
+DETECT = """\
+Detects faces and returns bounding boxes, 5-point landmarks and confidence scores, best first.
+
+Parameters may also be sent as fields of the multipart form. Of an animated or multi-page file the first frame is
+read, and the answer says so in `X-Frames`.
+"""
+
+MASK = """\
+Detects and masks faces, then returns the processed picture; what is known about it is in the headers.
+
+| method | what it does |
+| --- | --- |
+| `gaussian` | Gaussian blur. `strength` = kernel size; even ones are rounded up to odd. |
+| `pixelate` | Pixelation. `strength` = block size. |
+| `solid` | Rectangle in `color` over the face, black by default. |
+| `elliptical` | Gaussian blur with an elliptical mask. |
+| `erase` | The face is overwritten; nothing of it is left in the picture. |
+
+Parameters may also be sent as fields of the multipart form. Animated and multi-page files are refused with 400, since
+their other frames would stay unmasked.
+"""
+
+HEALTH = """\
+200 only when a picture sent now would be answered: the model is loaded, and the database and storage that are
+configured are ready. Otherwise 503 with the status `degraded` and the reason.
+"""
+
+PICTURE = "JPEG, PNG, WebP, BMP or TIFF"
+
+#: Status → what it means, for errors of detect and mask.
+ERRORS = {
+    400: "Not a picture in one of the five formats, too small (under 10×10), truncated, or not decodable",
+    401: "API key missing, unknown or expired",
+    403: "API key revoked, or outside its scope",
+    408: "The body did not arrive in time",
+    413: "Image exceeds 20 MB or 30M pixels (defaults)",
+    415: "The body is neither multipart/form-data nor a picture",
+    422: "A parameter is unknown, missing or out of range, or the format cannot hold a picture this large",
+    429: "Rate limit exceeded",
+    500: "An error of the service; `X-Request-Id` finds it in its log",
+    503: "Server busy, retry after the seconds in `Retry-After`",
+}
+
+ERROR_DETAILS = {
+    400: "The file is not a picture in one of the accepted formats: JPEG, PNG, WebP, BMP or TIFF",
+    401: "Missing API key: send it in the X-API-Key header",
+    403: "API key revoked",
+    408: "the body did not arrive in time; check the connection and try again",
+    413: "Image exceeds 20 MB; send a smaller file",
+    415: "send multipart/form-data with the file in the field `image`, or the file itself as image/jpeg, image/png, …",
+    422: "confidence='2' is not allowed; confidence is 0.01 to 1.0",
+    429: "Rate limit of 300 detect requests in 60 s exceeded; retry in 42 seconds",
+    500: "Internal error; the request id in X-Request-Id finds it in the log",
+    503: "Server busy, retry in 1 second",
+}
+
+#: Response header → (JSON type, meaning, example).
+HEADERS: dict[str, tuple[str, str, Any]] = {
+    "X-Request-Id": ("string", "Request UUID: yours when you sent one", "550e8400-e29b-41d4-a716-446655440000"),
+    "X-Face-Count": ("integer", "Faces masked", 1),
+    "X-Inference-Ms": ("number", "Model inference time in milliseconds", 12.34),
+    "X-Total-Ms": ("number", "Total processing time in milliseconds", 18.56),
+    "X-Model": ("string", "Model name", "scrfd_10g"),
+    "X-Image-Width": ("integer", "Width of the upright original in pixels", 1920),
+    "X-Image-Height": ("integer", "Height of the upright original in pixels", 1080),
+    "X-Blur-Method": ("string", "Method used", "gaussian"),
+    "X-Mask-Weak": ("string", "`true` when the strength is weak for the size of a face: use a larger one", "true"),
+    "X-Frames": ("string", "Only for animated and multi-page files", "12; only the first was read"),
+    "Server-Timing": ("string", "Milliseconds of each step, as browsers draw them", "decode;dur=3.21"),
+    "RateLimit-Policy": ("string", "The limit that applied: q requests in w seconds", '"detect";q=300;w=60'),
+    "RateLimit": ("string", "r requests remain, the window ends in t seconds", '"detect";r=299;t=60'),
+    "Retry-After": ("integer", "Seconds to wait before the next try", 1),
+    "WWW-Authenticate": ("string", "How to authenticate", 'ApiKey realm="face-api"'),
+}
+
+#: What a field of an answer means, where its name does not say it: schema → field → words.
+FIELDS: dict[str, dict[str, str]] = {
+    "DetectResponse": {
+        "request_id": "The same as in X-Request-Id",
+        "image_id": "Reserved, null",
+        "job_id": "Reserved, null",
+        "detections": "Best confidence first",
+    },
+    "DetectedFace": {
+        "index": "Place in this answer, from 0",
+        "bbox": "Top left and bottom right corner",
+        "confidence": "0 to 1",
+        "landmarks": "null when the model has none",
+        "area": "Square pixels",
+    },
+    "Image": {"size_bytes": "Of the file as sent"},
+    "Summary": {
+        "avg_confidence": "0 when there is no face",
+        "total_face_area": "Square pixels",
+        "face_area_ratio": "Share of the picture",
+    },
+    "Processing": {"input_size": "Width and height of the network's input"},
+    "HealthResponse": {
+        "status": "`ok` or `degraded`",
+        "input_size": "Width and height of the network's input",
+        "database_ready": "null when none is configured",
+        "storage_ready": "null when none is configured",
+        "reason": "Why it is degraded",
+        "precision": "Arithmetic of the network",
+        "provider": "What the model really runs on",
+        "max_batch": "Most pictures in one run",
+        "batch_invariant": "Whether a picture's answer is the same in every batch",
+        "license": "Of the model's weights",
+        "workers": "Worker processes that are serving",
+        "queue": "Requests waiting in this gateway process",
+    },
+}
+
+FACE: dict[str, Any] = {
+    "index": 0,
+    "bbox": {"x1": 100.5, "y1": 200.3, "x2": 300.1, "y2": 400.7},
+    "confidence": 0.9876,
+    "landmarks": {
+        "left_eye": {"x": 150.2, "y": 250.1},
+        "right_eye": {"x": 250.3, "y": 248.9},
+        "nose": {"x": 200.1, "y": 310.5},
+        "left_mouth": {"x": 160.7, "y": 360.2},
+        "right_mouth": {"x": 240.5, "y": 358.8},
+    },
+    "size": {"width": 199.6, "height": 200.4},
+    "area": 39999.84,
+    "center": {"x": 200.3, "y": 300.5},
+    "relative": {"x_center": 0.1043, "y_center": 0.2782, "width": 0.104, "height": 0.1855},
+}
+
+DETECT_EXAMPLE: dict[str, Any] = {
+    "request_id": "550e8400-e29b-41d4-a716-446655440000",
+    "image_id": None,
+    "job_id": None,
+    "image": {"width": 1920, "height": 1080, "channels": 3, "size_bytes": 245760},
+    "detections": [FACE],
+    "summary": {
+        "face_count": 1,
+        "avg_confidence": 0.9876,
+        "min_confidence": 0.9876,
+        "max_confidence": 0.9876,
+        "total_face_area": 39999.84,
+        "face_area_ratio": 0.0193,
+    },
+    "processing": {
+        "model": "scrfd_10g",
+        "input_size": [640, 640],
+        "confidence_threshold": 0.5,
+        "nms_threshold": 0.4,
+        "inference_ms": 12.34,
+        "total_ms": 18.56,
+    },
+    "profiling": {
+        "decode_ms": 3.21,
+        "preprocess_ms": 1.05,
+        "inference_ms": 12.34,
+        "postprocess_ms": 0.45,
+        "total_ms": 18.56,
+        "input_resolution": "1920x1080",
+        "input_bytes": 245760,
+    },
+}
+
+HEALTH_EXAMPLE: dict[str, Any] = {
+    "status": "ok",
+    "model": "scrfd_10g",
+    "model_loaded": True,
+    "input_size": [640, 640],
+    "supports_landmarks": True,
+    "database_enabled": False,
+    "database_ready": None,
+    "storage_enabled": False,
+    "storage_ready": None,
+    "reason": "",
+    "precision": "fp32",
+    "provider": "CPUExecutionProvider",
+    "max_batch": 1,
+    "batch_invariant": True,
+    "model_note": "",
+    "license": "see the model's publisher",
+    "workers": 2,
+    "queue": 0,
+}
+
+_CURL_DETECT = f"""\
+curl -X POST "{ORIGIN}/api/v1/detect?confidence=0.6&max_faces=5" \\
+  -H "X-API-Key: xyl_your_api_key_here" \\
+  -F "image=@photo.jpg"
+"""
+
+_PYTHON_DETECT = f"""\
+import requests
+
+response = requests.post(
+    "{ORIGIN}/api/v1/detect",
+    headers={{"X-API-Key": "xyl_your_api_key_here"}},
+    files={{"image": open("photo.jpg", "rb")}},
+    params={{"confidence": 0.6, "max_faces": 5}},
+)
+response.raise_for_status()
+for face in response.json()["detections"]:
+    print(face["confidence"], face["bbox"])
+"""
+
+_CURL_MASK = f"""\
+curl -X POST "{ORIGIN}/api/v1/mask?method=pixelate&strength=20" \\
+  -H "X-API-Key: xyl_your_api_key_here" \\
+  -F "image=@photo.jpg" \\
+  -o masked.jpg
+"""
+
+_PYTHON_MASK = f"""\
+import requests
+
+response = requests.post(
+    "{ORIGIN}/api/v1/mask",
+    headers={{"X-API-Key": "xyl_your_api_key_here"}},
+    files={{"image": open("photo.jpg", "rb")}},
+    params={{"method": "gaussian", "strength": 199, "quality": 90}},
+)
+response.raise_for_status()
+with open("masked.jpg", "wb") as file:
+    file.write(response.content)
+print(response.headers["X-Face-Count"], "faces masked")
+"""
+
+_PYTHON_HEALTH = f"""\
+import requests
+
+print(requests.get("{ORIGIN}/health").json())
+"""
+
+#: Path → (curl, Python).
+SAMPLES = {
+    "/api/v1/detect": (_CURL_DETECT, _PYTHON_DETECT),
+    "/api/v1/mask": (_CURL_MASK, _PYTHON_MASK),
+    "/health": (f"curl {ORIGIN}/health\n", _PYTHON_HEALTH),
+}

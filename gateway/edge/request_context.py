@@ -1,0 +1,81 @@
+"""The outermost layer of every request: its id and its clock. Pure ASGI; knows headers, not endpoints."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.reporting.metrics import ENDPOINTS
+from gateway.timings import Timings
+
+#: What a client gets that is not there any more; seen in logs and metrics only.
+CLIENT_CLOSED_REQUEST = 499
+#: Asked all the time by balancers, dashboards and the console's open pages.
+QUIET = ("/health", "/readyz", "/livez", "/metrics", "/console/overview/live", "/console/static/")
+_HEADER = b"x-request-id"
+
+
+def request_id_of(headers: list[tuple[bytes, bytes]]) -> str:
+    """The caller's own id when it is a UUID, else a new one."""
+    for name, value in headers:
+        if name == _HEADER and len(value) == 36:
+            try:
+                return str(uuid.UUID(value.decode("ascii")))
+            except ValueError:
+                break
+    return str(uuid.uuid4())
+
+
+class RequestContext:
+    """Puts `request_id` and `timings` into the request's state and X-Request-Id on every response.
+
+    Every request ends here: with one line in the log, counted, and quietly when its client left.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = request_id_of(scope["headers"])
+        state = scope.setdefault("state", {})
+        state["request_id"], state["timings"] = request_id, Timings()
+        header, status = (_HEADER, request_id.encode()), 500
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", []), header]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        except ClientDisconnect:
+            status = state.get("answered_for_it", CLIENT_CLOSED_REQUEST)
+        finally:
+            _tell(scope, state, status)
+
+
+def _tell(scope: Scope, state: dict[str, Any], status: int) -> None:
+    """The log line and the counts of one request; neither holds anything secret."""
+    services, timings = state.get("services"), state["timings"]
+    if services is None:
+        return
+    path, total_ms = scope["path"], timings.total_ms()
+    services.metrics.answered(path, status, total_ms / 1000)
+    if status == 200:
+        services.metrics.stages(timings.stages())
+    known = path if path in ENDPOINTS else "other"
+    tell = services.log.debug if path.startswith(QUIET) else services.log.info
+    stages = {name: round(spent, 2) for name, spent in timings.stages()}
+    tell(
+        "request",
+        request_id=state["request_id"], method=scope["method"], path=known, status=status, ms=round(total_ms, 2),
+        stages=stages,
+    )  # fmt: skip

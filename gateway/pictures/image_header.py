@@ -1,0 +1,72 @@
+"""What a picture file says of itself before anything is decoded: format, size, orientation, frames, depth.
+
+Alone knows the limits a header must respect, and that only these five formats ever reach a decoder.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+from gateway.pictures.headers import bmp, jpeg, png, tiff, webp
+from gateway.pictures.headers.facts import Header
+from shared.errors import BadImage, TooLarge
+from shared.settings import MEBIBYTE, Settings
+
+FORMATS = "JPEG, PNG, WebP, BMP or TIFF"
+
+_MAGIC: tuple[tuple[Callable[[bytes], bool], ModuleType], ...] = (
+    (lambda start: start.startswith(b"\xff\xd8\xff"), jpeg),
+    (lambda start: start.startswith(b"\x89PNG\r\n\x1a\n"), png),
+    (lambda start: start.startswith(b"RIFF") and start[8:12] == b"WEBP", webp),
+    (lambda start: start.startswith(b"BM"), bmp),
+    (lambda start: start.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")), tiff),
+)
+
+
+def read_header(data: memoryview) -> Header:
+    """The header of one file's bytes, jumping from length to length; cost does not grow with the pixels.
+
+    Raises BadImage for any other format, and for a header that contradicts itself or the file's length.
+    """
+    header: Header = _in_format(data, lambda module: module.read(data))
+    return header
+
+
+def check_complete(data: memoryview, header: Header, settings: Settings) -> None:
+    """Walks the whole file: every chunk, scan and strip must be there, and their number within limits.
+
+    Raises BadImage. Reads each byte at most once, in compiled code (CRC, marker search).
+    """
+    _in_format(data, lambda module: module.check_complete(data, header, settings))
+
+
+def check_limits(header: Header, settings: Settings) -> None:
+    """Raises TooLarge or BadImage when the header is outside the limits; runs before any decoding."""
+    width, height = header.width, header.height
+    if width * height > settings.max_pixels:
+        raise TooLarge(f"The picture has {width}×{height} pixels; at most {settings.max_pixels:,} are accepted")
+    if min(width, height) < settings.min_side:
+        least = settings.min_side
+        raise BadImage(f"The picture is {width}×{height} pixels; at least {least}×{least} are needed")
+    if header.decoded_bytes > settings.max_decoded_bytes:
+        need, most = header.decoded_bytes / MEBIBYTE, settings.max_decoded_bytes / MEBIBYTE
+        raise TooLarge(
+            f"The picture would take {need:,.0f} MiB when decoded ({header.samples} samples of {header.bits} bits "
+            f"a pixel); at most {most:,.0f} MiB are accepted. Convert it to 8 bits per sample"
+        )
+
+
+def _in_format(data: memoryview, act: Callable[[ModuleType], Any]) -> Any:
+    start = bytes(data[:16])
+    for matches, module in _MAGIC:
+        if matches(start):
+            try:
+                return act(module)
+            except (struct.error, IndexError, OverflowError):
+                raise BadImage(f"The {module.FORMAT.upper()} file is truncated") from None
+    if start[4:8] == b"ftyp":
+        raise BadImage(f"HEIC and AVIF files are not accepted; save the picture as one of {FORMATS}")
+    raise BadImage(f"The file is not a picture in one of the accepted formats: {FORMATS}")

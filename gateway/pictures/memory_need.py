@@ -1,0 +1,76 @@
+"""How many bytes a picture needs while it is decoded, held and masked. Alone knows these estimates and the budget."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gateway.pictures.headers.facts import Header
+from gateway.pictures.masking import OutputFormat
+from shared.settings import MEBIBYTE, Settings
+
+#: Measured peaks, bytes a pixel (`tests/hostile/measure_memory.py`): OpenCV decodes and copies.
+_TWICE_BGR, _WITH_ALPHA, _BY_PILLOW, _TWICE_DEEP_ALPHA = 7, 9, 9, 21
+#: A progressive JPEG's coefficients are all held until its last scan.
+_COEFFICIENT = 2
+#: The file's inks beside the picture while they go through their profile.
+_INKS = 8
+#: What encoding takes beyond the picture, and how much more when alpha goes with it.
+_ENCODING: dict[OutputFormat, int] = {"jpeg": 2, "png": 3, "webp": 13}
+_ENCODING_ALPHA: dict[OutputFormat, int] = {"jpeg": 3, "png": 3, "webp": 8}
+#: The default budget is this part of the memory, inside these bounds.
+_BUDGET_PART = 4
+_BUDGET_LEAST, _BUDGET_MOST = 256 * MEBIBYTE, 8192 * MEBIBYTE
+
+
+def decoding(header: Header, *, to_mask: bool) -> int:
+    """Bytes at the peak of decoding, beyond what stays."""
+    per_pixel = _TWICE_BGR
+    if header.decoder == "pillow":
+        per_pixel = _BY_PILLOW
+    elif header.alpha and header.format == "tiff":
+        per_pixel = _TWICE_DEEP_ALPHA
+    elif header.alpha and to_mask:
+        per_pixel = _WITH_ALPHA
+    if header.progressive:
+        per_pixel += _COEFFICIENT * header.samples
+    return max(header.width * header.height * per_pixel, header.raster_bytes)
+
+
+def holding(header: Header, sides: tuple[int, ...], *, to_mask: bool) -> int:
+    """Bytes that stay while a picture is open: its crops, and to mask its pixels and their alpha."""
+    crops = sum(side * side * 3 for side in sides)
+    return crops + header.width * header.height * (3 + header.alpha) * to_mask
+
+
+def masking(header: Header, output: OutputFormat) -> int:
+    """Bytes at the peak of masking and encoding, beyond the picture itself."""
+    per_pixel = _ENCODING[output] + _ENCODING_ALPHA[output] * header.alpha + _INKS * (header.icc and header.cmyk)
+    return header.width * header.height * per_pixel
+
+
+def budget(settings: Settings, memory_bytes: int) -> int:
+    """This gateway process's share of the host's decode budget, in bytes."""
+    total = settings.decode_budget_bytes or min(max(memory_bytes // _BUDGET_PART, _BUDGET_LEAST), _BUDGET_MOST)
+    return max(MEBIBYTE, total // max(1, settings.gateway_processes))
+
+
+def memory_of_host() -> int:
+    """Bytes of memory this process may use: the machine's, or the cgroup's limit where that is less."""
+    limits = [_meminfo(), _number("/sys/fs/cgroup/memory.max"), _number("/sys/fs/cgroup/memory/memory.limit_in_bytes")]
+    return min((limit for limit in limits if limit), default=1024 * MEBIBYTE)
+
+
+def _meminfo() -> int:
+    try:
+        words = Path("/proc/meminfo").read_text(encoding="ascii").split()
+    except OSError:
+        return 0
+    return int(words[words.index("MemTotal:") + 1]) * 1024
+
+
+def _number(path: str) -> int:
+    try:
+        words = Path(path).read_text(encoding="ascii").strip()
+    except OSError:
+        return 0
+    return int(words) if words.isdigit() else 0

@@ -1,0 +1,189 @@
+"""The process that decodes and masks, one picture at a time, for one gateway process. It alone may crash.
+
+`python -m gateway.pictures.picture_child LINK SLAB PARENT`: two file descriptors, its end of a socket pair and the
+shared memory, and the parent's process number. It ends when the link closes or the parent does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import faulthandler
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import cv2
+import msgspec
+import numpy as np
+
+from gateway.pictures import memory_need
+from gateway.pictures.anonymous_memory import Bytes, Slab, close_all, mapped, put
+from gateway.pictures.decoder_complaints import Complaints, refuse_damage
+from gateway.pictures.picture_messages import (
+    PACKET_BYTES_MAX,
+    Close,
+    CropShape,
+    Failed,
+    FailureKind,
+    Mask,
+    MaskDone,
+    Message,
+    Open,
+    Opened,
+    Ready,
+    ToChild,
+)
+from gateway.pictures.picture_work import Opened as OpenedPicture
+from gateway.pictures.picture_work import mask_picture, open_picture
+from shared.errors import BadImage, BadParameter, TooLarge
+from shared.faces import Faces
+from shared.processes import die_with_parent, forbid_core_files
+from shared.settings import MEBIBYTE, Settings, load
+
+#: What a decoder may take beyond the estimate before the kernel refuses: tables, code pages, a second copy.
+_SLACK_BYTES = 192 * MEBIBYTE
+#: After a job that needs more than this, freed memory goes back at once: trimming takes milliseconds.
+_LARGE_BYTES = 128 * MEBIBYTE
+_KINDS: dict[type[Exception], FailureKind] = {
+    BadImage: "bad_image",
+    TooLarge: "too_large",
+    BadParameter: "bad_parameter",
+}
+_PAGE_BYTES = resource.getpagesize()
+
+
+class PictureChild:
+    """Serves one gateway process until it closes its end."""
+
+    def __init__(self, link: socket.socket, slab: Slab, settings: Settings, complaints: Complaints) -> None:
+        self._link = link
+        self._slab = slab
+        self._settings = settings
+        self._complaints = complaints
+        self._held: dict[int, tuple[memoryview, OpenedPicture]] = {}
+        self._need = 0  # bytes, of the last job
+        self._decoder = msgspec.msgpack.Decoder(ToChild)
+        self._encoder = msgspec.msgpack.Encoder()
+
+    def serve(self) -> None:
+        """Answers until the gateway hangs up."""
+        with contextlib.suppress(ConnectionError):  # hung up, or died, while we worked
+            self._send(Ready())
+            while True:
+                packet, descriptors, _flags, _address = socket.recv_fds(self._link, PACKET_BYTES_MAX, 4)
+                if not packet:
+                    return
+                self._obey(self._decoder.decode(packet), descriptors)
+
+    def _obey(self, message: ToChild, descriptors: list[int]) -> None:
+        match message:
+            case Open():
+                self._try(message.id, lambda: self._open(message, self._received(descriptors, message.size)))
+            case Mask():
+                self._try(message.id, lambda: self._mask(message, self._received(descriptors, message.faces * 16)))
+            case Close():
+                self._forget(message.id)
+
+    def _try(self, number: int, act: Callable[[], None]) -> None:
+        """Answers for what a picture can do to us; our own bugs end the process instead.
+
+        The kernel ends this process when the picture takes more computing than it may (SIGPROF).
+        """
+        signal.setitimer(signal.ITIMER_PROF, self._settings.decode_timeout)
+        try:
+            act()
+        except (BadImage, TooLarge, BadParameter) as error:
+            self._send(Failed(number, _KINDS[type(error)], str(error)))
+        except MemoryError:
+            self._send(Failed(number, "too_large", "The picture needs more memory than it may take"))
+        finally:
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            self._complaints.take()
+        if self._need > _LARGE_BYTES:
+            give_memory_back()
+
+    def _expect(self, need: int) -> None:
+        """Lets this process grow by twice the estimate and a little more, and remembers it."""
+        self._need = need
+        limit_memory(need * 2 + _SLACK_BYTES)
+
+    def _received(self, descriptors: list[int], size: int) -> memoryview:
+        """What came with a message: from memory of its own, or from the slab, where the next job overwrites it."""
+        return mapped(descriptors[0], size) if descriptors else self._slab.to_child[:size]
+
+    def _open(self, message: Open, data: memoryview) -> None:
+        self._expect(memory_need.decoding(message.header, to_mask=message.to_mask))
+        opened = open_picture(data, message.header, message.sides, self._settings, to_mask=message.to_mask)
+        refuse_damage(self._complaints.take(), data)
+        if message.to_mask:
+            profiled = memoryview(bytes(data)) if message.header.icc else memoryview(b"")
+            self._held[message.id] = (profiled, opened)
+        shapes = tuple(
+            CropShape(crop.pixels.shape[0], crop.pixels.shape[1], crop.side, crop.scale) for crop in opened.crops
+        )
+        pixels = [crop.pixels.reshape(-1).data for crop in opened.crops]
+        opened.crops = ()
+        self._send(Opened(message.id, shapes, opened.decode_ms, opened.preprocess_ms), pixels)
+
+    def _forget(self, number: int) -> None:
+        held = self._held.pop(number, None)
+        large = held is not None and held[1].pixels.nbytes > _LARGE_BYTES
+        del held
+        if large:
+            give_memory_back()
+
+    def _mask(self, message: Mask, packed: memoryview) -> None:
+        boxes = np.frombuffer(packed, np.float32).reshape(message.faces, 4)
+        data, opened = self._held[message.id]
+        self._expect(memory_need.masking(opened.header, message.options.format))
+        faces = Faces(boxes, np.ones(message.faces, np.float32), None)
+        masked = mask_picture(data, opened, faces, message.options, self._settings)
+        done = MaskDone(message.id, len(masked.data), masked.media_type, masked.weak, masked.mask_ms, masked.encode_ms)
+        self._send(done, [masked.data])
+
+    def _send(self, message: Message, parts: Sequence[Bytes] = ()) -> None:
+        descriptor = put(parts, self._slab.to_gateway)
+        descriptors = [] if descriptor is None else [descriptor]
+        try:
+            socket.send_fds(self._link, [self._encoder.encode(message)], descriptors)
+        finally:
+            close_all(descriptors)
+
+
+def give_memory_back() -> None:
+    """Returns what was freed to the kernel, as far as the C library can."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
+def limit_memory(more: int) -> None:
+    """From now on this process may grow by `more` bytes of address space; then allocations fail, in C as well."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    _soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (pages * _PAGE_BYTES + more, hard))
+
+
+def main(arguments: list[str]) -> int:
+    """Runs until the gateway hangs up or dies."""
+    link_descriptor, slab_descriptor, parent = map(int, arguments)
+    die_with_parent(parent)
+    forbid_core_files()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(1)
+    settings, _warnings = load()
+    complaints = Complaints()
+    faulthandler.enable(sys.stderr)
+    slab = Slab(slab_descriptor)
+    close_all([slab_descriptor])
+    with socket.socket(fileno=link_descriptor) as link:
+        PictureChild(link, slab, settings, complaints).serve()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,76 @@
+"""The work on one picture, one step after the other, wherever it runs: check, decode, fit; later mask and encode.
+
+Knows nothing of threads, processes or waiting; times are measured around the steps by `time.perf_counter`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gateway.pictures.color_profile import to_srgb
+from gateway.pictures.encode import MEDIA_TYPES, encode, on_white, refuse_too_long
+from gateway.pictures.headers.facts import Header
+from gateway.pictures.image_decode import decode, shrink_for
+from gateway.pictures.image_header import check_complete
+from gateway.pictures.letterbox import Letterbox
+from gateway.pictures.mask_methods import paint
+from gateway.pictures.masking import MaskOptions, is_weak, regions, weak_words
+from gateway.pictures.picture import Crop, Masked
+from shared.errors import BadParameter
+from shared.faces import Faces
+from shared.settings import Settings
+
+
+@dataclass(slots=True)
+class Opened:
+    """A decoded picture and its crops. pixels: (H, W, 3) uint8 BGR, upright. alpha: (H, W) uint8. Milliseconds."""
+
+    header: Header
+    pixels: NDArray[np.uint8]
+    alpha: NDArray[np.uint8] | None
+    crops: tuple[Crop, ...]
+    decode_ms: float
+    preprocess_ms: float
+
+
+def open_picture(
+    data: memoryview, header: Header, sides: tuple[int, ...], settings: Settings, *, to_mask: bool
+) -> Opened:
+    """Decodes a file whose header passed the limits, and fits it once per side. Raises BadImage.
+
+    to_mask: a picture that is partly transparent is fitted a second time as it looks on white, so that a face
+    which only transparency draws is found as well.
+    """
+    begin = perf_counter()
+    check_complete(data, header, settings)
+    shrink = shrink_for(header, max(sides)) if settings.scaled_jpeg and not to_mask else 1
+    pixels, alpha = decode(data, header, with_alpha=to_mask, shrink=shrink)
+    decoded = perf_counter()
+    fits = [Letterbox.fit(*header.upright_size, side) for side in sides]
+    crops = [Crop(fit.apply(pixels), fit.side, fit.scale) for fit in fits]
+    if alpha is not None and alpha.min() < 255:  # fitted, then composed: nearly the same, for far less memory
+        crops += [Crop(on_white(fit.apply(pixels), fit.apply(alpha)), fit.side, fit.scale) for fit in fits]
+    return Opened(header, pixels, alpha, tuple(crops), (decoded - begin) * 1000, (perf_counter() - decoded) * 1000)
+
+
+def mask_picture(data: memoryview, opened: Opened, faces: Faces, options: MaskOptions, settings: Settings) -> Masked:
+    """Hides the faces in a picture, whose pixels change for good, and encodes it. Raises BadParameter.
+
+    data: the file the picture was opened from; its colour profile is read here.
+    """
+    height, width = opened.pixels.shape[:2]
+    refuse_too_long(options.format, width, height)
+    weak = is_weak(faces.boxes, options)
+    if weak and settings.refuse_weak_masks:
+        raise BadParameter(weak_words(options))
+    begin = perf_counter()
+    to_srgb(data, opened.header, opened.pixels)
+    paint(opened.pixels, regions(faces.boxes, options.padding, width, height), options)
+    masked = perf_counter()
+    encoded = encode(opened.pixels, opened.alpha, options)
+    done = perf_counter()
+    return Masked(encoded, MEDIA_TYPES[options.format], weak, (masked - begin) * 1000, (done - masked) * 1000)

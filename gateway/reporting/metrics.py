@@ -1,0 +1,121 @@
+"""What this process did, as Prometheus metrics: the only place that names them.
+
+With PROMETHEUS_MULTIPROC_DIR set (the launcher does), every process writes its own files there (`metrics_files.py`
+adds them up); without it the metrics are this process's own. Labels never hold anything a caller chooses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+if TYPE_CHECKING:
+    from gateway.edge.connections import Connections
+    from gateway.services import Services
+
+REFRESH_INTERVAL_S = 1.0
+ENDPOINTS = frozenset({"/api/v1/detect", "/api/v1/mask", "/health", "/readyz", "/livez", "/metrics"})
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+BATCHES = (1, 2, 4, 8, 16, 32, 64)
+
+#: Name, meaning, and how the processes' values become one.
+GAUGES: tuple[tuple[str, str, Literal["livesum", "livemax", "livemin"]], ...] = (
+    ("requests_in_house", "Requests let in and not answered", "livesum"),
+    ("bytes_in_house", "Bytes of their bodies", "livesum"),
+    ("queue_decode", "Requests waiting for a decoder", "livesum"),
+    ("queue_workers", "Requests waiting for a worker", "livesum"),
+    ("in_hand", "Requests in the hand of workers", "livesum"),
+    ("oldest_wait_seconds", "Wait of the request that waits longest", "livemax"),
+    ("expected_wait_seconds", "What a newcomer would wait", "livemax"),
+    ("workers", "Workers that serve", "livemin"),
+    ("connections", "Open connections", "livesum"),
+    ("ready", "1 when a picture sent now would be answered", "livemin"),
+)
+
+
+class Metrics:
+    """Counters are moved on once a second from what the parts count themselves; only requests are told one by one."""
+
+    def __init__(self) -> None:
+        registry = self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "face_api_requests", "Requests by endpoint and status", ["endpoint", "status"], registry=registry
+        )
+        self.request_seconds = Histogram(
+            "face_api_request_seconds", "Whole requests", ["endpoint"], buckets=SECONDS, registry=registry
+        )
+        self.stage_seconds = Histogram(
+            "face_api_stage_seconds", "Stages of answered requests", ["stage"], buckets=SECONDS, registry=registry
+        )
+        self.batch_size = Histogram(
+            "face_api_batch_size", "Pictures in the run an answer came from", buckets=BATCHES, registry=registry
+        )
+        self.dispatch = Counter(
+            "face_api_batch_dispatch", "Answers by why their batch was sent", ["reason"], registry=registry
+        )
+        self.events = Counter(
+            "face_api_events", "What happened to requests and workers", ["event"], registry=registry
+        )  # fmt: skip
+        self.refused = Counter("face_api_refused", "Requests refused, by reason", ["reason"], registry=registry)
+        self.gauges = {
+            name: Gauge(f"face_api_{name}", words, registry=registry, multiprocess_mode=mode)
+            for name, words, mode in GAUGES
+        }
+        #: The server's, once it has started.
+        self.connections: Connections | None = None
+        self._told: dict[tuple[Counter, str], int] = {}
+
+    def answered(self, path: str, status: int, seconds: float) -> None:
+        endpoint = path if path in ENDPOINTS else "other"
+        self.requests.labels(endpoint, str(status)).inc()
+        self.request_seconds.labels(endpoint).observe(seconds)
+
+    def stages(self, stages: Iterable[tuple[str, float]]) -> None:
+        """Milliseconds by stage of one answered request."""
+        for stage, milliseconds in stages:
+            self.stage_seconds.labels(stage).observe(milliseconds / 1000)
+
+    def batch(self, size: int, reason: str) -> None:
+        self.batch_size.observe(size)
+        self.dispatch.labels(reason).inc()
+
+    def refresh(self, services: Services, now: float) -> None:
+        """Takes over what the parts counted since the last time, and how things stand."""
+        connections = self.connections
+        admission, dispatcher, turnstile = services.admission, services.dispatcher, services.turnstile
+        lost = {"picture_children_lost": services.pictures.deaths}
+        self._move(self.events, {"accepted": admission.accepted} | lost | asdict(dispatcher.counts))
+        self._move(self.refused, dict(admission.refused) | services.access.parts.counters.refused())
+        self._move(self.events, services.access.parts.counters.failures())
+        if connections is not None:
+            self._move(self.refused, dict(connections.refused))
+            self.gauges["connections"].set(len(connections))
+        for name, value in {
+            "requests_in_house": admission.requests,
+            "bytes_in_house": admission.bytes,
+            "queue_decode": turnstile.waiting,
+            "queue_workers": dispatcher.queue.waiting,
+            "in_hand": dispatcher.queue.in_hand,
+            "oldest_wait_seconds": turnstile.oldest_wait_s(now),
+            "expected_wait_seconds": admission.expected_wait_s,
+            "workers": len(dispatcher.workers),
+            "ready": services.readiness.ready,
+        }.items():
+            self.gauges[name].set(value)
+
+    async def watch(self, services: Services) -> None:
+        """Runs for the life of the process."""
+        while True:
+            self.refresh(services, asyncio.get_running_loop().time())
+            await asyncio.sleep(REFRESH_INTERVAL_S)
+
+    def _move(self, counter: Counter, counts: dict[str, int]) -> None:
+        for label, count in counts.items():
+            before = self._told.get((counter, label), 0)
+            if count > before:
+                counter.labels(label).inc(count - before)
+                self._told[counter, label] = count

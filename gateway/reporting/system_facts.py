@@ -1,0 +1,49 @@
+"""What this installation is: versions, effective settings with secrets masked, stores, and the model that serves."""
+
+from __future__ import annotations
+
+import platform
+import sqlite3
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from gateway.access.parts import Parts
+from shared.settings import describe
+
+PACKAGES: tuple[str, ...] = (
+    *("starlette", "gunicorn", "uvicorn", "pyzmq", "onnxruntime", "onnxruntime-gpu", "opencv-python-headless"),
+    *("numpy", "sqlalchemy", "redis", "msgspec"),
+)
+
+
+def system_facts(parts: Parts) -> dict[str, Any]:
+    """JSON-ready; holds no secret."""
+    settings = parts.settings
+    workers = {worker.name: worker for said in parts.counters.present() for worker in said.workers}
+    models = {(w.model, w.precision, w.provider, w.license, w.note) for w in workers.values()}
+    return {
+        "versions": versions(),
+        "models": [dict(zip(_MODEL_FACTS, model, strict=True)) for model in sorted(models)],
+        "key_store": {
+            "kind": parts.store.database.kind,
+            "ready": parts.cache.ready,
+            "pepper": parts.cache.peppers.current,
+            "several_hosts": bool(settings.database_url),
+        },
+        "rate_limit": {"across_hosts": bool(settings.redis_url), "enabled": settings.rate_limit_enabled},
+        "settings": describe(settings),
+    }
+
+
+_MODEL_FACTS = ("name", "precision", "provider", "license", "note")
+
+
+def versions() -> dict[str, str]:
+    """Of this program's parts, as installed."""
+    found = {"python": platform.python_version(), "sqlite": sqlite3.sqlite_version, "system": platform.platform()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
