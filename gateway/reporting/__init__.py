@@ -1,0 +1,1 @@
+"""Reporting: what happened, as metrics for machines and as numbers for people."""
