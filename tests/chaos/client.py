@@ -28,10 +28,10 @@ class Answer:
 
 
 class Client:
-    """Opens its connection when it is needed, and again when the server closed it."""
+    """Opens its connection when it is needed, and again when the server closed it. source: its own address."""
 
-    def __init__(self, port: int) -> None:
-        self._port = port
+    def __init__(self, port: int, source: str = "127.0.0.1") -> None:
+        self._port, self._source = port, source
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def detect(self, body: bytes, query: str = "", headers: str = "") -> Answer:
@@ -62,7 +62,7 @@ class Client:
             self.close()  # the server closed it while it was idle
         if self._streams is None:
             try:
-                self._streams = await asyncio.open_connection("127.0.0.1", self._port)
+                self._streams = await asyncio.open_connection("127.0.0.1", self._port, local_addr=(self._source, 0))
             except OSError as error:
                 raise NotReached(repr(error)) from None
         return self._streams
