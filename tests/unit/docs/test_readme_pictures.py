@@ -1,0 +1,37 @@
+"""The README's picture: its scene has the faces that are masked in it, and it is there, small."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from loadtest.readme_pictures import TARGET, WAYS, sheet
+from loadtest.scene import HEIGHT, PEOPLE, WIDTH, scene
+from tests.unit.pictures.hiding import OPEN_MODEL, Detector
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def test_the_model_that_ships_finds_everybody_in_the_drawn_scene() -> None:
+    pixels = scene()
+    assert pixels.shape == (HEIGHT, WIDTH, 3)
+    found = Detector(OPEN_MODEL).faces(pixels, confidence=0.6)
+    middles = sorted(((found.boxes[:, 0] + found.boxes[:, 2]) / 2).tolist())
+    assert len(middles) == len(PEOPLE)
+    for middle, person in zip(middles, sorted(PEOPLE, key=lambda one: one.x), strict=True):
+        assert abs(middle - person.x) < person.size / 3
+
+
+def test_every_picture_the_readme_shows_is_there_and_small() -> None:
+    shown = re.findall(r"!\[.+?\]\((\S+?)\)", (ROOT / "README.md").read_text())
+    assert str(TARGET.relative_to(ROOT)) in shown
+    assert sum((ROOT / name).stat().st_size for name in shown) < 150_000
+
+
+def test_the_sheet_holds_the_original_and_every_method() -> None:
+    tile = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
+    whole = sheet([("original", tile), *((way["method"], tile) for way in WAYS)])
+    assert whole.size == (976, 486)
+    assert {way["method"] for way in WAYS} == {"gaussian", "pixelate", "solid", "elliptical", "erase"}
