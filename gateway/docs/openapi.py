@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, get_args
 
 import msgspec
 
+from gateway.docs import openapi_admin
 from gateway.docs import openapi_words as words
+from gateway.docs.openapi_parts import REF, Json, error_answers, headers, json_answer, ref
 from gateway.params import IMAGE_FIELD, SECOND_SIDES, DetectParams, MaskParams, Method
 from gateway.pictures.encode import MEDIA_TYPES
 from gateway.routes.health import HealthResponse
@@ -24,9 +26,6 @@ VERSION = "0.1.0"
 #: What a picture may be sent as, beside multipart.
 RAW_TYPES = ("image/jpeg", "image/png", "image/webp", "image/bmp", "image/tiff")
 
-Json = dict[str, Any]
-
-_REF = "#/components/schemas/{name}"
 _RATE = ("RateLimit-Policy", "RateLimit")
 _MASK_FACTS = ("X-Face-Count", "X-Inference-Ms", "X-Total-Ms", "X-Model", "X-Image-Width", "X-Image-Height")
 _DETECT_HEADERS = ("X-Request-Id", "X-Frames", "Server-Timing", *_RATE)
@@ -56,18 +55,19 @@ def document() -> Json:
         "openapi": "3.1.0",
         "info": {"title": "face-api", "version": VERSION, "description": words.ABOUT},
         "servers": [{"url": "./", "description": "This service"}],
-        "tags": words.TAGS,
+        "tags": [*words.TAGS, openapi_admin.TAG],
         "paths": {
             "/api/v1/detect": {"post": _detect()},
             "/api/v1/mask": {"post": _mask()},
             "/health": {"get": _health()},
             "/readyz": {"get": _probe("readyz", "Whether to send requests here", "ready")},
             "/livez": {"get": _probe("livez", "Whether the process is alive", "alive")},
+            **openapi_admin.paths(),
         },
         "components": {
             "securitySchemes": {"ApiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"}},
             "headers": {name: _header(*facts) for name, facts in words.HEADERS.items()},
-            "responses": {f"Error{status}": _error(status) for status in words.ERRORS},
+            "responses": {f"Error{status}": _error(status) for status in words.ERROR_DETAILS},
             "schemas": _schemas(),
         },
     }
@@ -81,8 +81,8 @@ def encoded() -> bytes:
 def _detect() -> Json:
     ok = {
         "description": "The faces",
-        "headers": _headers(_DETECT_HEADERS),
-        "content": {"application/json": {"schema": _ref("DetectResponse"), "example": words.DETECT_EXAMPLE}},
+        "headers": headers(_DETECT_HEADERS),
+        "content": {"application/json": {"schema": ref("DetectResponse"), "example": words.DETECT_EXAMPLE}},
     }
     return _picture_operation("detect", "Find faces", words.DETECT, DetectParams, ok)
 
@@ -90,14 +90,13 @@ def _detect() -> Json:
 def _mask() -> Json:
     ok = {
         "description": "The masked picture",
-        "headers": _headers(_MASK_HEADERS),
+        "headers": headers(_MASK_HEADERS),
         "content": {media_type: {"schema": _file(media_type)} for media_type in MEDIA_TYPES.values()},
     }
     return _picture_operation("mask", "Hide faces", words.MASK, MaskParams, ok)
 
 
 def _picture_operation(name: str, summary: str, description: str, kind: type[msgspec.Struct], ok: Json) -> Json:
-    errors = {str(status): {"$ref": f"#/components/responses/Error{status}"} for status in words.ERRORS}
     return {
         "tags": ["Faces"],
         "operationId": name,
@@ -106,13 +105,13 @@ def _picture_operation(name: str, summary: str, description: str, kind: type[msg
         "security": [{"ApiKey": []}],
         "parameters": [*_query_parameters(kind), _timeout_parameter(), _request_id_parameter()],
         "requestBody": _request_body(),
-        "responses": {"200": ok, **errors},
+        "responses": {"200": ok, **error_answers(words.ERRORS)},
         "x-codeSamples": _samples(f"/api/v1/{name}"),
     }
 
 
 def _health() -> Json:
-    schema = _ref("HealthResponse")
+    schema = ref("HealthResponse")
     degraded = words.HEALTH_EXAMPLE | {"status": "degraded", "model_loaded": False, "reason": "no worker is serving"}
     return {
         "tags": ["Health"],
@@ -121,18 +120,18 @@ def _health() -> Json:
         "description": words.HEALTH,
         "security": [],
         "responses": {
-            "200": _json("Ready", schema, words.HEALTH_EXAMPLE),
-            "503": _json("Not ready; `reason` says why", schema, degraded),
+            "200": json_answer("Ready", schema, words.HEALTH_EXAMPLE),
+            "503": json_answer("Not ready; `reason` says why", schema, degraded),
         },
         "x-codeSamples": _samples("/health"),
     }
 
 
 def _probe(name: str, summary: str, status: str) -> Json:
-    responses = {"200": _json("Yes", _ref("ReadyResponse"), {"status": status})}
+    responses = {"200": json_answer("Yes", ref("ReadyResponse"), {"status": status})}
     if name == "readyz":
-        responses["503"] = _json("No", _ref("ErrorResponse"), {"detail": "not ready: no worker is serving"})
-        responses["503"]["headers"] |= _headers(["Retry-After"])
+        responses["503"] = json_answer("No", ref("ErrorResponse"), {"detail": "not ready: no worker is serving"})
+        responses["503"]["headers"] |= headers(["Retry-After"])
     return {
         "tags": ["Health"],
         "operationId": name,
@@ -144,7 +143,7 @@ def _probe(name: str, summary: str, status: str) -> Json:
 
 def _query_parameters(kind: type[msgspec.Struct]) -> list[Json]:
     """One per field of the struct, in its order, with its range and default."""
-    (_, components) = msgspec.json.schema_components([kind], ref_template=_REF)
+    (_, components) = msgspec.json.schema_components([kind], ref_template=REF)
     properties: dict[str, Json] = components[kind.__name__]["properties"]
     return [_parameter(name, dict(schema)) for name, schema in properties.items()]
 
@@ -197,25 +196,14 @@ def _file(media_type: str) -> Json:
 
 
 def _error(status: int) -> Json:
-    answer = _json(words.ERRORS[status], _ref("ErrorResponse"), {"detail": words.ERROR_DETAILS[status]})
-    return answer | {"headers": _headers(_ERROR_HEADERS.get(status, ("X-Request-Id",)))}
-
-
-def _json(description: str, schema: Json, example: Json) -> Json:
-    content = {"application/json": {"schema": schema, "example": example}}
-    return {"description": description, "headers": _headers(["X-Request-Id"]), "content": content}
+    answer = json_answer(
+        words.ERRORS.get(status, words.NO_SUCH), ref("ErrorResponse"), {"detail": words.ERROR_DETAILS[status]}
+    )
+    return answer | {"headers": headers(_ERROR_HEADERS.get(status, ("X-Request-Id",)))}
 
 
 def _header(kind: str, description: str, example: Any) -> Json:
     return {"description": description, "schema": {"type": kind}, "example": example}
-
-
-def _headers(names: Iterable[str]) -> Json:
-    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
-
-
-def _ref(name: str) -> Json:
-    return {"$ref": _REF.format(name=name)}
 
 
 def _samples(path: str) -> list[Json]:
@@ -225,9 +213,10 @@ def _samples(path: str) -> list[Json]:
 
 def _schemas() -> Json:
     """The schemas of all JSON bodies by name, the same order in every process."""
-    kinds = [DetectResponse, HealthResponse, ErrorResponse, ReadyResponse]
-    (_, components) = msgspec.json.schema_components(kinds, ref_template=_REF)
-    return {name: _described(schema, words.FIELDS.get(name, {})) for name, schema in sorted(components.items())}
+    kinds = [DetectResponse, HealthResponse, ErrorResponse, ReadyResponse, *openapi_admin.SCHEMAS]
+    (_, components) = msgspec.json.schema_components(kinds, ref_template=REF)
+    meanings = words.FIELDS | openapi_admin.FIELDS
+    return {name: _described(schema, meanings.get(name, {})) for name, schema in sorted(components.items())}
 
 
 def _described(schema: Json, meanings: Mapping[str, str]) -> Json:

@@ -72,10 +72,14 @@ ERRORS = {
     503: "Server busy, retry after the seconds in `Retry-After`",
 }
 
+#: The same for the admin endpoints that name a key.
+NO_SUCH = "No key has this id"
+
 ERROR_DETAILS = {
     400: "The file is not a picture in one of the accepted formats: JPEG, PNG, WebP, BMP or TIFF",
     401: "Missing API key: send it in the X-API-Key header",
     403: "API key revoked",
+    404: "No such key",
     408: "the body did not arrive in time; check the connection and try again",
     413: "Image exceeds 20 MB; send a smaller file",
     415: "send multipart/form-data with the file in the field `image`, or the file itself as image/jpeg, image/png, …",

@@ -1,0 +1,256 @@
+"""The admin endpoints' part of the OpenAPI document: what scripts with an admin key may ask, and the answers' shapes.
+
+The shapes are said here once more, as types; `tests/contract/test_openapi_admin.py` holds real answers against them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from gateway.docs.openapi_parts import Json, error_answers, headers, json_answer, ref
+from gateway.keys.records import Scope, State
+from gateway.reporting.overview import Overview
+from gateway.routes.admin import MOST_PER_PAGE, PREFIX, CreateBody, RotateBody
+
+TAG = {
+    "name": "Administration",
+    "description": "Keys, audit log and state as JSON, for keys with the scope `admin`; everything `/console` does.",
+}
+ERRORS = (401, 403, 422, 429, 500, 503)
+_RATE = ("X-Request-Id", "RateLimit-Policy", "RateLimit")
+
+
+class Key(msgspec.Struct, frozen=True, kw_only=True):
+    """A key without the key itself."""
+
+    id: str
+    name: str
+    hint: str
+    state: State
+    scopes: tuple[Scope, ...]
+    detect_limit: int | None
+    mask_limit: int | None
+    created_at: str | None
+    created_by: str
+    expires_at: str | None
+    revoked_at: str | None
+    last_used_at: str | None
+    replaced_by: str | None
+
+
+class ListedKey(Key, frozen=True, kw_only=True):
+    requests_today: int
+
+
+class KeyDetails(ListedKey, frozen=True, kw_only=True):
+    requests_by_day: dict[str, int]
+
+
+class MadeKey(Key, frozen=True, kw_only=True):
+    key: str
+
+
+class KeyPage(msgspec.Struct, frozen=True):
+    keys: list[ListedKey]
+    total: int
+
+
+class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    at: str
+    actor: str
+    action: str
+    subject: str
+    detail: str
+    address: str
+
+
+class AuditPage(msgspec.Struct, frozen=True):
+    entries: list[AuditEntry]
+
+
+class ServedModel(msgspec.Struct, frozen=True):
+    name: str
+    precision: str
+    provider: str
+    license: str
+    note: str
+
+
+class KeyStore(msgspec.Struct, frozen=True):
+    kind: str
+    ready: bool
+    pepper: str
+    several_hosts: bool
+
+
+class RateLimiting(msgspec.Struct, frozen=True):
+    across_hosts: bool
+    enabled: bool
+
+
+class Setting(msgspec.Struct, frozen=True):
+    variable: str
+    value: str
+    default: str
+    range: str
+    meaning: str
+
+
+class System(msgspec.Struct, frozen=True):
+    versions: dict[str, str]
+    models: list[ServedModel]
+    key_store: KeyStore
+    rate_limit: RateLimiting
+    settings: list[Setting]
+
+
+#: Types whose schemas this part needs.
+SCHEMAS = (CreateBody, RotateBody, Key, KeyPage, KeyDetails, MadeKey, AuditPage, Overview, System)
+
+#: Schema → field → what it means.
+FIELDS: dict[str, dict[str, str]] = {
+    "CreateBody": {
+        "name": "1 to 100 characters, for people",
+        "scopes": "Any of detect, mask, admin",
+        "expires_in": "Seconds, or 90d, 24h, 30m; null for never",
+        "detect_limit": "Detect requests in a window for this key; null leaves it to the client's address",
+        "mask_limit": "The same for mask",
+    },
+    "RotateBody": {"grace": "How long the old key goes on working: seconds, or 24h; 0 to 30 days"},
+    "MadeKey": {"key": "The key itself, shown this once"},
+    "ListedKey": {"requests_today": "Since midnight UTC"},
+    "KeyDetails": {"requests_by_day": "The last 30 days, UTC, today last"},
+    "KeyPage": {"total": "How many there are beside this page"},
+    "AuditEntry": {"at": "RFC 3339, UTC", "actor": "`console:admin`, `key:key_…` or `command line`"},
+    "Overview": {
+        "requests": "Since the start, as all counts",
+        "p50_ms": "Of the last five minutes; null without requests",
+        "minutes": "The last hour, the present minute last",
+    },
+    "KeyStore": {"pepper": "Name of the pepper in use, not the pepper"},
+    "Setting": {"value": "Secrets are shown as ***"},
+}
+
+_KEY: Json = {
+    "id": "key_0a1b2c3d4e5f", "name": "ci", "hint": "xyl_0a1b…", "state": "active", "scopes": ["detect"],
+    "detect_limit": 600, "mask_limit": None, "created_at": "2026-11-22T12:52:00Z", "created_by": "console:admin",
+    "expires_at": None, "revoked_at": None, "last_used_at": None, "replaced_by": None,
+}  # fmt: skip
+_ENTRY: Json = {
+    "id": "000630", "at": "2026-11-22T12:52:00Z", "actor": "console:admin", "action": "key created",
+    "subject": "key_0a1b2c3d4e5f", "detail": "ci, detect", "address": "192.0.2.7",
+}  # fmt: skip
+_OVERVIEW: Json = {
+    "requests": 1204, "requests_by_endpoint": {"detect": 1000, "mask": 204}, "requests_last_minute": 31, "faces": 988,
+    "statuses": {"200": 1190, "400": 14}, "client_errors": 14, "server_errors": 0, "refused_by_limit": 0,
+    "wrong_key_refusals": 0, "limiter_failures": {}, "p50_ms": 18.5, "p95_ms": 31.0, "p99_ms": 44.2, "in_flight": 1,
+    "queued": 0, "gateway_processes": 1, "workers": [{"name": "worker 0", "state": "serving", "model": "scrfd_10g"}],
+    "minutes": [{"requests": 31, "errors": 0}],
+}  # fmt: skip
+_SYSTEM: Json = {
+    "versions": {"python": "3.11.7", "onnxruntime": "1.31.1"},
+    "models": [
+        {"name": "scrfd_10g", "precision": "fp32", "provider": "CPUExecutionProvider", "license": "", "note": ""}
+    ],
+    "key_store": {"kind": "sqlite", "ready": True, "pepper": "a1b2c3d4", "several_hosts": False},
+    "rate_limit": {"across_hosts": False, "enabled": True},
+    "settings": [
+        {"variable": "FACE_API_PORT", "value": "8000", "default": "8000", "range": "0 to 65535", "meaning": "Port"}
+    ],
+}
+#: Name of an answer's type → an answer.
+EXAMPLES: dict[str, Json] = {
+    "Key": _KEY,
+    "KeyPage": {"keys": [_KEY | {"requests_today": 3}], "total": 1},
+    "KeyDetails": _KEY | {"requests_today": 3, "requests_by_day": {"2026-11-22": 3}},
+    "MadeKey": _KEY | {"key": "xyl_0a1b…"},
+    "AuditPage": {"entries": [_ENTRY]},
+    "Overview": _OVERVIEW,
+    "System": _SYSTEM,
+}
+
+
+def paths() -> Json:
+    """Path → method → operation."""
+    return {
+        f"{PREFIX}/keys": {"get": _list(), "post": _create()},
+        f"{PREFIX}/keys/{{key_id}}": {
+            "get": _of_one("getKey", "One key and its requests by day", "KeyDetails"),
+            "delete": _of_one("deleteKey", "Revoke a key", "Key"),
+        },
+        f"{PREFIX}/keys/{{key_id}}/rotate": {"post": _rotate()},
+        f"{PREFIX}/keys/{{key_id}}/revoke": {"post": _of_one("revokeKey", "Revoke a key", "Key")},
+        f"{PREFIX}/audit": {"get": _audit()},
+        f"{PREFIX}/overview": {"get": _operation("overview", "What the service is doing", "Overview")},
+        f"{PREFIX}/system": {"get": _operation("system", "Versions, model, settings without secrets", "System")},
+    }
+
+
+def _list() -> Json:
+    state = {"type": "string", "enum": ["active", "expired", "revoked"]}
+    parameters = [
+        _query("search", {"type": "string", "maxLength": 100}, "A part of a key's name, id or hint"),
+        _query("state", state, "Only keys in this state"),
+        _query("offset", {"type": "integer", "minimum": 0, "maximum": 10_000_000, "default": 0}, "Keys to pass over"),
+        _query("count", _page_size(), "Most keys in the answer"),
+    ]
+    return _operation("listKeys", "Keys, newest first", "KeyPage", parameters=parameters)
+
+
+def _create() -> Json:
+    body = _body("CreateBody", {"name": "ci", "scopes": ["detect"], "expires_in": "90d"})
+    return _operation("createKey", "Make a key", "MadeKey", status=201, requestBody=body | {"required": True})
+
+
+def _rotate() -> Json:
+    body = _body("RotateBody", {"grace": "24h"})
+    return _of_one("rotateKey", "A new key in place of this one", "MadeKey", status=201, requestBody=body)
+
+
+def _audit() -> Json:
+    parameters = [
+        _query("search", {"type": "string", "maxLength": 100}, "A part of any column"),
+        _query("before", {"type": "string", "maxLength": 64}, "The id of the last entry already seen"),
+        _query("count", _page_size(), "Most entries in the answer"),
+    ]
+    return _operation("audit", "Who did what, newest first", "AuditPage", parameters=parameters)
+
+
+def _of_one(name: str, summary: str, answer: str, **more: Any) -> Json:
+    path = {
+        "name": "key_id", "in": "path", "required": True, "description": "`key_…`, never the key itself",
+        "schema": {"type": "string"},
+    }  # fmt: skip
+    made = _operation(name, summary, answer, parameters=[path], **more)
+    return made | {"responses": made["responses"] | error_answers([404])}
+
+
+def _operation(name: str, summary: str, answer: str, status: int = 200, **more: Any) -> Json:
+    answered = json_answer(summary, ref(answer), EXAMPLES[answer]) | {"headers": headers(_RATE)}
+    return {
+        "tags": [TAG["name"]],
+        "operationId": name,
+        "summary": summary,
+        "security": [{"ApiKey": []}],
+        **more,
+        "responses": {str(status): answered, **error_answers(ERRORS), **_too_large(more)},
+    }
+
+
+def _too_large(more: Json) -> Json:
+    return error_answers([413]) if "requestBody" in more else {}
+
+
+def _body(name: str, example: Json) -> Json:
+    return {"content": {"application/json": {"schema": ref(name), "example": example}}}
+
+
+def _query(name: str, schema: Json, description: str) -> Json:
+    return {"name": name, "in": "query", "required": False, "description": description, "schema": schema}
+
+
+def _page_size() -> Json:
+    return {"type": "integer", "minimum": 1, "maximum": MOST_PER_PAGE, "default": 100}
