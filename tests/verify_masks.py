@@ -20,6 +20,7 @@ from tests.unit.pictures.hiding import (
     detectors,
     hidden_by,
     masked_pixels,
+    photograph_of,
     photographs,
     still_seen,
 )
@@ -79,18 +80,20 @@ def test_every_quality_can_be_read_and_stays_close(
         assert cv2.PSNR(pixels, lossless) > (18 if quality == 1 else 28), photograph.name
 
 
-def test_every_close_up_is_found_with_the_second_look(gallery: Gallery, look: tuple) -> None:
+@pytest.mark.parametrize("method", METHODS)
+def test_every_close_up_is_found_with_the_second_look_and_masked(gallery: Gallery, look: tuple, method: Method) -> None:
     """Portraits cropped to the face box plus 15 %: faces that fill the picture."""
     detector, all_of_them = look
-    lost = []
+    options, wrong = MaskOptions(method=method), []
     for photograph in all_of_them:
         one_look = detector.faces(photograph.pixels, sides=(640,)) if photograph.name.startswith("portrait") else ()
         if not len(one_look):
             continue
-        close = _close_up(photograph)
-        if not len(detector.faces(close)):
-            lost.append(photograph.name)
-    assert lost == []
+        file = cv2.imencode(".png", _close_up(photograph))[1].tobytes()
+        close = photograph_of(photograph.name, file, detector)
+        wrong += [] if len(close.faces) else [f"not found: {photograph.name}"]
+        wrong += still_seen(close, masked_pixels(gallery, close, options), detector, options)
+    assert wrong == []
 
 
 def _close_up(photograph: Photograph) -> np.ndarray:

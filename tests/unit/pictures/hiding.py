@@ -63,13 +63,14 @@ def photographs(detector: Detector, pattern: str = "*.*") -> Iterator[Photograph
     """Those of `../shared/photos`; the drawn canary picture where there are none."""
     folder = SHARED / "photos"
     if not folder.is_dir():
-        yield _photograph("canary", cv2.imencode(".png", canary_picture())[1].tobytes(), detector)
+        yield photograph_of("canary", cv2.imencode(".png", canary_picture())[1].tobytes(), detector)
         return
     for path in sorted(folder.glob(pattern)):
-        yield _photograph(path.name, path.read_bytes(), detector)
+        yield photograph_of(path.name, path.read_bytes(), detector)
 
 
-def _photograph(name: str, data: bytes, detector: Detector) -> Photograph:
+def photograph_of(name: str, data: bytes, detector: Detector) -> Photograph:
+    """What a file shows, and what the detector finds on it."""
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     assert pixels is not None
     found = np.asarray(pixels)
