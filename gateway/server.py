@@ -7,6 +7,7 @@ accepted any more, idle ones end a moment later; what is in flight is finished. 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -29,6 +30,8 @@ from gateway.edge.http_protocol import protocol_class
 from shared.access_rules import parse_networks
 from shared.settings import Settings, load
 
+#: How often the date of answers moves on and gunicorn is told that this process lives.
+TICK_S = 1.0
 #: Of the listening socket's queue, taken in before it is closed; as long as the queue may be.
 LAST_CONNECTIONS_MAX = 2048
 
@@ -60,6 +63,7 @@ class DrainingServer(Server):
         self._settings = settings
         self._connections = connections
         self._stop_at: float | None = None
+        self._asked_to_stop = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -78,6 +82,17 @@ class DrainingServer(Server):
         self._connections.draining = True
         delayed = sig == signal.SIGTERM and not replaced
         self._stop_at = monotonic() + (self._settings.drain_delay if delayed else 0.0)
+        asyncio.get_running_loop().call_soon_threadsafe(self._asked_to_stop.set)
+
+    async def main_loop(self) -> None:
+        """uvicorn's ticks, but one a second instead of ten: an idle process should be idle."""
+        while not await self.on_tick(0):
+            if self._stop_at is None:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(TICK_S):
+                        await self._asked_to_stop.wait()
+            else:
+                await asyncio.sleep(min(TICK_S, max(0.0, self._stop_at - monotonic())))
 
     async def on_tick(self, counter: int) -> bool:
         if self._stop_at is not None and monotonic() >= self._stop_at:
@@ -130,7 +145,7 @@ class GatewayWorker(UvicornWorker):  # type: ignore[misc]
     async def _serve(self) -> None:
         self.config.app = self.wsgi
         server = DrainingServer(self.config, self._settings, self._connections)
-        self._install_sigquit_handler()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGQUIT, server.handle_exit, signal.SIGQUIT, None)
         await server.serve(sockets=self.sockets)
         if not server.started:
             sys.exit(Arbiter.WORKER_BOOT_ERROR)

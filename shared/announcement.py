@@ -6,11 +6,14 @@ only read. A file name never returns: the generation is in it, so a replacement 
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
 FOLDER = "workers"
+#: Times of files move on in steps of a few milliseconds (the kernel's tick).
+SETTLED_S = 0.1
 
 
 class Announcement(msgspec.Struct, frozen=True):
@@ -51,6 +54,26 @@ def announced(runtime_dir: Path) -> dict[str, Announcement]:
             continue  # withdrawn this moment, or not written by a worker
         found[announcement.generation] = announcement
     return found
+
+
+@dataclass(slots=True)
+class Watch:
+    """`announced`, but read again only when the folder has changed: looking often costs next to nothing."""
+
+    runtime_dir: Path
+    _changed: int = -1
+    _found: dict[str, Announcement] = field(default_factory=dict)
+
+    def announced(self, now: float) -> dict[str, Announcement]:
+        """now: seconds since the epoch. A change so recent that another may bear the same time is not trusted."""
+        try:
+            changed = folder(self.runtime_dir).stat().st_mtime_ns
+        except FileNotFoundError:
+            return {}
+        if changed != self._changed:
+            self._found = announced(self.runtime_dir)
+            self._changed = changed if now - changed * 1e-9 > SETTLED_S else -1
+        return self._found
 
 
 def workers_of(runtime_dir: Path, pool: int) -> int:

@@ -17,7 +17,7 @@ from shared.announcement import Announcement, announced
 from shared.messages import Heartbeat
 from shared.wire import WireError, decode_to_gateway, encode
 
-ASK_INTERVAL_S = 0.5
+ASK_INTERVAL_S = 1.0
 LOOK_INTERVAL_S = 0.1
 #: A worker that gives no sign for the larger of this and so many of its own batch times hangs.
 HANG_S_MIN = 3.0
@@ -44,7 +44,7 @@ class Silence:
 
     def too_long(self, now: float) -> bool:
         """Whether it hangs. Time in which the asker itself did not run is not the worker's silence."""
-        if now - self.looked > 2 * ASK_INTERVAL_S:
+        if now - self.looked > 1.5 * ASK_INTERVAL_S:
             self.heard += now - self.looked
         self.looked = now
         return now - self.heard > self.limit_s

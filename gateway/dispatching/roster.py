@@ -7,6 +7,7 @@ its socket closes → gone for ever; Goodbye → asked again, unless its socket 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,14 +15,15 @@ from pathlib import Path
 import zmq
 
 from gateway.dispatching.worker_link import Context, WorkerLink
-from shared.announcement import Announcement, announced
+from shared.announcement import Announcement, Watch
 from shared.faces import Faces
 from shared.messages import Goodbye, Heartbeat, Hello, ToGateway, Welcome
 from shared.wire import encode
 
-#: How often new workers are looked for, and how often the known ones are asked for a sign of life.
-SCAN_INTERVAL_S = 0.2
-HEARTBEAT_INTERVAL_S = 0.5
+#: How often new workers are looked for: while one is expected (none is known, or one was lost lately), and else.
+SCAN_SOON_S, SCAN_INTERVAL_S, EXPECTED_S = 0.2, 1.0, 30.0
+#: How often the known ones are asked for a sign of life.
+HEARTBEAT_INTERVAL_S = 1.0
 #: A worker that gives no sign for the larger of this and so many of its own batch times hangs.
 HANG_S_MIN = 3.0
 HANG_BATCHES = 5
@@ -61,6 +63,7 @@ class Roster:
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     _sequence: int = 0
     _beaten: float = 0.0
+    _closed_at: float = float("-inf")
 
     def open(self) -> None:
         self._beaten = _now()
@@ -118,6 +121,7 @@ class Roster:
             return
         del self.known[link.generation]
         self._ended.add(link.generation)
+        self._closed_at = _now()
         link.close()
         if known.welcome is not None:
             self.on_lost(link.generation, why)
@@ -125,9 +129,11 @@ class Roster:
     # What time brings
 
     async def _scan_for_ever(self) -> None:
+        watch = Watch(self.runtime_dir)
         while True:
-            self.scan(announced(self.runtime_dir))
-            await asyncio.sleep(SCAN_INTERVAL_S)
+            self.scan(watch.announced(time.time()))
+            expected = not self.known or _now() - self._closed_at < EXPECTED_S
+            await asyncio.sleep(SCAN_SOON_S if expected else SCAN_INTERVAL_S)
 
     def scan(self, found: dict[str, Announcement]) -> None:
         """Links to workers not known yet; a generation that ended never returns."""
@@ -149,7 +155,7 @@ class Roster:
 
     def beat(self, now: float) -> None:
         """Asks everyone for a sign. Time in which this process itself stood still is nobody's silence."""
-        absence = now - self._beaten if now - self._beaten > 2 * HEARTBEAT_INTERVAL_S else 0.0
+        absence = now - self._beaten if now - self._beaten > 1.5 * HEARTBEAT_INTERVAL_S else 0.0
         self._beaten = now
         self._sequence += 1
         for known in list(self.known.values()):
