@@ -30,7 +30,7 @@ async def _answer(seen: Visit[MaskParams]) -> Response:
     }
     if masked.weak:
         headers["X-Mask-Weak"] = "true"
-    return Response(bytes(masked.data), media_type=masked.media_type, headers=headers)
+    return Response(masked.data, media_type=masked.media_type, headers=headers)
 
 
 def _options(params: MaskParams) -> MaskOptions:

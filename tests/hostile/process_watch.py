@@ -12,6 +12,8 @@ from loadtest.cpu_time import processes_below, tree_memory_bytes
 INTERVAL_S = 0.2
 #: A word of its command line → the part a process plays.
 PARTS = {"gateway.pictures.picture_child": "picture children", "gunicorn": "gateway processes", "--slot": "workers"}
+#: What gateway and children hand each other is no process's own while nobody touches it; others may use it too.
+SHARED = "shared, whole machine"
 #: Those whose memory is the gateway's.
 GATEWAY = ("gateway processes", "picture children")
 
@@ -72,6 +74,7 @@ class Watch:
                 sums[part] += size
                 self.largest[part] = max(self.largest[part], _resident_peak(pid))
         sums["gateway and its children"] = sum(sums[part] for part in GATEWAY)
+        sums[SHARED] = _shared_bytes()
         for part, size in sums.items():
             self.memory[part].saw(size)
 
@@ -88,6 +91,12 @@ def _part(pid: int) -> str | None:
         return None
     words = line.decode(errors="replace").split("\0")
     return next((part for word, part in PARTS.items() if word in words), "") if line else None
+
+
+def _shared_bytes() -> int:
+    """Memory that belongs to no file on a disk and is shared among processes, of the whole machine."""
+    words = Path("/proc/meminfo").read_text(encoding="ascii").split()
+    return int(words[words.index("Shmem:") + 1]) * 1024
 
 
 def _resident_peak(pid: int) -> int:
