@@ -51,7 +51,8 @@ def noise(rng: random.Random, picture: Picture) -> Picture:
     grain = np.empty(picture.shape[:2] if rng.random() < 0.4 else picture.shape, np.int16)
     spread = rng.uniform(2, 14)
     cv2.setRNGSeed(rng.getrandbits(31))
-    cv2.randn(grain, np.zeros(1), np.full(1, spread))
+    # As one channel: with several, OpenCV 5.0 reads spreads that nobody gave.
+    cv2.randn(grain.reshape(picture.shape[0], -1), 0, spread)
     if grain.ndim == 2:
         grain = np.repeat(grain[..., None], 3, axis=2)
     return np.asarray(cv2.add(picture, grain, dtype=cv2.CV_8U), np.uint8)
