@@ -17,6 +17,9 @@ from shared.settings import MEBIBYTE, Settings
 
 FORMATS = "JPEG, PNG, WebP, BMP or TIFF"
 
+#: libpng reads nothing wider or higher (PNG_USER_WIDTH_MAX), OpenCV nothing over 1,048,576 (CV_IO_MAX_IMAGE_WIDTH).
+SIDE_MAX = 1_000_000
+
 _MAGIC: tuple[tuple[Callable[[bytes], bool], ModuleType], ...] = (
     (lambda start: start.startswith(b"\xff\xd8\xff"), jpeg),
     (lambda start: start.startswith(b"\x89PNG\r\n\x1a\n"), png),
@@ -48,6 +51,8 @@ def check_limits(header: Header, settings: Settings) -> None:
     width, height = header.width, header.height
     if width * height > settings.max_pixels:
         raise TooLarge(f"The picture has {width}×{height} pixels; at most {settings.max_pixels:,} are accepted")
+    if max(width, height) > SIDE_MAX:
+        raise TooLarge(f"The picture is {width}×{height} pixels; at most {SIDE_MAX:,} a side are accepted")
     if min(width, height) < settings.min_side:
         least = settings.min_side
         raise BadImage(f"The picture is {width}×{height} pixels; at least {least}×{least} are needed")

@@ -44,8 +44,8 @@ def _sizes() -> Iterator[Hostile]:
     for width, height in ((0x7FFF_FFFF, 0x7FFF_FFFF), (65_536, 65_536), (100_000, 301)):
         body = make.file(make.header(width, height), _data_chunk(bytes(1000)), END)
         yield Hostile(f"png-{width}x{height}", body, "too large")
-    yield Hostile("png-3000000x10", make.zeros(3_000_000, 10, make.GREY, 1))
-    yield Hostile("png-10x3000000", make.zeros(10, 3_000_000, make.GREY, 1))
+    yield Hostile("png-3000000x10", make.zeros(3_000_000, 10, make.GREY, 1), "too large")
+    yield Hostile("png-10x3000000", make.zeros(10, 3_000_000, make.GREY, 1), "too large")
     yield Hostile("png-9x9", make.png(rasters.colours(9, 9)), "refused")
     yield Hostile("png-10x10", make.png(rasters.colours(10, 10)), "picture")
 

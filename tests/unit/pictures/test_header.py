@@ -7,7 +7,8 @@ import struct
 import numpy as np
 import pytest
 
-from gateway.pictures.image_header import read_header
+from gateway.pictures.image_decode import decode
+from gateway.pictures.image_header import SIDE_MAX, read_header
 from shared.errors import BadImage, TooLarge
 from tests.hostile import make_bmp, make_jpeg, make_png, make_tiff, make_webp, rasters
 from tests.unit.pictures.reading import header_of, read
@@ -40,6 +41,18 @@ def test_the_pixel_limit_holds_at_the_limit_and_one_past_it() -> None:
     header_of(at, max_pixels=5000)
     with pytest.raises(TooLarge, match="100×51 pixels; at most 5,000"):
         header_of(past, max_pixels=5000)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_no_side_is_longer_than_decoders_read(*, turned: bool) -> None:
+    for side, accepted in ((SIDE_MAX, True), (SIDE_MAX + 1, False)):
+        data = make_png.zeros(*((10, side) if turned else (side, 10)), make_png.GREY, 1)
+        if accepted:
+            header = header_of(data)
+            assert decode(memoryview(data), header)[0].shape == (header.height, header.width, 3)
+        else:
+            with pytest.raises(TooLarge, match="at most 1,000,000 a side"):
+                header_of(data)
 
 
 def test_the_least_side_holds_at_the_limit_and_one_below_it() -> None:
