@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> int:
             lines, well = report.lines(), report.kept
         elif scenario == "rolling":
             with tempfile.TemporaryDirectory(prefix="fa-") as folder:
-                lines, well = asyncio.run(rolling(Path(folder), rate=20.0, rounds=2))
+                lines, well = asyncio.run(rolling(Path(folder), rate=60.0, rounds=3))
         elif scenario == "overload":
             lines, well = overload(options.seconds)
         elif scenario == "idle":
