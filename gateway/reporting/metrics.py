@@ -7,11 +7,14 @@ adds them up); without it the metrics are this process's own. Labels never hold 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections import Counter as Counts
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Literal
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from gateway.reporting.tally import Tally
 
 if TYPE_CHECKING:
     from gateway.edge.connections import Connections
@@ -38,22 +41,16 @@ GAUGES: tuple[tuple[str, str, Literal["livesum", "livemax", "livemin"]], ...] = 
 
 
 class Metrics:
-    """Counters are moved on once a second from what the parts count themselves; only requests are told one by one."""
+    """Everything is counted in memory, here or by the parts, and handed to Prometheus once a second and at the end."""
 
     def __init__(self) -> None:
         registry = self.registry = CollectorRegistry()
         self.requests = Counter(
             "face_api_requests", "Requests by endpoint and status", ["endpoint", "status"], registry=registry
         )
-        self.request_seconds = Histogram(
-            "face_api_request_seconds", "Whole requests", ["endpoint"], buckets=SECONDS, registry=registry
-        )
-        self.stage_seconds = Histogram(
-            "face_api_stage_seconds", "Stages of answered requests", ["stage"], buckets=SECONDS, registry=registry
-        )
-        self.batch_size = Histogram(
-            "face_api_batch_size", "Pictures in the run an answer came from", buckets=BATCHES, registry=registry
-        )
+        self.request_seconds = Tally("face_api_request_seconds", "Whole requests", SECONDS, registry, "endpoint")
+        self.stage_seconds = Tally("face_api_stage_seconds", "Stages of answered requests", SECONDS, registry, "stage")
+        self.batch_size = Tally("face_api_batch_size", "Pictures in the run an answer came from", BATCHES, registry)
         self.dispatch = Counter(
             "face_api_batch_dispatch", "Answers by why their batch was sent", ["reason"], registry=registry
         )
@@ -67,24 +64,30 @@ class Metrics:
         }
         #: The server's, once it has started.
         self.connections: Connections | None = None
-        self._told: dict[tuple[Counter, str], int] = {}
+        self._answers: Counts[tuple[str, str]] = Counts()
+        self._dispatches: Counts[str] = Counts()
+        self._told: dict[tuple[Counter, str | tuple[str, ...]], int] = {}
 
     def answered(self, path: str, status: int, seconds: float) -> None:
         endpoint = path if path in ENDPOINTS else "other"
-        self.requests.labels(endpoint, str(status)).inc()
-        self.request_seconds.labels(endpoint).observe(seconds)
+        self._answers[endpoint, str(status)] += 1
+        self.request_seconds.observe(seconds, endpoint)
 
     def stages(self, stages: Iterable[tuple[str, float]]) -> None:
         """Milliseconds by stage of one answered request."""
         for stage, milliseconds in stages:
-            self.stage_seconds.labels(stage).observe(milliseconds / 1000)
+            self.stage_seconds.observe(milliseconds / 1000, stage)
 
     def batch(self, size: int, reason: str) -> None:
         self.batch_size.observe(size)
-        self.dispatch.labels(reason).inc()
+        self._dispatches[reason] += 1
 
     def refresh(self, services: Services, now: float) -> None:
         """Takes over what the parts counted since the last time, and how things stand."""
+        self._move(self.requests, self._answers)
+        self._move(self.dispatch, self._dispatches)
+        for tally in (self.request_seconds, self.stage_seconds, self.batch_size):
+            tally.hand_in()
         connections = self.connections
         admission, dispatcher, turnstile = services.admission, services.dispatcher, services.turnstile
         lost = {"picture_children_lost": services.pictures.deaths}
@@ -109,13 +112,18 @@ class Metrics:
 
     async def watch(self, services: Services) -> None:
         """Runs for the life of the process."""
-        while True:
-            self.refresh(services, asyncio.get_running_loop().time())
-            await asyncio.sleep(REFRESH_INTERVAL_S)
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                self.refresh(services, loop.time())
+                await asyncio.sleep(REFRESH_INTERVAL_S)
+        finally:
+            self.refresh(services, loop.time())
 
-    def _move(self, counter: Counter, counts: dict[str, int]) -> None:
+    def _move(self, counter: Counter, counts: Mapping[str, int] | Mapping[tuple[str, str], int]) -> None:
         for label, count in counts.items():
             before = self._told.get((counter, label), 0)
             if count > before:
-                counter.labels(label).inc(count - before)
+                names = (label,) if isinstance(label, str) else label
+                counter.labels(*names).inc(count - before)
                 self._told[counter, label] = count
