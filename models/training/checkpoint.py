@@ -15,6 +15,7 @@ import torch
 
 from models.training.network import Detector
 
+SUMS = ("step", "pictures", "seconds")
 DECAY = 0.02  # weight decay of convolutions; norms and biases have none
 
 
@@ -58,6 +59,8 @@ class State:
     average: Detector
     optimiser: torch.optim.Optimizer
     progress: Progress
+    # The sums of the cycles before this one.
+    before: dict[str, float] = field(default_factory=lambda: dict.fromkeys(SUMS, 0))
     recent: list[tuple[float, float, float]] = field(default_factory=list)
 
 
@@ -92,6 +95,7 @@ def save(state: State, path: Path, facts: dict[str, Any]) -> None:
         "step": state.progress.step,
         "pictures": state.progress.pictures,
         "seconds": state.progress.seconds,
+        "before": state.before,
         "facts": facts,
     }
     temporary = path.with_suffix(".part")
@@ -113,4 +117,19 @@ def resume(path: Path, seed: int, rate: float) -> State:
     state.average.load_state_dict(held["average"])
     state.optimiser.load_state_dict(held["optimiser"])
     state.progress = Progress(held["step"], held["pictures"], held["seconds"])
+    state.before = held.get("before", state.before)
     return state
+
+
+def next_cycle(path: Path, seed: int, rate: float) -> State:
+    """The beginning of another cycle (warm restart, arXiv 1608.03983) from a checkpoint's weights."""
+    state = resume(path, seed, rate)
+    state.before = totals(load(path))
+    state.progress = Progress()
+    return state
+
+
+def totals(held: dict[str, Any]) -> dict[str, float]:
+    """Steps, pictures and seconds of a checkpoint's run with those of the cycles before it."""
+    before = held.get("before", {})
+    return {name: held[name] + before.get(name, 0) for name in SUMS}

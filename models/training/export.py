@@ -19,7 +19,7 @@ import onnxruntime as ort
 import torch
 
 from models.training.calibrate import calibrate, validation_scenes
-from models.training.checkpoint import load
+from models.training.checkpoint import load, totals
 from models.training.material import DEFAULT_FOLDER, read_material
 from models.training.network import Detector, count_macs, count_parameters
 from models.training.serving import OUTPUTS, ServingForm, build, fold
@@ -57,14 +57,14 @@ def verify(model: Detector, data: bytes, sizes: tuple[tuple[int, int, int], ...]
     return worst
 
 
-def metadata(held: dict[str, Any], date: str) -> dict[str, str]:
+def metadata(trained: dict[str, float], date: str) -> dict[str, str]:
     """What the file says of itself."""
     return {
         "face_api.form": "serving-1",
         "face_api.name": NAME,
         "face_api.license": "MIT",
-        "face_api.trained_steps": str(held["step"]),
-        "face_api.trained_pictures": str(held["pictures"]),
+        "face_api.trained_steps": str(trained["step"]),
+        "face_api.trained_pictures": str(trained["pictures"]),
         "face_api.date": date,
     }
 
@@ -103,10 +103,10 @@ def main(arguments: list[str] | None = None) -> None:
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
     held = load(options.checkpoint)
-    model = averaged(held)
+    model, trained = averaged(held), totals(held)
     _, valid = read_material(options.material)
     validation = calibrate(model, validation_scenes(valid, options.sprites))
-    graph: onnx.ModelProto = build(model, metadata(held, options.date))
+    graph: onnx.ModelProto = build(model, metadata(trained, options.date))
     data = graph.SerializeToString()
     worst = verify(model, data)
     if worst > TOLERANCE:
@@ -116,9 +116,9 @@ def main(arguments: list[str] | None = None) -> None:
         "date": options.date,
         "parameters": count_parameters(model),
         "mmac_at_640": round(count_macs(model) / 1e6),
-        "trained_steps": held["step"],
-        "trained_pictures": held["pictures"],
-        "trained_minutes": round(held["seconds"] / 60, 1),
+        "trained_steps": trained["step"],
+        "trained_pictures": trained["pictures"],
+        "trained_minutes": round(trained["seconds"] / 60, 1),
         "largest_difference_from_pytorch": worst,
         "validation": validation,
         "figures": figures_of(options.figures),

@@ -22,7 +22,7 @@ from models.training.sprites import Sprite, people, pyramid
 
 MIRRORED = [1, 0, 2, 4, 3]  # landmarks of a mirrored face, by place in the picture
 SMALLEST = 9.0  # pixels (root of the area): smaller faces are ignored, not taught
-VISIBLE = 0.5  # share of the oval that must show for a face to be taught
+VISIBLE = 0.4  # share of the oval that must show for a face to be taught
 PAGES = 200  # drawn pages (text, stripes, noise) to take tiles from
 HIDDEN = 0.12  # below this share a covered face is background
 Matrix = NDArray[np.float64]
@@ -119,7 +119,7 @@ def paste(
     local[:, 2] -= (x1, y1)
     patch = cv2.warpAffine(levels[level], local, (int(x2 - x1), int(y2 - y1)), flags=cv2.INTER_LINEAR)
     if rng.random() < 0.5:
-        gain = rng.uniform(0.55, 1.3)
+        gain = math.exp(rng.uniform(math.log(0.4), math.log(1.35)))
         patch[..., :3] = cv2.convertScaleAbs(patch[..., :3], alpha=gain, beta=rng.uniform(-10, 15))
     alpha = patch[..., 3]
     region = canvas.picture[y1:y2, x1:x2]

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.training.checkpoint import State, fresh, optimiser_of, resume, save
+from models.training.checkpoint import State, fresh, next_cycle, optimiser_of, resume, save
 from models.training.feed import Batch, Feed, wait_while
 from models.training.losses import batch_losses
 from models.training.material import DEFAULT_FOLDER, read_material
@@ -146,6 +146,15 @@ def run(state: State, feed: Feed, options: argparse.Namespace) -> None:
     save(state, options.out, facts)
 
 
+def begin(options: argparse.Namespace) -> State:
+    """The state the command line asks for: gone on with, after another cycle, or fresh."""
+    if options.resume and options.out.exists():
+        return resume(options.out, options.seed, options.rate)
+    if options.after is not None:
+        return next_cycle(options.after, options.seed, options.rate)
+    return fresh(options.seed, options.rate)
+
+
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Command line."""
     parser = argparse.ArgumentParser(prog="python -m models.training.train", description=__doc__)
@@ -158,6 +167,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=2.5e-3)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--resume", action="store_true", help="go on from --out if it exists")
+    parser.add_argument("--after", type=Path, help="checkpoint whose weights begin this cycle")
     parser.add_argument("--trainers", type=int, default=2, help="processes of one thread each")
     parser.add_argument("--workers", type=int, default=1, help="processes that compose scenes")
     parser.add_argument("--log-seconds", type=float, default=20.0)
@@ -174,9 +184,7 @@ def main(arguments: list[str] | None = None) -> None:
     torch.set_num_threads(1)
     keep_memory()
     trained, _ = read_material(options.material, options.more_backgrounds)
-    going_on = options.resume and options.out.exists()
-    seed, rate = options.seed, options.rate
-    state = resume(options.out, seed, rate) if going_on else fresh(seed, rate)
+    state = begin(options)
     choose_onednn(state.model)
     print(
         f"{len(trained.portraits)} portraits, {len(trained.backgrounds)} backgrounds, "
@@ -184,8 +192,9 @@ def main(arguments: list[str] | None = None) -> None:
         flush=True,
     )
     # A resumed run must not see the scenes of its beginning once more.
-    composer = Composer(trained, seed, options.sprites)
-    feed = Feed(composer, seed + state.progress.step, options.workers, options.pause_file)
+    composer = Composer(trained, options.seed, options.sprites)
+    seen = int(state.before["step"]) + state.progress.step
+    feed = Feed(composer, options.seed + seen, options.workers, options.pause_file)
     context = multiprocessing.get_context("fork")
     beside = [
         context.Process(target=assist, args=(state, feed, options), daemon=True) for _ in range(options.trainers - 1)

@@ -14,7 +14,7 @@ onnx = pytest.importorskip("onnx")
 
 from models.training import layouts  # noqa: E402
 from models.training.calibrate import PRECISION, Findings, best_cut, choose_cuts, outcome  # noqa: E402
-from models.training.checkpoint import Progress, fresh, resume, save  # noqa: E402
+from models.training.checkpoint import Progress, fresh, next_cycle, resume, save  # noqa: E402
 from models.training.export import verify  # noqa: E402
 from models.training.feed import Batch, collate  # noqa: E402
 from models.training.losses import LEAST, MOST, stride_weights  # noqa: E402
@@ -49,6 +49,20 @@ def test_the_loss_falls_on_one_repeated_batch(batch: Batch) -> None:
         train_step(state, batch, 2e-3)
     sums = [sum(parts) for parts in state.recent]
     assert np.mean(sums[-3:]) < 0.8 * np.mean(sums[:3])
+
+
+def test_another_cycle_begins_with_the_weights_and_remembers_what_came_before(batch: Batch, tmp_path: Path) -> None:
+    state = fresh(1, 2e-3)
+    for cycle in (1, 2):
+        train_step(state, batch, 2e-3)
+        save(state, tmp_path / "last.pt", {})
+        following = next_cycle(tmp_path / "last.pt", 1, 2e-3)
+        assert all(map(torch.equal, following.model.state_dict().values(), state.model.state_dict().values()))
+        assert (following.progress.step, following.progress.pictures) == (0, 0)
+        assert (following.before["step"], following.before["pictures"]) == (cycle, 2 * cycle)
+        state = following
+    save(state, tmp_path / "last.pt", {})
+    assert resume(tmp_path / "last.pt", 1, 2e-3).before == state.before
 
 
 def test_the_network_costs_no_more_than_the_official_500m() -> None:
