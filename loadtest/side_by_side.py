@@ -1,0 +1,136 @@
+"""`python -m loadtest.side_by_side A B`: the service with one set of settings against itself with another.
+
+A and B are settings without their prefix, `name=value` with commas between (`decode_isolation=thread`), or `-` for the
+defaults. Both services run at once and are loaded in turn; a ratio is of two neighbours in time. They are started anew
+several times, since where a process's memory comes to lie decides about a tenth of its speed for as long as it lives.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+import tempfile
+from pathlib import Path
+
+import msgspec
+
+from loadtest import pictures
+from loadtest.bench import MATERIAL, tell
+from loadtest.measure import Measured, Shot, measure_server, median
+from loadtest.pictures import Kind
+from loadtest.servers import ours
+from models.serving import ensure
+from shared.settings import Settings
+
+KINDS = (Kind("360p", "few"), Kind("360p", "many"), Kind("1080p", "few"), Kind("1080p", "many"))
+SIDES = ("A", "B")
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One kind of picture: medians of answers per second and CPU milliseconds per answer; ratios are B over A."""
+
+    kind: str
+    rates: tuple[float, float]
+    rate_ratios: list[float]
+    cpu_ms: tuple[float, float]
+    cpu_ratios: list[float]
+
+
+def settings_of(options: argparse.Namespace, words: str) -> Settings:
+    """Raises msgspec.ValidationError for a setting that does not exist or cannot have the value."""
+    folder = str(MATERIAL / "models") if (MATERIAL / "models").is_dir() else ""
+    own = dict(pair.split("=", 1) for pair in words.split(",")) if words != "-" else {}
+    if unknown := set(own) - set(Settings.__struct_fields__):
+        raise SystemExit(f"no such setting: {', '.join(sorted(unknown))}")
+    common = {
+        "api_key_enabled": False, "rate_limit_enabled": False, "model": options.model, "model_dir": folder,
+        "precision": "fp32", "data_dir": "var", "request_timeout": 60.0, "metrics_port": -1,
+    }  # fmt: skip
+    return msgspec.convert(common | own, Settings, strict=False)
+
+
+def measure(options: argparse.Namespace, both: tuple[Settings, Settings], folder: Path) -> list[tuple[Kind, Measured]]:
+    """Every kind in turn on both, `rounds` times in each of `starts` lives of the services."""
+    measured = []
+    for start in range(options.starts):
+        with contextlib.ExitStack() as stack:
+            servers = [
+                stack.enter_context(ours(one, folder / f"{side}.log")) for side, one in zip(SIDES, both, strict=True)
+            ]
+            for kind in options.kinds:
+                shot = Shot(folder=folder / kind.name, faces=[], clients=options.clients, seconds=options.seconds)
+                for _ in range(options.rounds):
+                    for side, server in zip(SIDES, servers, strict=True):
+                        one = msgspec.structs.replace(measure_server(server, shot), contestant=side)
+                        tell(
+                            f"  start {start + 1}/{options.starts}  {kind.name:<10} {side} {one.rate:7.1f}/s "
+                            f"{one.cpu_ms:6.2f} ms  others {one.others:.2f}"
+                        )
+                        measured.append((kind, one))
+    return measured
+
+
+def row_of(kind: Kind, measured: list[tuple[Kind, Measured]]) -> Row:
+    a, b = ([one for of, one in measured if of == kind and one.contestant == side] for side in SIDES)
+    return Row(
+        kind=kind.name,
+        rates=(median([one.rate for one in a]), median([one.rate for one in b])),
+        rate_ratios=[two.rate / one.rate for one, two in zip(a, b, strict=True)],
+        cpu_ms=(median([one.cpu_ms for one in a]), median([one.cpu_ms for one in b])),
+        cpu_ratios=[two.cpu_ms / one.cpu_ms for one, two in zip(a, b, strict=True)],
+    )
+
+
+def spread(ratios: list[float]) -> str:
+    return f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+
+
+def table(rows: list[Row]) -> str:
+    """Markdown."""
+    lines = ["| pictures | answers/s A → B | ratio (spread) | CPU ms/answer A → B | ratio (spread) |"]
+    lines.append("| --- |" + " --- |" * 4)
+    for row in rows:
+        rates = f"{row.rates[0]:.1f} → {row.rates[1]:.1f} | {spread(row.rate_ratios)}"
+        cpu = f"{row.cpu_ms[0]:.2f} → {row.cpu_ms[1]:.2f} | {spread(row.cpu_ratios)}"
+        lines.append(f"| {row.kind} | {rates} | {cpu} |")
+    return "\n".join(lines)
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m loadtest.side_by_side",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("a", help="settings of A, or -")
+    parser.add_argument("b", help="settings of B, or -")
+    parser.add_argument("--model", default="auto", help="as FACE_API_MODEL")
+    names = {kind.name: kind for kind in KINDS}
+    parser.add_argument("--kinds", nargs="+", type=names.__getitem__, default=list(KINDS), metavar="KIND",
+                        help=f"of {', '.join(names)}")  # fmt: skip
+    parser.add_argument("--clients", type=int, default=32)
+    parser.add_argument("--starts", type=int, default=3, help="of both services")
+    parser.add_argument("--rounds", type=int, default=3, help="in each of them")
+    parser.add_argument("--seconds", type=float, default=4.0, help="of each measurement")
+    parser.add_argument("--json", action="store_true")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str]) -> int:
+    options = parse(arguments)
+    both = settings_of(options, options.a), settings_of(options, options.b)
+    for one in both:
+        ensure(one, tell)
+    with tempfile.TemporaryDirectory(prefix="face-api-side-by-side-") as name:
+        folder = Path(name)
+        for kind in options.kinds:
+            pictures.make(kind, folder / kind.name, MATERIAL / "photos" if (MATERIAL / "photos").is_dir() else None)
+        measured = measure(options, both, folder)
+    rows = [row_of(kind, measured) for kind in options.kinds]
+    print(msgspec.json.encode(rows).decode() if options.json else table(rows))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
