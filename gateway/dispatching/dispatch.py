@@ -9,9 +9,11 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic
 
+from gateway.dispatching import quarantine_folder
 from gateway.dispatching.cost_model import CostModel
-from gateway.dispatching.quarantine import Quarantine
+from gateway.dispatching.quarantine_folder import QuarantineFolder
 from gateway.dispatching.roster import Known, Roster
 from gateway.dispatching.work_queue import Work, WorkQueue
 from shared.errors import DeadlineExceeded, DetectionFailed, FaceApiError, NoWorker, PoisonPicture
@@ -21,8 +23,6 @@ from shared.wire import encode, encode_request
 
 #: Without any worker for this long requests are refused at once instead of waiting for one.
 NO_WORKER_GRACE_S = 5.0
-#: How long a picture that ended two workers is refused at sight.
-QUARANTINE_S = 600.0
 
 Incident = Callable[[str, dict[str, object]], None]
 
@@ -76,7 +76,7 @@ class Dispatcher:
     queue: WorkQueue = field(default_factory=WorkQueue)
     counts: Counts = field(default_factory=Counts)
     cost: CostModel = field(default_factory=CostModel)
-    quarantine: Quarantine = field(default_factory=lambda: Quarantine(QUARANTINE_S))
+    quarantine: QuarantineFolder = field(init=False)
     roster: Roster = field(init=False)
     _pending: dict[int, Pending] = field(default_factory=dict)
     _next_id: int = 0
@@ -85,10 +85,12 @@ class Dispatcher:
     # Life
 
     def __post_init__(self) -> None:
+        self.quarantine = QuarantineFolder(quarantine_folder.folder(self.runtime_dir), self._not_shared)
         self.roster = Roster(self.runtime_dir, self.name, self._on_message, self._on_lost, self._on_parted)
 
     def open(self) -> None:
         self._served_at = self._now()
+        self.quarantine.open()
         self.roster.open()
 
     async def aclose(self) -> None:
@@ -152,9 +154,18 @@ class Dispatcher:
             self._served_at = now
         elif now - self._served_at > NO_WORKER_GRACE_S:
             raise NoWorker("No worker is serving, retry in 1 second")
-        if self.quarantine.holds(work, now):
+        if self.quarantine.verdict(work, monotonic()) == "poison":
             self.counts.quarantined += 1
             raise _poison()
+
+    def _refused_now(self, work: Work) -> bool:
+        """Before it goes to a worker: what was found of this picture while it waited."""
+        verdict = self.quarantine.last_verdict(work)
+        work.noted = verdict == "suspected"
+        if verdict == "poison":
+            self.counts.quarantined += 1
+            self._fail(work.id, _poison())
+        return verdict == "poison"
 
     def _expire(self, work_id: int) -> None:
         self.counts.expired += 1
@@ -174,7 +185,7 @@ class Dispatcher:
 
     def _pump(self) -> None:
         """Sends what can be sent, and tells workers when work waits without credit."""
-        for generation, work in self.queue.assign():
+        for generation, work in self.queue.assign(self._refused_now):
             self.roster.known[generation].link.send(self._frames(work))
         for generation in self.queue.offers():
             self.roster.known[generation].link.send(encode(Offer(self.queue.waiting)))
@@ -218,6 +229,7 @@ class Dispatcher:
         generation = known.link.generation
         self.queue.granted(generation, reply.grant)
         work = self.queue.answered(generation, reply.id) if reply.generation == generation else None
+        self._acquit(work)
         pending = self._pending.get(reply.id)
         if work is None or pending is None or pending.future.done() or known.welcome is None:
             self.counts.late_answers += 1
@@ -228,26 +240,34 @@ class Dispatcher:
 
     def _on_failure(self, generation: str, failure: Failure) -> None:
         self.queue.granted(generation, failure.grant)
-        if self.queue.answered(generation, failure.id) is None:
+        work = self.queue.answered(generation, failure.id)
+        if work is None:
             self.counts.late_answers += failure.kind != "cancelled"
         elif failure.kind == "expired":
             self.counts.expired += 1
             self._fail(failure.id, DeadlineExceeded("Server busy, the request's time was over; retry in 1 second"))
         else:
+            self._acquit(work if failure.kind == "failed" else None)
             self.counts.failed += 1
             self.told("detection failed", {"kind": failure.kind, "why": failure.words})
             self._fail(failure.id, DetectionFailed("The detector failed on this picture"))
 
+    def _acquit(self, work: Work | None) -> None:
+        """A worker has run this picture and lives."""
+        if work is not None and work.suspected:
+            self.quarantine.acquit(work, monotonic())
+
     def _on_lost(self, generation: str, why: str) -> None:
         """A worker died or hangs: what it had in hand is tried elsewhere or given up."""
-        lost, now = self.queue.leave(generation), self._now()
-        self._served_at = now
+        lost = self.queue.leave(generation)
+        self._served_at = self._now()
         self.counts.workers_lost += 1
         self.counts.redispatched += len(lost.again)
         self.counts.poisoned += len(lost.poison)
         self.counts.given_up += len(lost.given_up)
+        # First of all: should this process end too, the others know.
+        self.quarantine.note(lost.again, lost.poison, monotonic())
         for work in lost.poison:
-            self.quarantine.put(work, now)
             self._fail(work.id, _poison())
         for work in lost.given_up:
             self._fail(work.id, NoWorker("Every worker that took this request ended, retry in 1 second"))
@@ -259,6 +279,9 @@ class Dispatcher:
         self._served_at = self._now()
         self.queue.hand_back(generation)
         self._pump()
+
+    def _not_shared(self, why: str) -> None:
+        self.told("quarantine not shared", {"why": why})
 
     @staticmethod
     def _now() -> float:

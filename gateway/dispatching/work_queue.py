@@ -7,6 +7,7 @@ where it can be cancelled, expired and seen.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from shared.deadline import Deadline
@@ -22,6 +23,7 @@ class Work:
     """One request for a worker. id is unique in this gateway process for life; sizes of the upright picture.
 
     moves: how often a worker ended with it in hand. started: a worker said that it runs this one now, alone.
+    noted: a worker ended with the same picture in hand, for whichever request. digest: once it was needed.
     """
 
     id: int
@@ -35,11 +37,13 @@ class Work:
     deadline: Deadline
     moves: int = 0
     started: bool = False
+    noted: bool = False
+    digest: bytes = b""
 
     @property
     def suspected(self) -> bool:
         """Whether it may be what ended a worker: then it is run alone, and the worker says so first."""
-        return self.moves > 0
+        return self.noted or self.moves > 0
 
 
 @dataclass(slots=True)
@@ -146,12 +150,14 @@ class WorkQueue:
         assert work.id not in self._waiting
         self._waiting[work.id] = work
 
-    def assign(self) -> list[tuple[str, Work]]:
-        """Gives waiting work, oldest first, to the least busy workers with credit."""
+    def assign(self, refused: Callable[[Work], bool] = lambda _work: False) -> list[tuple[str, Work]]:
+        """Gives waiting work, oldest first, to the least busy workers with credit; drops what is refused now."""
         assigned = []
         while self._waiting and (generation := self._least_busy()) is not None:
             worker = self._workers[generation]
             _, work = self._waiting.popitem(last=False)
+            if refused(work):
+                continue
             worker.credits -= 1
             worker.in_hand[work.id] = work
             assigned.append((generation, work))

@@ -49,12 +49,17 @@ class Bench:
     numbers: itertools.count[int] = field(default_factory=itertools.count)
     told: list[tuple[str, dict[str, object]]] = field(default_factory=list)
 
-    async def start(self, count: int = 1) -> list[str]:
+    async def spawn(self, count: int = 1) -> list[str]:
         generations = [f"g{next(self.numbers)}" for _ in range(count)]
         for generation in generations:
             self.processes[generation] = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "tests.stub_worker", str(self.runtime_dir), generation, str(self.max_batch), cwd=ROOT
             )  # fmt: skip
+        return generations
+
+    async def start(self, count: int = 1) -> list[str]:
+        """The same, and waits until they serve."""
+        generations = await self.spawn(count)
         await until(lambda: set(generations) <= {worker.generation for worker in self.dispatcher.workers}, START_S_MAX)
         return generations
 
@@ -179,6 +184,24 @@ def test_a_picture_that_kills_its_workers_kills_two_is_refused_and_its_neighbour
                 await it.ask(picture(50, KILL))
             assert it.dispatcher.counts.quarantined == 1
             assert len(it.dispatcher.workers) == 1
+
+    run(scenario())
+
+
+def test_copies_of_a_picture_that_waited_while_it_killed_two_workers_kill_no_third() -> None:
+    async def scenario() -> None:
+        async with bench(1) as it:
+            copies = [it.ask(picture(50, KILL)) for _ in range(6)]
+            await it.dead(1)
+            await it.spawn(1)
+            await it.dead(2)
+            await it.start(1)
+            for copy in copies:
+                with pytest.raises(PoisonPicture):
+                    await copy
+            assert score(await it.ask(picture(60))) == 60
+            counts = it.dispatcher.counts
+            assert (counts.workers_lost, counts.poisoned, counts.quarantined) == (2, 1, 5)
 
     run(scenario())
 

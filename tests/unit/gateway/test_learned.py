@@ -1,16 +1,11 @@
-"""What is learned and remembered: the cost of a run, pictures that end workers, how a connection behaves."""
+"""What is learned: the cost of a run, how a connection behaves."""
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from gateway.dispatching.cost_model import CostModel
-from gateway.dispatching.quarantine import REMEMBERED_MAX, Quarantine
-from gateway.dispatching.work_queue import Work
 from gateway.edge.conversation import Conversation, Patience
-from shared.deadline import Deadline
-from shared.messages import CropHeader
 
 
 def test_the_cost_of_a_run_is_learned_as_a_line() -> None:
@@ -29,32 +24,6 @@ def test_runs_of_one_size_give_a_cost_per_picture_and_the_past_is_forgotten() ->
     for _ in range(600):
         cost.learn(1, 0.02)
     assert cost.run_s(1) == pytest.approx(0.02, rel=0.2)
-
-
-def work(value: int, confidence: float = 0.5) -> Work:
-    crop = np.full((2, 2, 3), value % 256, np.uint8)
-    crop[0, 0, 0] = value // 256
-    return Work(1, (crop,), (CropHeader(2, 2, 64, 1.0),), confidence, 0.4, 0, 2, 2, Deadline(1e9))
-
-
-def test_a_picture_in_quarantine_is_known_by_its_pixels_whatever_is_asked_of_it() -> None:
-    quarantine = Quarantine(60.0)
-    assert not quarantine.holds(work(1), 0.0)
-    quarantine.put(work(1), 0.0)
-    assert quarantine.holds(work(1, confidence=0.9), 59.0)
-    assert not quarantine.holds(work(2), 59.0)
-
-
-def test_quarantine_ends_after_its_time_and_holds_no_more_than_its_limit() -> None:
-    quarantine = Quarantine(60.0)
-    for number in range(REMEMBERED_MAX + 1):
-        quarantine.put(work(number), number / 1000)
-    assert len(quarantine) == REMEMBERED_MAX
-    assert not quarantine.holds(work(0), 2.0)
-    assert quarantine.holds(work(1), 2.0)
-    assert not quarantine.holds(work(1), 61.0)
-    assert not quarantine.holds(work(REMEMBERED_MAX), 120.0)
-    assert len(quarantine) == 0
 
 
 PATIENCE = Patience(
