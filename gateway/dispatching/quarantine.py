@@ -18,8 +18,8 @@ from gateway.dispatching.work_queue import Work
 REMEMBERED_MAX = 1024
 #: How long a finding counts.
 REMEMBERED_S = 600.0
-#: Most a clock read by another process may be ahead; a later time was not written by this service.
-AHEAD_S_MAX = 1.0
+#: A finding may be so much later than the moment of who reads it, which may have stood still; a later is not ours.
+AHEAD_S_MAX = 60.0
 #: Rows of a picture that are looked at before the whole of it.
 GLANCE_ROWS = 4
 GLANCE_BYTES, DIGEST_BYTES = 4, 32

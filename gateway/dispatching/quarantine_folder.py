@@ -45,7 +45,7 @@ class QuarantineFolder:
     def open(self) -> None:
         """Makes the folder, so that looking at it is one system call that does not fail."""
         with contextlib.suppress(OSError):
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._make()
 
     def verdict(self, work: Work, now: float) -> Verdict | None:
         """What any process found of this picture. The folder is read only when it has changed, or a finding is over."""
@@ -95,9 +95,13 @@ class QuarantineFolder:
         self._view = quarantine_of(findings)
         self._remove(names - {finding.name for finding in findings})
 
+    def _make(self) -> None:
+        for made in (self.path.parent, self.path):
+            made.mkdir(mode=0o700, parents=True, exist_ok=True)
+
     def _write(self, name: str) -> None:
         try:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._make()
             os.close(os.open(self.path / name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
         except OSError as error:
             self._alone.add(name)

@@ -256,5 +256,5 @@ def test_what_cannot_be_written_is_remembered_by_its_own_process_and_told(tmp_pa
 def test_the_folder_is_private_and_lies_where_a_launcher_empties_at_its_start(path: Path) -> None:
     process(path).note([], [work(1)], NOW)
     assert path.parent.name == presence.FOLDER
-    assert path.stat().st_mode & 0o777 == 0o700
+    assert [made.stat().st_mode & 0o777 for made in (path.parent, path)] == [0o700, 0o700]
     assert {left.stat().st_mode & 0o777 for left in path.iterdir()} == {0o600}
