@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from shared.logs import open_log
 from shared.processes import die_with_parent, forbid_core_files, usable_cores
 from shared.settings import load
 
@@ -26,14 +27,16 @@ proc_name = "face-api-gateway"
 
 
 def on_starting(_server: object) -> None:
-    """The master ends with the launcher."""
+    """The master ends with the launcher, and logs like every other part."""
+    open_log(settings, "gateway master")
     if settings.listen_fd >= 0:
         die_with_parent(os.getppid())
     forbid_core_files()
 
 
 def post_fork(server: object, _worker: object) -> None:
-    """Gateway processes end with the master."""
+    """Gateway processes end with the master, and log under a name of their own from the start."""
+    open_log(settings, "gateway")
     die_with_parent(server.pid)  # type: ignore[attr-defined]
 
 

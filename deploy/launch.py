@@ -9,27 +9,23 @@ the gateway first (it finishes what is in flight, and needs workers for it), the
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import shutil
 import signal
 import socket
 import sys
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
 
 from msgspec import structs
 
 from deploy import accelerator, ready_block
 from deploy.metrics_server import metrics_served
-from deploy.parts import Part, tell
+from deploy.parts import Part
+from deploy.runtime_dir import runtime_dir
 from deploy.service import Service
-from gateway import presence
 from gateway.access.first_start import FirstKey, prepare_first_start
 from gateway.reporting import metrics_files
-from shared import announcement, settings
+from shared import settings
 from shared.errors import ConfigurationError
 from shared.gpus import answering_gpus
+from shared.logs import Log, format_of, open_log
 from shared.processes import forbid_core_files, usable_cores
 from shared.settings import Settings
 
@@ -52,43 +48,38 @@ def listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-@contextlib.contextmanager
-def private_runtime_dir(wanted: str) -> Iterator[Path]:
-    """The folder for sockets: the one that was set, or one of our own that is removed at the end."""
-    if wanted:
-        Path(wanted).mkdir(mode=0o700, parents=True, exist_ok=True)
-        yield Path(wanted)
-        return
-    made = Path(tempfile.mkdtemp(prefix="face-api-"))
-    try:
-        yield made
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
-
-
-async def serve(effective: Settings) -> int:
+async def serve(effective: Settings, log: Log) -> int:
     """Starts everything, says when it is ready, and ends everything; the exit code."""
     asked = Asked()
     asked.listen()
-    with private_runtime_dir(effective.runtime_dir) as runtime_dir:
-        metrics_dir = emptied(runtime_dir)
+    with runtime_dir(effective.runtime_dir) as folder:
+        metrics_dir = metrics_files.folder(folder.path)
+        metrics_dir.mkdir(mode=0o700)
         listening = listen(effective.host, effective.port)
         first = prepare_first_start(effective)
-        tell_first(first)
+        tell_first(first, log)
         address, port = listening.getsockname()[:2]
         running = structs.replace(
-            effective, runtime_dir=str(runtime_dir), port=port, listen_fd=listening.fileno(),
-            gateway_processes=effective.gateway_processes or max(1, min(8, usable_cores() // 4)),
-        )  # fmt: skip
-        with metrics_served(effective, metrics_dir):
-            service = Service(running, listening, metrics_dir)
-            announcing = asyncio.create_task(ready_block.announce(running, address, port, first))
+            settled(effective), runtime_dir=str(folder.path), port=port, listen_fd=listening.fileno()
+        )
+        with metrics_served(effective, metrics_dir, log) as metrics_url:
+            service = Service(running, listening, folder, log)
             try:
                 await service.start()
-                return await _until_over(asked, service)
+                announced = ready_block.announce(running, address, port, first, metrics_url, service.workers_expected)
+                announcing = asyncio.create_task(announced)
+                try:
+                    return await _until_over(asked, service)
+                finally:
+                    announcing.cancel()
             finally:
-                announcing.cancel()
                 await service.stop()
+
+
+def settled(effective: Settings) -> Settings:
+    """With what the parts must not each choose for themselves."""
+    processes = effective.gateway_processes or max(1, min(8, usable_cores() // 4))
+    return structs.replace(effective, gateway_processes=processes, log_format=format_of(effective))
 
 
 class Asked:
@@ -115,11 +106,11 @@ async def _until_over(asked: Asked, service: Service) -> int:
             watched = {stop, service.gateway.ended, service.pool.ended}
             await asyncio.wait({*watched, replacing}, timeout=1.0, return_when=asyncio.FIRST_COMPLETED)
             if stop.done():
-                tell("stopping: requests in flight are finished, then the workers end")
+                service.log.info("stopping: requests in flight are finished, then the workers end")
                 return OK
             for part in (service.pool, service.gateway):
                 if part.ended.done():
-                    return _ended_by_itself(part)
+                    return _ended_by_itself(part, service.log)
             if replacing.done():
                 replacing.result()  # a bug of ours: shows itself
     finally:
@@ -133,41 +124,41 @@ async def _replace_when_asked(asked: Asked, service: Service) -> None:
         await asked.replace.wait()
         asked.replace.clear()
         try:
-            await service.replace(checked_settings())
+            await service.replace(settled(checked_settings(service.log)))
         except ConfigurationError as error:
-            tell(f"not replaced, the old settings stay in force:\n{error}")
+            service.log.error("not replaced, the old settings stay in force", why=str(error))
 
 
-def _ended_by_itself(part: Part) -> int:
+def _ended_by_itself(part: Part, log: Log) -> int:
     code = part.ended.result()
-    tell(f"{part.name} ended by itself (code {code}); stopping the rest")
+    log.error("a part ended by itself, stopping the rest", which=part.name, code=code)
     return CONFIGURATION if code == CONFIGURATION else FAILED
 
 
-def emptied(runtime_dir: Path) -> Path:
-    """Removes what an earlier run left in the folder; the folder of the metrics, made anew."""
-    for name in (announcement.FOLDER, presence.FOLDER, metrics_files.FOLDER):
-        shutil.rmtree(runtime_dir / name, ignore_errors=True)
-    made = metrics_files.folder(runtime_dir)
-    made.mkdir(mode=0o700)
-    return made
+def tell(words: str) -> None:
+    """For people, whatever the log's form: what is told before there is a log, and what must not stand in one."""
+    print(f"face-api: {words}", file=sys.stderr, flush=True)
 
 
-def tell_first(first: FirstKey) -> None:
+def tell_first(first: FirstKey, log: Log) -> None:
     """At once, not with the ready block: what is shown only once must not be lost with a start that fails later."""
     if first.plaintext:
         tell(f"the first API key, shown only now: {first.plaintext}")
     if first.path:
-        tell(f"the first API key is in {first.path}; keep it elsewhere and remove the file")
+        log.warning("the first API key is in a file: keep it elsewhere and remove the file", path=first.path)
     if first.link_path:
-        tell(f"the link that sets the console's password is in {first.link_path}")
+        log.info("the link that sets the console's password is in a file", path=first.link_path)
 
 
-def checked_settings() -> Settings:
-    """The settings of this start. Raises ConfigurationError with everything that is wrong, mends included."""
+def checked_settings(log: Log | None = None) -> Settings:
+    """The settings of this start, their warnings logged. log: by default one opened as they say.
+
+    Raises ConfigurationError with everything that is wrong, mends included.
+    """
     effective, warnings = settings.load()
+    log = log or open_log(effective, "launcher")
     for warning in warnings:
-        tell(f"warning: {warning}")
+        log.warning("a setting to look at", why=warning)
     wrong = accelerator.problem(accelerator.installed_builds(), answering_gpus(), effective.accelerator)
     if wrong:
         raise ConfigurationError(wrong)
@@ -177,9 +168,15 @@ def checked_settings() -> Settings:
 def main() -> int:
     forbid_core_files()
     try:
-        return asyncio.run(serve(checked_settings()))
+        effective = checked_settings()
     except ConfigurationError as error:
         tell(f"cannot start:\n{error}")
+        return CONFIGURATION
+    log = open_log(effective, "launcher")
+    try:
+        return asyncio.run(serve(effective, log))
+    except ConfigurationError as error:
+        log.error("cannot start", why=str(error))
         return CONFIGURATION
 
 

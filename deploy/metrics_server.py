@@ -8,17 +8,17 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry, start_http_server
 
-from deploy.parts import tell
 from gateway.reporting.metrics_files import HostMetrics
 from shared.errors import ConfigurationError
+from shared.logs import Log
 from shared.settings import Settings
 
 
 @contextlib.contextmanager
-def metrics_served(effective: Settings, folder: Path) -> Iterator[None]:
-    """While it lasts. The folder must be empty at the start: what it holds is added up."""
+def metrics_served(effective: Settings, folder: Path, log: Log) -> Iterator[str]:
+    """Its URL, or "" without one. The folder must be empty at the start: what it holds is added up."""
     if effective.metrics_port < 0:
-        yield
+        yield ""
         return
     registry = CollectorRegistry()
     registry.register(HostMetrics(folder))
@@ -30,9 +30,10 @@ def metrics_served(effective: Settings, folder: Path) -> Iterator[None]:
             f"cannot serve metrics on {address}: {error.strerror or error}; choose another FACE_API_METRICS_PORT, "
             "0 for a free one or -1 for none"
         ) from None
-    tell(f"metrics at http://{effective.metrics_host}:{server.server_port}/metrics")
+    url = f"http://{effective.metrics_host}:{server.server_port}/metrics"
+    log.info("metrics are served", url=url)
     try:
-        yield
+        yield url
     finally:
         server.shutdown()
         server.server_close()

@@ -11,14 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from deploy.runtime_dir import RuntimeDir
+from gateway.reporting import metrics_files
+from shared.logs import Log
 from shared.settings import Settings, inherited_environment
 
 #: Read by prometheus_client when it is first imported (its own name).
 METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
-
-
-def tell(words: str) -> None:
-    print(f"face-api: {words}", file=sys.stderr, flush=True)
 
 
 @dataclass(slots=True)
@@ -27,6 +26,7 @@ class Part:
 
     name: str
     process: asyncio.subprocess.Process
+    log: Log
     ended: asyncio.Task[int] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -42,31 +42,30 @@ class Part:
             self.process.terminate()
             await asyncio.wait({self.ended}, timeout=grace_s)
         if not self.ended.done():
-            tell(f"{self.name} did not stop in {grace_s:g} s; killing it")
+            self.log.error("a part did not stop, killing it", which=self.name, seconds=grace_s)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         await self.ended
 
 
-async def start_pool(running: Settings, metrics_dir: Path) -> Part:
-    return await _start("the worker pool", ["worker.pool", f"--parent={os.getpid()}"], running, metrics_dir)
+async def start_pool(running: Settings, folder: RuntimeDir, log: Log) -> Part:
+    arguments = ["worker.pool", f"--parent={os.getpid()}", f"--hold={folder.lock}"]
+    return await _start("the worker pool", arguments, running, [folder.lock], log)
 
 
-async def start_gateway(running: Settings, metrics_dir: Path) -> Part:
+async def start_gateway(running: Settings, folder: RuntimeDir, log: Log) -> Part:
     arguments = ["gunicorn", "-c", "deploy/gunicorn.conf.py", "gateway.app:create_app()"]
-    return await _start("the gateway", arguments, running, metrics_dir, [running.listen_fd])
+    return await _start("the gateway", arguments, running, [folder.lock, running.listen_fd], log)
 
 
-async def _start(
-    name: str, arguments: Sequence[str], running: Settings, metrics_dir: Path, pass_fds: Sequence[int] = ()
-) -> Part:
+async def _start(name: str, arguments: Sequence[str], running: Settings, pass_fds: Sequence[int], log: Log) -> Part:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         *arguments,
-        env=inherited_environment(running) | {METRICS_VARIABLE: str(metrics_dir)},
+        env=inherited_environment(running) | {METRICS_VARIABLE: str(metrics_files.folder(Path(running.runtime_dir)))},
         stdin=asyncio.subprocess.DEVNULL,
         start_new_session=True,
         pass_fds=tuple(pass_fds),
     )
-    return Part(name, process)
+    return Part(name, process, log)

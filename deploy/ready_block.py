@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from http.client import HTTPConnection, HTTPException
 
 import msgspec
@@ -12,20 +13,46 @@ from shared.settings import Settings
 
 ASK_INTERVAL_S = 0.2
 ASK_TIMEOUT_S = 5.0
+#: So long the block waits, from the first worker on, for the others: mostly they come up together.
+OTHERS_S_MAX = 5.0
 
 
-async def announce(effective: Settings, address: str, port: int, first: FirstKey) -> None:
-    """Waits until the service answers that it is ready, then prints the block."""
+class Health(msgspec.Struct):
+    """What the block tells of what /health answers when the service is ready."""
+
+    workers: int
+    max_batch: int
+    model_note: str
+    model: str | None = None
+    precision: str | None = None
+    provider: str | None = None
+    license: str | None = None
+
+
+async def announce(
+    effective: Settings, address: str, port: int, first: FirstKey, metrics_url: str, expected: Callable[[], int]
+) -> None:
+    """Waits until the service answers that it is ready, then prints the block.
+
+    expected: how many workers there will be; 0 while that is not known.
+    """
     loopback = "127.0.0.1" if address in ("0.0.0.0", "::") else address  # noqa: S104 — compared, not bound
+    ready_since: float | None = None
     while True:
         status, body = await asyncio.to_thread(_health, loopback, port)
+        now = asyncio.get_running_loop().time()
         if status == 200:
-            print(block(effective, address, port, msgspec.json.decode(body), first), flush=True)
-            return
+            ready_since = now if ready_since is None else ready_since
+            health = msgspec.json.decode(body, type=Health)
+            if health.workers and (health.workers >= expected() or now - ready_since >= OTHERS_S_MAX):
+                print(block(effective, address, port, health, expected(), first, metrics_url), flush=True)
+                return
         await asyncio.sleep(ASK_INTERVAL_S)
 
 
-def block(effective: Settings, address: str, port: int, health: dict[str, object], first: FirstKey) -> str:
+def block(
+    effective: Settings, address: str, port: int, health: Health, expected: int, first: FirstKey, metrics_url: str
+) -> str:
     """The text, from what /health says and what the first start made."""
     shown = f"[{address}]" if ":" in address else address
     url = f"http://{shown}:{port}"
@@ -33,16 +60,25 @@ def block(effective: Settings, address: str, port: int, health: dict[str, object
     lines = [
         "",
         f"face-api is ready at {url}",
-        f"  model      {health['model']}, {health['precision']} on {health['provider']}, input {side}×{side}",
-        f"  processes  {health['workers']} workers (batch up to {health['max_batch']})",
-        f"  licence    {health['license']}",
+        f"  model      {health.model}, {health.precision} on {health.provider}, input {side}×{side}",
+        f"  processes  {_counted(health.workers, expected)} (batch up to {health.max_batch})",
+        f"  licence    {health.license}",
     ]
-    if health["model_note"]:
-        lines.append(f"  note       {health['model_note']}")
+    if health.model_note:
+        lines.append(f"  note       {health.model_note}")
     if effective.console_enabled:
         lines.append(f"  console    {url}{first.admin_link or '/console'}")
+    if metrics_url:
+        lines.append(f"  metrics    {metrics_url}")
     lines += [f"  try it     curl {_key_option(effective, first)}-F image=@photo.jpg {url}/api/v1/detect"]
     return "\n".join([*lines, "  stop it    Ctrl-C", ""])
+
+
+def _counted(workers: int, expected: int) -> str:
+    """`2 workers`, or `1 of 2 workers so far`: what serves is never told as more or less than it is."""
+    if workers < expected:
+        return f"{workers} of {expected} workers so far"
+    return f"{workers} worker{'' if workers == 1 else 's'}"
 
 
 def _key_option(effective: Settings, first: FirstKey) -> str:

@@ -14,10 +14,12 @@ from pathlib import Path
 
 from msgspec import structs
 
-from deploy.parts import Part, start_gateway, start_pool, tell
+from deploy.parts import Part, start_gateway, start_pool
+from deploy.runtime_dir import RuntimeDir
 from gateway import presence
 from gateway.reporting import metrics_files
 from shared import announcement
+from shared.logs import Log
 from shared.settings import Settings
 
 #: Beyond the gateway's own grace: time to notice, close and leave.
@@ -36,12 +38,13 @@ class Service:
 
     running: Settings
     listening: socket.socket
-    metrics_dir: Path
+    folder: RuntimeDir
+    log: Log
     parts: list[Part] = field(default_factory=list)
 
     @property
     def runtime_dir(self) -> Path:
-        return Path(self.running.runtime_dir)
+        return self.folder.path
 
     @property
     def pool(self) -> Part:
@@ -51,9 +54,13 @@ class Service:
     def gateway(self) -> Part:
         return self.parts[1]
 
+    def workers_expected(self) -> int:
+        """How many workers there will be; 0 while the pool has not told."""
+        return announcement.expected(self.runtime_dir, self.pool.pid)
+
     async def start(self) -> None:
-        self.parts.append(await start_pool(self.running, self.metrics_dir))
-        self.parts.append(await start_gateway(self.running, self.metrics_dir))
+        self.parts.append(await start_pool(self.running, self.folder, self.log))
+        self.parts.append(await start_gateway(self.running, self.folder, self.log))
 
     async def stop(self) -> None:
         """The listening socket, the gateways with what is in flight, then the workers."""
@@ -68,15 +75,15 @@ class Service:
         kept = {name: getattr(self.running, name) for name in ("host", "port", "listen_fd", "runtime_dir", "data_dir")}
         running = structs.replace(fresh, **kept)
         old_pool, old_gateway = self.pool, self.gateway
-        tell("replacing: new workers start beside the old ones")
-        pool = await start_pool(running, self.metrics_dir)
+        self.log.info("replacing: new workers start beside the old ones")
+        pool = await start_pool(running, self.folder, self.log)
         self.parts.append(pool)
         if not await self._until(
             lambda: announcement.workers_of(self.runtime_dir, pool.pid) > 0, pool, POOL_START_S_MAX
         ):
             await self._give_up(pool)
             return
-        gateway = await start_gateway(running, self.metrics_dir)
+        gateway = await start_gateway(running, self.folder, self.log)
         self.parts.append(gateway)
         if not await self._until(
             lambda: presence.is_ready(self.runtime_dir, gateway.pid), gateway, GATEWAY_START_S_MAX
@@ -90,10 +97,12 @@ class Service:
         await old_pool.stop(STOP_MARGIN_S * 2)
         self.parts = [pool, gateway]
         self._forget(old_gateway, old_pool)
-        tell("replaced: the new workers and gateway serve, the old ones have ended")
+        self.log.info("replaced: the new workers and gateway serve, the old ones have ended")
 
     async def _give_up(self, *new: Part) -> None:
-        tell(f"{new[0].name} that should take over did not come up; the old one goes on serving")
+        self.log.error(
+            "not replaced, the old part goes on serving", which=new[0].name, why="the new one did not come up"
+        )
         for part in new:
             await part.stop(STOP_MARGIN_S)
             self.parts.remove(part)
@@ -102,7 +111,7 @@ class Service:
     def _forget(self, *ended: Part) -> None:
         """Removes the files of parts that have ended; their counts stay in the sums."""
         for part in ended:
-            metrics_files.fold(self.metrics_dir, part.pid)
+            metrics_files.fold(metrics_files.folder(self.runtime_dir), part.pid)
             presence.forget(self.runtime_dir, part.pid)
             announcement.forget_pool(self.runtime_dir, part.pid)
 

@@ -81,14 +81,31 @@ def workers_of(runtime_dir: Path, pool: int) -> int:
     return sum(announcement.pool == pool for announcement in announced(runtime_dir).values())
 
 
+def expect(runtime_dir: Path, pool: int, workers: int) -> None:
+    """A pool tells, before it starts any, how many workers it is going to keep."""
+    mark = _wanted(runtime_dir, pool)
+    unfinished = mark.with_suffix(".part")
+    unfinished.write_text(str(workers), encoding="ascii")
+    unfinished.rename(mark)
+
+
+def expected(runtime_dir: Path, pool: int) -> int:
+    """How many workers this pool keeps; 0 while it has not told."""
+    try:
+        return int(_wanted(runtime_dir, pool).read_text(encoding="ascii"))
+    except FileNotFoundError:
+        return 0
+
+
 def mark_full(runtime_dir: Path, pool: int) -> None:
     """A pool tells that every one of its workers has come up once."""
     (folder(runtime_dir) / f"{pool}.full").touch()
 
 
 def forget_pool(runtime_dir: Path, pool: int) -> None:
-    """After a pool has ended: its mark goes, and what workers of it left that were killed with it."""
+    """After a pool has ended: its marks go, and what workers of it left that were killed with it."""
     (folder(runtime_dir) / f"{pool}.full").unlink(missing_ok=True)
+    _wanted(runtime_dir, pool).unlink(missing_ok=True)
     for announcement in announced(runtime_dir).values():
         if announcement.pool == pool:
             withdraw(runtime_dir, announcement.generation)
@@ -101,6 +118,10 @@ def is_full(runtime_dir: Path, pool: int) -> bool:
 def socket_path(runtime_dir: Path, generation: str) -> Path:
     """The unix socket of one generation; short, for the system's limit of 107 characters."""
     return folder(runtime_dir) / f"{generation}.sock"
+
+
+def _wanted(runtime_dir: Path, pool: int) -> Path:
+    return folder(runtime_dir) / f"{pool}.wanted"
 
 
 def _path(runtime_dir: Path, generation: str) -> Path:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 import msgspec
 import structlog
@@ -21,7 +21,7 @@ Log = structlog.typing.FilteringBoundLogger
 
 def open_log(settings: Settings, part: str, stream: TextIO = sys.stderr) -> Log:
     """The log of one process; `part` says which (gateway, pool, …). Takes over what libraries log, too."""
-    as_text = settings.log_format == "text" or (settings.log_format == "auto" and stream.isatty())
+    as_text = format_of(settings, stream) == "text"
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     log: Log = structlog.wrap_logger(
         structlog.PrintLogger(stream),
@@ -37,19 +37,50 @@ def open_log(settings: Settings, part: str, stream: TextIO = sys.stderr) -> Log:
     return log
 
 
+def format_of(settings: Settings, stream: TextIO = sys.stderr) -> Literal["json", "text"]:
+    """What `auto` means here. A process decides it for its children, too: their stream is a pipe."""
+    if settings.log_format == "auto":
+        return "text" if stream.isatty() else "json"
+    return settings.log_format
+
+
+class _Line(msgspec.Struct):
+    """What every JSON line of ours has."""
+
+    timestamp: str
+    level: str
+    part: str
+    event: str
+    why: str = ""
+
+
+def words_of(line: bytes, part: str, *, as_text: bool) -> str | None:
+    """Event and reason of a line that this part logged; None when the line is none of its log."""
+    if as_text:
+        text = line.decode(errors="replace").rstrip()
+        return text.removeprefix(f"{part}: ") if text.startswith(f"{part}: ") else None
+    try:
+        logged = msgspec.json.decode(line, type=_Line)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    if logged.part != part:
+        return None
+    return f"{logged.event}: {logged.why}" if logged.why else logged.event
+
+
 def _as_json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
     first = {name: event.pop(name) for name in ("timestamp", "level", "part", "event") if name in event}
     return msgspec.json.encode({**first, **event}, enc_hook=str).decode()
 
 
 def _as_text(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
-    """`face-api: event  name=value …`; what is long comes last, on lines of its own."""
-    trace = event.pop("exception", "")
+    """`part: event: why  name=value …`; what is long comes last, on lines of its own."""
+    trace, why = event.pop("exception", ""), event.pop("why", "")
     words, part = event.pop("event"), event.pop("part", "face-api")
     for name in ("timestamp", "level"):
         event.pop(name, None)
     facts = "".join(f"  {name}={value}" for name, value in event.items())
-    return f"{part}: {words}{facts}" + (f"\n{trace}" if trace else "")
+    return f"{part}: {words}" + (f": {why}" if why else "") + facts + (f"\n{trace}" if trace else "")
 
 
 class _Forwarded(logging.Handler):

@@ -15,6 +15,7 @@ from models.serving import ServingModel, load
 from shared import announcement, settings
 from shared.announcement import Announcement
 from shared.errors import ConfigurationError
+from shared.logs import Log, open_log
 from shared.messages import Welcome
 from shared.processes import die_with_parent, forbid_core_files
 from shared.settings import Settings
@@ -34,12 +35,17 @@ def main(arguments: list[str]) -> int:
     forbid_core_files()
     try:
         effective, _ = settings.load()
-        _serve(options, effective, load(options.model))
     except ConfigurationError as error:
-        _tell(options, f"cannot start: {error}")
+        print(f"worker: wrong settings:\n{error}", file=sys.stderr)
+        return exit_codes.CONFIGURATION
+    log = open_log(effective, "worker").bind(worker=options.generation)
+    try:
+        _serve(options, effective, load(options.model), log)
+    except ConfigurationError as error:
+        log.error("cannot start", why=str(error))
         return exit_codes.CONFIGURATION
     except WorkerSick as error:
-        _tell(options, f"gives up: {error}")
+        log.error("gives up", why=str(error))
         return exit_codes.FAILED
     return exit_codes.OK
 
@@ -56,13 +62,10 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _serve(options: argparse.Namespace, effective: Settings, model: ServingModel) -> None:
-    def told(words: str) -> None:
-        _tell(options, words)
-
-    detector, batch_s = open_detector(options.device, model, effective, options.threads, options.max_batch, told)
+def _serve(options: argparse.Namespace, effective: Settings, model: ServingModel, log: Log) -> None:
+    detector, batch_s = open_detector(options.device, model, effective, options.threads, options.max_batch, log.info)
     info = model.info.served(detector.provider, options.max_batch)
-    pipeline = Pipeline(detector, info.max_batch, told, only_sides(options.device, effective, model))
+    pipeline = Pipeline(detector, info.max_batch, log.warning, only_sides(options.device, effective, model))
     capacity = (pipeline.depth + 1) * info.max_batch
     runtime_dir = Path(effective.runtime_dir)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(1)
@@ -77,7 +80,7 @@ def _serve(options: argparse.Namespace, effective: Settings, model: ServingModel
             welcome=Welcome(options.generation, options.slot, os.getpid(), capacity, info, model.canary),
             batcher=MicroBatcher(info.max_batch, effective.batch_delay_ms / 1000),
             ledger=CreditLedger(capacity),
-            told=told,
+            told=log.warning,
             stopping=_stop_flag(),
             batch_s=batch_s,
         ).run()
@@ -94,10 +97,6 @@ def _stop_flag() -> Callable[[], bool]:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda signum, _frame: asked.append(signum))
     return lambda: bool(asked)
-
-
-def _tell(options: argparse.Namespace, words: str) -> None:
-    print(f"worker {options.generation}: {words}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

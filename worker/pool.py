@@ -6,6 +6,7 @@ killed and replaced. SIGTERM stops the workers, each finishing what it has in ha
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
 import itertools
@@ -17,36 +18,40 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import zmq.asyncio
+from msgspec import structs
 
 from models.serving import ServingModel, ensure
 from shared import announcement, settings
 from shared.errors import ConfigurationError
 from shared.gpus import gpus_to_use
+from shared.logs import Log, format_of, open_log
 from shared.processes import die_with_parent, forbid_core_files, usable_cores
 from shared.settings import Settings, inherited_environment
 from worker import exit_codes
 from worker.backoff import Backoff
 from worker.pool_metrics import PoolMetrics
+from worker.relay import relay
 from worker.topology import Topology, choose_topology
 from worker.watch import until_hung
 
 #: How long a stopping worker may finish what it has in hand before it is killed.
 STOP_GRACE_S = 10.0
 FULL_LOOK_INTERVAL_S = 0.1
-#: Most characters of a worker's last line in the pool's own.
-LAST_WORDS_MAX = 300
 
 
 @dataclass(slots=True)
 class Pool:
     """One slot per worker; a slot's process is replaced when it ends, under a new generation.
 
+    held: descriptors that every worker inherits: they keep the folder for sockets while any of them lives.
     has_served: whether any worker ever did: from then on nothing a worker says ends the whole pool.
     """
 
     settings: Settings
     model: ServingModel
     topology: Topology
+    log: Log
+    held: tuple[int, ...] = ()
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     failure: str = ""
     has_served: bool = False
@@ -62,6 +67,7 @@ class Pool:
     async def run(self) -> int:
         """Until `stopping`; the exit code."""
         announcement.folder(self.runtime_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
+        announcement.expect(self.runtime_dir, os.getpid(), self.topology.workers)
         slots = [asyncio.create_task(self._keep(slot)) for slot in range(self.topology.workers)]
         telling = asyncio.create_task(self._tell_when_full())
         await asyncio.gather(*slots)
@@ -80,7 +86,7 @@ class Pool:
         while not self.stopping.is_set():
             generation = f"{self._run}.{next(self._numbers)}"
             process = await self._start(slot, generation)
-            saying = asyncio.create_task(_relay(process))
+            saying = asyncio.create_task(relay(process, generation, self.log, self.settings.log_format))
             hung = await self._until_over(process, generation)
             last_words = await saying
             served = generation in announcement.announced(self.runtime_dir)
@@ -100,6 +106,7 @@ class Pool:
             "--device", self.topology.device_of(slot),
             env=inherited_environment(self.settings),
             stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
+            pass_fds=self.held,
         )  # fmt: skip
 
     async def _until_over(self, process: asyncio.subprocess.Process, generation: str) -> bool:
@@ -110,14 +117,14 @@ class Pool:
         await asyncio.wait({ended, asked, hung}, return_when=asyncio.FIRST_COMPLETED)
         killed = hung.done() and not ended.done()
         if killed:
-            tell(f"worker {generation} {hung.result()}; killing it")
+            self.log.error("worker hangs, killing it", worker=generation, why=f"it {hung.result()}")
             process.kill()
             await ended
         for task in (asked, hung):
             task.cancel()
         await asyncio.gather(asked, hung, return_exceptions=True)
         if not ended.done():
-            await _stop(process, ended)
+            await _stop(process, ended, self.log)
         return killed
 
     async def _after_death(
@@ -127,67 +134,68 @@ class Pool:
         how = f"ended with code {code}" if code is None or code >= 0 else f"was killed by {signal.Signals(-code).name}"
         self.has_served = self.has_served or served
         if code == exit_codes.CONFIGURATION and not self.has_served:
-            self.failure = f"worker {generation} {how}"
+            self.failure = last_words or f"its worker {how}"
+            self.log.error("cannot start", why=self.failure, worker=generation)
             self.stopping.set()
             return
-        why = "" if served or not last_words else f" before it served ({last_words})"
-        tell(f"worker {generation} {how}{why}; a replacement starts {f'in {delay_s:g} s' if delay_s else 'now'}")
+        words = (
+            "worker ended, a replacement starts" if served else "worker ended before it served, a replacement starts"
+        )
+        facts = {"last_words": last_words} if last_words and not served else {}
+        self.log.error(words, why=f"it {how}", worker=generation, again_in_s=delay_s, **facts)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(delay_s):
                 await self.stopping.wait()
 
 
-async def _stop(process: asyncio.subprocess.Process, ended: asyncio.Task[int]) -> None:
+async def _stop(process: asyncio.subprocess.Process, ended: asyncio.Task[int], log: Log) -> None:
     with contextlib.suppress(ProcessLookupError):
         process.terminate()
     try:
         async with asyncio.timeout(STOP_GRACE_S):
             await asyncio.shield(ended)
     except TimeoutError:
-        tell(f"worker process {process.pid} did not stop in {STOP_GRACE_S:g} s; killing it")
+        log.error("worker did not stop, killing it", process=process.pid, seconds=STOP_GRACE_S)
         process.kill()
         await ended
 
 
-async def _relay(process: asyncio.subprocess.Process) -> str:
-    """Passes on what a worker says, until it ends; its last line, which often holds the reason."""
-    assert process.stderr is not None
-    last = ""
-    with contextlib.suppress(ValueError):  # a line beyond the stream's limit
-        async for line in process.stderr:
-            last = line.decode(errors="replace").strip()[:LAST_WORDS_MAX] or last
-            sys.stderr.buffer.write(line)
-            sys.stderr.flush()
-    return last
-
-
-def tell(words: str) -> None:
-    print(f"pool: {words}", file=sys.stderr, flush=True)
-
-
-async def _main(effective: Settings) -> int:
-    model = ensure(effective, tell)
+async def _main(effective: Settings, log: Log, held: tuple[int, ...]) -> int:
+    model = ensure(effective, log.info)
     topology = choose_topology(
         effective, usable_cores(), gpus_to_use(effective.accelerator), batch_invariant=model.info.batch_invariant
     )
-    tell(f"{model.info.name} in {model.info.precision}: {topology.reason}")
-    pool = Pool(effective, model, topology)
+    log.info("workers start", model=model.info.name, precision=model.info.precision, topology=topology.reason)
+    pool = Pool(effective, model, topology, log, held)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, pool.stopping.set)
     return await pool.run()
 
 
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m worker.pool", description="The workers of one host.")
+    parser.add_argument("--parent", type=int, help="process id of the launcher: without it this process ends, too")
+    parser.add_argument("--hold", type=int, nargs="*", default=[], help="descriptors for the workers to inherit")
+    return parser.parse_args()
+
+
 def main() -> int:
     """Exit codes as in `worker/exit_codes.py`."""
-    parent = next((int(text.removeprefix("--parent=")) for text in sys.argv[1:] if text.startswith("--parent=")), None)
-    if parent is not None:
-        die_with_parent(parent)
+    options = _options()
+    if options.parent is not None:
+        die_with_parent(options.parent)
     forbid_core_files()
     try:
         effective, _ = settings.load()
-        return asyncio.run(_main(effective))
     except ConfigurationError as error:
-        tell(f"cannot start: {error}")
+        print(f"pool: wrong settings:\n{error}", file=sys.stderr)
+        return exit_codes.CONFIGURATION
+    effective = structs.replace(effective, log_format=format_of(effective))
+    log = open_log(effective, "pool")
+    try:
+        return asyncio.run(_main(effective, log, tuple(options.hold)))
+    except ConfigurationError as error:
+        log.error("cannot start", why=str(error))
         return exit_codes.CONFIGURATION
 
 

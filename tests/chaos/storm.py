@@ -150,7 +150,7 @@ class Storm:
 
 def metrics_of(service: Service) -> dict[str, float]:
     """The values of the service's metrics, by their name with labels."""
-    match = re.search(r"metrics at (\S+)", service.output)
+    match = re.search(r"^  metrics    (\S+)$", service.output, re.MULTILINE)
     assert match is not None
     with urllib.request.urlopen(match[1], timeout=20) as response:
         text = response.read().decode()

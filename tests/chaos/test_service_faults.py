@@ -130,7 +130,9 @@ def test_a_worker_that_dies_at_start_over_and_over_backs_off_and_says_why(runnin
             os.kill(worker.pid, signal.SIGKILL)
         # Wrong for good (an unusable model) or for now: either way it is told, and never a busy loop.
         until(
-            lambda: any(("before it served" in line or "cannot start" in line) for line in running.service.lines[told:])
+            lambda: any(
+                ("ended before it served" in line or "cannot start" in line) for line in running.service.lines[told:]
+            )
         )
         assert sum("a replacement starts" in line for line in running.service.lines[told:]) < 12
     finally:

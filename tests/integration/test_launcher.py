@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import json
+import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
 
 from tests.networks import beacon_network, beacon_picture
-from tests.service import START_S_MAX, STOP_S_MAX, Service, is_running, processes_below, running_service, start
+from tests.service import (
+    ROOT,
+    START_S_MAX,
+    STOP_S_MAX,
+    Service,
+    environment,
+    is_running,
+    processes_below,
+    running_service,
+    start,
+)
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +44,14 @@ def ended(service: Service) -> int:
         return service.process.wait(START_S_MAX)
     finally:
         service.close()
+
+
+def children(pid: int) -> list[int]:
+    return [int(text) for text in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def command_of(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 def until_gone(pids: list[int]) -> list[int]:
@@ -65,13 +88,38 @@ def test_a_signal_ends_every_process_and_leaves_no_file(
     assert [path.name for path in tmp_path.glob("face-api-*")] == []
 
 
-def test_a_killed_launcher_takes_everything_with_it(model: Path, data_dir: Path) -> None:
+def test_a_killed_launcher_takes_everything_with_it_and_the_next_start_removes_its_folder(
+    model: Path, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     service = start(data_dir, model=model, precision="fp32")
     assert service.ready.wait(START_S_MAX)
     family = processes_below(service.process.pid)
     service.process.kill()
     ended(service)
     assert until_gone(family) == []
+    left = set(tmp_path.glob("face-api-*"))
+    assert len(left) == 1
+    with running_service(data_dir, model=model, precision="fp32"):
+        (folder,) = tmp_path.glob("face-api-*")
+        assert folder not in left
+    assert list(tmp_path.glob("face-api-*")) == []
+
+
+@pytest.mark.parametrize("victim", ["the gateway's master", "the pool"])
+def test_a_part_that_is_killed_takes_its_children_with_it_and_ends_the_service(
+    model: Path, data_dir: Path, victim: str
+) -> None:
+    service = start(data_dir, model=model, precision="fp32")
+    assert service.ready.wait(START_S_MAX)
+    assert service.url, service.output
+    family = processes_below(service.process.pid)
+    word = b"gunicorn" if victim == "the gateway's master" else b"worker.pool"
+    parts = [pid for pid in children(service.process.pid) if word in command_of(pid)]
+    os.kill(parts[0], signal.SIGKILL)
+    assert ended(service) == 1
+    assert until_gone(family) == []
+    assert "a part ended by itself" in service.output
 
 
 def test_a_port_in_use_is_told_at_once(model: Path, data_dir: Path) -> None:
@@ -83,6 +131,46 @@ def test_a_port_in_use_is_told_at_once(model: Path, data_dir: Path) -> None:
         assert ended(service) == 78
     assert f"cannot listen on 127.0.0.1:{port}" in service.output
     assert "PORT=" in service.output
+
+
+def test_a_runtime_folder_in_use_is_told_at_once(model: Path, data_dir: Path, tmp_path: Path) -> None:
+    with running_service(data_dir, model=model, precision="fp32", runtime_dir=tmp_path / "run") as first:
+        second = start(data_dir, model=model, precision="fp32", runtime_dir=tmp_path / "run")
+        assert ended(second) == 78
+        assert f"FACE_API_RUNTIME_DIR={tmp_path / 'run'} is in use" in second.output
+        assert httpx2.get(f"{first.url}/readyz", timeout=60).status_code == 200
+
+
+def test_every_line_but_the_block_for_people_is_a_log_line_that_says_by_whom(model: Path, data_dir: Path) -> None:
+    with running_service(data_dir, model=model, precision="fp32", workers=2, log_format="json") as service:
+        before, block = service.output.split("\nface-api is ready at ", 1)
+        assert "  2 workers (" in block
+        worker = next(pid for pid in processes_below(service.process.pid) if b"--slot" in command_of(pid))
+        os.kill(worker, signal.SIGABRT)
+        until = time.monotonic() + STOP_S_MAX
+        while "a replacement starts" not in service.output and time.monotonic() < until:
+            time.sleep(0.1)
+    after = service.output.split("stop it", 1)[1].splitlines()[1:]
+    logged = [json.loads(line) for line in [*before.splitlines(), *after] if line]
+    assert {"launcher", "pool"} <= {line["part"] for line in logged}
+    (lost,) = (line for line in logged if "a replacement starts" in line["event"])
+    assert (lost["part"], lost["why"]) == ("pool", "it was killed by SIGABRT")
+
+
+async def unwilling(scope: dict[str, object], receive: Any, send: Any) -> None:
+    """An application that does not start."""
+    assert scope["type"] == "lifespan"
+    await receive()
+    await send({"type": "lifespan.startup.failed", "message": "not today"})
+
+
+@pytest.mark.parametrize(
+    "application", ["tests.integration.test_launcher:unwilling", "tests.there_is_no_such_file:app"]
+)
+def test_a_gateway_process_that_cannot_start_ends_gunicorn_too(tmp_path: Path, application: str) -> None:
+    command = [sys.executable, "-m", "gunicorn", "-c", "deploy/gunicorn.conf.py", application]
+    env = environment(data_dir=tmp_path, runtime_dir=tmp_path, gateway_processes=1)
+    assert subprocess.run(command, cwd=ROOT, env=env, timeout=STOP_S_MAX, check=False).returncode == 3
 
 
 def test_a_missing_model_stops_the_start_with_the_command_that_mends_it(data_dir: Path) -> None:

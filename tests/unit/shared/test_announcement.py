@@ -62,7 +62,10 @@ def test_of_a_pool_that_has_ended_nothing_stays_and_of_others_all(runtime_dir: P
     announce(runtime_dir, "old", pool=7)
     announce(runtime_dir, "new", pool=8)
     for pool in (7, 8):
+        announcement.expect(runtime_dir, pool, 3)
         announcement.mark_full(runtime_dir, pool)
     announcement.forget_pool(runtime_dir, 7)
     assert list(announcement.announced(runtime_dir)) == ["new"]
     assert [announcement.is_full(runtime_dir, pool) for pool in (7, 8)] == [False, True]
+    assert [announcement.expected(runtime_dir, pool) for pool in (7, 8)] == [0, 3]
+    assert not list(announcement.folder(runtime_dir).glob("7.*"))

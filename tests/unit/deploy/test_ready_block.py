@@ -1,0 +1,105 @@
+"""The ready block: whatever it says of the service is so."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import msgspec
+import pytest
+
+from deploy import ready_block
+from deploy.ready_block import Health, announce, block
+from gateway.access.first_start import FirstKey
+from shared.settings import Settings
+
+HEALTH = Health(
+    workers=2,
+    max_batch=8,
+    model_note="",
+    model="scrfd",
+    precision="fp32",
+    provider="CPUExecutionProvider",
+    license="MIT",
+)
+SETTINGS = Settings(api_key_enabled=False)
+
+
+def processes_line(workers: int, expected: int) -> str:
+    health = msgspec.structs.replace(HEALTH, workers=workers)
+    text = block(SETTINGS, "127.0.0.1", 8000, health, expected, FirstKey(), "")
+    return next(line for line in text.splitlines() if line.startswith("  processes"))
+
+
+@pytest.mark.parametrize(
+    ("workers", "expected", "said"),
+    [
+        (1, 1, "1 worker (batch up to 8)"),
+        (2, 2, "2 workers (batch up to 8)"),
+        (1, 2, "1 of 2 workers so far (batch up to 8)"),
+        (2, 0, "2 workers (batch up to 8)"),
+        (3, 2, "3 workers (batch up to 8)"),
+    ],
+)
+def test_it_counts_the_workers_that_serve_of_those_that_will(workers: int, expected: int, said: str) -> None:
+    assert processes_line(workers, expected) == f"  processes  {said}"
+
+
+@pytest.mark.parametrize("metrics_url", ["", "http://127.0.0.1:9000/metrics"])
+def test_it_names_the_metrics_when_they_are_served(metrics_url: str) -> None:
+    text = block(SETTINGS, "127.0.0.1", 8000, HEALTH, 2, FirstKey(), metrics_url)
+    assert [line for line in text.splitlines() if "metrics" in line] == (
+        [f"  metrics    {metrics_url}"] * bool(metrics_url)
+    )
+
+
+@contextmanager
+def answering(healths: list[tuple[int, Health]]) -> Iterator[int]:
+    """A port where /health answers these one after the other, the last one for ever."""
+
+    class Answering(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, health = healths.pop(0) if len(healths) > 1 else healths[0]
+            body = msgspec.json.encode(health)
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Answering) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def announced(healths: list[tuple[int, Health]], expected: int, capsys: pytest.CaptureFixture[str]) -> str:
+    with answering(healths) as port:
+        asyncio.run(announce(SETTINGS, "127.0.0.1", port, FirstKey(), "", lambda: expected))
+    return capsys.readouterr().out
+
+
+def test_it_waits_for_the_workers_that_are_still_coming(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ready_block, "ASK_INTERVAL_S", 0.0)
+    none = Health(workers=0, max_batch=0, model_note="")
+    one = msgspec.structs.replace(HEALTH, workers=1)
+    assert "  2 workers (" in announced([(503, none), (200, none), (200, one), (200, HEALTH)], 2, capsys)
+
+
+def test_it_does_not_wait_for_ever_for_a_worker_that_does_not_come(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ready_block, "OTHERS_S_MAX", 0.0)
+    one = msgspec.structs.replace(HEALTH, workers=1)
+    assert "  1 of 2 workers so far (" in announced([(200, one)], 2, capsys)

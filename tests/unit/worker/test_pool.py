@@ -1,0 +1,92 @@
+"""What a pool does when a worker cannot start: it ends when that is for good, and goes on once any had served."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.serving import ModelFacts, ServingModel
+from shared import announcement
+from shared.logs import open_log
+from shared.messages import Canary
+from shared.settings import Settings
+from worker import exit_codes
+from worker.pool import Pool
+from worker.topology import Topology
+
+WAIT_S_MAX = 60.0
+
+
+@pytest.fixture(autouse=True)
+def libraries_log_as_before() -> Iterator[None]:
+    """`open_log` takes over what libraries log."""
+    before = logging.getLogger().handlers
+    yield
+    logging.getLogger().handlers = before
+
+
+class Logged(io.StringIO):
+    """A stream for a log, read back as events."""
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.getvalue().splitlines()]
+
+
+def replaced(logged: Logged) -> list[dict[str, Any]]:
+    return [event for event in logged.events if "a replacement starts" in event["event"]]
+
+
+def pool_without_a_model(runtime_dir: Path, logged: Logged) -> Pool:
+    """Its one worker ends at once: there is no network."""
+    settings = Settings(runtime_dir=str(runtime_dir), log_format="json")
+    facts = ModelFacts(
+        name="none",
+        precision="fp32",
+        input_side=640,
+        landmarks=True,
+        batch_invariant=True,
+        dynamic_size=True,
+        license="",
+        source_sha256="",
+    )
+    model = ServingModel(runtime_dir / "none.onnx", facts, Canary(0.5, 0.4, [], 1.0, 1.0))
+    return Pool(settings, model, Topology(1, 1, 1, "one is enough"), open_log(settings, "pool", logged))
+
+
+def test_a_model_that_no_worker_can_load_ends_the_pool_with_the_reason(tmp_path: Path) -> None:
+    logged = Logged()
+    pool = pool_without_a_model(tmp_path, logged)
+    assert asyncio.run(asyncio.wait_for(pool.run(), WAIT_S_MAX)) == exit_codes.CONFIGURATION
+    last = logged.events[-1]
+    assert (last["part"], last["event"]) == ("pool", "cannot start")
+    assert "serving.json: cannot be read" in last["why"]
+
+
+def test_a_pool_whose_workers_had_served_goes_on_trying_until_it_is_stopped(tmp_path: Path) -> None:
+    logged = Logged()
+
+    async def run() -> int:
+        pool = pool_without_a_model(tmp_path, logged)
+        pool.has_served = True
+        running = asyncio.create_task(pool.run())
+        async with asyncio.timeout(WAIT_S_MAX):
+            while len(replaced(logged)) < 2:  # noqa: ASYNC110 — a stream
+                await asyncio.sleep(0.05)
+        assert announcement.expected(tmp_path, os.getpid()) == 1
+        pool.stopping.set()
+        return await running
+
+    assert asyncio.run(run()) == exit_codes.OK
+    first, second, *_ = replaced(logged)
+    assert first["why"] == f"it ended with code {exit_codes.CONFIGURATION}"
+    assert "serving.json: cannot be read" in first["last_words"]
+    assert 0 < first["again_in_s"] < second["again_in_s"]
