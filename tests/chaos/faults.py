@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tests.chaos.house import House
+from tests.service import is_running, processes_below
 
 #: By weight; what is done to a storm of any length. Whole restarts come on top, at fixed places.
 USUAL = (*["worker kill"] * 5, *["worker stop"] * 2, *["gateway kill"] * 3, "gateway stop", "replace now")
@@ -67,10 +68,11 @@ class Faults:
         self.recoveries_s.setdefault(fault, []).append(time.monotonic() - began)
 
     async def _replace(self) -> None:
-        service = self.house.service
-        count = service.output.count("the old ones have ended")
-        service.process.send_signal(signal.SIGHUP)
-        await _until(lambda: service.output.count("the old ones have ended") > count)
+        """Until every process below the launcher is a new one."""
+        launcher, workers = self.house.service.process, len(self.house.workers())
+        old = processes_below(launcher.pid)
+        launcher.send_signal(signal.SIGHUP)
+        await _until(lambda: not any(map(is_running, old)) and len(self.house.workers()) >= workers)
 
     async def _kill(self, target: str) -> None:
         before, pid = self._alive(target), self._victim(target)
