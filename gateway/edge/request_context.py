@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from typing import Any
 
@@ -59,15 +60,16 @@ class RequestContext:
         except ClientDisconnect:
             status = state.get("answered_for_it", CLIENT_CLOSED_REQUEST)
         finally:
-            _tell(scope, state, status)
+            # What was sent leaves only when the event loop gets its turn: the client does not wait for our books.
+            asyncio.get_running_loop().call_soon(_tell, scope, state, status, state["timings"].total_ms())
 
 
-def _tell(scope: Scope, state: dict[str, Any], status: int) -> None:
+def _tell(scope: Scope, state: dict[str, Any], status: int, total_ms: float) -> None:
     """The log line and the counts of one request; neither holds anything secret."""
     services, timings = state.get("services"), state["timings"]
     if services is None:
         return
-    path, total_ms = scope["path"], timings.total_ms()
+    path = scope["path"]
     services.metrics.answered(path, status, total_ms / 1000)
     if status == 200:
         services.metrics.stages(timings.stages())
