@@ -13,6 +13,7 @@ from time import monotonic
 
 from gateway.dispatching import quarantine_folder
 from gateway.dispatching.cost_model import CostModel
+from gateway.dispatching.counts import Counts
 from gateway.dispatching.quarantine_folder import QuarantineFolder
 from gateway.dispatching.roster import Known, Roster
 from gateway.dispatching.work_queue import Work, WorkQueue
@@ -21,7 +22,7 @@ from shared.faces import Faces
 from shared.messages import Cancel, Failure, Grant, Offer, Recall, Release, Reply, Request, Started, ToGateway, Welcome
 from shared.wire import encode, encode_request
 
-#: Without any worker for this long requests are refused at once instead of waiting for one.
+#: Without any worker for this long who waits for one is answered 503, and who comes is at once.
 NO_WORKER_GRACE_S = 5.0
 
 Incident = Callable[[str, dict[str, object]], None]
@@ -38,23 +39,6 @@ class Detection:
     batch_size: int
     dispatch: str
     worker: Welcome
-
-
-@dataclass(slots=True)
-class Counts:
-    """What happened in this process since it started; read by the metrics."""
-
-    answered: int = 0
-    failed: int = 0
-    expired: int = 0
-    cancelled: int = 0
-    redispatched: int = 0
-    poisoned: int = 0
-    given_up: int = 0
-    quarantined: int = 0
-    late_answers: int = 0
-    workers_lost: int = 0
-    cancelled_in_hand: int = 0
 
 
 @dataclass(slots=True)
@@ -89,7 +73,7 @@ class Dispatcher:
         self.roster = Roster(self.runtime_dir, self.name, self._on_message, self._on_lost, self._on_parted)
 
     def open(self) -> None:
-        self._served_at = self._now()
+        self._worker_went()
         self.quarantine.open()
         self.roster.open()
 
@@ -260,7 +244,7 @@ class Dispatcher:
     def _on_lost(self, generation: str, why: str) -> None:
         """A worker died or hangs: what it had in hand is tried elsewhere or given up."""
         lost = self.queue.leave(generation)
-        self._served_at = self._now()
+        self._worker_went()
         self.counts.workers_lost += 1
         self.counts.redispatched += len(lost.again)
         self.counts.poisoned += len(lost.poison)
@@ -276,9 +260,21 @@ class Dispatcher:
         self._pump()
 
     def _on_parted(self, generation: str) -> None:
-        self._served_at = self._now()
+        self._worker_went()
         self.queue.hand_back(generation)
         self._pump()
+
+    def _worker_went(self) -> None:
+        self._served_at = self._now()
+        asyncio.get_running_loop().call_later(NO_WORKER_GRACE_S, self._give_up, self._served_at)
+
+    def _give_up(self, served_at: float) -> None:
+        """Nobody waits for its whole deadline when no worker has come since the last one went."""
+        if self.workers or self._served_at != served_at:
+            return
+        for work_id in list(self._pending):
+            self._withdraw(work_id)
+            self._fail(work_id, NoWorker("No worker is serving, retry in 1 second"))
 
     def _not_shared(self, why: str) -> None:
         self.told("quarantine not shared", {"why": why})

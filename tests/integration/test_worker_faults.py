@@ -23,7 +23,7 @@ import pytest
 import uvloop
 from numpy.typing import NDArray
 
-from gateway.dispatching import roster
+from gateway.dispatching import dispatch, roster
 from gateway.dispatching.dispatch import Detection, Dispatcher
 from gateway.dispatching.work_queue import Work
 from shared import announcement
@@ -246,19 +246,23 @@ def test_a_worker_whose_network_cannot_run_any_more_ends_and_its_request_goes_el
     run(scenario())
 
 
-def test_without_a_worker_requests_wait_for_one_then_are_refused_at_once() -> None:
+def test_without_a_worker_requests_wait_a_moment_for_one_and_are_then_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario() -> None:
         async with bench(1) as it:
             await it.die("g0")
             asked = it.ask(picture(70))
             await it.start(1)
             assert score(await asked) == 70
+            monkeypatch.setattr(dispatch, "NO_WORKER_GRACE_S", 1.0)
             await it.die("g1")
             with pytest.raises(DeadlineExceeded):
                 await it.ask(picture(70), left_s=0.2)
-            it.dispatcher._served_at -= 60
+            waiting = it.ask(picture(70))  # with half a minute left
+            with pytest.raises(NoWorker):
+                await waiting
             with pytest.raises(NoWorker):
                 await it.ask(picture(70))
+            assert it.dispatcher.queue.waiting == 0
 
     run(scenario())
 
