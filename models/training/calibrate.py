@@ -33,7 +33,9 @@ SCENES = (
 )
 FLOOR = 0.05  # findings below this raw score are not looked at
 SMALLEST = 12.0  # pixels: smaller validation faces neither count as found nor as missed
-PRECISION = 0.97  # the goal's; the cheapest price of a false alarm that reaches it is taken
+# The goal is 0.97 on photographs; composed scenes hold fewer traps than streets, so half of the errors are taken off.
+# The cheapest price of a false alarm that reaches it is taken.
+PRECISION = 0.985
 PRICES = tuple(round(2 ** (i / 8), 3) for i in range(-8, 25))  # 0.5 to 8, in missed faces
 ENOUGH_FACES = 8  # true findings a stride needs to be judged by itself
 WARY = 0.2  # logits above the finer stride's cut, where it cannot be judged
