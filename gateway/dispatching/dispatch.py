@@ -272,6 +272,7 @@ class Dispatcher:
         """Nobody waits for its whole deadline when no worker has come since the last one went."""
         if self.workers or self._served_at != served_at:
             return
+        self._served_at = float("-inf")  # from now on nobody is let in to wait, whatever the clock's steps
         for work_id in list(self._pending):
             self._withdraw(work_id)
             self._fail(work_id, NoWorker("No worker is serving, retry in 1 second"))

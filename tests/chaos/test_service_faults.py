@@ -90,7 +90,7 @@ def test_when_all_workers_stand_still_readiness_says_so_and_they_are_replaced(ru
     assert running.get("/livez")[0] == 200
     until(lambda: not any(is_running(worker.pid) for worker in old.values()))
     until(lambda: running.get("/readyz")[0] == 200)
-    assert len(running.workers()) == 2
+    until(lambda: len(running.workers()) == 2)
     assert not running.workers().keys() & old.keys()
     assert "gave no sign of life" in running.service.output
     assert running.detect(1) == 200
