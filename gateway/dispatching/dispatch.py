@@ -64,7 +64,8 @@ class Dispatcher:
     roster: Roster = field(init=False)
     _pending: dict[int, Pending] = field(default_factory=dict)
     _next_id: int = 0
-    _served_at: float = 0.0
+    _grace: asyncio.TimerHandle | None = None
+    _is_hopeless: bool = False
 
     # Life
 
@@ -73,7 +74,7 @@ class Dispatcher:
         self.roster = Roster(self.runtime_dir, self.name, self._on_message, self._on_lost, self._on_parted)
 
     def open(self) -> None:
-        self._worker_went()
+        self._begin_grace()
         self.quarantine.open()
         self.roster.open()
 
@@ -111,7 +112,7 @@ class Dispatcher:
         caller frees its place at once.
         """
         now = self._now()
-        self._refuse_hopeless(work, now)
+        self._refuse_hopeless(work)
         loop = asyncio.get_running_loop()
         pending = Pending(loop.create_future(), now)
         pending.timer = loop.call_at(work.deadline.at, self._expire, work.id)
@@ -133,10 +134,8 @@ class Dispatcher:
             faces, queue_ms, reply.inference_ms, reply.postprocess_ms, reply.batch_size, reply.dispatch, worker
         )
 
-    def _refuse_hopeless(self, work: Work, now: float) -> None:
-        if self.workers:
-            self._served_at = now
-        elif now - self._served_at > NO_WORKER_GRACE_S:
+    def _refuse_hopeless(self, work: Work) -> None:
+        if self._is_hopeless and not self.workers:
             raise NoWorker("No worker is serving, retry in 1 second")
         if self.quarantine.verdict(work, monotonic()) == "poison":
             self.counts.quarantined += 1
@@ -244,7 +243,7 @@ class Dispatcher:
     def _on_lost(self, generation: str, why: str) -> None:
         """A worker died or hangs: what it had in hand is tried elsewhere or given up."""
         lost = self.queue.leave(generation)
-        self._worker_went()
+        self._begin_grace()
         self.counts.workers_lost += 1
         self.counts.redispatched += len(lost.again)
         self.counts.poisoned += len(lost.poison)
@@ -260,19 +259,22 @@ class Dispatcher:
         self._pump()
 
     def _on_parted(self, generation: str) -> None:
-        self._worker_went()
+        self._begin_grace()
         self.queue.hand_back(generation)
         self._pump()
 
-    def _worker_went(self) -> None:
-        self._served_at = self._now()
-        asyncio.get_running_loop().call_later(NO_WORKER_GRACE_S, self._give_up, self._served_at)
+    def _begin_grace(self) -> None:
+        """A worker went, or none has come yet: from now on so long is it worth waiting for one."""
+        if self._grace is not None:
+            self._grace.cancel()
+        self._is_hopeless = False
+        self._grace = asyncio.get_running_loop().call_later(NO_WORKER_GRACE_S, self._end_grace)
 
-    def _give_up(self, served_at: float) -> None:
-        """Nobody waits for its whole deadline when no worker has come since the last one went."""
-        if self.workers or self._served_at != served_at:
+    def _end_grace(self) -> None:
+        """Nobody waits for its whole deadline when no worker has come in time."""
+        if self.workers:
             return
-        self._served_at = float("-inf")  # from now on nobody is let in to wait, whatever the clock's steps
+        self._is_hopeless = True
         for work_id in list(self._pending):
             self._withdraw(work_id)
             self._fail(work_id, NoWorker("No worker is serving, retry in 1 second"))

@@ -7,7 +7,7 @@ adds them up); without it the metrics are this process's own. Labels never hold 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter as Counts
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Literal
@@ -64,8 +64,8 @@ class Metrics:
         }
         #: The server's, once it has started.
         self.connections: Connections | None = None
-        self._answers: Counts[tuple[str, str]] = Counts()
-        self._dispatches: Counts[str] = Counts()
+        self._answers: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self._dispatches: defaultdict[str, int] = defaultdict(int)
         self._told: dict[tuple[Counter, str | tuple[str, ...]], int] = {}
 
     def answered(self, path: str, status: int, seconds: float) -> None:

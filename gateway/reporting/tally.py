@@ -1,7 +1,7 @@
 """A Prometheus histogram that is counted in memory and handed in now and then.
 
 With several processes prometheus_client writes each observation into mapped files, twice and under a lock. A request
-makes ten of them; counted like this they cost a tenth.
+makes ten of them; counted like this it writes none.
 """
 
 from __future__ import annotations
