@@ -64,8 +64,7 @@ class Dispatcher:
     roster: Roster = field(init=False)
     _pending: dict[int, Pending] = field(default_factory=dict)
     _next_id: int = 0
-    _grace: asyncio.TimerHandle | None = None
-    _is_hopeless: bool = False
+    _served_at: float = 0.0
 
     # Life
 
@@ -74,7 +73,7 @@ class Dispatcher:
         self.roster = Roster(self.runtime_dir, self.name, self._on_message, self._on_lost, self._on_parted)
 
     def open(self) -> None:
-        self._begin_grace()
+        self._worker_went()
         self.quarantine.open()
         self.roster.open()
 
@@ -112,7 +111,7 @@ class Dispatcher:
         caller frees its place at once.
         """
         now = self._now()
-        self._refuse_hopeless(work)
+        self._refuse_hopeless(work, now)
         loop = asyncio.get_running_loop()
         pending = Pending(loop.create_future(), now)
         pending.timer = loop.call_at(work.deadline.at, self._expire, work.id)
@@ -134,8 +133,10 @@ class Dispatcher:
             faces, queue_ms, reply.inference_ms, reply.postprocess_ms, reply.batch_size, reply.dispatch, worker
         )
 
-    def _refuse_hopeless(self, work: Work) -> None:
-        if self._is_hopeless and not self.workers:
+    def _refuse_hopeless(self, work: Work, now: float) -> None:
+        if self.workers:
+            self._served_at = now
+        elif now - self._served_at > NO_WORKER_GRACE_S:
             raise NoWorker("No worker is serving, retry in 1 second")
         if self.quarantine.verdict(work, monotonic()) == "poison":
             self.counts.quarantined += 1
@@ -243,7 +244,7 @@ class Dispatcher:
     def _on_lost(self, generation: str, why: str) -> None:
         """A worker died or hangs: what it had in hand is tried elsewhere or given up."""
         lost = self.queue.leave(generation)
-        self._begin_grace()
+        self._worker_went()
         self.counts.workers_lost += 1
         self.counts.redispatched += len(lost.again)
         self.counts.poisoned += len(lost.poison)
@@ -259,22 +260,19 @@ class Dispatcher:
         self._pump()
 
     def _on_parted(self, generation: str) -> None:
-        self._begin_grace()
+        self._worker_went()
         self.queue.hand_back(generation)
         self._pump()
 
-    def _begin_grace(self) -> None:
-        """A worker went, or none has come yet: from now on so long is it worth waiting for one."""
-        if self._grace is not None:
-            self._grace.cancel()
-        self._is_hopeless = False
-        self._grace = asyncio.get_running_loop().call_later(NO_WORKER_GRACE_S, self._end_grace)
+    def _worker_went(self) -> None:
+        self._served_at = self._now()
+        asyncio.get_running_loop().call_later(NO_WORKER_GRACE_S, self._give_up, self._served_at)
 
-    def _end_grace(self) -> None:
-        """Nobody waits for its whole deadline when no worker has come in time."""
-        if self.workers:
+    def _give_up(self, served_at: float) -> None:
+        """Nobody waits for its whole deadline when no worker has come since the last one went."""
+        if self.workers or self._served_at != served_at:
             return
-        self._is_hopeless = True
+        self._served_at = float("-inf")  # from now on nobody is let in to wait, whatever the clock's steps
         for work_id in list(self._pending):
             self._withdraw(work_id)
             self._fail(work_id, NoWorker("No worker is serving, retry in 1 second"))
