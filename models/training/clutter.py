@@ -1,4 +1,4 @@
-"""Draws what is not a face: alone knows hands, lettering, shapes and empty scenes.
+"""Draws what is not a face: alone knows lettering, shapes, cloth, helmets and empty scenes.
 
 Hard negatives by procedure, because street scenes alarm a young detector with
 hands, clothes and signs, and the photographs at hand show few of them.
@@ -11,7 +11,8 @@ import random
 import cv2
 import numpy as np
 
-from models.training.material import Picture, Portrait
+from models.training import hands
+from models.training.material import Material, Picture, Portrait
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789&%#@!?.:;"
 FONTS = (
@@ -46,32 +47,6 @@ def skin_patch(portrait: Portrait, side: int) -> Picture:
     y1, y2 = y1 + 0.35 * (y2 - y1), y1 + 0.8 * (y2 - y1)
     crop = portrait.picture[int(y1) : int(y2) + 2, int(x1) : int(x2) + 2]
     return np.asarray(cv2.resize(crop, (side, side)), np.uint8)
-
-
-def hand(rng: random.Random, skin: Picture) -> Picture:
-    """(96, 96, 4) uint8 BGRA: a palm with fingers and a forearm in this skin."""
-    side = skin.shape[0]
-    mask = np.zeros((side, side), np.uint8)
-    creases = np.zeros((side, side), np.float32)
-    palm = side * 0.5, side * 0.56
-    width = side * rng.uniform(0.12, 0.17)
-    centre = int(palm[0]), int(palm[1])
-    cv2.ellipse(mask, centre, (int(width), int(width * 1.2)), 0, 0, 360, 255, -1)
-    fingers = rng.choice((0, 1, 2, 2, 3, 4, 5))
-    for place in rng.sample(range(5), fingers):
-        lean = np.radians(-40 + 20 * place + rng.uniform(-6, 6))
-        length = side * rng.uniform(0.24, 0.38)
-        root = int(palm[0] + width * 0.9 * np.sin(lean)), int(palm[1] - width * 0.8)
-        tip = int(palm[0] + length * np.sin(lean)), int(palm[1] - length * np.cos(lean))
-        cv2.line(mask, root, tip, 255, max(3, int(width * 0.42)), cv2.LINE_AA)
-        cv2.line(creases, centre, root, rng.uniform(0.2, 0.6), 1, cv2.LINE_AA)
-    if rng.random() < 0.8:
-        elbow = int(palm[0] + side * rng.uniform(-0.2, 0.2)), side
-        cv2.line(mask, centre, elbow, 255, int(width * rng.uniform(1.0, 1.6)), cv2.LINE_AA)
-    depth = cv2.GaussianBlur(mask, (0, 0), side * 0.035).astype(np.float32) / 255
-    shade = np.clip(0.35 + 0.75 * depth - creases, 0, 1.1) * rng.uniform(0.7, 1.2)
-    shaded = np.clip(skin * shade[..., None], 0, 255).astype(np.uint8)
-    return np.dstack([shaded, cv2.GaussianBlur(mask, (3, 3), 0)])
 
 
 def blob(rng: random.Random, skin: Picture) -> Picture:
@@ -137,16 +112,58 @@ def shape(rng: random.Random) -> Picture:
     return np.dstack([np.clip(plate * light, 0, 255).astype(np.uint8), mask])
 
 
-def bank(portraits: list[Portrait], seed: int, each: int = 160) -> dict[str, list[Picture]]:
-    """Drawn cut-outs by kind, each (96, 96, 4) uint8 BGRA."""
+def cloth(rng: random.Random, parts: list[Picture]) -> Picture:
+    """(96, 96, 4) uint8 BGRA: an oval or a polygon cut from a photograph's faceless part."""
+    side, part = 96, rng.choice(parts)
+    extent = min(part.shape[:2]) * rng.uniform(0.3, 1.0)
+    x, y = (int(rng.uniform(0, length - extent)) for length in (part.shape[1], part.shape[0]))
+    crop = part[y : y + int(extent), x : x + int(extent)]
+    plate = cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA)
+    mask = np.zeros((side, side), np.uint8)
+    if rng.random() < 0.6:
+        axes = rng.randint(24, 46), rng.randint(28, 46)
+        cv2.ellipse(mask, (side // 2, side // 2), axes, rng.uniform(0, 180), 0, 360, 255, -1)
+    else:
+        corners = np.array([[rng.randint(0, 95), rng.randint(0, 95)] for _ in range(rng.randint(4, 8))])
+        cv2.fillPoly(mask, [cv2.convexHull(corners)], 255, cv2.LINE_AA)
+    blur = rng.choice((3, 5, 9))
+    return np.dstack([plate, cv2.GaussianBlur(mask, (blur, blur), 0)])
+
+
+def helmet(rng: random.Random) -> Picture:
+    """(96, 96, 4) uint8 BGRA: a rounded shell with a shine and mostly a dark visor or a peak."""
+    side, middle = 96, (48, 48)
+    axes = rng.randint(30, 46), rng.randint(34, 46)
+    mask = np.zeros((side, side), np.uint8)
+    cv2.ellipse(mask, middle, axes, rng.uniform(-20, 20), 0, 360, 255, -1)
+    y, x = np.mgrid[:side, :side].astype(np.float32)
+    shine = rng.uniform(24, 72), rng.uniform(16, 56)
+    light = 0.5 + rng.uniform(0.3, 0.9) * np.exp(-((x - shine[0]) ** 2 + (y - shine[1]) ** 2) / rng.uniform(200, 2000))
+    shell = np.clip(np.array(colour(rng), np.float32) * light[..., None], 0, 255).astype(np.uint8)
+    if rng.random() < 0.8:
+        dark, low = rng.uniform(5, 70), rng.randint(40, 64)
+        visor = rng.randint(14, axes[0]), rng.randint(8, 24)
+        cv2.ellipse(shell, (rng.randint(36, 60), low), visor, rng.uniform(-25, 25), 0, 360, (dark,) * 3, -1)
+        glint, place = rng.uniform(dark, 220), (rng.randint(34, 62), low - 4)
+        cv2.ellipse(shell, place, (visor[0] // 2, 3), 0, 180, 360, (glint,) * 3, 1, cv2.LINE_AA)
+    return np.dstack([shell, cv2.GaussianBlur(mask, (3, 3), 0)])
+
+
+def bank(material: Material, seed: int, each: int = 160) -> dict[str, list[Picture]]:
+    """Drawn cut-outs by kind, each (96, 96, 4) uint8 BGRA; hands only where the material has their mesh."""
     rng = random.Random(seed)
-    skins = [skin_patch(rng.choice(portraits), 96) for _ in range(each)]
-    return {
-        "hand": [hand(rng, skin) for skin in skins],
-        "blob": [blob(rng, skin) for skin in skins],
+    skins = [skin_patch(rng.choice(material.portraits), 96) for _ in range(3 * each)]
+    parts = bare_parts(material.portraits) + material.backgrounds
+    drawn = {
+        "blob": [blob(rng, skin) for skin in skins[:each]],
         "sign": [sign(rng) for _ in range(each)],
         "shape": [shape(rng) for _ in range(each)],
+        "cloth": [cloth(rng, parts) for _ in range(3 * each)],
+        "helmet": [helmet(rng) for _ in range(each)],
     }
+    if material.hand is not None:
+        drawn["hand"] = [hands.hand(material.hand, rng, skin) for skin in skins]
+    return drawn
 
 
 PROCEDURES = ("gradient", "noise", "stripes", "checks", "text")

@@ -65,7 +65,16 @@ SOURCES = (
         "brick cell chelsea clock_motion coffee coins color grass gravel horse hubble ihc "
         "microaneurysms moon motorcycle_left page retina rocket text -> --more-backgrounds",
     ),
+    Source(
+        "WebXR input profiles, generic hand",
+        "MIT",
+        "https://github.com/immersive-web/webxr-input-profiles",
+        "packages/assets/profiles/generic-hand/left.glb -> hand.glb, for --hand",
+    ),
 )
+
+
+HAND = f"{RAW}/immersive-web/webxr-input-profiles/main/packages/assets/profiles/generic-hand/left.glb"
 
 
 def portrait_addresses() -> dict[str, list[str]]:
@@ -124,10 +133,10 @@ def check(folder: Path) -> tuple[int, list[str]]:
 
 
 def main() -> None:
-    """Prints the sources, fetches missing portraits if asked to, checks the sums."""
+    """Prints the sources, fetches missing portraits and the hand if asked to, checks the sums."""
     parser = argparse.ArgumentParser(prog="python -m models.training.fetch_sources", description=__doc__)
     parser.add_argument("--material", type=Path, default=DEFAULT_FOLDER)
-    parser.add_argument("--fetch", action="store_true", help="download the portraits that are missing")
+    parser.add_argument("--fetch", action="store_true", help="download the portraits and the hand that are missing")
     options = parser.parse_args()
     for source in SOURCES:
         print(f"{source.name}: {source.licence}\n  {source.address}\n  {source.files}")
@@ -137,6 +146,9 @@ def main() -> None:
         for name, addresses in portrait_addresses().items():
             if not (portraits / name).exists() and (data := fetch(addresses)) is not None:
                 (portraits / name).write_bytes(shrink(data))
+        hand = options.material / "hand.glb"
+        if not hand.exists() and (data := fetch([HAND])) is not None:
+            hand.write_bytes(data)
     same, other = check(options.material)
     print(f"{same} files are those trained on, {len(other)} are missing or differ")
     for name in other[:20]:

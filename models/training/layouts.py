@@ -26,7 +26,7 @@ from models.training.scenes import (
 )
 
 Layout = Callable[[Composer, random.Random, int], Canvas]
-KINDS = ("hand", "blob", "sign", "shape")
+KINDS = ("hand", "hand", "blob", "sign", "shape", "cloth", "cloth", "helmet")
 
 
 def scatter(maker: Composer, canvas: Canvas, rng: random.Random, size: float, count: int) -> None:
@@ -113,8 +113,8 @@ def crowd(maker: Composer, rng: random.Random, side: int) -> Canvas:
     far = rng.uniform(8.5, 22) * (side / 320) ** 0.5
     near = far * math.exp(rng.uniform(0.2, 1.8))
     top, bottom = side * rng.uniform(0.0, 0.4), side * rng.uniform(0.9, 1.15)
-    backs, hands = rng.choice((0.05, 0.15, 0.35)), rng.choice((0.0, 0.1, 0.3))
-    dense, spin = rng.uniform(1.0, 1.7), rng.choice((6.0, 10.0, 18.0))
+    backs, hands = rng.choice((0.05, 0.15, 0.35)), rng.choice((0.0, 0.2, 0.6))
+    dense, spin = rng.uniform(0.8, 1.7), rng.choice((6.0, 10.0, 18.0))
     left, y = int(110 * (side / 320) ** 2), top
     while y < bottom and left > 0:
         depth = (y - top) / max(1.0, bottom - top)
@@ -193,7 +193,7 @@ def nobody(maker: Composer, rng: random.Random, side: int) -> Canvas:
 
 
 SMALL: tuple[tuple[float, Layout], ...] = (
-    (0.36, mosaic), (0.36, crowd), (0.15, few), (0.06, close_up), (0.07, nobody),
+    (0.32, mosaic), (0.38, crowd), (0.15, few), (0.06, close_up), (0.09, nobody),
 )  # fmt: skip
 LARGE: tuple[tuple[float, Layout], ...] = (
     (0.20, mosaic), (0.10, crowd), (0.37, few), (0.27, close_up), (0.06, nobody),

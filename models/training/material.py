@@ -14,6 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from models.training.mesh import Mesh, read_mesh
+
 Picture = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
@@ -43,6 +45,7 @@ class Material:
 
     portraits: list[Portrait]
     backgrounds: list[Picture]
+    hand: Mesh | None = None
 
 
 def read_picture(path: Path) -> Picture:
@@ -77,8 +80,11 @@ def split_names(names: list[str], held_out: int) -> tuple[list[str], list[str]]:
     return [n for n in names if n not in picks], [n for n in names if n in picks]
 
 
-def read_material(folder: Path, more_backgrounds: Path | None = None) -> tuple[Material, Material]:
-    """(training, validation). Pictures of `more_backgrounds` are only trained on."""
+def read_material(
+    folder: Path, more_backgrounds: Path | None = None, hand: Path | None = None
+) -> tuple[Material, Material]:
+    """(training, validation). Pictures of `more_backgrounds` are only trained on; both sides pose the same hand."""
+    mesh = read_mesh(hand) if hand is not None else None
     portraits = read_portraits(folder)
     kept, held = split_names([p.name for p in portraits], len(portraits) // HOLD_OUT_EVERY)
     names = [path.name for path in (folder / "backgrounds").iterdir()]
@@ -87,9 +93,11 @@ def read_material(folder: Path, more_backgrounds: Path | None = None) -> tuple[M
     train = Material(
         [p for p in portraits if p.name in kept],
         [read_picture(folder / "backgrounds" / n) for n in trained] + [read_picture(path) for path in extra],
+        mesh,
     )
     valid = Material(
         [p for p in portraits if p.name in held],
         [read_picture(folder / "backgrounds" / n) for n in validated],
+        mesh,
     )
     return train, valid

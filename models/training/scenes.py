@@ -119,7 +119,7 @@ def paste(
     local[:, 2] -= (x1, y1)
     patch = cv2.warpAffine(levels[level], local, (int(x2 - x1), int(y2 - y1)), flags=cv2.INTER_LINEAR)
     if rng.random() < 0.5:
-        gain = math.exp(rng.uniform(math.log(0.4), math.log(1.35)))
+        gain = math.exp(rng.uniform(math.log(0.5), math.log(1.35)))
         patch[..., :3] = cv2.convertScaleAbs(patch[..., :3], alpha=gain, beta=rng.uniform(-10, 15))
     alpha = patch[..., 3]
     region = canvas.picture[y1:y2, x1:x2]
@@ -159,9 +159,7 @@ class Composer:
         self.pages = [pyramid(clutter.procedure(rng, 320)) for _ in range(PAGES)]
         self.empty = [pyramid(b) for b in material.backgrounds]
         self.bare = [pyramid(b) for b in bare] or self.empty
-        self.drawn = {
-            kind: [pyramid(p) for p in pictures] for kind, pictures in clutter.bank(material.portraits, seed).items()
-        }
+        self.drawn = {kind: [pyramid(p) for p in pictures] for kind, pictures in clutter.bank(material, seed).items()}
 
     def any_empty(self, rng: random.Random) -> list[Picture]:
         """Pyramid of a face-free photograph or page."""
@@ -212,8 +210,8 @@ class Composer:
     def put_clutter(
         self, canvas: Canvas, rng: random.Random, place: tuple[float, float], size: float, kind: str
     ) -> None:
-        """Pastes a hand, a blob, lettering or a shape about `size` pixels across."""
-        levels = rng.choice(self.drawn[kind])
+        """Pastes a piece of clutter about `size` pixels across; cloth where no hands are at hand."""
+        levels = rng.choice(self.drawn.get(kind) or self.drawn["cloth"])
         middle = levels[0].shape[1] / 2, levels[0].shape[0] / 2
         matrix = similarity(middle, place, size / 96, rng, 25 if kind == "hand" else 60)
         paste(canvas, levels, matrix, rng)

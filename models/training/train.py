@@ -160,6 +160,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m models.training.train", description=__doc__)
     parser.add_argument("--material", type=Path, default=DEFAULT_FOLDER)
     parser.add_argument("--more-backgrounds", type=Path, help="folder of further face-free pictures")
+    parser.add_argument("--hand", type=Path, help="mesh of a hand (.glb) to draw hands from")
     parser.add_argument("--sprites", type=Path, help="file (.npz) that keeps the cut-outs between runs")
     parser.add_argument("--out", type=Path, default=Path("build/training/last.pt"))
     parser.add_argument("--minutes", type=float, default=90.0)
@@ -183,11 +184,12 @@ def main(arguments: list[str] | None = None) -> None:
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
     keep_memory()
-    trained, _ = read_material(options.material, options.more_backgrounds)
+    trained, _ = read_material(options.material, options.more_backgrounds, options.hand)
     state = begin(options)
     choose_onednn(state.model)
     print(
         f"{len(trained.portraits)} portraits, {len(trained.backgrounds)} backgrounds, "
+        f"{'hands' if trained.hand else 'no hands (--hand)'}, "
         f"{count_parameters(state.model)} parameters, {count_macs(state.model) / 1e6:.0f} MMAC at 640",
         flush=True,
     )

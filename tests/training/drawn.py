@@ -5,7 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from models.training.hands import BONES, FINGERS, THUMB
 from models.training.material import Material, Portrait
+from models.training.mesh import Mesh
 
 
 def portrait(seed: int) -> Portrait:
@@ -26,8 +28,28 @@ def portrait(seed: int) -> Portrait:
 
 
 def material(count: int = 4) -> Material:
-    """Drawn portraits and two backgrounds of noise and gradient."""
+    """Drawn portraits, two backgrounds of noise and gradient, and a hand."""
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 255, (200, 200, 3), np.uint8)
     gradient = np.tile(np.linspace(0, 255, 200, dtype=np.uint8)[None, :, None], (200, 1, 3))
-    return Material([portrait(i) for i in range(count)], [noise, np.ascontiguousarray(gradient)])
+    return Material([portrait(i) for i in range(count)], [noise, np.ascontiguousarray(gradient)], hand())
+
+
+def hand() -> Mesh:
+    """A hand of twenty-five little triangles, one a joint, each moved by its joint alone; y grows towards the wrist."""
+    places = {"wrist": np.array([0.0, 0.06, 0.0])}
+    for row, finger in enumerate(FINGERS):
+        z = 0.02 * (row - 1.5)
+        places[f"{finger}-metacarpal"] = np.array([0.0, 0.03, z])
+        places |= {f"{finger}-{bone}": np.array([0.0, -0.03 * step, z]) for step, bone in enumerate(BONES)}
+    places |= {joint: np.array([0.0, 0.02 - 0.02 * step, -0.05]) for step, joint in enumerate(THUMB)}
+    names = sorted(places)
+    corner = np.array([[0, 0, 0], [0, 0.01, 0.005], [0.005, 0.01, 0]])
+    return Mesh(
+        np.concatenate([places[name] + corner for name in names]),
+        np.arange(3 * len(names)).reshape(-1, 3),
+        np.repeat(np.arange(len(names)), 3)[:, None].repeat(4, axis=1),
+        np.tile([1.0, 0.0, 0.0, 0.0], (3 * len(names), 1)),
+        names,
+        places,
+    )

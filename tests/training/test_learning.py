@@ -113,7 +113,7 @@ def test_the_cut_lies_between_true_and_false_findings() -> None:
 def test_the_cuts_reach_the_goal_on_what_they_were_chosen_by() -> None:
     rng = np.random.default_rng(1)
     true = (rng.random(900) < 0.7).astype(np.float32)
-    logits = (rng.normal(0, 1, 900) + 2.5 * true).astype(np.float32)
+    logits = (rng.normal(0, 1, 900) + 3.5 * true).astype(np.float32)
     found = Findings(logits, np.repeat(np.arange(3.0), 300).astype(np.float32), true, int(true.sum()))
     _, cuts = choose_cuts(found)
     recall, precision = outcome(found, cuts)
