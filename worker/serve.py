@@ -13,11 +13,13 @@ from time import monotonic, sleep
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.faces import Faces
 from shared.messages import Cancel, Failure, Heartbeat, Hello, Reply, Request, Started, ToWorker, Welcome
 from shared.wire import WireError, decode_to_worker, encode, encode_reply
 from worker.credit import CreditLedger
 from worker.links import LOOK_INTERVAL_S, Links, Sockets
-from worker.micro_batch import MicroBatch, MicroBatcher, Waiting
+from worker.micro_batch import MicroBatch, MicroBatcher
+from worker.outbox import Outbox
 from worker.pipeline import Found, Pipeline, Submitted
 
 #: Time for the socket's own thread to send Started before a picture that may end this process is run.
@@ -61,6 +63,17 @@ class Running:
     left: set[bytes] = field(default_factory=set)
 
 
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A request that was run: what was found, and in which batch of how many."""
+
+    job: Job
+    found: Found
+    wait_ms: float
+    batch_size: int
+    dispatch: str
+
+
 @dataclass(slots=True)
 class Serving:
     """The state of one worker between two turns of its loop.
@@ -81,6 +94,7 @@ class Serving:
     suspects: MicroBatcher[Job] = field(default_factory=lambda: MicroBatcher(1, 0.0))
     batch_s: float = 0.0
     running: list[Running] = field(default_factory=list)
+    outbox: Outbox[Finished] = field(default_factory=Outbox)
     finished_at: float = 0.0
 
     def __post_init__(self) -> None:
@@ -110,10 +124,12 @@ class Serving:
         now = monotonic()
         self.links.look(now)
         self._run_due_batch(now)
+        if self.outbox.due(monotonic(), len(self.batcher), self.batch_s):
+            self._answer()
         return any_arrived
 
     def _in_hand(self) -> bool:
-        return bool(len(self.batcher) or len(self.suspects) or self.running)
+        return bool(len(self.batcher) or len(self.suspects) or self.running or len(self.outbox))
 
     # What arrives
 
@@ -167,6 +183,7 @@ class Serving:
         suspect = self.suspects.take(now)
         if suspect is not None:
             self._finish_running(0)  # nothing else may be in this process's hand when it ends
+            self._answer()
             self._announce(suspect.items[0].item)
         batch = suspect or self.batcher.take(now)
         if batch is not None:
@@ -193,35 +210,40 @@ class Serving:
         found = self.pipeline.collect(running.submitted)
         assert len(found) == len(batch.items)
         if any(one.faces is None for one in found) and not self.pipeline.healthy():
+            self._answer()
             # Unanswered on purpose: the gateways hear of this process's end and ask another worker.
             raise WorkerSick("the network fails on a plain black picture too")
         ended = monotonic()
         self.batch_s = _learned(self.batch_s, ended - max(now, self.finished_at))
         self.finished_at = ended
         for waiting, one in zip(batch.items, found, strict=True):
-            if waiting.item.gateway in running.left:
-                continue
-            self.ledger.finished(waiting.item.gateway)
-            if one.faces is None:
+            if waiting.item.gateway not in running.left:
+                wait_ms = (now - waiting.since) * 1000
+                self.outbox.add(Finished(waiting.item, one, wait_ms, len(batch.items), batch.reason), ended)
+
+    def _answer(self) -> None:
+        """Sends every finished answer; until then its request counts as in hand."""
+        for finished in self.outbox.take():
+            self.ledger.finished(finished.job.gateway)
+            if finished.found.faces is None:
                 self.counts.failed += 1
-                self._fail(waiting.item, "failed", one.error)
+                self._fail(finished.job, "failed", finished.found.error)
             else:
                 self.counts.answered += 1
-                self._reply(waiting, one, batch, now)
+                self._reply(finished, finished.found.faces)
 
-    def _reply(self, waiting: Waiting[Job], found: Found, batch: MicroBatch[Job], now: float) -> None:
-        job, faces = waiting.item, found.faces
-        assert faces is not None
+    def _reply(self, finished: Finished, faces: Faces) -> None:
+        job = finished.job
         reply = Reply(
             id=job.request.id,
             generation=self.welcome.generation,
             faces=len(faces),
             columns=faces.packed().shape[1],
-            wait_ms=(now - waiting.since) * 1000,
-            inference_ms=found.inference_ms,
-            postprocess_ms=found.postprocess_ms,
-            batch_size=len(batch.items),
-            dispatch=batch.reason,
+            wait_ms=finished.wait_ms,
+            inference_ms=finished.found.inference_ms,
+            postprocess_ms=finished.found.postprocess_ms,
+            batch_size=finished.batch_size,
+            dispatch=finished.dispatch,
             grant=self.links.settle_for(job.gateway),
         )
         self.links.send(job.gateway, encode_reply(reply, faces))
@@ -239,6 +261,7 @@ class Serving:
         """A gateway left: drops everything of it that has not run yet."""
         for running in self.running:
             running.left.add(gateway)
+        self.outbox.drop(lambda finished: finished.job.gateway == gateway)
         for queue in (self.batcher, self.suspects):
             for key in queue.waiting_keys():
                 if isinstance(key, tuple) and key[0] == gateway:

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from shared.settings import Settings
 
+#: Four answers leave together (`outbox.py`); so long as new requests need to come, two more are run.
+CAPACITY_MIN = 6
+
 
 @dataclass(frozen=True, slots=True)
 class Topology:
@@ -17,14 +20,17 @@ class Topology:
     reason: str
     gpus: int = 0
 
-    @property
-    def capacity(self) -> int:
-        """Requests a worker may hold: one running and one prefetched batch, on a GPU one more on its way in."""
-        return (3 if self.gpus else 2) * self.max_batch
-
     def device_of(self, slot: int) -> str:
         """Where the worker of a slot runs; more workers than cards share them in turn."""
         return f"cuda:{slot % self.gpus}" if self.gpus else "cpu"
+
+
+def capacity_of(max_batch: int, depth: int) -> int:
+    """Requests a worker may hold: `depth` batches that run or are on their way in and one prefetched.
+
+    With small batches a few more, so that there is work while answers that left together are replaced.
+    """
+    return max((depth + 1) * max_batch, CAPACITY_MIN)
 
 
 def choose_topology(settings: Settings, cores: int, gpus: int, *, batch_invariant: bool) -> Topology:

@@ -24,6 +24,7 @@ from shared.messages import (
     Release,
     Reply,
     Request,
+    Started,
     ToGateway,
     Welcome,
 )
@@ -33,7 +34,7 @@ from worker.credit import CreditLedger
 from worker.links import GATEWAY_SILENCE_S_MAX
 from worker.micro_batch import MicroBatcher
 from worker.pipeline import Pipeline
-from worker.serve import Serving
+from worker.serve import Job, Serving
 
 INFO = ModelInfo("stub", "fp32", "StubExecutionProvider", 64, True, 2, True, "MIT", "0" * 64)
 A, B = b"gateway a", b"gateway b"
@@ -97,6 +98,11 @@ class Worker:
     ) -> None:
         request = Request(number, left_ms, 0.01, 0.4, 0, 64, 64, (CropHeader(4, 4, 64, 1.0),), waiting)
         self.sockets.arrive(gateway, encode_request(request, [np.full((4, 4, 3), brightness, np.uint8)]))
+
+
+def suspect(number: int) -> Job:
+    request = Request(number, 60_000, 0.01, 0.4, 0, 64, 64, (CropHeader(4, 4, 64, 1.0),), suspected=True)
+    return Job(A, request, [np.full((4, 4, 3), 100, np.uint8)])
 
 
 @pytest.fixture
@@ -179,6 +185,53 @@ def test_junk_is_dropped_and_counted_and_the_loop_goes_on(worker: Worker, junk: 
     worker.serving.turn(0)
     assert worker.serving.counts.malformed == 1
     assert len(worker.sockets.sent_to(A, Reply)) == 1
+
+
+def test_answers_wait_for_one_another_while_more_is_waiting(worker: Worker) -> None:
+    worker.greet(A)
+    for number in range(4):
+        worker.ask(A, number)
+    worker.serving.turn(0)
+    assert worker.detector.batches == [2] and not worker.sockets.sent_to(A, Reply)
+    assert worker.serving.ledger.account(A).in_hand == 4
+    worker.serving.turn(0)
+    assert [reply.id for reply in worker.sockets.sent_to(A, Reply)] == [0, 1, 2, 3]
+    assert worker.serving.ledger.account(A).credits == 4
+
+
+def test_a_slow_network_lets_no_answer_wait(worker: Worker) -> None:
+    worker.greet(A)
+    worker.serving.batch_s = 1.0
+    for number in range(4):
+        worker.ask(A, number)
+    worker.serving.turn(0)
+    assert [reply.id for reply in worker.sockets.sent_to(A, Reply)] == [0, 1]
+
+
+def test_a_suspect_runs_when_every_finished_answer_has_left(worker: Worker) -> None:
+    worker.greet(A)
+    for number in range(4):
+        worker.ask(A, number)
+    worker.serving.turn(0)
+    worker.serving.suspects.add((A, 9), suspect(9), 0.0, float("inf"))
+    worker.serving.ledger.account(A).in_hand += 1
+    worker.serving.turn(0)
+    kinds = [
+        (type(message), message.id) for _, message, _ in worker.sockets.sent if isinstance(message, Reply | Started)
+    ]
+    assert kinds[:3] == [(Reply, 0), (Reply, 1), (Started, 9)]
+
+
+def test_the_finished_answers_of_a_gateway_that_left_are_forgotten(worker: Worker) -> None:
+    worker.greet(A, B)
+    for gateway, number in ((A, 1), (B, 1), (A, 2), (A, 3)):
+        worker.ask(gateway, number)
+    worker.serving.turn(0)
+    assert worker.detector.batches == [2]
+    worker.sockets.arrive(A, encode(Goodbye()))
+    worker.serving.turn(0)
+    assert not worker.sockets.sent_to(A, Reply)
+    assert [reply.id for reply in worker.sockets.sent_to(B, Reply)] == [1]
 
 
 def test_a_gateway_that_is_gone_leaves_its_places_to_the_others(worker: Worker) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from shared.settings import Settings
 from worker.backoff import DELAY_S_MAX, Backoff
-from worker.topology import choose_topology
+from worker.topology import capacity_of, choose_topology
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,13 @@ from worker.topology import choose_topology
 def test_topology(settings: Settings, cores: int, gpus: int, expected: tuple[int, int, int]) -> None:
     chosen = choose_topology(settings, cores, gpus, batch_invariant=True)
     assert (chosen.workers, chosen.threads, chosen.max_batch) == expected
-    assert chosen.capacity == (3 if gpus else 2) * chosen.max_batch
+
+
+@pytest.mark.parametrize(("max_batch", "depth", "expected"), [(16, 2, 48), (4, 1, 8), (2, 1, 6), (1, 1, 6)])
+def test_a_worker_holds_what_runs_and_what_is_next_and_never_too_little(
+    max_batch: int, depth: int, expected: int
+) -> None:
+    assert capacity_of(max_batch, depth) == expected
 
 
 def test_a_model_that_mixes_pictures_is_served_one_by_one_and_says_why() -> None:

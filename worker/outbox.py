@@ -1,0 +1,51 @@
+"""Outbox: when finished answers leave. Pure: no clock or socket inside; `now` is given.
+
+A run of the network sweeps everything else out of a core's caches, so each message finds a gateway that must be
+fetched anew, and four answers in four messages cost it nearly twice what four at once do (DECISIONS.md, "Answers
+leave in groups"). So while more work waits here, answers wait for one another; where none waits, they leave at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+
+#: So many leave together, and none waits longer for the others (seconds): a slow network's answers never wait.
+TOGETHER_MAX, HELD_S_MAX = 4, 0.04
+#: With fewer requests waiting behind them, answers do not wait either: the house is not full.
+WAITING_MIN = 2
+
+
+@dataclass(slots=True)
+class Outbox(Generic[Item]):
+    """Finished answers, oldest first, and since when the oldest waits."""
+
+    _items: list[Item] = field(default_factory=list)
+    _since: float = 0.0
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def add(self, item: Item, now: float) -> None:
+        if not self._items:
+            self._since = now
+        self._items.append(item)
+
+    def due(self, now: float, waiting: int, run_s: float) -> bool:
+        """Whether all should leave now. waiting: requests behind them here; run_s: seconds of the next run."""
+        if not self._items:
+            return False
+        full = len(self._items) >= TOGETHER_MAX or now + run_s > self._since + HELD_S_MAX
+        return full or waiting < WAITING_MIN
+
+    def take(self) -> list[Item]:
+        """All of them, oldest first."""
+        items, self._items = self._items, []
+        return items
+
+    def drop(self, unwanted: Callable[[Item], bool]) -> None:
+        """Forgets answers that nobody waits for any more."""
+        self._items = [item for item in self._items if not unwanted(item)]
