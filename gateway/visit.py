@@ -94,7 +94,11 @@ async def _look(
     async with services.turnstile.turn(fare, deadline):
         timings.lap("queue")
         picture = await services.pictures.open(
-            upload.image, sides=_sides(services, endpoint, params), deadline=deadline, single_frame=endpoint == "mask"
+            upload.image,
+            sides=_sides(services, endpoint, params),
+            deadline=deadline,
+            single_frame=endpoint == "mask",
+            header=header,
         )
         try:
             response = await _answer_from(request, picture, params, deadline, answer)

@@ -77,7 +77,7 @@ class Admission:
     @property
     def expected_wait_s(self) -> float:
         """How long a request coming now would be in the house."""
-        return self.requests * self.interval_s
+        return self.requests * self.interval_s if self.requests else 0.0
 
     def retry_after_s(self) -> int:
         """When a refused client should come again: the time to drain what is here, spread by a quarter each way."""
@@ -97,7 +97,7 @@ class Admission:
 
     def check_again(self, ahead: int, left_s: float) -> None:
         """Before decoding: whether it can still be answered in its time behind so many that wait before it."""
-        if ahead * self.interval_s > left_s:
+        if ahead and ahead * self.interval_s > left_s:
             raise self.refuse("no time left")
 
     def refuse(self, reason: str) -> Overloaded:

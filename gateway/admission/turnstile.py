@@ -65,8 +65,9 @@ class Turnstile:
         self._queue.add(turn, fare.flow, fare.cost_s, large=fare.large, now=loop.time())
         self._let_in(loop.time())
         try:
-            async with asyncio.timeout_at(deadline.at):
-                await turn
+            if not turn.done():
+                async with asyncio.timeout_at(deadline.at):
+                    await turn
         except BaseException:
             if not self._queue.remove(turn) and turn.done() and not turn.cancelled():
                 self._leave(fare)

@@ -97,10 +97,19 @@ class Pictures(Protocol):
     @property
     def deaths(self) -> int: ...
 
-    async def open(self, data: Data, *, sides: tuple[int, ...], deadline: Deadline, single_frame: bool) -> Picture:
+    async def open(
+        self,
+        data: Data,
+        *,
+        sides: tuple[int, ...],
+        deadline: Deadline,
+        single_frame: bool,
+        header: Header | None = None,
+    ) -> Picture:
         """The picture and one crop per side. `data` must stay unchanged until the picture is closed.
 
-        single_frame: refuse animated and multi-page files (for mask). Raises BadImage, TooLarge, Unavailable.
+        single_frame: refuse animated and multi-page files (for mask). header: of `data`, where it was read and found
+        within the limits before. Raises BadImage, TooLarge, Unavailable.
         """
         ...
 

@@ -160,10 +160,17 @@ class ProcessPictures:
         await self.crew.start()
 
     async def open(
-        self, data: Data, *, sides: tuple[int, ...], deadline: Deadline, single_frame: bool
+        self,
+        data: Data,
+        *,
+        sides: tuple[int, ...],
+        deadline: Deadline,
+        single_frame: bool,
+        header: Header | None = None,
     ) -> ProcessPicture:
-        header = read_header(memoryview(data))
-        check_limits(header, self._settings)
+        if header is None:
+            header = read_header(memoryview(data))
+            check_limits(header, self._settings)
         if single_frame:
             refuse_frames(header)
         picture = ProcessPicture(self, data, header, sides, deadline, to_mask=single_frame)

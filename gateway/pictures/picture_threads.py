@@ -74,10 +74,17 @@ class ThreadPictures:
         return 0
 
     async def open(
-        self, data: Data, *, sides: tuple[int, ...], deadline: Deadline, single_frame: bool
+        self,
+        data: Data,
+        *,
+        sides: tuple[int, ...],
+        deadline: Deadline,
+        single_frame: bool,
+        header: Header | None = None,
     ) -> ThreadPicture:
-        header = read_header(memoryview(data))
-        check_limits(header, self._settings)
+        if header is None:
+            header = read_header(memoryview(data))
+            check_limits(header, self._settings)
         if single_frame:
             refuse_frames(header)
         held = await self.budget.take(_at_most(header, sides, to_mask=single_frame), deadline, time.monotonic())
