@@ -5,8 +5,9 @@
 
 Credit: a worker grants each gateway the right to send so many requests. A request uses one credit up; a
 Reply or Failure may bring new ones (`grant`). Over all gateways together a worker never has more credits
-and requests out than its capacity: one running and one prefetched batch. A gateway with work and no
-credit sends an Offer; the worker then Recalls idle credit from elsewhere, which that gateway Releases.
+and requests out than its capacity: what runs, what is next, and answers that wait to leave together. A
+gateway with work and no credit sends an Offer; the worker then Recalls idle credit from elsewhere, which that
+gateway Releases.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ def _serve(options: argparse.Namespace, effective: Settings, model: ServingModel
     detector, batch_s = open_detector(options.device, model, effective, options.threads, options.max_batch, log.info)
     info = model.info.served(detector.provider, options.max_batch)
     pipeline = Pipeline(detector, info.max_batch, log.warning, only_sides(options.device, effective, model))
-    capacity = capacity_of(info.max_batch, pipeline.depth)
+    capacity = capacity_of(info.max_batch, pipeline.depth, batch_s)
     runtime_dir = Path(effective.runtime_dir)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(1)
     endpoint = Endpoint(context, effective.transport, runtime_dir, options.generation, capacity)

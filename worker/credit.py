@@ -1,7 +1,7 @@
 """CreditLedger: how a worker shares its few places among gateways. Pure: it only says what to send.
 
 The one rule: credits out + requests in hand never exceed `capacity` over all gateways together, so a worker
-holds one running and one prefetched batch and everything else waits where it can be seen and cancelled.
+holds what runs, what is next and a few finished answers; all else waits where it can be seen and cancelled.
 """
 
 from __future__ import annotations

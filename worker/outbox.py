@@ -1,8 +1,8 @@
 """Outbox: when finished answers leave. Pure: no clock or socket inside; `now` is given.
 
 A run of the network sweeps everything else out of a core's caches, so each message finds a gateway that must be
-fetched anew, and four answers in four messages cost it nearly twice what four at once do (DECISIONS.md, "Answers
-leave in groups"). So while more work waits here, answers wait for one another; where none waits, they leave at once.
+fetched anew, and six answers one by one cost it nearly twice what six at once do (DECISIONS.md, "Answers leave in
+groups"). So while more work waits here, answers wait for one another; where none waits, they leave at once.
 """
 
 from __future__ import annotations
@@ -14,9 +14,14 @@ from typing import Generic, TypeVar
 Item = TypeVar("Item")
 
 #: So many leave together, and none waits longer for the others (seconds): a slow network's answers never wait.
-TOGETHER_MAX, HELD_S_MAX = 4, 0.04
+TOGETHER_MAX, HELD_S_MAX = 6, 0.06
 #: With fewer requests waiting behind them, answers do not wait either: the house is not full.
 WAITING_MIN = 2
+
+
+def places(run_s: float) -> int:
+    """How many finished answers may be here at once where a run takes so many seconds."""
+    return TOGETHER_MAX if run_s * TOGETHER_MAX <= HELD_S_MAX else int(HELD_S_MAX / run_s)
 
 
 @dataclass(slots=True)

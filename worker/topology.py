@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from shared.settings import Settings
-
-#: Four answers leave together (`outbox.py`); so long as new requests need to come, two more are run.
-CAPACITY_MIN = 6
+from worker.outbox import places
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +23,12 @@ class Topology:
         return f"cuda:{slot % self.gpus}" if self.gpus else "cpu"
 
 
-def capacity_of(max_batch: int, depth: int) -> int:
+def capacity_of(max_batch: int, depth: int, run_s: float) -> int:
     """Requests a worker may hold: `depth` batches that run or are on their way in and one prefetched.
 
-    With small batches a few more, so that there is work while answers that left together are replaced.
+    Where runs are short, also those whose answers wait to leave together. run_s: seconds of a run.
     """
-    return max((depth + 1) * max_batch, CAPACITY_MIN)
+    return max((depth + 1) * max_batch, places(run_s) + 2)
 
 
 def choose_topology(settings: Settings, cores: int, gpus: int, *, batch_invariant: bool) -> Topology:

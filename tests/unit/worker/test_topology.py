@@ -26,11 +26,14 @@ def test_topology(settings: Settings, cores: int, gpus: int, expected: tuple[int
     assert (chosen.workers, chosen.threads, chosen.max_batch) == expected
 
 
-@pytest.mark.parametrize(("max_batch", "depth", "expected"), [(16, 2, 48), (4, 1, 8), (2, 1, 6), (1, 1, 6)])
-def test_a_worker_holds_what_runs_and_what_is_next_and_never_too_little(
-    max_batch: int, depth: int, expected: int
+@pytest.mark.parametrize(
+    ("max_batch", "depth", "run_s", "expected"),
+    [(16, 2, 0.005, 48), (4, 1, 0.04, 8), (1, 1, 0.001, 8), (1, 1, 0.01, 8), (1, 1, 0.016, 5), (1, 1, 0.2, 2)],
+)
+def test_a_worker_holds_what_runs_what_is_next_and_answers_that_wait_for_one_another(
+    max_batch: int, depth: int, run_s: float, expected: int
 ) -> None:
-    assert capacity_of(max_batch, depth) == expected
+    assert capacity_of(max_batch, depth, run_s) == expected
 
 
 def test_a_model_that_mixes_pictures_is_served_one_by_one_and_says_why() -> None:
