@@ -24,6 +24,7 @@ from worker.credit import CreditLedger
 from worker.endpoint import Endpoint
 from worker.micro_batch import MicroBatcher
 from worker.opening import only_sides, open_detector
+from worker.outbox import Outbox
 from worker.pipeline import Pipeline
 from worker.serve import Serving, WorkerSick
 from worker.topology import capacity_of
@@ -67,7 +68,7 @@ def _serve(options: argparse.Namespace, effective: Settings, model: ServingModel
     detector, batch_s = open_detector(options.device, model, effective, options.threads, options.max_batch, log.info)
     info = model.info.served(detector.provider, options.max_batch)
     pipeline = Pipeline(detector, info.max_batch, log.warning, only_sides(options.device, effective, model))
-    capacity = capacity_of(info.max_batch, pipeline.depth, batch_s)
+    capacity = capacity_of(info.max_batch, pipeline.depth, effective.answers_together, batch_s)
     runtime_dir = Path(effective.runtime_dir)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(1)
     endpoint = Endpoint(context, effective.transport, runtime_dir, options.generation, capacity)
@@ -83,6 +84,7 @@ def _serve(options: argparse.Namespace, effective: Settings, model: ServingModel
             ledger=CreditLedger(capacity),
             told=log.warning,
             stopping=_stop_flag(),
+            outbox=Outbox(effective.answers_together),
             batch_s=batch_s,
         ).run()
         # Only after a clean end: what a crash leaves tells the pool that this worker had been serving.

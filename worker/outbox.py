@@ -13,21 +13,22 @@ from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 
-#: So many leave together, and none waits longer for the others (seconds): a slow network's answers never wait.
-TOGETHER_MAX, HELD_S_MAX = 6, 0.06
+#: None waits longer for the others (seconds): the answers of a slow network never wait.
+HELD_S_MAX = 0.06
 #: With fewer requests waiting behind them, answers do not wait either: the house is not full.
 WAITING_MIN = 2
 
 
-def places(run_s: float) -> int:
+def places(together: int, run_s: float) -> int:
     """How many finished answers may be here at once where a run takes so many seconds."""
-    return TOGETHER_MAX if run_s * TOGETHER_MAX <= HELD_S_MAX else int(HELD_S_MAX / run_s)
+    return together if run_s * together <= HELD_S_MAX else int(HELD_S_MAX / run_s)
 
 
 @dataclass(slots=True)
 class Outbox(Generic[Item]):
-    """Finished answers, oldest first, and since when the oldest waits."""
+    """Finished answers, oldest first, and since when the oldest waits. together: so many always leave."""
 
+    together: int = 1
     _items: list[Item] = field(default_factory=list)
     _since: float = 0.0
 
@@ -43,7 +44,7 @@ class Outbox(Generic[Item]):
         """Whether all should leave now. waiting: requests behind them here; run_s: seconds of the next run."""
         if not self._items:
             return False
-        full = len(self._items) >= TOGETHER_MAX or now + run_s > self._since + HELD_S_MAX
+        full = len(self._items) >= self.together or now + run_s > self._since + HELD_S_MAX
         return full or waiting < WAITING_MIN
 
     def take(self) -> list[Item]:

@@ -23,12 +23,12 @@ class Topology:
         return f"cuda:{slot % self.gpus}" if self.gpus else "cpu"
 
 
-def capacity_of(max_batch: int, depth: int, run_s: float) -> int:
+def capacity_of(max_batch: int, depth: int, together: int, run_s: float) -> int:
     """Requests a worker may hold: `depth` batches that run or are on their way in and one prefetched.
 
-    Where runs are short, also those whose answers wait to leave together. run_s: seconds of a run.
+    Where runs are short, also those whose answers wait to leave `together`. run_s: seconds of a run.
     """
-    return max((depth + 1) * max_batch, places(run_s) + 2)
+    return max((depth + 1) * max_batch, places(together, run_s) + 2 if together > 1 else 0)
 
 
 def choose_topology(settings: Settings, cores: int, gpus: int, *, batch_invariant: bool) -> Topology:

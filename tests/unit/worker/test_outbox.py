@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from worker.outbox import HELD_S_MAX, TOGETHER_MAX, WAITING_MIN, Outbox
+from worker.outbox import HELD_S_MAX, WAITING_MIN, Outbox
 
-RUN_S = HELD_S_MAX / (2 * TOGETHER_MAX)
+TOGETHER = 4
+RUN_S = HELD_S_MAX / (2 * TOGETHER)
 
 
 def filled(count: int) -> Outbox[int]:
     """`count` answers, one finished every RUN_S from 0 on."""
-    outbox: Outbox[int] = Outbox()
+    outbox: Outbox[int] = Outbox(TOGETHER)
     for number in range(count):
         outbox.add(number, number * RUN_S)
     return outbox
@@ -27,8 +28,14 @@ def test_an_answer_with_nobody_behind_it_leaves_at_once(waiting: int) -> None:
 
 
 def test_while_more_wait_answers_leave_when_there_are_enough() -> None:
-    due = [filled(count).due(0.0, WAITING_MIN, RUN_S) for count in range(1, TOGETHER_MAX + 1)]
-    assert due == [False] * (TOGETHER_MAX - 1) + [True]
+    due = [filled(count).due(0.0, WAITING_MIN, RUN_S) for count in range(1, TOGETHER + 1)]
+    assert due == [False] * (TOGETHER - 1) + [True]
+
+
+def test_alone_means_that_none_waits() -> None:
+    outbox: Outbox[int] = Outbox(together=1)
+    outbox.add(0, 0.0)
+    assert outbox.due(0.0, WAITING_MIN, RUN_S)
 
 
 def test_none_is_held_for_a_run_that_would_take_it_over_its_time() -> None:

@@ -33,6 +33,7 @@ from tests.stub_detector import StubDetector
 from worker.credit import CreditLedger
 from worker.links import GATEWAY_SILENCE_S_MAX
 from worker.micro_batch import MicroBatcher
+from worker.outbox import Outbox
 from worker.pipeline import Pipeline
 from worker.serve import Job, Serving
 
@@ -80,6 +81,7 @@ class Worker:
             ledger=CreditLedger(4),
             told=self.told.append,
             stopping=lambda: self.asked_to_stop,
+            outbox=Outbox(together=4),
         )
 
     def greet(self, *gateways: bytes) -> None:

@@ -27,13 +27,21 @@ def test_topology(settings: Settings, cores: int, gpus: int, expected: tuple[int
 
 
 @pytest.mark.parametrize(
-    ("max_batch", "depth", "run_s", "expected"),
-    [(16, 2, 0.005, 48), (4, 1, 0.04, 8), (1, 1, 0.001, 8), (1, 1, 0.01, 8), (1, 1, 0.016, 5), (1, 1, 0.2, 2)],
+    ("max_batch", "depth", "together", "run_s", "expected"),
+    [
+        (16, 2, 6, 0.005, 48),
+        (4, 1, 6, 0.04, 8),
+        (1, 1, 6, 0.001, 8),
+        (1, 1, 6, 0.01, 8),
+        (1, 1, 6, 0.016, 5),
+        (1, 1, 6, 0.2, 2),
+        (1, 1, 1, 0.01, 2),
+    ],
 )
 def test_a_worker_holds_what_runs_what_is_next_and_answers_that_wait_for_one_another(
-    max_batch: int, depth: int, run_s: float, expected: int
+    max_batch: int, depth: int, together: int, run_s: float, expected: int
 ) -> None:
-    assert capacity_of(max_batch, depth, run_s) == expected
+    assert capacity_of(max_batch, depth, together, run_s) == expected
 
 
 def test_a_model_that_mixes_pictures_is_served_one_by_one_and_says_why() -> None:
