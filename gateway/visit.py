@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import Generic, Literal
+from typing import Any, Generic, Literal
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.types import Receive
 
 from gateway.access.door import ANONYMOUS
 from gateway.admission.fare import fare_of
@@ -52,20 +53,21 @@ Answer = Callable[[Visit[Params]], Awaitable[Response]]
 
 async def visit(request: Request, endpoint: Endpoint, kind: type[Params], answer: Answer[Params]) -> Response:
     """The whole of a detect or mask request; `answer` makes the response from the faces."""
-    services: Services = request.state.services
-    timings: Timings = request.state.timings
+    state: dict[str, Any] = request.scope["state"]
+    services: Services = state["services"]
+    timings: Timings = state["timings"]
     deadline = _deadline(request, services)
     entry = await services.access.enter(request.scope, endpoint)
     timings.lap("auth")
     try:
         check_declared_length(request.scope["headers"], services.settings.max_image_bytes)
         client = entry.principal.key_id if entry.principal.key_id != ANONYMOUS else entry.principal.address
-        with services.admission.enter(_declared_bytes(request), client, _left_s(deadline)):
+        with services.admission.enter(_declared_bytes(request, services), client, _left_s(deadline)):
             upload = await _receive(request, services, deadline)
             timings.lap("read")
-            response = await _in_time(
-                request, _look(request, endpoint, kind, upload, deadline, answer, client), deadline
-            )
+            params = parse_params(kind, request.query_params.multi_items(), upload.fields)
+            looking = _look(state, endpoint, params, upload.image, deadline, answer, client)
+            response = await _in_time(state, looking, deadline)
     except Unavailable:
         await entry.refund()
         raise
@@ -75,33 +77,28 @@ async def visit(request: Request, endpoint: Endpoint, kind: type[Params], answer
 
 
 async def _look(
-    request: Request,
+    state: dict[str, Any],
     endpoint: Endpoint,
-    kind: type[Params],
-    upload: Upload,
+    params: Params,
+    image: bytearray,
     deadline: Deadline,
     answer: Answer[Params],
     client: str,
 ) -> Response:
     """Waits its turn, then opens the picture and makes the answer."""
-    services: Services = request.state.services
-    timings: Timings = request.state.timings
-    params = parse_params(kind, request.query_params.multi_items(), upload.fields)
-    header = read_header(memoryview(upload.image))
+    services: Services = state["services"]
+    header = read_header(memoryview(image))
     check_limits(header, services.settings)  # a refusal waits for nobody
     fare = fare_of(header, client, services.admission.model_interval_s())
     services.admission.check_again(services.turnstile.waiting, _left_s(deadline))
+    sides = _sides(services, endpoint, params)
     async with services.turnstile.turn(fare, deadline):
-        timings.lap("queue")
+        state["timings"].lap("queue")
         picture = await services.pictures.open(
-            upload.image,
-            sides=_sides(services, endpoint, params),
-            deadline=deadline,
-            single_frame=endpoint == "mask",
-            header=header,
+            image, sides=sides, deadline=deadline, single_frame=endpoint == "mask", header=header
         )
         try:
-            response = await _answer_from(request, picture, params, deadline, answer)
+            response = await _answer_from(state, picture, params, deadline, answer)
         finally:
             picture.close()
     services.admission.answered(asyncio.get_running_loop().time())
@@ -109,22 +106,22 @@ async def _look(
 
 
 async def _answer_from(
-    request: Request, picture: Picture, params: Params, deadline: Deadline, answer: Answer[Params]
+    state: dict[str, Any], picture: Picture, params: Params, deadline: Deadline, answer: Answer[Params]
 ) -> Response:
-    services: Services = request.state.services
-    timings: Timings = request.state.timings
+    services: Services = state["services"]
+    timings: Timings = state["timings"]
     timings.add("decode", picture.decode_ms)
     timings.add("preprocess", picture.preprocess_ms)
     detection = await detect_picture(
         services.dispatcher, picture, params.confidence, params.nms_threshold, params.max_faces, deadline
     )
     services.metrics.batch(detection.batch_size, detection.dispatch)
-    request.state.faces = len(detection.faces)
+    state["faces"] = len(detection.faces)
     timings.add("queue", detection.queue_ms)
     timings.add("inference", detection.inference_ms)
     timings.add("postprocess", detection.postprocess_ms)
     timings.skip()
-    return await answer(Visit(request.state.request_id, services, timings, params, picture, detection, deadline))
+    return await answer(Visit(state["request_id"], services, timings, params, picture, detection, deadline))
 
 
 def _sides(services: Services, endpoint: Endpoint, params: DetectParams | MaskParams) -> tuple[int, ...]:
@@ -148,44 +145,55 @@ def _deadline(request: Request, services: Services) -> Deadline:
     return Deadline.after(timeout_s, asyncio.get_running_loop().time())
 
 
-def _declared_bytes(request: Request) -> int:
+def _declared_bytes(request: Request, services: Services) -> int:
     declared = request.headers.get("content-length", "")
-    return int(declared) if declared.isdigit() else request.state.services.settings.max_image_bytes
+    return int(declared) if declared.isdigit() else services.settings.max_image_bytes
 
 
 async def _receive(request: Request, services: Services, deadline: Deadline) -> Upload:
     content_type = request.headers.get("content-type", "").encode("latin-1")
     try:
         async with asyncio.timeout_at(deadline.at):
-            return await read_upload(content_type, _body(request), services.settings.max_image_bytes)
+            return await read_upload(content_type, _body(request.receive), services.settings.max_image_bytes)
     except TimeoutError:
         raise ReceiveTimeout("the body did not arrive in time; check the connection and try again") from None
 
 
-async def _body(request: Request) -> AsyncIterator[bytes]:
-    async for chunk in request.stream():
-        if chunk:
-            yield chunk
-
-
-async def _in_time(request: Request, looking: Awaitable[Response], deadline: Deadline) -> Response:
-    """The answer, unless the client hangs up first or its time is over: then everything for it stops at once."""
-    services: Services = request.state.services
-    work = asyncio.ensure_future(looking)
-    gone = asyncio.ensure_future(request.receive())
-    try:
-        await asyncio.wait({work, gone}, timeout=_left_s(deadline), return_when=asyncio.FIRST_COMPLETED)
-        if work.done():
-            return work.result()
-        if gone.done():
+async def _body(receive: Receive) -> AsyncIterator[bytes]:
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
             raise ClientDisconnect
-        raise TimeoutError
+        if chunk := message.get("body", b""):
+            yield chunk
+        more = message.get("more_body", False)
+
+
+async def _in_time(state: dict[str, Any], looking: Awaitable[Response], deadline: Deadline) -> Response:
+    """The answer, unless the client hangs up first or its time is over: then everything for it stops at once."""
+    services: Services = state["services"]
+    work, over = asyncio.current_task(), False
+    assert work is not None
+
+    def stop(_: object) -> None:
+        if not over:
+            work.cancel()
+
+    # Our HTTP protocol tells; where another one serves, nobody does, and the work goes on to its end.
+    left: asyncio.Future[None] = state.get("client_left") or asyncio.get_running_loop().create_future()
+    left.add_done_callback(stop)
+    try:
+        async with asyncio.timeout_at(deadline.at):
+            return await looking
     except TimeoutError:
         retry_s = services.admission.retry_after_s()
         words = f"Server busy, the request's time was over; retry in {retry_s} second{'s' * (retry_s != 1)}"
         raise DeadlineExceeded(words, retry_s) from None
+    except asyncio.CancelledError:
+        if left.done() and work.uncancel() == 0:
+            raise ClientDisconnect from None
+        raise
     finally:
-        gone.cancel()
-        if not work.done():
-            work.cancel()
-            await asyncio.wait({work})
+        over = True
+        left.remove_done_callback(stop)

@@ -67,6 +67,7 @@ class Protocol(HttpToolsProtocol):
         self.access_log = False  # gunicorn's class gives uvicorn's logger a handler; our own line is told elsewhere
         self.address = self.client[0] if self.client else ""
         self.talk = Conversation(house.patience, self.loop.time())
+        self._client_left: asyncio.Future[None] = self.loop.create_future()
         self._whole = False
         self._deaf = False
         self._status = HTTPStatus.BAD_REQUEST
@@ -77,6 +78,8 @@ class Protocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.connections_of_process.discard(self)
         super().connection_lost(exc)
+        if not self._client_left.done():
+            self._client_left.set_result(None)
 
     # What arrives
 
@@ -164,6 +167,7 @@ class Protocol(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         cycle.transport = _GentleTransport(self)  # type: ignore[assignment]
         self.talk.answering = True
+        cycle.scope["state"]["client_left"] = self._client_left
 
         async def ending_early(scope: Any, receive: Any, send: Any) -> None:
             async def decide_keep_alive(message: Any) -> None:
