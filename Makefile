@@ -42,11 +42,11 @@ chaos: $(VENV)/dev.ok ## Kill, stop, overload and restart everything under load,
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
 ##@ Open weights
-train: .venv-train/ok ## Train the open weights (resumes; MINUTES=90, MATERIAL=folder)
-	@.venv-train/bin/python -m models.training.train --minutes $(or $(MINUTES),90) $(if $(MATERIAL),--material $(MATERIAL)) --resume
+train: .venv-train/ok ## Train the open weights (resumes; MINUTES=90, MATERIAL=folder, HAND=hand.glb)
+	@.venv-train/bin/python -m models.training.train --minutes $(or $(MINUTES),90) $(if $(MATERIAL),--material $(MATERIAL)) $(if $(HAND),--hand $(HAND)) --resume
 
 export-open: .venv-train/ok ## Calibrate and export the last checkpoint into models/open
-	@.venv-train/bin/python -m models.training.export $(if $(MATERIAL),--material $(MATERIAL))
+	@.venv-train/bin/python -m models.training.export $(if $(MATERIAL),--material $(MATERIAL)) $(if $(HAND),--hand $(HAND))
 
 eval: $(VENV)/dev.ok ## Compare two models on photographs (SUBJECT=a.onnx TRUTH=b.onnx); faces drawn in build/eval
 	@$(BIN)/python -m models.training.evaluate $(SUBJECT) $(TRUTH) --draw build/eval --json build/eval.json
