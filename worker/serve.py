@@ -201,7 +201,7 @@ class Serving:
         self.running.append(Running(batch, submitted, now))
 
     def _finish_running(self, keep: int) -> None:
-        """Answers what runs, oldest first, until `keep` batches are left."""
+        """Waits for what runs, oldest first, until `keep` batches are left."""
         while len(self.running) > keep:
             self._finish(self.running.pop(0))
 
