@@ -79,10 +79,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     batch_delay_ms: Annotated[
         float, _number("How long a worker waits for more before it runs what it has", 0, 1000)
     ] = 0.0
-    answers_together: Annotated[
-        int,
-        _number("Most finished answers that leave a worker together while more requests wait in it", 1, 64),
-    ] = 6
+    answers_together: Annotated[int, _number("Most answers that leave a worker together when it is full", 1, 64)] = 6
     transport: Annotated[Literal["ipc", "tcp"], _about("Unix sockets, or tcp on the loopback address")] = "ipc"
     gpu_memory_limit_mb: Annotated[
         int, _number("Most MiB one worker's network may take on its GPU, weights and workspace", 256, 1_000_000)
