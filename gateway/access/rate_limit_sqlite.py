@@ -61,10 +61,11 @@ class SqliteLimiter:
             self._tidy(now)
         if rows:
             count, ends = rows[0]
-            return Verdict(True, limit, max(0, limit - count), ends - now, bucket, ends, self)
+            # Another process may have opened the window while this one waited for the lock.
+            return Verdict(True, limit, max(0, limit - count), min(window_s, ends - now), bucket, ends, self)
         rows = await self._patiently(_LOOK, (bucket,))
         ends = rows[0][0] if rows else now + window_s
-        return Verdict(False, limit, 0, max(0.0, ends - now), bucket, ends, self)
+        return Verdict(False, limit, 0, min(window_s, max(0.0, ends - now)), bucket, ends, self)
 
     async def refund(self, verdict: Verdict) -> None:
         with contextlib.suppress(LimiterDown):  # then the client is charged one too many

@@ -113,9 +113,10 @@ def test_kills_leave_no_descriptor_file_or_process_behind(running: Running) -> N
         until(lambda gone=generation: gone not in running.workers() and len(running.workers()) == 2)
         assert running.detect(3) == 200
     until(lambda: running.get("/health")[1]["workers"] == 2)
+    # libzmq closes the sockets of a lost worker a moment later, in a thread of its own.
+    until(lambda: left_behind()[1] <= before[1] + 6)
     after = left_behind()
     assert after[0] == before[0]
-    assert after[1] <= before[1] + 6
     assert after[2] <= before[2]
     assert restarts(running)["died"] >= 5
 
