@@ -2,7 +2,7 @@
 
 A run of the network sweeps everything else out of a core's caches, so each message finds a gateway that must be
 fetched anew, and six answers one by one cost it nearly twice what six at once do (DECISIONS.md, "Answers leave in
-groups"). So while more work waits here, answers wait for one another; where none waits, they leave at once.
+groups"). So in a full house answers wait for one another; where little or no work waits, they leave at once.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ Item = TypeVar("Item")
 
 #: None waits longer for the others (seconds): the answers of a slow network never wait.
 HELD_S_MAX = 0.06
-#: With fewer requests waiting behind them, answers do not wait either: the house is not full.
+#: With fewer requests waiting behind them, answers do not wait either.
 WAITING_MIN = 2
+#: The first of a group waits only where its others are here but for so many: else the house is not full.
+MISSING_MAX = 2
 
 
 def places(together: int, run_s: float) -> int:
@@ -45,7 +47,10 @@ class Outbox(Generic[Item]):
         if not self._items:
             return False
         full = len(self._items) >= self.together or now + run_s > self._since + HELD_S_MAX
-        return full or waiting < WAITING_MIN
+        return full or waiting < (self._behind_the_first(run_s) if len(self._items) == 1 else WAITING_MIN)
+
+    def _behind_the_first(self, run_s: float) -> int:
+        return max(WAITING_MIN, places(self.together, run_s) - MISSING_MAX)
 
     def take(self) -> list[Item]:
         """All of them, oldest first."""
