@@ -43,26 +43,40 @@ def best_of(place: Place, exact: ServingModel, progress: Progress, *, asked_for:
 
     Raises ConfigurationError when it is asked for and cannot be made.
     """
+    if asked_for:
+        return _asked_for(place, exact, progress)
     try:
-        model = in_int8(place, exact, progress)
+        # Figures that fail are enough to know: then nothing is built.
+        failings = shortcomings(_figures_of(place).accuracy)
+        if not failings:
+            model = in_int8(place, exact, progress)
+            facts = _facts_of(model)
+            if not facts.shortcomings:
+                progress(f"int8 passed its gate: {_words(facts)}")
+                return model
+            failings = facts.shortcomings
+        progress(f"served in fp32, as int8 did not pass its gate: {'; '.join(failings)}")
     except ConfigurationError as error:
-        if asked_for:
-            raise
         progress(f"served in fp32: {error}")
-        return exact
-    facts = read_sidecar(model.path).int8
-    assert facts is not None, "in_int8 writes them"
+    return exact
+
+
+def _asked_for(place: Place, exact: ServingModel, progress: Progress) -> ServingModel:
+    model = in_int8(place, exact, progress)
+    facts = _facts_of(model)
     if not facts.shortcomings:
         progress(f"int8 passed its gate: {_words(facts)}")
         return model
-    why = "; ".join(facts.shortcomings)
-    if not asked_for:
-        progress(f"served in fp32, as int8 did not pass its gate: {why}")
-        return exact
-    progress(f"WARNING: int8 is served because FACE_API_PRECISION asks for it; it did not pass its gate: {why}")
-    note = f"int8 did not pass its gate: {why}"
-    info = structs.replace(model.info, note="; ".join(part for part in (model.info.note, note) if part))
+    why = f"int8 did not pass its gate: {'; '.join(facts.shortcomings)}"
+    progress(f"WARNING: int8 is served because FACE_API_PRECISION asks for it; {why}")
+    info = structs.replace(model.info, note="; ".join(part for part in (model.info.note, why) if part))
     return ServingModel(model.path, info, model.canary)
+
+
+def _facts_of(model: ServingModel) -> Int8Facts:
+    facts = read_sidecar(model.path).int8
+    assert facts is not None, "in_int8 writes them"
+    return facts
 
 
 def in_int8(place: Place, exact: ServingModel, progress: Progress) -> ServingModel:
@@ -70,15 +84,20 @@ def in_int8(place: Place, exact: ServingModel, progress: Progress) -> ServingMod
 
     Raises ConfigurationError when there are no figures to make it from, or when it fails the canary.
     """
+    figures = _figures_of(place)
+    key = cache_key(place, "int8", hashlib.sha256(msgspec.json.encode(figures)).hexdigest())
+    folder = Cache(place.data_dir).entry(key, is_whole, lambda fresh: _build(place, exact, figures, fresh, progress))
+    return load(folder / NETWORK_NAME)
+
+
+def _figures_of(place: Place) -> Figures:
     figures = figures_files.find(place.source_sha256, figures_files.folders(place.data_dir))
     if figures is None:
         raise ConfigurationError(
             f"there are no int8 figures for {place.choice.name}; "
             f"`python -m models quantize {place.choice.name} --pictures FOLDER` measures them"
         )
-    key = cache_key(place, "int8", hashlib.sha256(msgspec.json.encode(figures)).hexdigest())
-    folder = Cache(place.data_dir).entry(key, is_whole, lambda fresh: _build(place, exact, figures, fresh, progress))
-    return load(folder / NETWORK_NAME)
+    return figures
 
 
 def _build(place: Place, exact: ServingModel, figures: Figures, folder: Path, progress: Progress) -> None:
