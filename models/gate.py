@@ -9,7 +9,8 @@ import msgspec
 import numpy as np
 
 from models.proof import ServingNetwork
-from models.reference import Pixels, candidates, kept, letterbox
+from models.reference import Pixels, candidates, fitted, kept, letterbox
+from models.trim import part_of
 from shared.faces import FloatArray
 
 #: The gate. Faces are those at the API's default confidence; box drift may pass by either measure.
@@ -91,12 +92,19 @@ class Tally:
         )
 
 
-def compare(exact: ServingNetwork, rounded: ServingNetwork, pictures: Iterable[Pixels], side: int) -> Accuracy:
-    """Runs both on every picture, (height, width, 3) uint8 BGR, letterboxed to side×side."""
+def compare(
+    exact: ServingNetwork, rounded: ServingNetwork, pictures: Iterable[Pixels], side: int, *, trims: bool
+) -> Accuracy:
+    """Runs both on every picture, (height, width, 3) uint8 BGR, letterboxed to side×side.
+
+    trims: whether the rounded one sees only the part that matters, as a worker shows it.
+    """
     tally = Tally()
     for picture in pictures:
         canvas, _ = letterbox(picture, side)
-        add_picture(tally, _faces(exact, canvas, CONFIDENCE), _faces(rounded, canvas, _PARTNER_CONFIDENCE))
+        height, width = part_of(*fitted(picture, side), side) if trims else (side, side)
+        seen = np.ascontiguousarray(canvas[:height, :width])
+        add_picture(tally, _faces(exact, canvas, CONFIDENCE), _faces(rounded, seen, _PARTNER_CONFIDENCE))
     return tally.accuracy()
 
 
@@ -140,8 +148,8 @@ def overlap(first: FloatArray, second: FloatArray) -> FloatArray:
 
 def _faces(network: ServingNetwork, canvas: Pixels, confidence: float) -> FloatArray:
     """Packed faces in pixels of the input, best first."""
-    side = canvas.shape[0]
-    rows = candidates(network.heads(canvas[None])[0], side, side, confidence, 1.0)
+    height, width = canvas.shape[:2]
+    rows = candidates(network.heads(canvas[None])[0], height, width, confidence, 1.0)
     rows = rows[np.argsort(-rows[:, 4], kind="stable")]
     return rows[list(kept(rows, NMS_THRESHOLD))]
 

@@ -74,6 +74,7 @@ def make_figures(place: Place, exact: ServingModel, pictures: Pictures, progress
         ServingNetwork(network, threads),
         read_pictures(pictures.judging),
         place.side,
+        trims=exact.info.dynamic_size,
     )
     return Figures(
         name=place.choice.name,

@@ -76,18 +76,18 @@ class Reference:
 
 def letterbox(picture: Pixels, side: int) -> tuple[Pixels, float]:
     """The picture fitted to the top left of a black square, and the reference's det_scale."""
+    rows, cols = fitted(picture, side)
+    canvas = np.zeros((side, side, 3), dtype=np.uint8)
+    canvas[:rows, :cols] = cv2.resize(picture, (cols, rows))
+    return canvas, float(rows) / picture.shape[0]
+
+
+def fitted(picture: Pixels, side: int) -> tuple[int, int]:
+    """Rows and columns of the picture once it fills a square of `side` one way."""
     height, width = picture.shape[:2]
     ratio = float(height) / width
-    if ratio > 1.0:
-        new_height = side
-        new_width = int(new_height / ratio)
-    else:
-        new_width = side
-        new_height = int(new_width * ratio)
-    new_width, new_height = max(1, new_width), max(1, new_height)
-    canvas = np.zeros((side, side, 3), dtype=np.uint8)
-    canvas[:new_height, :new_width] = cv2.resize(picture, (new_width, new_height))
-    return canvas, float(new_height) / height
+    rows, cols = (side, int(side / ratio)) if ratio > 1.0 else (int(side * ratio), side)
+    return max(1, rows), max(1, cols)
 
 
 def blob(pixels: Pixels) -> FloatArray:

@@ -80,6 +80,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         float, _number("How long a worker waits for more before it runs what it has", 0, 1000)
     ] = 0.0
     answers_together: Annotated[int, _number("Most answers that leave a worker together when it is full", 1, 64)] = 6
+    trim_padding: Annotated[
+        Literal["auto", "true", "false"],
+        _about("Whether CPU workers leave out the black beside pictures: auto in int8; true: quicker, other scores"),
+    ] = "auto"
     transport: Annotated[Literal["ipc", "tcp"], _about("Unix sockets, or tcp on the loopback address")] = "ipc"
     gpu_memory_limit_mb: Annotated[
         int, _number("Most MiB one worker's network may take on its GPU, weights and workspace", 256, 1_000_000)
@@ -253,15 +257,8 @@ def inherited_environment(settings: Settings) -> dict[str, str]:
 
 
 #: What a process that decodes strangers' files may know: its limits, and what Python needs to start. No secrets.
-_DECODER_SETTINGS = (
-    "max_pixels",
-    "min_side",
-    "max_decoded_bytes",
-    "max_jpeg_scans",
-    "decode_timeout",
-    "refuse_weak_masks",
-    "scaled_jpeg",
-)
+_DECODER_LIMITS = ("max_pixels", "min_side", "max_decoded_bytes", "max_jpeg_scans", "decode_timeout")
+_DECODER_SETTINGS = (*_DECODER_LIMITS, "refuse_weak_masks", "scaled_jpeg")
 _HARMLESS = frozenset({"PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV"})
 _HARMLESS_PREFIXES = ("PYTHON", "LC_", "LD_")
 

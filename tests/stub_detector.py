@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from worker.anchors import STRIDES, anchor_count
+from worker.anchors import STRIDES, Size, anchor_count
 from worker.detector import ImageBatch
 from worker.scrfd import Heads
 
@@ -29,16 +29,16 @@ class StubDetector:
         self._before(images)
         self.batches.append(len(images))
         self.sides.append(images.shape[1])
-        heads = empty_heads(len(images), images.shape[1])
+        heads = empty_heads(len(images), images.shape[1:3])
         heads.scores[0][:, 0, 0] = images.reshape(len(images), -1).max(axis=1).astype(np.float32) / 255
         heads.distances[0][:, 0] = 1.0
         return heads
 
 
-def empty_heads(batch: int, side: int, *, landmarks: bool = True) -> Heads:
+def empty_heads(batch: int, size: Size, *, landmarks: bool = True) -> Heads:
     """Heads with no score anywhere, to write faces into."""
 
     def blank(columns: int) -> tuple[np.ndarray, ...]:
-        return tuple(np.zeros((batch, anchor_count(side, stride), columns), np.float32) for stride in STRIDES)
+        return tuple(np.zeros((batch, anchor_count(size, stride), columns), np.float32) for stride in STRIDES)
 
-    return Heads(side, blank(1), blank(4), blank(10) if landmarks else None)
+    return Heads(size, blank(1), blank(4), blank(10) if landmarks else None)

@@ -12,22 +12,24 @@ from shared.faces import FloatArray
 STRIDES = (8, 16, 32)
 ANCHORS_PER_CELL = 2
 
-
-def anchor_count(side: int, stride: int) -> int:
-    """How many anchors a square input of `side` pixels has at this stride."""
-    return (side // stride) ** 2 * ANCHORS_PER_CELL
+#: Height and width of an input in pixels, multiples of the largest stride.
+Size = tuple[int, int]
 
 
-@lru_cache(maxsize=32)
-def anchor_centres(side: int, stride: int) -> FloatArray:
+def anchor_count(size: Size, stride: int) -> int:
+    """How many anchors an input has at this stride."""
+    return (size[0] // stride) * (size[1] // stride) * ANCHORS_PER_CELL
+
+
+@lru_cache(maxsize=256)
+def anchor_centres(size: Size, stride: int) -> FloatArray:
     """(anchors, 2) float32, x y in input pixels: cell corner times stride, no half-cell offset.
 
-    Row-major over cells, each repeated for its two anchors. Read-only; one array per (side, stride).
+    Row-major over cells, each repeated for its two anchors. Read-only; one array per (size, stride).
     Source: insightface model_zoo/scrfd.py `forward` (np.mgrid[:h, :w][::-1] * stride).
     """
-    assert side % stride == 0
-    cells = side // stride
-    x, y = np.meshgrid(np.arange(cells), np.arange(cells), indexing="xy")
+    assert size[0] % stride == size[1] % stride == 0, size
+    x, y = np.meshgrid(np.arange(size[1] // stride), np.arange(size[0] // stride), indexing="xy")
     corners = np.stack([x, y], axis=-1).reshape(-1, 2).astype(np.float32) * np.float32(stride)
     centres = np.repeat(corners, ANCHORS_PER_CELL, axis=0)
     centres.flags.writeable = False

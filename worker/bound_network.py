@@ -47,7 +47,7 @@ def raw_outputs(side: int, *, landmarks: bool) -> tuple[Output, ...]:
     """The serving form's outputs in its order: scores, boxes, landmarks, each by stride."""
     kinds = (("score", 1), ("bbox", 4), ("kps", 10)) if landmarks else (("score", 1), ("bbox", 4))
     return tuple(
-        Output(f"{kind}_{stride}", (anchor_count(side, stride), columns), np.float32)
+        Output(f"{kind}_{stride}", (anchor_count((side, side), stride), columns), np.float32)
         for kind, columns in kinds
         for stride in STRIDES
     )
@@ -185,7 +185,7 @@ class BoundNetwork:
             arrived = [packing.part(slot.arrived, output, len(thresholds)) for output in self._coming]
             _refuse_not_finite(arrived[: len(STRIDES)])
             if not self._reduced:
-                raw = heads_of(arrived, self.side)
+                raw = heads_of(arrived, (self.side, self.side))
                 return [(raw, row) for row in range(len(thresholds))]
             reduced = _reduced_heads(arrived, self.side)
             return [
@@ -226,7 +226,7 @@ class BoundNetwork:
             arrived.append(target)
         self._device.record(slot.ready, Queue.DOWNLOAD)
         self._device.wait(slot.ready)
-        return heads_of(arrived, self.side)
+        return heads_of(arrived, (self.side, self.side))
 
     def _address(self, slot: Slot, output: Output) -> int:
         """Where the slot's present bucket writes this output."""
@@ -259,7 +259,7 @@ class BoundNetwork:
 def _reduced_heads(arrived: list[Array], side: int) -> ReducedHeads:
     """From arrays in the order of `reduced_outputs`."""
     scores, indices, distances, offsets = (tuple(arrived[start : start + 3]) for start in (0, 3, 6, 9))
-    return ReducedHeads(side, scores, indices, distances, offsets or None)
+    return ReducedHeads((side, side), scores, indices, distances, offsets or None)
 
 
 def _stacked(rows: Sequence[Heads]) -> Heads:
@@ -270,7 +270,7 @@ def _stacked(rows: Sequence[Heads]) -> Heads:
 
     offsets = [row.offsets for row in rows if row.offsets is not None]
     scores, distances = level([row.scores for row in rows]), level([row.distances for row in rows])
-    return Heads(rows[0].side, scores, distances, level(offsets) if offsets else None)
+    return Heads(rows[0].size, scores, distances, level(offsets) if offsets else None)
 
 
 def _refuse_not_finite(scores: list[Array]) -> None:

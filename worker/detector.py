@@ -14,7 +14,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from shared.errors import ConfigurationError
-from worker.anchors import STRIDES
+from worker.anchors import STRIDES, Size
 from worker.scrfd import AnyHeads, Heads
 
 ImageBatch = NDArray[np.uint8]
@@ -32,7 +32,7 @@ class Detector(Protocol):
     landmarks: bool
 
     def run(self, images: ImageBatch) -> Heads:
-        """Heads of (B, side, side, 3) uint8 BGR images; raises whatever the runtime raises."""
+        """Heads of (B, height, width, 3) uint8 BGR images; raises whatever the runtime raises."""
         ...
 
 
@@ -46,8 +46,11 @@ class OverlappingDetector(Detector, Protocol):
         """`depth` arrays (max_batch, side, side, 3) of the memory it takes images from, black."""
         ...
 
-    def submit(self, side: int, room: int, count: int) -> None:
-        """Starts the first `count` images of a room, and does not wait; they must stay until `collect`."""
+    def submit(self, side: int, room: int, count: int, part: Size | None = None) -> None:
+        """Starts the first `count` images of a room, and does not wait; they must stay until `collect`.
+
+        part: what of each must be seen, from the top left; the rest is black, and may be left out. None: everything.
+        """
         ...
 
     def collect(self, side: int, room: int, thresholds: Sequence[float]) -> Sequence[tuple[AnyHeads, int]]:
@@ -73,9 +76,10 @@ class OneAtATime:
     def rooms(self, side: int, max_batch: int) -> list[ImageBatch]:
         return [self._rooms.setdefault(side, np.zeros((max_batch, side, side, 3), dtype=np.uint8))]
 
-    def submit(self, side: int, room: int, count: int) -> None:
+    def submit(self, side: int, room: int, count: int, part: Size | None = None) -> None:
         assert room == 0
-        self._answers[side] = self._detector.run(self._rooms[side][:count])
+        height, width = part or (side, side)
+        self._answers[side] = self._detector.run(np.ascontiguousarray(self._rooms[side][:count, :height, :width]))
 
     def collect(self, side: int, room: int, thresholds: Sequence[float]) -> list[tuple[AnyHeads, int]]:
         assert room == 0
@@ -108,14 +112,14 @@ class OnnxDetector:
     def run(self, images: ImageBatch) -> Heads:
         assert images.ndim == 4, images.shape
         assert images.dtype == np.uint8
-        return heads_of(self._session.run(self._outputs, {self._input: images}), images.shape[1])
+        return heads_of(self._session.run(self._outputs, {self._input: images}), images.shape[1:3])
 
 
-def heads_of(outputs: list[NDArray[np.float32]], side: int) -> Heads:
+def heads_of(outputs: list[NDArray[np.float32]], size: Size) -> Heads:
     """Six or nine output arrays, in serving order, as Heads."""
     assert len(outputs) in (6, 9), len(outputs)
     offsets = tuple(outputs[6:9]) if len(outputs) == 9 else None
-    return Heads(side, tuple(outputs[0:3]), tuple(outputs[3:6]), offsets)
+    return Heads(size, tuple(outputs[0:3]), tuple(outputs[3:6]), offsets)
 
 
 def _checked_provider(session: onnxruntime.InferenceSession, wanted: str) -> str:

@@ -17,6 +17,7 @@ from models.gpu_form import gpu_form
 from models.serving import ServingModel
 from shared.errors import ConfigurationError
 from shared.settings import Settings
+from worker.anchors import Size
 from worker.bound_network import DEPTH, BoundNetwork
 from worker.buckets import buckets_up_to
 from worker.cuda_device import CudaDevice, CudaRuntime
@@ -53,8 +54,8 @@ class GpuDetector:
         """Images to write into before `submit`, one array per slot."""
         return self.networks[side].rooms
 
-    def submit(self, side: int, room: int, count: int) -> None:
-        """Starts the first `count` images of that room; see BoundNetwork."""
+    def submit(self, side: int, room: int, count: int, _part: Size | None = None) -> None:
+        """Starts the first `count` images of that room, whole; see BoundNetwork."""
         self.networks[side].submit(room, count)
 
     def collect(self, side: int, room: int, thresholds: Sequence[float]) -> list[tuple[AnyHeads, int]]:

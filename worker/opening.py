@@ -7,8 +7,9 @@ from collections.abc import Callable
 from time import monotonic
 
 import numpy as np
+from msgspec import structs
 
-from models.serving import ServingModel
+from models.serving import ModelFacts, ServingModel
 from shared.errors import ConfigurationError
 from shared.settings import Settings
 from worker.detector import Detector, OnnxDetector, warm_up
@@ -39,6 +40,20 @@ def sides_of(settings: Settings, model: ServingModel) -> list[int]:
 def only_sides(device: str, settings: Settings, model: ServingModel) -> list[int]:
     """The only sides that network will be open for, largest first; empty for a CPU's, which takes them as they come."""
     return [] if device == "cpu" and model.info.dynamic_size else sides_of(settings, model)
+
+
+def trims_padding(device: str, settings: Settings, model: ServingModel) -> bool:
+    """Whether the network is spared the black beside pictures. Where it cannot be, it is run whole."""
+    wanted = model.info.precision == "int8" if settings.trim_padding == "auto" else settings.trim_padding == "true"
+    return wanted and device == "cpu" and model.info.dynamic_size
+
+
+def with_note(model: ServingModel, *, trims: bool) -> ModelFacts:
+    """What is told of the model; that trimming moves its scores is news only in fp32."""
+    if not trims or model.info.precision == "int8":
+        return model.info
+    words = "the black beside pictures is trimmed (FACE_API_TRIM_PADDING), which moves scores a little"
+    return structs.replace(model.info, note="; ".join(part for part in (model.info.note, words) if part))
 
 
 def _on_cpu(model: ServingModel, settings: Settings, threads: int, max_batch: int) -> tuple[Detector, float]:

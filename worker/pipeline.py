@@ -1,4 +1,4 @@
-"""From a micro-batch of requests to faces: one network run per input side, then each picture on its own.
+"""From a micro-batch of requests to faces: one network run per kind of input, then each picture on its own.
 
 One bad picture never fails its neighbours: when a run fails, its pictures are tried one by one. On a device that
 can, the next batch is submitted while one runs; there `run` is `submit` and `collect` one after the other.
@@ -13,13 +13,17 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
+from models.trim import part_of
 from shared.faces import Faces
 from shared.messages import Request
+from worker.anchors import Size
 from worker.detector import Detector, OneAtATime, OverlappingDetector
 from worker.scrfd import AnyHeads, Question, detect
 from worker.slab import Slab
 
 Crops = Sequence[NDArray[np.uint8]]
+#: A crop in a run: the index of its request, its pixels, its scale.
+Member = tuple[int, NDArray[np.uint8], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +63,24 @@ class Pipeline:
 
     sides: the only input sides the network is open for; empty where it takes any. A crop for another side goes
     into the next larger one: the same look, with more black around it.
+    trims: whether the network is spared the black beside pictures, but for a margin.
     depth: batches that may be submitted before the first is collected.
     """
 
     def __init__(
-        self, detector: Detector, max_batch: int, told: Callable[[str], None], sides: Sequence[int] = ()
+        self,
+        detector: Detector,
+        max_batch: int,
+        told: Callable[[str], None],
+        sides: Sequence[int] = (),
+        *,
+        trims: bool = False,
     ) -> None:
         self._detector = detector if isinstance(detector, OverlappingDetector) else OneAtATime(detector)
         self._max_batch = max_batch
         self._told = told
         self._sides = sorted(sides)
+        self._trims = trims
         self._slabs: dict[int, list[Slab]] = {}
         self._flying: list[Flight] = []
         self.depth = self._detector.depth
@@ -78,13 +90,14 @@ class Pipeline:
         return self.collect(self.submit(batch))
 
     def submit(self, batch: Sequence[tuple[Request, Crops]]) -> Submitted:
-        """Starts a batch: one run per input side and `max_batch` crops. What fails is told by `collect`."""
+        """Starts a batch: one run per kind of input and `max_batch` crops. What fails is told by `collect`."""
         assert 1 <= len(batch) <= self._max_batch
         submitted = Submitted(batch, perf_counter())
         try:
-            for side, members in _by_side(batch, self._sides).items():
+            for (side, part), members in _by_input(batch, self._sides, trims=self._trims).items():
                 for start in range(0, len(members), self._max_batch):
-                    submitted.flights.append(self._take_off(side, members[start : start + self._max_batch], batch))
+                    some = members[start : start + self._max_batch]
+                    submitted.flights.append(self._take_off(side, part, some, batch))
         except Exception as error:  # the runtime's exceptions have no common base; every one is answered
             submitted.error = error
         return submitted
@@ -116,9 +129,7 @@ class Pipeline:
             return False
         return True
 
-    def _take_off(
-        self, side: int, members: list[tuple[int, NDArray[np.uint8], float]], batch: Sequence[tuple[Request, Crops]]
-    ) -> Flight:
+    def _take_off(self, side: int, part: Size, members: list[Member], batch: Sequence[tuple[Request, Crops]]) -> Flight:
         """Puts crops into a free room of their side and starts it; waits for the oldest run while none is free."""
         slabs = self._slabs_of(side)
         taken = [flight.room for flight in self._flying if flight.side == side]
@@ -127,7 +138,7 @@ class Pipeline:
             taken = [flight.room for flight in self._flying if flight.side == side]
         room = next(number for number in range(len(slabs)) if number not in taken)
         slabs[room].fill([crop for _, crop, _ in members])
-        self._detector.submit(side, room, len(members))
+        self._detector.submit(side, room, len(members), part)
         thresholds = [batch[index][0].confidence for index, _, _ in members]
         flight = Flight(side, room, [(index, scale) for index, _, scale in members], thresholds)
         self._flying.append(flight)
@@ -163,18 +174,21 @@ class Pipeline:
         return [self.run([member])[0] for member in batch]
 
 
-def _by_side(
-    batch: Sequence[tuple[Request, Crops]], only: Sequence[int]
-) -> dict[int, list[tuple[int, NDArray[np.uint8], float]]]:
-    """(request index, crop, scale) by input side; a request may look at more than one crop of a side.
+def _by_input(
+    batch: Sequence[tuple[Request, Crops]], only: Sequence[int], *, trims: bool
+) -> dict[tuple[int, Size], list[Member]]:
+    """Members by input side and the part that must be seen; a request may look at more than one crop of a side.
 
+    Only pictures of one part share a run, so that a picture's part, and its answer, depend on itself alone.
     only: the sides there are, ascending; empty for any.
     """
-    sides: dict[int, list[tuple[int, NDArray[np.uint8], float]]] = {}
+    inputs: dict[tuple[int, Size], list[Member]] = {}
     for index, (request, crops) in enumerate(batch):
         for header, crop in zip(request.crops, crops, strict=True):
-            sides.setdefault(_input_side(header.side, only), []).append((index, crop, header.scale))
-    return sides
+            side = _input_side(header.side, only)
+            part = part_of(header.rows, header.cols, side) if trims else (side, side)
+            inputs.setdefault((side, part), []).append((index, crop, header.scale))
+    return inputs
 
 
 def _input_side(wanted: int, only: Sequence[int]) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.faces import FloatArray
-from worker.anchors import STRIDES, anchor_count
+from worker.anchors import STRIDES, Size, anchor_count
 from worker.scrfd import Level
 
 
@@ -21,7 +21,7 @@ class ReducedHeads:
     offsets: 3 × (B, K, 10) or None.
     """
 
-    side: int
+    size: Size
     scores: tuple[FloatArray, ...]
     indices: tuple[NDArray[np.int32], ...]
     distances: tuple[FloatArray, ...]
@@ -39,7 +39,7 @@ class ReducedHeads:
         """
         limit = np.float32(threshold)
         return any(
-            scores.shape[1] < anchor_count(self.side, stride) and bool(scores[row].min() >= limit)
+            scores.shape[1] < anchor_count(self.size, stride) and bool(scores[row].min() >= limit)
             for stride, scores in zip(STRIDES, self.scores, strict=True)
         )
 

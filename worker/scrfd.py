@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.faces import Faces, FloatArray
-from worker.anchors import STRIDES, anchor_centres, anchor_count
+from worker.anchors import STRIDES, Size, anchor_centres, anchor_count
 from worker.nms import non_maximum_suppression
 
 
@@ -29,10 +29,10 @@ class Level(NamedTuple):
 
 
 class AnyHeads(Protocol):
-    """A network's answer for a batch of side×side inputs: whole (`Heads`) or the best of it (`ReducedHeads`)."""
+    """A network's answer for a batch of inputs of one size: whole (`Heads`) or the best of it (`ReducedHeads`)."""
 
     @property
-    def side(self) -> int: ...
+    def size(self) -> Size: ...
     @property
     def landmarks(self) -> bool: ...
     def over(self, row: int, threshold: np.float32) -> Iterator[Level]:
@@ -42,20 +42,20 @@ class AnyHeads(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Heads:
-    """The network's answer for a batch of square inputs, per stride 8, 16, 32.
+    """The network's answer for a batch of inputs of one size, per stride 8, 16, 32.
 
     scores: 3 × (B, A, 1) float32 in 0..1. distances: 3 × (B, A, 4), l t r b in strides.
     offsets: 3 × (B, A, 10), five landmarks x y in strides, or None for a network without landmarks.
     """
 
-    side: int
+    size: Size
     scores: tuple[FloatArray, ...]
     distances: tuple[FloatArray, ...]
     offsets: tuple[FloatArray, ...] | None
 
     def __post_init__(self) -> None:
         for stride, scores, distances in zip(STRIDES, self.scores, self.distances, strict=True):
-            anchors = anchor_count(self.side, stride)
+            anchors = anchor_count(self.size, stride)
             assert scores.shape[1:] == (anchors, 1), scores.shape
             assert distances.shape[1:] == (anchors, 4), distances.shape
 
@@ -94,7 +94,7 @@ def candidates(heads: AnyHeads, row: int, scale: float, confidence: float) -> Fa
     landmarks: list[FloatArray] = []
     for level in heads.over(row, np.float32(confidence)):
         stride = np.float32(level.stride)
-        centres = anchor_centres(heads.side, level.stride)[level.anchors]
+        centres = anchor_centres(heads.size, level.stride)[level.anchors]
         scores.append(level.scores)
         boxes.append(distance_to_box(centres, level.distances * stride))
         if level.offsets is not None:

@@ -17,7 +17,7 @@ ASK = Question(confidence=0.5, nms_threshold=0.4, max_faces=0, width=640, height
 def random_heads(seed: int, side: int = 320, *, share: float = 0.02) -> Heads:
     """Heads of one picture with that share of anchors over 0.5, faces of all sizes."""
     random = np.random.default_rng(seed)
-    heads = empty_heads(1, side)
+    heads = empty_heads(1, (side, side))
     assert heads.offsets is not None
     for level in range(3):
         count = heads.scores[level].shape[1]
@@ -32,7 +32,7 @@ def reference_answer(heads: Heads, question: Question, scale: float) -> Faces:
     plain = reference.Heads(
         *(tuple(level[0] for level in kind) for kind in (heads.scores, heads.distances, heads.offsets))
     )
-    rows = reference.candidates(plain, heads.side, heads.side, question.confidence, scale)
+    rows = reference.candidates(plain, *heads.size, question.confidence, scale)
     rows = rows[np.argsort(-rows[:, 4], kind="stable")]
     rows = rows[list(reference.kept(rows, question.nms_threshold))]
     return Faces.unpacked(reference.most_central(rows, question.max_faces, question.width, question.height))
@@ -57,7 +57,7 @@ def test_a_crowd_of_thousands_at_the_lowest_threshold_loses_nobody() -> None:
 
 
 def test_a_score_equal_to_the_threshold_counts() -> None:
-    heads = empty_heads(1, 64)
+    heads = empty_heads(1, (64, 64))
     heads.scores[0][0, 3, 0] = 0.5
     assert len(detect([(heads, 0, 1.0)], ASK)) == 1
     heads.scores[0][0, 3, 0] = np.nextafter(np.float32(0.5), np.float32(0))
@@ -65,17 +65,17 @@ def test_a_score_equal_to_the_threshold_counts() -> None:
 
 
 def test_equal_scores_come_in_anchor_order() -> None:
-    heads = empty_heads(1, 320)
+    heads = empty_heads(1, (320, 320))
     for anchor in (900, 10, 400):
         heads.scores[0][0, anchor, 0] = 0.75
     found = detect([(heads, 0, 1.0)], ASK)
-    centres = anchor_centres(320, 8)[[10, 400, 900]]
+    centres = anchor_centres((320, 320), 8)[[10, 400, 900]]
     np.testing.assert_array_equal(found.boxes[:, :2], centres)
 
 
 def test_suppression_happens_in_picture_pixels_not_in_input_pixels() -> None:
     # Boxes a pixel apart: inclusive pixels weigh more the smaller the boxes are, so the scale decides.
-    heads = empty_heads(1, 64)
+    heads = empty_heads(1, (64, 64))
     for anchor, score in ((0, 0.9), (2, 0.8)):
         heads.scores[0][0, anchor, 0] = score
     heads.distances[0][0, :] = [0, 0, 1.5, 1.5]
@@ -84,7 +84,7 @@ def test_suppression_happens_in_picture_pixels_not_in_input_pixels() -> None:
 
 
 def test_max_faces_prefers_the_large_and_central_and_orders_by_that() -> None:
-    heads = empty_heads(1, 640)
+    heads = empty_heads(1, (640, 640))
     small_sure, large_central, large_aside = 100, 2 * (40 * 80 + 40), 2 * (40 * 80 + 5)
     for anchor, score, reach in ((small_sure, 0.99, 1), (large_central, 0.6, 9), (large_aside, 0.8, 9)):
         heads.scores[0][0, anchor, 0] = score
@@ -98,7 +98,7 @@ def test_max_faces_prefers_the_large_and_central_and_orders_by_that() -> None:
 def test_the_centre_for_max_faces_is_the_integer_one() -> None:
     faces_by_width = []
     for width in (640, 641):
-        heads = empty_heads(1, 640)
+        heads = empty_heads(1, (640, 640))
         for cell, score in ((39, 0.6), (41, 0.7)):
             anchor = 2 * (40 * 80 + cell)
             heads.scores[0][0, anchor, 0] = score
@@ -108,7 +108,7 @@ def test_the_centre_for_max_faces_is_the_integer_one() -> None:
 
 
 def test_two_looks_at_one_picture_meet_in_one_suppression() -> None:
-    wide, small = empty_heads(1, 640), empty_heads(1, 256)
+    wide, small = empty_heads(1, (640, 640)), empty_heads(1, (256, 256))
     wide.scores[2][0, 2 * (10 * 20 + 10), 0], small.scores[2][0, 2 * (4 * 8 + 4), 0] = 0.6, 0.9
     wide.distances[2][:], small.distances[2][:] = 7.5, 3.0
     found = detect([(wide, 0, 1.0), (small, 0, 0.4)], ASK)
@@ -117,7 +117,7 @@ def test_two_looks_at_one_picture_meet_in_one_suppression() -> None:
 
 
 def test_a_network_without_landmarks_gives_faces_without_landmarks() -> None:
-    heads = empty_heads(1, 64, landmarks=False)
+    heads = empty_heads(1, (64, 64), landmarks=False)
     assert detect([(heads, 0, 1.0)], ASK).landmarks is None
     heads.scores[0][0, 0, 0] = 0.9
     assert detect([(heads, 0, 1.0)], ASK).landmarks is None
@@ -125,6 +125,6 @@ def test_a_network_without_landmarks_gives_faces_without_landmarks() -> None:
 
 def test_anchor_centres_have_no_half_cell_offset_and_come_in_pairs() -> None:
     for stride in STRIDES:
-        centres = anchor_centres(64, stride)
+        centres = anchor_centres((64, 64), stride)
         np.testing.assert_array_equal(centres[:4], [[0, 0], [0, 0], [stride, 0], [stride, 0]])
         assert centres.shape == (2 * (64 // stride) ** 2, 2)

@@ -14,6 +14,7 @@ from tests.stub_detector import StubDetector
 from tests.unit.worker.test_pipeline import brightness_of, job
 from tests.unit.worker.test_serve import INFO, A, B, ListedSockets
 from tests.unit.worker_gpu.material import SIDE, WIDE, on_host, pictures, small_model
+from worker.anchors import Size
 from worker.credit import CreditLedger
 from worker.detector import ImageBatch, OnnxDetector, OverlappingDetector
 from worker.micro_batch import MicroBatcher
@@ -40,7 +41,7 @@ class StubOverlapping(StubDetector):
         made = [np.zeros((max_batch, side, side, 3), np.uint8) for _ in range(self.depth)]
         return self._rooms.setdefault(side, made)
 
-    def submit(self, side: int, room: int, count: int) -> None:
+    def submit(self, side: int, room: int, count: int, _part: Size | None = None) -> None:
         assert (side, room) not in self._answers, "a room takes one batch at a time"
         self.written.append(f"starts {self._rooms[side][room][:count].reshape(count, -1).max(axis=1).tolist()}")
         try:
