@@ -1,4 +1,4 @@
-"""Draws what is not a face: alone knows lettering, shapes, cloth, helmets and empty scenes.
+"""Draws what is not a face: alone knows lettering, shapes, cloth, helmets, facades and empty scenes.
 
 Hard negatives by procedure, because street scenes alarm a young detector with
 hands, clothes and signs, and the photographs at hand show few of them.
@@ -6,6 +6,7 @@ hands, clothes and signs, and the photographs at hand show few of them.
 
 from __future__ import annotations
 
+import math
 import random
 
 import cv2
@@ -166,14 +167,49 @@ def bank(material: Material, seed: int, each: int = 160) -> dict[str, list[Pictu
     return drawn
 
 
-PROCEDURES = ("gradient", "noise", "stripes", "checks", "text")
-# Small lettering is what a young detector most often takes for small faces.
-SHARES = (1, 1, 1, 1, 4)
+def facade(rng: random.Random, side: int) -> Picture:
+    """(side, side, 3) uint8: a wall with rows of windows, whose dark pairs look like eyes."""
+    warm = rng.uniform(60, 190), rng.uniform(110, 215), rng.uniform(150, 250)  # plaster, near to skin
+    wall = warm if rng.random() < 0.5 else colour(rng)
+    page = np.full((side, side, 3), wall, np.uint8)
+    step_x, step_y = (side / math.exp(rng.uniform(0.2, 2.4)) for _ in range(2))
+    width, height = step_x * rng.uniform(0.3, 0.8), step_y * rng.uniform(0.25, 0.8)
+    glass = tuple(rng.uniform(0, 90) + rng.uniform(-12, 12) for _ in range(3))
+    frame, arched, panes = colour(rng), rng.random() < 0.25, rng.choice((0, 1, 1, 2))
+    ledge, left = tuple(v * rng.uniform(0.7, 1.2) for v in wall), rng.uniform(-1, 0) * step_x
+    for y in np.arange(rng.uniform(-1, 0) * step_y, side, step_y):
+        cv2.line(page, (0, int(y + height * 1.15)), (side, int(y + height * 1.15)), ledge, max(1, int(step_y * 0.06)))
+        for x in np.arange(left, side, step_x):
+            if rng.random() < 0.12:
+                continue
+            start, end = (int(x), int(y)), (int(x + width), int(y + height))
+            light = rng.uniform(0.7, 1.4)
+            cv2.rectangle(page, start, end, tuple(v * light for v in glass), -1)
+            if arched:
+                middle, axes = ((start[0] + end[0]) // 2, start[1]), (int(width / 2), int(height / 3))
+                cv2.ellipse(page, middle, axes, 0, 180, 360, glass, -1)
+            for pane in range(1, panes + 1):
+                across = int(x + width * pane / (panes + 1))
+                cv2.line(page, (across, start[1]), (across, end[1]), frame, max(1, int(width * 0.05)))
+            if rng.random() < 0.15:  # a box below the window, as of an air conditioner
+                near = int(x + width * rng.uniform(0, 0.6)), int(y + height * rng.uniform(0.6, 1.1))
+                far = near[0] + int(width * 0.4), near[1] + int(height * 0.4)
+                cv2.rectangle(page, near, far, colour(rng), -1)
+    shade = np.linspace(rng.uniform(0.6, 1.1), rng.uniform(0.6, 1.1), side)[None, :, None]
+    page = np.clip(page * shade, 0, 255).astype(np.uint8)
+    return np.asarray(cv2.GaussianBlur(page, (0, 0), side * rng.choice((0.002, 0.006, 0.02))), np.uint8)
+
+
+PROCEDURES = ("gradient", "noise", "stripes", "checks", "text", "facade")
+# Small lettering is what a young detector most often takes for small faces, windows for large ones.
+SHARES = (1, 1, 1, 1, 4, 3)
 
 
 def procedure(rng: random.Random, side: int, kind: str = "") -> Picture:
     """(side, side, 3) uint8: one of PROCEDURES, by SHARES where none is named."""
     kind = kind or rng.choices(PROCEDURES, SHARES)[0]
+    if kind == "facade":
+        return facade(rng, side)
     if kind == "gradient":
         corners = np.array([[colour(rng), colour(rng)], [colour(rng), colour(rng)]], np.uint8)
         return np.asarray(cv2.resize(corners, (side, side), interpolation=cv2.INTER_LINEAR))

@@ -183,7 +183,7 @@ class Composer:
     ) -> None:
         """Pastes a person whose face's centre lies at `place`, sized by root of area in pixels."""
         own = rng.choice(self.faces)
-        sprite = own[0] if rng.random() < 0.55 else rng.choice(own[1:])
+        sprite = own[0] if rng.random() < 0.45 else rng.choice(own[1:])
         self.put_face(canvas, rng, sprite, place, size, spin)
 
     def put_face(

@@ -1,7 +1,7 @@
 """Cuts people out of portraits: alone knows sprites and how they are turned.
 
-A sprite is a person with soft edges; a turned sprite imitates a half profile
-by the depth a skull and a nose would have; one seen from behind has no face.
+A sprite is a person with soft edges; a turned sprite imitates a head turned, raised
+or bowed by the depth a skull and a nose would have; one seen from behind has no face.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from models.training.material import Floats, Picture, Portrait
 
 FACE_SIDE = 112.0  # pixels of the face's longer side in a sprite's finest level
-TURNS = (-62.0, -34.0, 34.0, 62.0)  # degrees of yaw added to the portrait's own
+# Degrees added to the portrait's own yaw (to the picture's right) and pitch (down).
+TURNS = ((-62.0, 0.0), (-34.0, 0.0), (34.0, 0.0), (62.0, 0.0), (0.0, -32.0), (0.0, 28.0), (-44.0, -24.0), (44.0, 22.0))
 OVAL_LIMIT = 80.0  # degrees: how far round the head the labelled oval reaches
 
 
@@ -110,73 +110,94 @@ def depth(x: Floats, y: Floats, box: Floats, points: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class Relief:
-    """A cut-out as columns to lay: flat arrays of its solid pixels, left to right.
+    """A cut-out as points to lay: flat float32 arrays of its solid part, two a pixel each way.
 
-    columns, rows float32 pixels; lift float32 pixels towards the camera;
-    share 0..1 of the turn that a pixel follows (the body stays behind).
+    columns, rows in pixels; lift in pixels towards the camera; share 0..1 of
+    the turn that a point follows (the body stays behind).
     """
 
     columns: Floats
-    rows: NDArray[np.int32]
+    rows: Floats
     lift: Floats
     share: Floats
 
 
 def relief(cut: Picture, box: Floats, points: Floats) -> Relief:
-    """The relief of a cut-out, at two samples a pixel."""
+    """The relief of a cut-out."""
     height, width = cut.shape[:2]
-    fine = np.arange(0, width - 1, 0.5, dtype=np.float32)
-    columns, rows = np.meshgrid(fine, np.arange(height, dtype=np.float32), indexing="ij")
-    solid = cut[:, :, 3].T[np.round(fine).astype(int)] > 40
-    columns, rows = columns[solid], rows[solid]
+    columns, rows = np.meshgrid(np.arange(0, width - 1, 0.5), np.arange(0, height - 1, 0.5))
+    solid = cut[:, :, 3][rows.astype(int), columns.astype(int)] > 40
+    columns, rows = columns[solid].astype(np.float32), rows[solid].astype(np.float32)
     share = 1 - np.clip((rows - box[3]) / (0.35 * (box[3] - box[1])), 0, 1)
-    return Relief(columns, rows.astype(np.int32), depth(columns, rows, box, points), share)
+    return Relief(columns, rows, depth(columns, rows, box, points), share)
 
 
-def close_gaps(map_x: Floats, widest: float) -> Floats:
-    """Fills runs of -9 no wider than `widest` with the column left of them."""
-    place = np.arange(map_x.shape[1])[None]
-    filled = map_x >= 0
-    before = np.maximum.accumulate(np.where(filled, place, -1), axis=1)
-    after = np.minimum.accumulate(np.where(filled, place, 1 << 20)[:, ::-1], axis=1)[:, ::-1]
-    gap = ~filled & (before >= 0) & (after - before <= widest)
-    nearest = np.take_along_axis(map_x, np.maximum(before, 0), axis=1)
-    return np.where(gap, nearest, map_x).astype(np.float32)
+@dataclass(frozen=True)
+class Pose:
+    """A turn of a head about its neck: yaw to the picture's right and pitch down, in degrees."""
+
+    yaw: float
+    pitch: float
+    box: Floats
+
+    def moved(self, x: Floats, y: Floats, lift: Floats, share: Floats | float = 1.0) -> tuple[Floats, Floats, Floats]:
+        """Where points come to lie, and how near: x, y, lift, in pixels."""
+        # The axes of the neck, not the middle of the skull, keep their place.
+        back = 0.35 * float(self.box[2] - self.box[0])
+        x0, y0 = float(self.box[0] + self.box[2]) / 2, float(0.3 * self.box[1] + 0.7 * self.box[3])
+        yaw, pitch = np.radians(self.yaw) * share, np.radians(self.pitch) * share
+        right, down, near = x - x0, y - y0, lift - back
+        right, near = right * np.cos(yaw) + near * np.sin(yaw), near * np.cos(yaw) - right * np.sin(yaw)
+        down, near = down * np.cos(pitch) + near * np.sin(pitch), near * np.cos(pitch) - down * np.sin(pitch)
+        return x0 + right, y0 + down, near
 
 
-def turn(cut: Picture, box: Floats, points: Floats, yaw: float, shape: Relief) -> tuple[Picture, Floats, Floats]:
-    """The cut-out as if the head had turned by `yaw` degrees to the picture's right.
+def close_gaps(source: Floats, widest: int) -> Floats:
+    """Fills holes (below 0) of (H, W, 2) float32 places, no wider than `widest`, from around them."""
+    filled = (source[..., 0] >= 0).astype(np.uint8)
+    tile = np.ones((widest | 1, widest | 1), np.uint8)
+    wanted = cv2.morphologyEx(filled, cv2.MORPH_CLOSE, tile) > 0
+    places, weight = source * filled[..., None], filled.astype(np.float32)
+    for _ in range(widest):
+        hole = wanted & (weight == 0)
+        if not hole.any():
+            break
+        around = cv2.boxFilter(weight, -1, (3, 3), normalize=False)
+        sums = cv2.boxFilter(places, -1, (3, 3), normalize=False)
+        known = hole & (around > 0)
+        places[known] = sums[known] / around[known][:, None]
+        weight[known] = 1
+    places[weight == 0] = -9
+    return np.asarray(places, np.float32)
 
-    Columns are laid from the far side to the near one, so that the nose covers
+
+def turn(cut: Picture, points: Floats, pose: Pose, shape: Relief) -> tuple[Picture, Floats, Floats]:
+    """The cut-out as if the head had taken `pose`, with its box and points.
+
+    Points are laid from the far ones to the near ones, so that the nose covers
     the far cheek; what the photograph never showed stays transparent.
     """
     height, width = cut.shape[:2]
-    centre, swing = float(box[0] + box[2]) / 2, math.radians(yaw)
-    # The axis of the neck, not the middle of the skull, keeps its place.
-    back = 0.35 * float(box[2] - box[0])
+    box = pose.box
+    x, y, near = pose.moved(shape.columns, shape.rows, shape.lift, shape.share)
+    column, row = np.round(x).astype(np.int32), np.round(y).astype(np.int32)
+    order = np.argsort(near)
+    order = order[(column[order] >= 0) & (column[order] < width) & (row[order] >= 0) & (row[order] < height)]
+    source = np.full((height, width, 2), -9, np.float32)
+    source[row[order], column[order]] = np.stack([shape.columns[order], shape.rows[order]], axis=1)
+    source = close_gaps(source, int(0.16 * float(box[2] - box[0])))
+    turned = cv2.remap(cut, source[..., 0], source[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
 
-    def moved(x: Floats, lift: Floats, angle: Floats | float) -> Floats:
-        return np.asarray(centre + (x - centre) * np.cos(angle) + (lift - back) * np.sin(angle))
-
-    order = slice(None) if yaw < 0 else slice(None, None, -1)
-    columns, rows = shape.columns[order], shape.rows[order]
-    target = moved(columns, shape.lift[order], swing * shape.share[order])
-    whole = np.round(target).astype(np.int32)
-    keep = (whole >= 0) & (whole < width)
-    map_x = np.full((height, width), -9, np.float32)
-    map_x[rows[keep], whole[keep]] = columns[keep]
-    map_x = close_gaps(map_x, 0.16 * float(box[2] - box[0]))
-    map_y = np.repeat(np.arange(height, dtype=np.float32)[:, None], width, axis=1)
-    turned = cv2.remap(cut, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-
-    half = (box[2] - box[0]) / 2 * np.sin(np.radians(np.linspace(-OVAL_LIMIT, OVAL_LIMIT, 33)))
-    rim_x = (half + centre).astype(np.float32)
-    rim = moved(rim_x, depth(rim_x, np.full_like(rim_x, (box[1] + box[3]) / 2), box, points), swing)
-    marks = moved(points[:, 0], depth(points[:, 0], points[:, 1], box, points), swing)
-    turned_box = box.copy()
-    turned_box[0], turned_box[2] = min(rim.min(), marks[2]), max(rim.max(), marks[2])
-    turned_points = np.stack([marks, points[:, 1]], axis=1).astype(np.float32)
-    return np.asarray(turned, np.uint8), turned_box, turned_points
+    reach = math.sin(math.radians(OVAL_LIMIT))
+    angle, radius = np.meshgrid(np.linspace(0, 2 * np.pi, 33), np.linspace(0, 1, 9))
+    half, centre = (box[2:] - box[:2]) / 2, (box[:2] + box[2:]) / 2
+    oval_x = (centre[0] + reach * half[0] * radius * np.cos(angle)).ravel().astype(np.float32)
+    oval_y = (centre[1] + half[1] * radius * np.sin(angle)).ravel().astype(np.float32)
+    mark_x, mark_y, _ = pose.moved(points[:, 0], points[:, 1], depth(points[:, 0], points[:, 1], box, points))
+    oval_x, oval_y, _ = pose.moved(oval_x, oval_y, depth(oval_x, oval_y, box, points))
+    left, right = min(oval_x.min(), mark_x[2]), max(oval_x.max(), mark_x[2])
+    turned_box = np.array([left, oval_y.min(), right, oval_y.max()], np.float32)
+    return np.asarray(turned, np.uint8), turned_box, np.stack([mark_x, mark_y], axis=1).astype(np.float32)
 
 
 def from_behind(cut: Picture, box: Floats, rng: np.random.Generator) -> Picture:
@@ -210,7 +231,8 @@ def variants(portrait: Portrait, rng: np.random.Generator) -> list[Sprite]:
     cut, box, points = cut_out(portrait)
     own = [Sprite([cut], box, points)]
     shape = relief(cut, box, points)
-    own += [Sprite([part[0]], part[1], part[2]) for part in (turn(cut, box, points, yaw, shape) for yaw in TURNS)]
+    turned = (turn(cut, points, Pose(yaw, pitch, box), shape) for yaw, pitch in TURNS)
+    own += [Sprite([picture], its_box, its_points) for picture, its_box, its_points in turned]
     # The box stays for scale; a head from behind is pasted without a label.
     return [*own, Sprite([from_behind(cut, box, rng)], box, None)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 
 from models.training import layouts  # noqa: E402
-from models.training.calibrate import PRECISION, Findings, best_cut, choose_cuts, outcome  # noqa: E402
+from models.training.calibrate import PRECISION, Findings, fits_of, fitted, outcome, passed  # noqa: E402
 from models.training.checkpoint import Progress, fresh, next_cycle, resume, save  # noqa: E402
 from models.training.export import verify  # noqa: E402
 from models.training.feed import Batch, collate  # noqa: E402
@@ -105,19 +106,48 @@ def test_a_run_is_measured_in_steps_or_in_minutes() -> None:
     assert used_share(Namespace(steps=0, minutes=1.0), state) == 0.5
 
 
-def test_the_cut_lies_between_true_and_false_findings() -> None:
-    logits = np.array([3, 2, 1, -1, -2], np.float32)
-    assert best_cut(logits, np.array([1, 1, 1, 0, 0], np.float32), 1.0) == pytest.approx(0.0)
+def findings(logits: np.ndarray, true: np.ndarray, bare: np.ndarray) -> Findings:
+    """Of three strides, as many each."""
+    places = np.repeat(np.arange(3.0), len(logits) // 3).astype(np.float32)
+    return Findings(logits.astype(np.float32), places, true.astype(np.float32), bare, int(true.sum()))
 
 
-def test_the_cuts_reach_the_goal_on_what_they_were_chosen_by() -> None:
+def some_findings() -> Findings:
     rng = np.random.default_rng(1)
     true = (rng.random(900) < 0.7).astype(np.float32)
-    logits = (rng.normal(0, 1, 900) + 3.5 * true).astype(np.float32)
-    found = Findings(logits, np.repeat(np.arange(3.0), 300).astype(np.float32), true, int(true.sum()))
-    _, cuts = choose_cuts(found)
-    recall, precision = outcome(found, cuts)
-    assert precision >= PRECISION and recall > 0.7
+    return findings(rng.normal(0, 1, 900) + 3.5 * true, true, np.zeros(900, bool))
+
+
+def test_a_fit_is_half_where_true_and_false_balance() -> None:
+    rng = np.random.default_rng(2)
+    logits = rng.normal(0, 2, 4000).astype(np.float32)
+    true = (rng.random(4000) < 1 / (1 + np.exp(-(2 * logits - 1)))).astype(np.float32)
+    assert fitted(logits, true) == pytest.approx((2, -1), abs=0.2)
+
+
+def test_what_passes_reaches_the_goal_on_what_it_was_chosen_by_at_every_stride() -> None:
+    found = some_findings()
+    kept = passed(found, fits_of(found))
+    for place in range(3):
+        assert found.true[kept & (found.places == place)].mean() >= PRECISION
+    assert outcome(found, kept)[0] > 0.7
+
+
+def test_nothing_passes_on_a_scene_without_a_face() -> None:
+    found = some_findings()
+    worst = int(np.argmax(np.where(found.true == 0, found.logits, -9)))
+    bare = found.bare.copy()
+    bare[worst] = True
+    strict = replace(found, bare=bare)
+    assert not passed(strict, fits_of(strict))[worst]
+    assert passed(strict, fits_of(strict)).sum() <= passed(found, fits_of(found)).sum()
+
+
+def test_a_stride_with_too_few_faces_takes_what_the_finer_one_has() -> None:
+    found = some_findings()
+    true = np.where(found.places == 2, 0, found.true).astype(np.float32)
+    fits = fits_of(replace(found, true=true))
+    assert fits[2] == fits[1] != fits[0]
 
 
 def test_a_scarce_stride_weighs_more_but_not_without_bound() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.training.sprites import TURNS, close_gaps, cut_out, people, relief, turn
+from models.training.sprites import TURNS, Pose, close_gaps, cut_out, people, relief, turn
 from tests.training import drawn
 
 
@@ -14,23 +14,46 @@ def test_a_turned_nose_moves_with_the_turn_and_the_far_eye_comes_nearer() -> Non
     cut, box, points = cut_out(drawn.portrait(1))
     shape = relief(cut, box, points)
     for yaw in (-34.0, 34.0):
-        _, _, turned = turn(cut, box, points, yaw, shape)
+        _, _, turned = turn(cut, points, Pose(yaw, 0, box), shape)
         eyes, before = turned[:2, 0].mean(), points[:2, 0].mean()
         assert np.sign((turned[2, 0] - eyes) - (points[2, 0] - before)) == np.sign(yaw)
         assert turned[1, 0] - turned[0, 0] < points[1, 0] - points[0, 0]
 
 
+def test_a_raised_nose_nears_the_eyes_and_a_bowed_one_the_mouth() -> None:
+    cut, box, points = cut_out(drawn.portrait(1))
+    shape = relief(cut, box, points)
+
+    def place(pitch: float) -> float:
+        _, _, marks = turn(cut, points, Pose(0, pitch, box), shape)
+        eyes, mouth = marks[:2, 1].mean(), marks[3:, 1].mean()
+        return float((marks[2, 1] - eyes) / (mouth - eyes))
+
+    assert place(-30.0) < place(0.0) < place(30.0)
+
+
+def test_a_pose_of_nothing_changes_nothing() -> None:
+    cut, box, points = cut_out(drawn.portrait(1))
+    picture, _, marks = turn(cut, points, Pose(0, 0, box), relief(cut, box, points))
+    solid = cut[..., 3] == 255
+    assert np.abs(picture[solid].astype(int) - cut[solid]).mean() < 2
+    assert np.allclose(marks, points, atol=1e-3)
+
+
 def test_turning_keeps_the_height_and_narrows_the_box() -> None:
     cut, box, points = cut_out(drawn.portrait(2))
-    picture, turned, _ = turn(cut, box, points, 62.0, relief(cut, box, points))
+    picture, turned, _ = turn(cut, points, Pose(62.0, 0, box), relief(cut, box, points))
     assert picture.shape == cut.shape
-    assert turned[1] == box[1] and turned[3] == box[3]
+    assert np.allclose(turned[[1, 3]], box[[1, 3]], atol=0.1)
     assert turned[2] - turned[0] < box[2] - box[0]
 
 
 def test_gaps_are_closed_up_to_a_width() -> None:
-    row = np.array([[3, -9, -9, 5, -9, -9, -9, 9, -9]], np.float32)
-    assert close_gaps(row, 3).tolist() == [[3, 3, 3, 5, -9, -9, -9, 9, -9]]
+    source = np.full((9, 20, 2), -9, np.float32)
+    source[:, 2:6], source[:, 8:12] = 4, 10
+    closed = close_gaps(source, 3)
+    assert (closed[4, 6:8, 0] >= 4).all() and (closed[4, 6:8, 0] <= 10).all()
+    assert (closed[4, 14:] < 0).all() and (closed[4, 3] == 4).all()
 
 
 def test_kept_sprites_are_the_same_sprites(tmp_path: Path) -> None:
