@@ -183,9 +183,9 @@ def test_an_answer_that_would_come_too_late_is_an_error_and_no_picture(client: h
 
 
 def close_up(person: int = 1) -> bytes:
-    """A drawn face that fills the picture."""
-    x, y, size = (int(number) for number in (PEOPLE[person].x, PEOPLE[person].y, PEOPLE[person].size))
-    face = scene()[y - size : y + round(1.2 * size), x - round(0.9 * size) : x + round(0.9 * size)]
+    """A drawn face that more than fills the picture: hair and ears are cut off."""
+    x, y, size = (round(number) for number in (PEOPLE[person].x, PEOPLE[person].y, 0.7 * PEOPLE[person].size))
+    face = scene()[y - size : y + round(1.3 * size), x - size : x + size]
     return encoded(cv2.resize(face, None, fx=5, fy=5, interpolation=cv2.INTER_CUBIC))
 
 
