@@ -21,7 +21,7 @@ from gateway.pictures.image_header import read_header
 from gateway.pictures.picture_work import open_picture
 from loadtest.bare import NMS_THRESHOLD, Looker
 from loadtest.pictures import JPEG_QUALITY
-from models.gate import CONFIDENCE, Accuracy, Tally, add_picture
+from models.gate import CONFIDENCE, PARTNER_CONFIDENCE, Accuracy, Tally, add_picture
 from models.serving import ensure, load
 from shared.faces import FloatArray
 from shared.settings import Settings
@@ -30,8 +30,6 @@ from worker.scrfd import Question, detect
 #: Longer sides by name; the picture keeps its aspect.
 SIZES = {"1080p": 1920, "12 MP": 4000}
 WAYS = {False: Settings(), True: Settings(scaled_jpeg=True)}
-#: So low may a face score the other way and still be the same face's partner, as in the int8 gate.
-PARTNER_CONFIDENCE = 0.05
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 
 from loadtest.bare import NMS_THRESHOLD
-from models.gate import CONFIDENCE, Accuracy, Tally, add_picture
+from models.gate import CONFIDENCE, PARTNER_CONFIDENCE, Accuracy, Tally, add_picture
 from models.reference import Pixels, fitted, letterbox
 from models.serving import ensure, load
 from models.trim import part_of
@@ -27,9 +27,6 @@ from shared.messages import CropHeader, Request
 from shared.settings import Settings
 from worker.detector import OnnxDetector
 from worker.pipeline import Pipeline
-
-#: So low may a face score the other way and still be the same face's partner, as in the int8 gate.
-PARTNER_CONFIDENCE = 0.05
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,19 +102,10 @@ def measure(whole: Pipeline, trimmed: Pipeline, pictures: list[Pixels], shape: s
 
 def table(rows: list[Row]) -> str:
     """Markdown."""
-    names = (
-        "shape",
-        "pictures",
-        "run",
-        "whole ms",
-        "trimmed ms",
-        "faces",
-        "lost",
-        "gained",
-        "score drift p95",
-        "box drift p95",
-    )
-    lines = [f"| {' | '.join(names)} |", "| --- |" + " --- |" * (len(names) - 1)]
+    lines = [
+        "| shape | pictures | run | whole ms | trimmed ms | faces | lost | gained | score drift p95 | box drift p95 |"
+    ]
+    lines.append("| --- |" + " --- |" * 9)
     for row in rows:
         faces = row.faces
         lines.append(

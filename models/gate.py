@@ -27,7 +27,7 @@ SPEED_RATIO_MIN = 1.15
 #: Two boxes with at least this overlap are the same face.
 _SAME_FACE = 0.4
 #: How low a face may score in int8 and still be the partner of one that fp32 finds.
-_PARTNER_CONFIDENCE = 0.05
+PARTNER_CONFIDENCE = 0.05
 
 
 class Accuracy(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,7 +104,7 @@ def compare(
         canvas, _ = letterbox(picture, side)
         height, width = part_of(*fitted(picture, side), side) if trims else (side, side)
         seen = np.ascontiguousarray(canvas[:height, :width])
-        add_picture(tally, _faces(exact, canvas, CONFIDENCE), _faces(rounded, seen, _PARTNER_CONFIDENCE))
+        add_picture(tally, _faces(exact, canvas, CONFIDENCE), _faces(rounded, seen, PARTNER_CONFIDENCE))
     return tally.accuracy()
 
 
