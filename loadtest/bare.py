@@ -72,7 +72,8 @@ class Looker:
         self.model = model
         self._detector = OnnxDetector(model.path, threads)
         self._slab = Slab(max_batch, model.info.input_side)
-        warm_up(self._detector, [(size, model.info.input_side) for size in range(1, max_batch + 1)], lambda _: None)
+        side = model.info.input_side
+        warm_up(self._detector, [(size, (side, side)) for size in range(1, max_batch + 1)])
 
     def look(self, crops: list[NDArray[np.uint8]]) -> Heads:
         """Raw heads of a batch of crops."""

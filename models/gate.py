@@ -10,7 +10,7 @@ import numpy as np
 
 from models.proof import ServingNetwork
 from models.reference import Pixels, candidates, fitted, kept, letterbox
-from models.trim import part_of
+from models.trim import Trimming, part_of
 from shared.faces import FloatArray
 
 #: The gate. Faces are those at the API's default confidence; box drift may pass by either measure.
@@ -93,18 +93,22 @@ class Tally:
 
 
 def compare(
-    exact: ServingNetwork, rounded: ServingNetwork, pictures: Iterable[Pixels], side: int, *, trims: bool
+    exact: ServingNetwork,
+    rounded: ServingNetwork,
+    pictures: Iterable[Pixels],
+    side: int,
+    trimming: Trimming | None,
 ) -> Accuracy:
     """Runs both on every picture, (height, width, 3) uint8 BGR, letterboxed to side×side.
 
-    trims: whether the rounded one sees only the part that matters, as a worker shows it.
+    trimming: of what the rounded one sees, as a worker shows it.
     """
     tally = Tally()
     for picture in pictures:
         canvas, _ = letterbox(picture, side)
-        height, width = part_of(*fitted(picture, side), side) if trims else (side, side)
+        height, width = part_of(*fitted(picture, side), side, trimming)
         seen = np.ascontiguousarray(canvas[:height, :width])
-        add_picture(tally, _faces(exact, canvas, CONFIDENCE), _faces(rounded, seen, PARTNER_CONFIDENCE))
+        add_picture(tally, faces(exact, canvas, CONFIDENCE), faces(rounded, seen, PARTNER_CONFIDENCE))
     return tally.accuracy()
 
 
@@ -146,7 +150,7 @@ def overlap(first: FloatArray, second: FloatArray) -> FloatArray:
     return shared
 
 
-def _faces(network: ServingNetwork, canvas: Pixels, confidence: float) -> FloatArray:
+def faces(network: ServingNetwork, canvas: Pixels, confidence: float) -> FloatArray:
     """Packed faces in pixels of the input, best first."""
     height, width = canvas.shape[:2]
     rows = candidates(network.heads(canvas[None])[0], height, width, confidence, 1.0)

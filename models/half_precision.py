@@ -110,7 +110,8 @@ def _build(full: ServingModel, folder: Path, progress: Callable[[str], None]) ->
         structs.replace(
             sidecar,
             serving_sha256=sha256_of(path),
-            info=structs.replace(sidecar.info, precision="fp16"),
+            trimmed_sha256=[],
+            info=structs.replace(sidecar.info, precision="fp16", trimming=None),
             canary=structs.replace(sidecar.canary, box_tolerance_px=pixels, score_tolerance=score),
             proof=sidecar.proof | {"half_score_drift": drift.score, "half_pixel_drift": drift.pixels},
         ),

@@ -27,6 +27,7 @@ from models.quantize import quantised, simplified
 from models.reference import Reference
 from models.runtime import spare_threads
 from models.serving import NETWORK_NAME, Int8Facts, ServingModel, load, read_sidecar, write_sidecar
+from models.trim import INT8_TRIMMING
 from shared.canary import canary_picture, disagreement
 from shared.errors import ConfigurationError
 
@@ -118,7 +119,13 @@ def _build(place: Place, exact: ServingModel, figures: Figures, folder: Path, pr
     sidecar = structs.replace(
         read_sidecar(exact.path),
         serving_sha256=sha256_of(path),
-        info=structs.replace(exact.info, precision="int8", batch_invariant=exact.info.batch_invariant and not meddling),
+        trimmed_sha256=[],
+        info=structs.replace(
+            exact.info,
+            precision="int8",
+            batch_invariant=exact.info.batch_invariant and not meddling,
+            trimming=INT8_TRIMMING if exact.info.dynamic_size else None,
+        ),
         canary=canary,
         int8=facts,
     )

@@ -15,6 +15,7 @@ from models.place import Place
 from models.proof import ServingNetwork
 from models.runtime import spare_threads
 from models.serving import ServingModel
+from models.trim import INT8_TRIMMING
 from shared.errors import ConfigurationError
 
 #: Fewer pictures than this calibrate nothing.
@@ -74,7 +75,7 @@ def make_figures(place: Place, exact: ServingModel, pictures: Pictures, progress
         ServingNetwork(network, threads),
         read_pictures(pictures.judging),
         place.side,
-        trims=exact.info.dynamic_size,
+        INT8_TRIMMING if exact.info.dynamic_size else None,
     )
     return Figures(
         name=place.choice.name,

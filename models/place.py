@@ -12,13 +12,14 @@ import onnxruntime
 
 from models.choose import FILE_BYTES_MAX, Choice, sha256_of
 from models.machine import Machine
-from models.serving import NETWORK_NAME, read_sidecar
+from models.serving import NETWORK_NAME, TRIMMED_NAMES, read_sidecar
 from shared.errors import ConfigurationError
 
 #: Modules whose change makes every prepared model stale.
 _CODE = (
-    "byte_stem", "cheaper", "equalise", "expectation", "export", "gate", "graphs", "int8", "int8_heads",
-    "int8_work", "pixels", "prepare", "proof", "quantize", "reference", "surgery", "widen",
+    "black_edge", "byte_stem", "cheaper", "equalise", "expectation", "export", "gate", "graphs", "int8", "int8_heads",
+    "int8_work", "pixels", "prepare", "proof", "quantize", "reference", "surgery",
+    "trim", "trimmed", "widen",
 )  # fmt: skip
 
 
@@ -55,9 +56,11 @@ def cache_key(place: Place, precision: str, *more: str) -> str:
 
 
 def is_whole(folder: Path) -> bool:
-    """Whether a cache entry can be served: a readable sidecar and the very network it speaks of."""
+    """Whether a cache entry can be served: a readable sidecar and the very networks it speaks of."""
     path = folder / NETWORK_NAME
     try:
-        return read_sidecar(path).serving_sha256 == sha256_of(path)
+        sidecar = read_sidecar(path)
+        trimmed = [sha256_of(path.with_name(name)) for name in TRIMMED_NAMES if sidecar.trimmed_sha256]
+        return sidecar.serving_sha256 == sha256_of(path) and sidecar.trimmed_sha256 == trimmed
     except (ConfigurationError, OSError):
         return False

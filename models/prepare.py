@@ -10,6 +10,7 @@ from pathlib import Path
 
 import onnx
 
+from models.black_edge import Untrimmable
 from models.cache import Cache
 from models.choose import Choice, sha256_of
 from models.expectation import expectation
@@ -20,8 +21,19 @@ from models.machine import this_machine
 from models.place import Place, cache_key, is_whole
 from models.proof import Proof, ServingNetwork, prove
 from models.runtime import spare_threads
-from models.serving import NETWORK_NAME, SERVING_FORM, ModelFacts, ServingModel, Sidecar, load, write_sidecar
+from models.serving import (
+    NETWORK_NAME,
+    SERVING_FORM,
+    TRIMMED_NAMES,
+    ModelFacts,
+    ServingModel,
+    Sidecar,
+    load,
+    write_sidecar,
+)
 from models.surgery import is_sizeless
+from models.trim import Trimming
+from models.trimmed import add_trimmed
 from models.widen import widen
 from shared.canary import canary_picture
 from shared.errors import ConfigurationError
@@ -73,6 +85,7 @@ def _build(place: Place, folder: Path, progress: Progress) -> None:
             "so it is not served; name another model with FACE_API_MODEL"
         )
     dynamic_size = not proof.resized and (resized is not None or sizeless)
+    trimming = _trimming(path, side, threads, progress) if dynamic_size and not proof.batched else None
     facts = ModelFacts(
         name=choice.name,
         precision="fp32",
@@ -82,17 +95,30 @@ def _build(place: Place, folder: Path, progress: Progress) -> None:
         dynamic_size=dynamic_size,
         license=choice.license,
         source_sha256=place.source_sha256,
+        trimming=trimming,
         note=_note(proof, dynamic_size=dynamic_size, side=side),
     )
     sidecar = Sidecar(
         form=SERVING_FORM,
         serving_sha256=sha256_of(path),
+        trimmed_sha256=[sha256_of(folder / name) for name in TRIMMED_NAMES if trimming],
         info=facts,
         canary=expectation(oracle, picture, side, "fp32"),
         proof={"score_difference": proof.alone.score, "distance_difference": proof.alone.distance},
     )
     write_sidecar(path, sidecar)
     progress(f"{choice.name} proven equal to its original ({proof.alone})" + (f"; {facts.note}" if facts.note else ""))
+
+
+def _trimming(path: Path, side: int, threads: int, progress: Progress) -> Trimming | None:
+    """With the networks for it written beside the prepared one; where there can be none, pictures are run whole."""
+    try:
+        return add_trimmed(path, side, threads)
+    except (Untrimmable, ConfigurationError) as reason:
+        for name in TRIMMED_NAMES:
+            path.with_name(name).unlink(missing_ok=True)
+        progress(f"run with all the black beside pictures that are not square: {reason}")
+        return None
 
 
 def _note(proof: Proof, *, dynamic_size: bool, side: int) -> str:

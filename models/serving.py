@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from models.trim import Trimming
 from shared.errors import ConfigurationError
 from shared.gpus import gpus_to_use
 from shared.messages import Canary, ModelInfo
@@ -22,6 +23,8 @@ METADATA_FORM = "face_api.form"
 
 SIDECAR_NAME = "serving.json"
 NETWORK_NAME = "serving.onnx"
+#: Networks of its own for inputs cut at the bottom, and at the right (models/black_edge.py).
+TRIMMED_NAMES = ("trimmed_rows.onnx", "trimmed_columns.onnx")
 #: No sidecar of ours comes near it.
 SIDECAR_BYTES_MAX = 1 << 20
 
@@ -42,6 +45,7 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     dynamic_size: bool
     license: str
     source_sha256: str
+    trimming: Trimming | None = None
     note: str = ""
 
     def served(self, provider: str, max_batch: int) -> ModelInfo:
@@ -77,6 +81,7 @@ class Sidecar(msgspec.Struct, frozen=True, kw_only=True):
 
     form: str
     serving_sha256: str
+    trimmed_sha256: list[str] = []
     info: ModelFacts
     canary: Canary
     proof: dict[str, float] = {}

@@ -80,10 +80,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         float, _number("How long a worker waits for more before it runs what it has", 0, 1000)
     ] = 0.0
     answers_together: Annotated[int, _number("Most answers that leave a worker together when it is full", 1, 64)] = 6
-    trim_padding: Annotated[
-        Literal["auto", "true", "false"],
-        _about("Whether CPU workers leave out the black beside pictures: auto in int8; true: quicker, other scores"),
-    ] = "auto"
+    trim_padding: Annotated[bool, _about("Whether CPU workers leave out most of the black beside pictures")] = True
     transport: Annotated[Literal["ipc", "tcp"], _about("Unix sockets, or tcp on the loopback address")] = "ipc"
     gpu_memory_limit_mb: Annotated[
         int, _number("Most MiB one worker's network may take on its GPU, weights and workspace", 256, 1_000_000)

@@ -23,7 +23,7 @@ from worker import exit_codes
 from worker.credit import CreditLedger
 from worker.endpoint import Endpoint
 from worker.micro_batch import MicroBatcher
-from worker.opening import only_sides, open_detector, trims_padding, with_note
+from worker.opening import only_sides, open_detector, trimming_of
 from worker.outbox import Outbox
 from worker.pipeline import Pipeline
 from worker.serve import Serving, WorkerSick
@@ -66,12 +66,10 @@ def _options(arguments: list[str]) -> argparse.Namespace:
 
 def _serve(options: argparse.Namespace, effective: Settings, model: ServingModel, log: Log) -> None:
     detector, batch_s = open_detector(options.device, model, effective, options.threads, options.max_batch, log.info)
-    trims = trims_padding(options.device, effective, model)
-    if effective.trim_padding == "true" and not trims:
-        log.warning("FACE_API_TRIM_PADDING=true does nothing here", why="it is for CPUs, and networks of any size")
-    info = with_note(model, trims=trims).served(detector.provider, options.max_batch)
+    info = model.info.served(detector.provider, options.max_batch)
     sides = only_sides(options.device, effective, model)
-    pipeline = Pipeline(detector, info.max_batch, log.warning, sides, trims=trims)
+    trimming = trimming_of(options.device, effective, model)
+    pipeline = Pipeline(detector, info.max_batch, log.warning, sides, trimming=trimming)
     capacity = capacity_of(info.max_batch, pipeline.depth, effective.answers_together, batch_s)
     runtime_dir = Path(effective.runtime_dir)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(1)

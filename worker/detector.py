@@ -5,7 +5,7 @@ There is no silent fallback: the provider that was asked for runs, or the worker
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -13,11 +13,13 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from models.serving import TRIMMED_NAMES
 from shared.errors import ConfigurationError
 from worker.anchors import STRIDES, Size
 from worker.scrfd import AnyHeads, Heads
 
 ImageBatch = NDArray[np.uint8]
+_CPU = "CPUExecutionProvider"
 
 #: Serving form, see models/prepare.py: outputs by these names, in this order.
 SCORE_OUTPUTS = tuple(f"score_{stride}" for stride in STRIDES)
@@ -88,18 +90,18 @@ class OneAtATime:
 
 
 class OnnxDetector:
-    """A network in serving form on the CPU provider, `threads` inference threads, no spinning."""
+    """A network in serving form on the CPU provider, `threads` inference threads, no spinning.
 
-    def __init__(self, path: Path, threads: int) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.add_session_config_entry("session.set_denormal_as_zero", "1")
-        self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        self.provider = _checked_provider(self._session, "CPUExecutionProvider")
-        names = [output.name for output in self._session.get_outputs()]
+    trimmed: whether the networks beside it answer inputs that are cut at the bottom or at the right.
+    """
+
+    def __init__(self, path: Path, threads: int, *, trimmed: bool = False) -> None:
+        self._whole = _session(path, threads)
+        self._rows, self._columns = (
+            (_session(path.with_name(name), threads) if trimmed else self._whole) for name in TRIMMED_NAMES
+        )
+        self.provider = _checked_provider(self._whole, _CPU)
+        names = [output.name for output in self._whole.get_outputs()]
         self.landmarks = set(LANDMARK_OUTPUTS) <= set(names)
         self._outputs = [*SCORE_OUTPUTS, *DISTANCE_OUTPUTS, *(LANDMARK_OUTPUTS if self.landmarks else ())]
         missing = set(self._outputs) - set(names)
@@ -107,12 +109,24 @@ class OnnxDetector:
             raise ConfigurationError(
                 f"{path} is not in serving form (no {', '.join(sorted(missing))}); run `python -m models prepare`"
             )
-        self._input = self._session.get_inputs()[0].name
+        self._input = self._whole.get_inputs()[0].name
 
     def run(self, images: ImageBatch) -> Heads:
         assert images.ndim == 4, images.shape
         assert images.dtype == np.uint8
-        return heads_of(self._session.run(self._outputs, {self._input: images}), images.shape[1:3])
+        height, width = images.shape[1:3]
+        session = self._whole if height == width else self._rows if height < width else self._columns
+        return heads_of(session.run(self._outputs, {self._input: images}), (height, width))
+
+
+def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.set_denormal_as_zero", "1")
+    return onnxruntime.InferenceSession(str(path), options, providers=[_CPU])
 
 
 def heads_of(outputs: list[NDArray[np.float32]], size: Size) -> Heads:
@@ -133,8 +147,7 @@ def _checked_provider(session: onnxruntime.InferenceSession, wanted: str) -> str
     return str(running)
 
 
-def warm_up(detector: Detector, batches: list[tuple[int, int]], told: Callable[[str], None]) -> None:
-    """Runs every (batch, side) that will be served once, largest first, so that no request pays for it."""
-    for batch, side in sorted(batches, reverse=True):
-        told(f"warming batch {batch} at {side}")
-        detector.run(np.zeros((batch, side, side, 3), dtype=np.uint8))
+def warm_up(detector: Detector, shapes: Iterable[tuple[int, Size]]) -> None:
+    """Runs every (batch, size) once, largest first, so that no request pays for it."""
+    for batch, (height, width) in sorted(shapes, reverse=True):
+        detector.run(np.zeros((batch, height, width, 3), dtype=np.uint8))

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from time import monotonic
 
 import numpy as np
-from msgspec import structs
 
-from models.serving import ModelFacts, ServingModel
+from models.serving import ServingModel
+from models.trim import Trimming, part_of
 from shared.errors import ConfigurationError
 from shared.settings import Settings
 from worker.detector import Detector, OnnxDetector, warm_up
@@ -42,27 +42,27 @@ def only_sides(device: str, settings: Settings, model: ServingModel) -> list[int
     return [] if device == "cpu" and model.info.dynamic_size else sides_of(settings, model)
 
 
-def trims_padding(device: str, settings: Settings, model: ServingModel) -> bool:
-    """Whether the network is spared the black beside pictures. Where it cannot be, it is run whole."""
-    wanted = model.info.precision == "int8" if settings.trim_padding == "auto" else settings.trim_padding == "true"
-    return wanted and device == "cpu" and model.info.dynamic_size
-
-
-def with_note(model: ServingModel, *, trims: bool) -> ModelFacts:
-    """What is told of the model; that trimming moves its scores is news only in fp32."""
-    if not trims or model.info.precision == "int8":
-        return model.info
-    words = "the black beside pictures is trimmed (FACE_API_TRIM_PADDING), which moves scores a little"
-    return structs.replace(model.info, note="; ".join(part for part in (model.info.note, words) if part))
+def trimming_of(device: str, settings: Settings, model: ServingModel) -> Trimming | None:
+    """What of the black beside pictures the network is spared; None on GPUs, which run fixed shapes."""
+    return model.info.trimming if device == "cpu" and settings.trim_padding else None
 
 
 def _on_cpu(model: ServingModel, settings: Settings, threads: int, max_batch: int) -> tuple[Detector, float]:
-    detector = OnnxDetector(model.path, threads)
+    trimming = trimming_of("cpu", settings, model)
+    detector = OnnxDetector(model.path, threads, trimmed=trimming is not None and trimming.square > 0)
     batches = range(1, (max_batch if model.info.batch_invariant else 1) + 1)
-    shapes = [(batch, side) for batch in batches for side in sides_of(settings, model)]
+    sides = sides_of(settings, model)
+    # Of the parts that trimming may leave of an input, those of common photographs.
+    sizes = {part_of(rows, cols, side, trimming) for side in sides for rows, cols in _shapes_of(side)}
+    shapes = [(batch, size) for batch in batches for size in sizes]
     began = monotonic()
-    warm_up(detector, shapes, lambda _: None)
+    warm_up(detector, shapes)
     return detector, (monotonic() - began) / len(shapes)
+
+
+def _shapes_of(side: int) -> list[tuple[int, int]]:
+    """Rows and columns that square, wide and tall pictures cover of an input."""
+    return [(side, side), (side * 9 // 16, side), (side, side * 9 // 16)]
 
 
 def _on_gpu(index: int, model: ServingModel, settings: Settings, max_batch: int, told: Told) -> tuple[Detector, float]:

@@ -13,7 +13,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from models.trim import part_of
+from models.trim import Trimming, part_of
 from shared.faces import Faces
 from shared.messages import Request
 from worker.anchors import Size
@@ -63,7 +63,7 @@ class Pipeline:
 
     sides: the only input sides the network is open for; empty where it takes any. A crop for another side goes
     into the next larger one: the same look, with more black around it.
-    trims: whether the network is spared the black beside pictures, but for a margin.
+    trimming: how much of the black beside pictures the network is spared; None for nothing.
     depth: batches that may be submitted before the first is collected.
     """
 
@@ -74,13 +74,13 @@ class Pipeline:
         told: Callable[[str], None],
         sides: Sequence[int] = (),
         *,
-        trims: bool = False,
+        trimming: Trimming | None = None,
     ) -> None:
         self._detector = detector if isinstance(detector, OverlappingDetector) else OneAtATime(detector)
         self._max_batch = max_batch
         self._told = told
         self._sides = sorted(sides)
-        self._trims = trims
+        self.trimming = trimming
         self._slabs: dict[int, list[Slab]] = {}
         self._flying: list[Flight] = []
         self.depth = self._detector.depth
@@ -94,7 +94,7 @@ class Pipeline:
         assert 1 <= len(batch) <= self._max_batch
         submitted = Submitted(batch, perf_counter())
         try:
-            for (side, part), members in _by_input(batch, self._sides, trims=self._trims).items():
+            for (side, part), members in _by_input(batch, self._sides, self.trimming).items():
                 for start in range(0, len(members), self._max_batch):
                     some = members[start : start + self._max_batch]
                     submitted.flights.append(self._take_off(side, part, some, batch))
@@ -175,7 +175,7 @@ class Pipeline:
 
 
 def _by_input(
-    batch: Sequence[tuple[Request, Crops]], only: Sequence[int], *, trims: bool
+    batch: Sequence[tuple[Request, Crops]], only: Sequence[int], trimming: Trimming | None
 ) -> dict[tuple[int, Size], list[Member]]:
     """Members by input side and the part that must be seen; a request may look at more than one crop of a side.
 
@@ -186,7 +186,7 @@ def _by_input(
     for index, (request, crops) in enumerate(batch):
         for header, crop in zip(request.crops, crops, strict=True):
             side = _input_side(header.side, only)
-            part = part_of(header.rows, header.cols, side) if trims else (side, side)
+            part = part_of(header.rows, header.cols, side, trimming)
             inputs.setdefault((side, part), []).append((index, crop, header.scale))
     return inputs
 

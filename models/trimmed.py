@@ -1,0 +1,104 @@
+"""Makes and proves the networks for trimmed inputs, beside a prepared one. Nothing of their surgery is trusted here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import ModelProto
+
+from models.black_edge import COLUMNS, ROWS, Untrimmable, with_black_edge
+from models.gate import faces
+from models.graphs import with_outputs
+from models.proof import ServingNetwork, batch_failure, proof_pictures
+from models.reference import Pixels, fitted, letterbox
+from models.runtime import open_session
+from models.serving import TRIMMED_NAMES
+from models.trim import SIDE_MIN, Trimming, part_of
+from shared.canary import canary_picture
+from shared.faces import FloatArray
+
+#: Pixels of black between a picture and the deepest cell that a cut spoils, and between a cut and the square's own
+#: edge. With less, faces of photographs move by more than 0.5 px (DECISIONS.md, "The black beside a picture").
+CLEAR = 96
+#: What of a face trimming may change on the canary picture: the reference's own promise.
+SCORE_CHANGE_MAX, BOX_CHANGE_MAX_PX = 0.002, 0.5
+#: Faces looked at, and the least their partners may score.
+_CONFIDENCE, _PARTNER_CONFIDENCE = 0.3, 0.2
+#: Black is measured in the middle of this many pixels of it, where no edge is felt.
+_FAR = 2048
+
+
+def add_trimmed(path: Path, side: int, threads: int) -> Trimming:
+    """Writes both networks beside the prepared one at `path`, for squares of `side`. Raises Untrimmable."""
+    if side < SIDE_MIN:
+        raise Untrimmable(f"inputs of less than {SIDE_MIN} pixels cost little")
+    served = onnx.load(path)
+    spoiled_px = 0
+    for axis, name in zip((ROWS, COLUMNS), TRIMMED_NAMES, strict=True):
+        trimmed, spoiled_px = with_black_edge(served, axis, partial(black_features, axis=axis, side=side))
+        onnx.save(trimmed, path.with_name(name))
+    trimming = Trimming(margin=CLEAR + spoiled_px, square=side, far=CLEAR)
+    whole = ServingNetwork(path, threads)
+    for name, picture in zip(TRIMMED_NAMES, _wide_and_tall(), strict=True):
+        _prove(whole, ServingNetwork(path.with_name(name), threads), picture, side, trimming)
+    return trimming
+
+
+def black_features(served: ModelProto, names: Sequence[str], *, axis: int, side: int) -> dict[str, FloatArray]:
+    """What these tensors of the network hold where all is black along `axis`, on a square of `side` across it.
+
+    (1, C, 1, W) for the axis of rows, (1, C, H, 1) for that of columns.
+    """
+    if not names:
+        return {}
+    size = (_FAR, side) if axis == ROWS else (side, _FAR)
+    wider = with_outputs(served, list(names)).SerializeToString()
+    found = open_session(wider, threads=1).run(list(names), {"images": np.zeros((1, *size, 3), np.uint8)})
+    return {name: values.take([values.shape[axis] // 2], axis) for name, values in zip(names, found, strict=True)}
+
+
+def _wide_and_tall() -> tuple[Pixels, Pixels]:
+    """The canary picture cut to 9:16 of its width, and to 9:16 of its height."""
+    picture = canary_picture()
+    height, width = picture.shape[:2]
+    rows, columns = width * 9 // 16, height * 9 // 16
+    top, left = (height - rows) // 2, (width - columns) // 4
+    return np.ascontiguousarray(picture[top : top + rows]), np.ascontiguousarray(picture[:, left : left + columns])
+
+
+def _prove(whole: ServingNetwork, trimmed: ServingNetwork, picture: Pixels, side: int, trimming: Trimming) -> None:
+    """The same faces in the same places, whatever the neighbours. Raises Untrimmable."""
+    height, width = part_of(*fitted(picture, side), side, trimming)
+    if (height, width) == (side, side):
+        raise Untrimmable(f"a margin of {trimming.margin} pixels leaves too little of {side} to be worth it")
+    canvas, _ = letterbox(picture, side)
+    part = np.ascontiguousarray(canvas[:height, :width])
+    expected = faces(whole, canvas, _CONFIDENCE)
+    try:
+        found = faces(trimmed, part, _PARTNER_CONFIDENCE)
+    except Exception as error:  # whatever onnxruntime raises for a graph that cannot be run
+        raise Untrimmable(f"its trimmed form fails: {str(error).splitlines()[0]}") from error
+    if not len(expected):
+        raise Untrimmable("it finds no face on the canary picture to prove it with")
+    score, box = largest_change(expected, found)
+    # Written so that a NaN fails.
+    if not (score <= SCORE_CHANGE_MAX and box <= BOX_CHANGE_MAX_PX):
+        raise Untrimmable(f"a face of the canary picture would change by {score:.4f} in score and {box:.2f} px")
+    pictures = [part, *proof_pictures(picture, height, width)]
+    if words := batch_failure(trimmed, pictures, [trimmed.heads(one[None])[0] for one in pictures]):
+        raise Untrimmable(words)
+
+
+def largest_change(expected: FloatArray, found: FloatArray) -> tuple[float, float]:
+    """How far the scores and the boxes of packed faces are from those of the nearest found; infinite without any."""
+    if not len(expected):
+        return 0.0, 0.0
+    if not len(found):
+        return float("inf"), float("inf")
+    apart = np.abs(expected[:, None, :4] - found[None, :, :4]).max(axis=2)
+    nearest = apart.argmin(axis=1)
+    return float(np.abs(expected[:, 4] - found[nearest, 4]).max()), float(apart.min(axis=1).max())
