@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from onnx import GraphProto, ModelProto, NodeProto, helper
+from numpy.typing import NDArray
+from onnx import GraphProto, ModelProto, NodeProto, helper, numpy_helper
 
 from models.cheaper import attributes_of
 from models.graphs import add_constant, copied
@@ -27,7 +28,7 @@ BlackFeatures = Callable[[ModelProto, Sequence[str]], dict[str, FloatArray]]
 #: The first halving of a grid that is spoiled this many input pixels deep has it mended.
 _MENDED_FROM = 16
 #: Heads of these strides keep their zeros: their few convolutions spoil less than the margin, and nothing reads on.
-_HEADS_LEFT = (8, 16)
+_FINE_HEADS = (8, 16)
 _OURS = "face_api/black/"
 _BATCH = f"{_OURS}batch"
 _LEVEL = frozenset(
@@ -54,11 +55,11 @@ class _Map:
 
 @dataclass
 class _Rewriting:
-    """One walk through a graph, in its order. constants: shapes of the tensors that are the same for every input."""
+    """One walk through a graph, in its order. constants: tensors that are the same for every input."""
 
     graph: GraphProto
     axis: int
-    constants: Mapping[str, Sequence[int]]
+    constants: Mapping[str, NDArray[np.generic]]
     maps: dict[str, _Map]
     #: tensor → the outputs' strides that it reaches
     reaches: dict[str, set[str]]
@@ -79,7 +80,7 @@ class _Rewriting:
             made = self._made(node, [self.maps[name] for name in node.input if name in self.maps])
             if made is not None:
                 self.maps.update(dict.fromkeys(node.output, made))
-                if not self._is_left(node, made):
+                if not self._in_fine_head(node, made):
                     self.spoiled_px = max(self.spoiled_px, made.spoiled * made.stride)
         self.nodes.append(node)
 
@@ -100,7 +101,7 @@ class _Rewriting:
             return self._convolved(node, first)
         if node.op_type == "Transpose":
             return first if list(attributes_of(node)["perm"]) == _TO_PLANES else None
-        if node.op_type == "Resize" and first.stride > 1:
+        if node.op_type == "Resize" and self._doubles(node) and first.stride > 1:
             return _Map(first.stride // 2, first.spoiled * 2, first.mended)
         level = node.op_type in _LEVEL or (node.op_type == "Gather" and attributes_of(node).get("axis") == 1)
         if not level or not all(name in self.maps or name in self.constants for name in node.input if name):
@@ -114,16 +115,20 @@ class _Rewriting:
         made = _Map(source.stride * step, (source.spoiled + reach) // step, source.mended)
         if not made.mended or not made.spoiled:
             return made
-        if not self._is_left(node, made):
+        if not self._in_fine_head(node, made):
             if node.op_type != "Conv":
                 raise Untrimmable(f"its {node.op_type} reaches beyond the cut")
             node.input[0] = self._with_black(node.input[0], reach)
             next(one for one in node.attribute if one.name == "pads").ints[self.axis] = 0
         return _Map(made.stride, mended=True)
 
-    def _is_left(self, node: NodeProto, made: _Map) -> bool:
+    def _doubles(self, node: NodeProto) -> bool:
+        scales = self.constants.get(node.input[2]) if len(node.input) == 3 else None
+        return scales is not None and scales.tolist() == [1, 1, 2, 2] and attributes_of(node).get("mode") == b"nearest"
+
+    def _in_fine_head(self, node: NodeProto, made: _Map) -> bool:
         """Whether this belongs to a head whose last cells may be wrong."""
-        return made.stride in _HEADS_LEFT and len(self.reaches[node.output[0]]) == 1
+        return made.stride in _FINE_HEADS and len(self.reaches[node.output[0]]) == 1
 
     def _with_black(self, name: str, more: int) -> str:
         """The map with its spoiled cells replaced by black's and `more` behind them."""
@@ -153,10 +158,8 @@ def with_black_edge(served: ModelProto, axis: int, features: BlackFeatures) -> t
     """
     trimmed = copied(served)
     graph = trimmed.graph
-    constants: dict[str, Sequence[int]] = {tensor.name: tensor.dims for tensor in graph.initializer}
-    constants |= {node.output[0]: () for node in graph.node if node.op_type == "Constant"}
     images = graph.input[0].name
-    rewriting = _Rewriting(graph, axis, constants, {images: _Map(1)}, _reaches(graph))
+    rewriting = _Rewriting(graph, axis, _constants(graph), {images: _Map(1)}, _reaches(graph))
     for node in list(graph.node):
         rewriting.visit(node)
     black = features(served, sorted({origin for origin, _ in rewriting.black.values()}))
@@ -165,6 +168,14 @@ def with_black_edge(served: ModelProto, axis: int, features: BlackFeatures) -> t
     del graph.node[:]
     graph.node.extend([*_batch_shape(graph, images), *rewriting.nodes])
     return trimmed, rewriting.spoiled_px
+
+
+def _constants(graph: GraphProto) -> dict[str, NDArray[np.generic]]:
+    tensors = {tensor.name: tensor for tensor in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "Constant" and node.attribute[0].name == "value":
+            tensors[node.output[0]] = node.attribute[0].t
+    return {name: numpy_helper.to_array(tensor) for name, tensor in tensors.items()}
 
 
 def _batch_shape(graph: GraphProto, images: str) -> list[NodeProto]:
@@ -195,12 +206,14 @@ def _step(node: NodeProto) -> int:
     return int(attributes_of(node).get("strides", [1])[0])
 
 
-def _reach(node: NodeProto, shapes: Mapping[str, Sequence[int]]) -> int:
+def _reach(node: NodeProto, constants: Mapping[str, NDArray[np.generic]]) -> int:
     """Cells beyond its own that a convolution or pool reads at the cut edge. Raises Untrimmable for uncommon ones."""
     convolves = node.op_type == "Conv"
     found = {"pads": [0] * 4, "strides": [1, 1], "dilations": [1, 1], "auto_pad": b"NOTSET"} | attributes_of(node)
-    kernel = list(shapes.get(node.input[1], ())[2:]) if convolves else found["kernel_shape"]
-    size, step = kernel[0] if kernel else 0, found["strides"][0]
+    if convolves and node.input[1] not in constants:
+        raise Untrimmable("a convolution's weights are computed")
+    kernel = list(constants[node.input[1]].shape[2:]) if convolves else found["kernel_shape"]
+    size, step = kernel[0], found["strides"][0]
     padding = (size - 1) // 2 if convolves else found["pads"][0]
     # Whether a pool rounds up makes no difference where every side is even.
     common = (

@@ -23,6 +23,7 @@ class Net:
     """A small network in serving form, with everything that SCRFD's have: residuals, two ways, three heads."""
 
     chance: np.random.Generator = field(default_factory=lambda: np.random.default_rng(5))
+    mode: str = "nearest"
     nodes: list[NodeProto] = field(default_factory=list)
     weights: list[TensorProto] = field(default_factory=list)
 
@@ -47,7 +48,7 @@ class Net:
 
     def enlarged(self, source: str) -> str:
         scales = self.constant([1, 1, 2, 2])
-        how = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+        how = {"mode": self.mode, "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
         return self.node("Resize", source, "", scales, **how)
 
     def head(self, source: str, stride: int) -> None:
@@ -89,6 +90,8 @@ def network(**changes: Any) -> ModelProto:
         levels[2] = net.node("Mul", levels[2], net.node("GlobalAveragePool", levels[2]))
     if changes.get("even"):
         levels[2] = net.conv(levels[2], size=4)
+    if changes.get("smooth"):
+        net.mode = "linear"
     if changes.get("steps"):
         levels[0] = net.enlarged(net.enlarged(net.conv(levels[0], step=4)))
     for low in (1, 0):
@@ -145,7 +148,7 @@ def test_it_says_how_deep_the_cut_edge_is_spoiled() -> None:
 
 @pytest.mark.parametrize(
     ("change", "words"),
-    [("pooled", "GlobalAveragePool"), ("even", "uncommon shape"), ("steps", "uncommon shape")],
+    [("pooled", "GlobalAveragePool"), ("even", "uncommon shape"), ("steps", "uncommon shape"), ("smooth", "Resize")],
 )
 def test_what_looks_farther_than_can_be_told_is_refused(change: str, words: str) -> None:
     with pytest.raises(Untrimmable, match=words):
