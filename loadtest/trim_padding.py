@@ -149,7 +149,7 @@ def main(arguments: list[str]) -> int:
     trimming, side = model.info.trimming, model.info.input_side
     if trimming is None:
         raise SystemExit(f"{model.info.name} is always run whole")
-    detector = OnnxDetector(model.path, 1, trimmed=trimming.square > 0)
+    detector = OnnxDetector(model.path, 1, trimming)
     whole, trimmed = (Pipeline(detector, 1, lambda _: None, trimming=how) for how in (None, trimming))
     pictures = list(photographs(options.folder))
     rows = [measure(whole, trimmed, pictures, shape, side) for shape in SHAPES]

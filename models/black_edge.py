@@ -25,6 +25,8 @@ ROWS, COLUMNS = 2, 3
 #: What black becomes: tensor names → (1, C, 1, W) far from top and bottom, or (1, C, H, 1) far from both sides.
 BlackFeatures = Callable[[ModelProto, Sequence[str]], dict[str, FloatArray]]
 
+#: A cut network may add black of its own in steps of the largest stride, in input pixels.
+ADDED_STEP = 32
 #: The first halving of a grid that is spoiled this many input pixels deep has it mended.
 _MENDED_FROM = 16
 #: Heads of these strides keep their zeros: their few convolutions spoil less than the margin, and nothing reads on.
@@ -46,11 +48,28 @@ class Untrimmable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Map:
-    """A feature map: input pixels per cell, cells at the cut edge that are wrong, and whether it was mended before."""
+    """A feature map: input pixels per cell, cells at the cut edge that are wrong, whether it was mended before, and
+    over how many input pixels the picture is felt in the black beside it.
+    """
 
     stride: int
     spoiled: int = 0
     mended: bool = False
+    felt_px: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """What a form for cut inputs is like, in input pixels.
+
+    spoiled_px: how far from the cut cells are wrong before they are mended. felt_px: how far from the picture cells
+    are not black's there. added_px: black that the network adds by itself where it mends, so that it answers for an
+    input so much longer.
+    """
+
+    spoiled_px: int = 0
+    felt_px: int = 0
+    added_px: int = 0
 
 
 @dataclass
@@ -59,6 +78,7 @@ class _Rewriting:
 
     graph: GraphProto
     axis: int
+    added_px: int
     constants: Mapping[str, NDArray[np.generic]]
     maps: dict[str, _Map]
     #: tensor → the outputs' strides that it reaches
@@ -71,6 +91,7 @@ class _Rewriting:
     #: tensor of ours → (tensor of the network, cells of black behind it)
     black: dict[str, tuple[str, int]] = field(default_factory=dict)
     spoiled_px: int = 0
+    felt_px: int = 0
 
     def visit(self, node: NodeProto) -> None:
         sources = [name for name in node.input if name in self.maps]
@@ -90,9 +111,11 @@ class _Rewriting:
         if not halves and not any(one.mended for one in maps):
             return
         for name in sources:
-            if self.maps[name].spoiled and name not in self.mended:
-                self.mended[name] = self._with_black(name, 0)
-                self.maps[self.mended[name]] = _Map(self.maps[name].stride, mended=True)
+            one = self.maps[name]
+            if not one.mended and name not in self.mended:
+                self.felt_px = max(self.felt_px, one.felt_px)
+                self.mended[name] = self._with_black(name, self.added_px // one.stride)
+                self.maps[self.mended[name]] = _Map(one.stride, mended=True)
 
     def _made(self, node: NodeProto, sources: list[_Map]) -> _Map | None:
         """The map that a node makes; None where maps end."""
@@ -100,19 +123,29 @@ class _Rewriting:
         if node.op_type == "Conv" or node.op_type in _POOLS:
             return self._convolved(node, first)
         if node.op_type == "Transpose":
-            return first if list(attributes_of(node)["perm"]) == _TO_PLANES else None
+            if list(attributes_of(node)["perm"]) == _TO_PLANES:
+                return first
+            if self.added_px and not first.mended:
+                raise Untrimmable("a head of it is made of fine grids alone")
+            return None
         if node.op_type == "Resize" and self._doubles(node) and first.stride > 1:
-            return _Map(first.stride // 2, first.spoiled * 2, first.mended)
+            return _Map(first.stride // 2, first.spoiled * 2, first.mended, first.felt_px)
         level = node.op_type in _LEVEL or (node.op_type == "Gather" and attributes_of(node).get("axis") == 1)
         if not level or not all(name in self.maps or name in self.constants for name in node.input if name):
             raise Untrimmable(f"its {node.op_type} may look beyond its place")
         if len({one.stride for one in sources}) > 1:
             raise Untrimmable(f"its {node.op_type} joins grids of different strides")
-        return _Map(first.stride, max(one.spoiled for one in sources), any(one.mended for one in sources))
+        return _Map(
+            first.stride,
+            max(one.spoiled for one in sources),
+            any(one.mended for one in sources),
+            max(one.felt_px for one in sources),
+        )
 
     def _convolved(self, node: NodeProto, source: _Map) -> _Map:
         reach, step = _reach(node, self.constants), _step(node)
-        made = _Map(source.stride * step, (source.spoiled + reach) // step, source.mended)
+        felt_px = source.felt_px + reach * source.stride
+        made = _Map(source.stride * step, (source.spoiled + reach) // step, source.mended, felt_px)
         if not made.mended or not made.spoiled:
             return made
         if not self._in_fine_head(node, made):
@@ -134,6 +167,8 @@ class _Rewriting:
         """The map with its spoiled cells replaced by black's and `more` behind them."""
         spoiled = self.maps[name].spoiled
         made = f"{_OURS}{name}/{more}"
+        if spoiled + more == 0:
+            return name
         if made in self.black:
             return made
         self.origins[made] = self.origins.get(name, name)
@@ -151,23 +186,32 @@ class _Rewriting:
         return made
 
 
-def with_black_edge(served: ModelProto, axis: int, features: BlackFeatures) -> tuple[ModelProto, int]:
-    """The serving form for inputs cut along `axis`, and how many input pixels before the cut it spoils.
+def with_black_edge(served: ModelProto, axis: int, features: BlackFeatures, margin_px: int) -> tuple[ModelProto, Edge]:
+    """The serving form for inputs cut along `axis`, which keep `margin_px` of black before what the cut spoils.
 
-    For squares of the side that `features` speaks of, cut to a multiple of 32. Raises Untrimmable.
+    As much of that as is black's on every fine grid anyway is added by the network. For squares of the side that
+    `features` speaks of, cut to a multiple of 32. Raises Untrimmable.
     """
+    black, edge = _rewritten(copied(served), axis, 0)
+    spare_px = margin_px - edge.felt_px if black else 0
     trimmed = copied(served)
+    black, edge = _rewritten(trimmed, axis, max(0, spare_px // ADDED_STEP * ADDED_STEP))
+    values = features(served, sorted({origin for origin, _ in black.values()}))
+    for made, (origin, cells) in black.items():
+        add_constant(trimmed.graph, f"{made}/cells", np.repeat(values[origin], cells, axis), np.float32)
+    return trimmed, edge
+
+
+def _rewritten(trimmed: ModelProto, axis: int, added_px: int) -> tuple[dict[str, tuple[str, int]], Edge]:
+    """Rewrites the graph but for black's features: which are wanted, as in `_Rewriting.black`."""
     graph = trimmed.graph
     images = graph.input[0].name
-    rewriting = _Rewriting(graph, axis, _constants(graph), {images: _Map(1)}, _reaches(graph))
+    rewriting = _Rewriting(graph, axis, added_px, _constants(graph), {images: _Map(1)}, _reaches(graph))
     for node in list(graph.node):
         rewriting.visit(node)
-    black = features(served, sorted({origin for origin, _ in rewriting.black.values()}))
-    for made, (origin, cells) in rewriting.black.items():
-        add_constant(graph, f"{made}/cells", np.repeat(black[origin], cells, axis), np.float32)
     del graph.node[:]
     graph.node.extend([*_batch_shape(graph, images), *rewriting.nodes])
-    return trimmed, rewriting.spoiled_px
+    return rewriting.black, Edge(rewriting.spoiled_px, rewriting.felt_px, added_px)
 
 
 def _constants(graph: GraphProto) -> dict[str, NDArray[np.generic]]:

@@ -152,7 +152,7 @@ def overlap(first: FloatArray, second: FloatArray) -> FloatArray:
 
 def faces(network: ServingNetwork, canvas: Pixels, confidence: float) -> FloatArray:
     """Packed faces in pixels of the input, best first."""
-    height, width = canvas.shape[:2]
+    height, width = network.answered(canvas)
     rows = candidates(network.heads(canvas[None])[0], height, width, confidence, 1.0)
     rows = rows[np.argsort(-rows[:, 4], kind="stable")]
     return rows[list(kept(rows, NMS_THRESHOLD))]

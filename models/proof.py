@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from models.reference import Heads, Pixels, Reference, letterbox, sort_heads
 from models.runtime import open_session
+from models.trim import Trimming, answered
 from shared.faces import FloatArray
 
 #: Height and width of the second input size: small, not square, multiples of 32.
@@ -54,20 +55,25 @@ class Proof:
 
 
 class ServingNetwork:
-    """A network in serving form, run on the CPU."""
+    """A network in serving form, or one for trimmed inputs, run on the CPU."""
 
-    def __init__(self, model: Path | bytes, threads: int = 1) -> None:
+    def __init__(self, model: Path | bytes, threads: int = 1, trimming: Trimming | None = None) -> None:
         self._session = open_session(model, threads)
+        self._trimming = trimming
 
     def run(self, pictures: Batch) -> list[FloatArray]:
         """(B, height, width, 3) uint8 BGR → the outputs as they are, each (B, A, columns)."""
         answer: list[FloatArray] = self._session.run(None, {"images": pictures})
         return answer
 
+    def answered(self, picture: Pixels) -> tuple[int, int]:
+        """(height, width) that it answers for."""
+        return answered((picture.shape[0], picture.shape[1]), self._trimming)
+
     def heads(self, pictures: Batch) -> list[Heads]:
         """One Heads per picture of the batch."""
         outputs = self.run(pictures)
-        height, width = pictures.shape[1:3]
+        height, width = self.answered(pictures[0])
         return [sort_heads([output[row] for output in outputs], height, width) for row in range(len(pictures))]
 
 

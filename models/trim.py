@@ -19,11 +19,13 @@ class Trimming(msgspec.Struct, frozen=True, kw_only=True):
 
     margin: black kept below or right of the picture. square: the side of the square for which there are networks of
     its own that know what would follow (models/black_edge.py); 0 where the network itself sees parts, of any square.
-    far: how far such a cut must stay from the square's own edge, which the network would feel, too.
+    added: black that those add to what they are shown, so that they answer for so much more. far: how far that must
+    end from the square's own edge, which the network would feel, too.
     """
 
     margin: int
     square: int = 0
+    added: int = 0
     far: int = 0
 
 
@@ -41,7 +43,14 @@ def part_of(rows: int, cols: int, side: int, trimming: Trimming | None) -> tuple
     return whole if trimming.square and side not in part else part
 
 
+def answered(part: tuple[int, int], trimming: Trimming | None) -> tuple[int, int]:
+    """(height, width) that a network answers for when it is shown a part of this size."""
+    added = trimming.added if trimming else 0
+    height, width = part
+    return (height + added, width) if height < width else (height, width + added) if width < height else part
+
+
 def _cut(length: int, side: int, trimming: Trimming) -> int:
     """The length that must be seen along one axis."""
     cut = -(-(length + trimming.margin) // STEP) * STEP
-    return cut if cut <= side - max(trimming.far, STEP) else side
+    return cut if cut + trimming.added <= side - max(trimming.far, STEP) else side

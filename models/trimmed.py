@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import ModelProto
 
-from models.black_edge import COLUMNS, ROWS, Untrimmable, with_black_edge
+from models.black_edge import COLUMNS, ROWS, Edge, Untrimmable, with_black_edge
 from models.gate import faces
 from models.graphs import with_outputs
 from models.proof import ServingNetwork, batch_failure, proof_pictures
@@ -37,14 +37,15 @@ def add_trimmed(path: Path, side: int, threads: int) -> Trimming:
     if side < SIDE_MIN:
         raise Untrimmable(f"inputs of less than {SIDE_MIN} pixels cost little")
     served = onnx.load(path)
-    spoiled_px = 0
+    edge = Edge()
     for axis, name in zip((ROWS, COLUMNS), TRIMMED_NAMES, strict=True):
-        trimmed, spoiled_px = with_black_edge(served, axis, partial(black_features, axis=axis, side=side))
+        trimmed, edge = with_black_edge(served, axis, partial(black_features, axis=axis, side=side), CLEAR)
         onnx.save(trimmed, path.with_name(name))
-    trimming = Trimming(margin=CLEAR + spoiled_px, square=side, far=CLEAR)
+    margin = CLEAR + edge.spoiled_px - edge.added_px
+    trimming = Trimming(margin=margin, square=side, added=edge.added_px, far=CLEAR)
     whole = ServingNetwork(path, threads)
     for name, picture in zip(TRIMMED_NAMES, _wide_and_tall(), strict=True):
-        _prove(whole, ServingNetwork(path.with_name(name), threads), picture, side, trimming)
+        _prove(whole, ServingNetwork(path.with_name(name), threads, trimming), picture, side, trimming)
     return trimming
 
 

@@ -15,6 +15,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from models.serving import TRIMMED_NAMES
+from models.trim import Trimming, answered
 from shared.errors import ConfigurationError
 from worker.anchors import STRIDES, Size
 from worker.scrfd import AnyHeads, Heads
@@ -93,10 +94,12 @@ class OneAtATime:
 class OnnxDetector:
     """A network in serving form on the CPU provider, `threads` inference threads, no spinning.
 
-    trimmed: whether the networks beside it answer inputs that are cut at the bottom or at the right.
+    trimming: how inputs are cut that are not square; where it says so, the networks beside this one answer them.
     """
 
-    def __init__(self, path: Path, threads: int, *, trimmed: bool = False) -> None:
+    def __init__(self, path: Path, threads: int, trimming: Trimming | None = None) -> None:
+        self._trimming = trimming
+        trimmed = trimming is not None and trimming.square > 0
         self._whole = _session(path, threads)
         self._rows, self._columns = (
             (_session(path.with_name(name), threads) if trimmed else self._whole) for name in TRIMMED_NAMES
@@ -117,7 +120,7 @@ class OnnxDetector:
         assert images.dtype == np.uint8
         height, width = images.shape[1:3]
         session = self._whole if height == width else self._rows if height < width else self._columns
-        return heads_of(session.run(self._outputs, {self._input: images}), (height, width))
+        return heads_of(session.run(self._outputs, {self._input: images}), answered((height, width), self._trimming))
 
 
 @cache

@@ -49,7 +49,7 @@ def trimming_of(device: str, settings: Settings, model: ServingModel) -> Trimmin
 
 def _on_cpu(model: ServingModel, settings: Settings, threads: int, max_batch: int) -> tuple[Detector, float]:
     trimming = trimming_of("cpu", settings, model)
-    detector = OnnxDetector(model.path, threads, trimmed=trimming is not None and trimming.square > 0)
+    detector = OnnxDetector(model.path, threads, trimming)
     batches = range(1, (max_batch if model.info.batch_invariant else 1) + 1)
     sides = sides_of(settings, model)
     # Of the parts that trimming may leave of an input, those of common photographs.

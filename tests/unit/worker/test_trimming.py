@@ -11,7 +11,7 @@ from msgspec import structs
 from models import reference
 from models.registry import OPEN_FOLDER
 from models.serving import TRIMMED_NAMES, ServingModel, ensure
-from models.trim import INT8_TRIMMING, SIDE_MIN, STEP, Trimming, part_of
+from models.trim import INT8_TRIMMING, SIDE_MIN, STEP, Trimming, answered, part_of
 from models.trimmed import BOX_CHANGE_MAX_PX, SCORE_CHANGE_MAX, largest_change
 from shared.canary import canary_picture
 from shared.messages import CropHeader, Request
@@ -46,7 +46,7 @@ def job(number: int, rows: int, cols: int, side: int = 640) -> tuple[Request, li
     return request, [np.full((rows, cols, 3), number, np.uint8)]
 
 
-OWN = Trimming(margin=100, square=640, far=96)
+OWN = Trimming(margin=68, square=640, added=32, far=96)
 
 
 @pytest.mark.parametrize(
@@ -57,9 +57,9 @@ OWN = Trimming(margin=100, square=640, far=96)
         (INT8_TRIMMING, 640, 640, (640, 640)),
         (INT8_TRIMMING, 600, 640, (640, 640)),
         (INT8_TRIMMING, 1, 640, (96, 640)),
-        (OWN, 360, 640, (480, 640)),
-        (OWN, 640, 360, (640, 480)),
-        (OWN, 444, 640, (544, 640)),
+        (OWN, 360, 640, (448, 640)),
+        (OWN, 640, 360, (640, 448)),
+        (OWN, 444, 640, (512, 640)),
         (None, 360, 640, (640, 640)),
     ],
 )
@@ -71,6 +71,13 @@ def test_a_part_is_the_picture_with_its_margin_in_whole_steps(
 
 def test_a_network_of_its_own_is_not_cut_near_the_squares_edge() -> None:
     assert part_of(445, 640, 640, OWN) == (640, 640)
+
+
+def test_what_it_adds_is_answered_for_too() -> None:
+    assert answered((448, 640), OWN) == (480, 640)
+    assert answered((640, 448), OWN) == (640, 480)
+    assert answered((640, 640), OWN) == (640, 640)
+    assert answered((448, 640), INT8_TRIMMING) == answered((448, 640), None) == (448, 640)
 
 
 def test_a_network_of_its_own_is_for_one_square_and_one_cut_edge() -> None:
