@@ -21,15 +21,16 @@ from models.trim import SIDE_MIN, Trimming, part_of
 from shared.canary import canary_picture
 from shared.faces import FloatArray
 
-#: Pixels of black between a picture and the deepest cell that a cut spoils, and between a cut and the square's own
-#: edge. With less, faces of photographs move by more than 0.5 px (DECISIONS.md, "The black beside a picture").
-CLEAR = 96
+#: Pixels of black between a picture and the deepest cell that a cut spoils, and between what is answered for and the
+#: square's own edge. With less, faces of photographs move by more than 0.5 px (DECISIONS.md, "The black beside a
+#: picture").
+CLEAR, FAR = 96, 64
 #: What of a face trimming may change on the canary picture: the reference's own promise.
 SCORE_CHANGE_MAX, BOX_CHANGE_MAX_PX = 0.002, 0.5
 #: Faces looked at, and the least their partners may score.
 _CONFIDENCE, _PARTNER_CONFIDENCE = 0.3, 0.2
 #: Black is measured in the middle of this many pixels of it, where no edge is felt.
-_FAR = 2048
+_ENDLESS = 2048
 
 
 def add_trimmed(path: Path, side: int, threads: int) -> Trimming:
@@ -42,7 +43,7 @@ def add_trimmed(path: Path, side: int, threads: int) -> Trimming:
         trimmed, edge = with_black_edge(served, axis, partial(black_features, axis=axis, side=side), CLEAR)
         onnx.save(trimmed, path.with_name(name))
     margin = CLEAR + edge.spoiled_px - edge.added_px
-    trimming = Trimming(margin=margin, square=side, added=edge.added_px, far=CLEAR)
+    trimming = Trimming(margin=margin, square=side, added=edge.added_px, far=FAR)
     whole = ServingNetwork(path, threads)
     for name, picture in zip(TRIMMED_NAMES, _wide_and_tall(), strict=True):
         _prove(whole, ServingNetwork(path.with_name(name), threads, trimming), picture, side, trimming)
@@ -56,7 +57,7 @@ def black_features(served: ModelProto, names: Sequence[str], *, axis: int, side:
     """
     if not names:
         return {}
-    size = (_FAR, side) if axis == ROWS else (side, _FAR)
+    size = (_ENDLESS, side) if axis == ROWS else (side, _ENDLESS)
     wider = with_outputs(served, list(names)).SerializeToString()
     found = open_session(wider, threads=1).run(list(names), {"images": np.zeros((1, *size, 3), np.uint8)})
     return {name: values.take([values.shape[axis] // 2], axis) for name, values in zip(names, found, strict=True)}
