@@ -21,15 +21,13 @@ from loadtest.bare import NMS_THRESHOLD
 from models.reference import Pixels, fitted, letterbox
 from models.serving import ensure, load
 from models.trim import part_of
-from models.trimmed import largest_change
+from models.trimmed import CONFIDENCE, PARTNER_CONFIDENCE, largest_change
 from shared.faces import FloatArray
 from shared.messages import CropHeader, Request
 from shared.settings import Settings
 from worker.detector import OnnxDetector
 from worker.pipeline import Pipeline
 
-#: Faces compared, and the least their partners may score.
-CONFIDENCE, PARTNER_CONFIDENCE = 0.3, 0.2
 #: Longer side to shorter one; 0 leaves a photograph as it is.
 SHAPES = {"as they are": 0.0, "3:2": 3 / 2, "16:9": 16 / 9, "2:1": 2.0, "21:9": 21 / 9}
 

@@ -3,8 +3,9 @@
 A convolution pads with zeros, which is not what black becomes after some layers, so that a network shown a part of its
 input answers differently near the cut, and by stride 32 everywhere. Here it is given what it would have computed of
 black: as far as the last fine grid the cut edge spoils some rows; there they are replaced, and from there on every
-convolution gets black's own features at that edge instead of zeros. What differs from the whole square is then only
-what the picture itself does to the black beyond the cut.
+convolution gets black's own features at that edge instead of zeros. Fine grids feel a picture over few pixels, so that
+more black can be added where they are mended than was shown. What differs from the whole square is then only what the
+picture itself does to the black beyond.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, NodeProto, helper, numpy_helper
 
-from models.cheaper import attributes_of
+from models.cheaper import attributes_of, weights_of
 from models.graphs import add_constant, copied
+from models.trim import STEP
 from shared.faces import FloatArray
 
 #: Axes of a feature map (N, C, H, W) along which an input may be cut.
@@ -25,8 +27,6 @@ ROWS, COLUMNS = 2, 3
 #: What black becomes: tensor names → (1, C, 1, W) far from top and bottom, or (1, C, H, 1) far from both sides.
 BlackFeatures = Callable[[ModelProto, Sequence[str]], dict[str, FloatArray]]
 
-#: A cut network may add black of its own in steps of the largest stride, in input pixels.
-ADDED_STEP = 32
 #: The first halving of a grid that is spoiled this many input pixels deep has it mended.
 _MENDED_FROM = 16
 #: Heads of these strides keep their zeros: their few convolutions spoil less than the margin, and nothing reads on.
@@ -195,7 +195,7 @@ def with_black_edge(served: ModelProto, axis: int, features: BlackFeatures, marg
     black, edge = _rewritten(copied(served), axis, 0)
     spare_px = margin_px - edge.felt_px if black else 0
     trimmed = copied(served)
-    black, edge = _rewritten(trimmed, axis, max(0, spare_px // ADDED_STEP * ADDED_STEP))
+    black, edge = _rewritten(trimmed, axis, max(0, spare_px // STEP * STEP))
     values = features(served, sorted({origin for origin, _ in black.values()}))
     for made, (origin, cells) in black.items():
         add_constant(trimmed.graph, f"{made}/cells", np.repeat(values[origin], cells, axis), np.float32)
@@ -215,11 +215,11 @@ def _rewritten(trimmed: ModelProto, axis: int, added_px: int) -> tuple[dict[str,
 
 
 def _constants(graph: GraphProto) -> dict[str, NDArray[np.generic]]:
-    tensors = {tensor.name: tensor for tensor in graph.initializer}
+    constants: dict[str, NDArray[np.generic]] = {**weights_of(graph)}
     for node in graph.node:
         if node.op_type == "Constant" and node.attribute[0].name == "value":
-            tensors[node.output[0]] = node.attribute[0].t
-    return {name: numpy_helper.to_array(tensor) for name, tensor in tensors.items()}
+            constants[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
+    return constants
 
 
 def _batch_shape(graph: GraphProto, images: str) -> list[NodeProto]:

@@ -34,7 +34,8 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
 
     input_side: the side the canary was taken at. dynamic_size: whether other sides may be served too (a
     second pass); where False, only input_side squares. batch_invariant: whether a picture is answered alike
-    whatever its neighbours are; where False, only batches of one are right. note: what the operator should know.
+    whatever its neighbours are; where False, only batches of one are right. trimming: what of
+    the black beside pictures it can do without on a CPU; None for nothing. note: what the operator should know.
     """
 
     name: str
@@ -77,7 +78,10 @@ class Int8Facts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sidecar(msgspec.Struct, frozen=True, kw_only=True):
-    """The file beside the network. proof: what was compared, and the largest differences seen."""
+    """The file beside the network. trimmed_sha256: of the networks under TRIMMED_NAMES, empty where there are none.
+
+    proof: what was compared, and the largest differences seen.
+    """
 
     form: str
     serving_sha256: str

@@ -28,7 +28,7 @@ CLEAR, FAR = 96, 64
 #: What of a face trimming may change on the canary picture: the reference's own promise.
 SCORE_CHANGE_MAX, BOX_CHANGE_MAX_PX = 0.002, 0.5
 #: Faces looked at, and the least their partners may score.
-_CONFIDENCE, _PARTNER_CONFIDENCE = 0.3, 0.2
+CONFIDENCE, PARTNER_CONFIDENCE = 0.3, 0.2
 #: Black is measured in the middle of this many pixels of it, where no edge is felt.
 _ENDLESS = 2048
 
@@ -79,9 +79,9 @@ def _prove(whole: ServingNetwork, trimmed: ServingNetwork, picture: Pixels, side
         raise Untrimmable(f"a margin of {trimming.margin} pixels leaves too little of {side} to be worth it")
     canvas, _ = letterbox(picture, side)
     part = np.ascontiguousarray(canvas[:height, :width])
-    expected = faces(whole, canvas, _CONFIDENCE)
+    expected = faces(whole, canvas, CONFIDENCE)
     try:
-        found = faces(trimmed, part, _PARTNER_CONFIDENCE)
+        found = faces(trimmed, part, PARTNER_CONFIDENCE)
     except Exception as error:  # whatever onnxruntime raises for a graph that cannot be run
         raise Untrimmable(f"its trimmed form fails: {str(error).splitlines()[0]}") from error
     if not len(expected):
