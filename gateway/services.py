@@ -15,10 +15,10 @@ import cv2
 from gateway import presence
 from gateway.access.door import Access, open_access
 from gateway.admission.admission import Admission
-from gateway.admission.turnstile import Turnstile
+from gateway.admission.turnstile import Turnstile, places_for
 from gateway.dispatching.detection import detect_picture
 from gateway.dispatching.dispatch import Detection, Dispatcher
-from gateway.pictures.picture import Pictures, open_pictures
+from gateway.pictures.picture import Pictures, decoders_of, open_pictures
 from gateway.readiness import Probe, Readiness
 from gateway.reporting.counters import Present, Worker
 from gateway.reporting.metrics import Metrics
@@ -26,7 +26,6 @@ from shared.canary import canary_picture
 from shared.deadline import Deadline
 from shared.logs import Log, open_log
 from shared.messages import Canary
-from shared.processes import usable_cores
 from shared.settings import Settings
 
 
@@ -100,8 +99,12 @@ def _names() -> tuple[int, int]:
 
 
 def _turnstile(settings: Settings, dispatcher: Dispatcher) -> Turnstile:
-    decoders = settings.decode_processes or usable_cores()
-    return Turnstile(lambda: decoders + max(2, dispatcher.queue.capacity), decoders)
+    decoders, queue = decoders_of(settings), dispatcher.queue
+
+    def places(house: int) -> int:
+        return places_for(house, decoders + max(1, queue.busy_with), decoders + max(2, queue.capacity))
+
+    return Turnstile(places, decoders)
 
 
 def _admission(settings: Settings, dispatcher: Dispatcher, turnstile: Turnstile) -> Admission:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import msgspec
 
 #: Raised by one with every change of a message or of the frames around it; both sides refuse any other.
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 
 
 class Message(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -75,12 +75,16 @@ class Hello(Message, frozen=True):
 
 
 class Welcome(Message, frozen=True):
-    """A worker presents itself. `generation` is unique per worker process; every Reply repeats it."""
+    """A worker presents itself. `generation` is unique per worker process; every Reply repeats it.
+
+    capacity: requests it may hold. busy_with: how many of them keep it busy while the next are made ready.
+    """
 
     generation: str
     slot: int
     pid: int
     capacity: int
+    busy_with: int
     model: ModelInfo
     canary: Canary
 

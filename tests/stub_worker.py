@@ -72,7 +72,7 @@ def main(runtime_dir: Path, generation: str, max_batch: int) -> int:
     serving = Serving(
         sockets=endpoint,
         pipeline=Pipeline(StubDetector(Obedient()), max_batch, print),
-        welcome=Welcome(generation, 0, os.getpid(), capacity, info, Canary(0.5, 0.4, [], 1.0, 0.1)),
+        welcome=Welcome(generation, 0, os.getpid(), capacity, max_batch, info, Canary(0.5, 0.4, [], 1.0, 0.1)),
         batcher=MicroBatcher(max_batch, 0.0),
         ledger=CreditLedger(capacity),
         told=print,

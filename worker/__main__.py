@@ -27,7 +27,7 @@ from worker.opening import only_sides, open_detector, trimming_of
 from worker.outbox import Outbox
 from worker.pipeline import Pipeline
 from worker.serve import Serving, WorkerSick
-from worker.topology import capacity_of
+from worker.topology import busy_with, capacity_of
 
 
 def main(arguments: list[str]) -> int:
@@ -73,6 +73,7 @@ def _serve(options: argparse.Namespace, effective: Settings, model: ServingModel
     capacity = capacity_of(info.max_batch, pipeline.depth, effective.answers_together, batch_s)
     runtime_dir = Path(effective.runtime_dir)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(1)
+    busy = busy_with(info.max_batch, capacity, options.device)
     endpoint = Endpoint(context, effective.transport, runtime_dir, options.generation, capacity)
     announcement.announce(
         runtime_dir, Announcement(options.slot, options.generation, endpoint.address, os.getpid(), options.parent)
@@ -81,7 +82,7 @@ def _serve(options: argparse.Namespace, effective: Settings, model: ServingModel
         Serving(
             sockets=endpoint,
             pipeline=pipeline,
-            welcome=Welcome(options.generation, options.slot, os.getpid(), capacity, info, model.canary),
+            welcome=Welcome(options.generation, options.slot, os.getpid(), capacity, busy, info, model.canary),
             batcher=MicroBatcher(info.max_batch, effective.batch_delay_ms / 1000),
             ledger=CreditLedger(capacity),
             told=log.warning,

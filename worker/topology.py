@@ -31,6 +31,14 @@ def capacity_of(max_batch: int, depth: int, together: int, run_s: float) -> int:
     return max((depth + 1) * max_batch, places(together, run_s) + 2 if together > 1 else 0)
 
 
+def busy_with(max_batch: int, capacity: int, device: str) -> int:
+    """How many requests keep a worker busy while the next are decoded.
+
+    On a CPU one run: who decodes the next takes the cores from it. A card decodes nothing: it gets all it can hold.
+    """
+    return max_batch if device == "cpu" else capacity
+
+
 def choose_topology(settings: Settings, cores: int, gpus: int, *, batch_invariant: bool) -> Topology:
     """On CPU one single-threaded process per core: many small runs beat one wide run, and a batch gains nothing.
 

@@ -1,7 +1,7 @@
 """Turnstile: how many pictures are decoded and inferred at once, and who is next. The loop around FairQueue.
 
-What waits, waits here as compressed bytes, where it can be cancelled, expired and seen; behind it stand only as
-many as keep the decoders and the workers busy.
+What waits, waits here as compressed bytes, where it can be cancelled, expired and seen; behind it stand as many as
+keep the decoders and the workers busy, and more only in a full house (DECISIONS.md, "First come, first done").
 """
 
 from __future__ import annotations
@@ -27,11 +27,20 @@ class Fare:
     large: bool
 
 
+def places_for(house: int, enough: int, most: int) -> int:
+    """How many may be inside when so many have come: what keeps everything busy; of a fuller house half.
+
+    All that is inside shares the cores, and one more that is decoded delays those before it. But in a full house
+    answers are cheaper in groups (`worker/outbox.py`), and a group needs company.
+    """
+    return min(most, max(enough, house // 2))
+
+
 @dataclass(slots=True)
 class Turnstile:
-    """places: how many may be inside now; decoders: how many of them can be decoded at once."""
+    """places: how many may be inside when so many have come; decoders: how many of them can be decoded at once."""
 
-    places: Callable[[], int]
+    places: Callable[[int], int]
     decoders: int
     inside: int = 0
     inside_large: int = 0
@@ -81,7 +90,8 @@ class Turnstile:
         self._let_in(asyncio.get_running_loop().time())
 
     def _let_in(self, now: float) -> None:
-        while self.inside < self.places():
+        house = self.inside + self.waiting
+        while self.inside < self.places(house):
             turn = self._queue.take(large_too=self.inside_large < self._large_places(now))
             if turn is None:
                 return
@@ -91,4 +101,6 @@ class Turnstile:
                 turn.set_result(None)
 
     def _large_places(self, now: float) -> int:
-        return max(1, self.decoders - 1) if now - self._small_seen < SMALL_ABOUT_S else self.places()
+        if now - self._small_seen < SMALL_ABOUT_S:
+            return max(1, self.decoders - 1)
+        return self.places(self.inside + self.waiting)

@@ -199,7 +199,7 @@ class Dispatcher:
             self._on_failure(generation, message)
         elif isinstance(message, Welcome):
             self.queue.hand_back(generation)
-            self.queue.join(generation, message.capacity)
+            self.queue.join(generation, message.capacity, message.busy_with)
         elif isinstance(message, Grant):
             self.queue.granted(generation, message.credits)
         elif isinstance(message, Recall):

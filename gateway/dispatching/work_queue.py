@@ -6,6 +6,7 @@ where it can be cancelled, expired and seen.
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -48,9 +49,12 @@ class Work:
 
 @dataclass(slots=True)
 class WorkerState:
-    """One serving worker as this gateway sees it: its capacity, our credits, our requests in its hand."""
+    """One serving worker as this gateway sees it: its capacity, how many requests keep it busy, our credits, our
+    requests in its hand.
+    """
 
     capacity: int
+    busy_with: int
     credits: int = 0
     in_hand: dict[int, Work] = field(default_factory=dict)
     offered: int = 0
@@ -91,12 +95,18 @@ class WorkQueue:
         return sum(worker.capacity for worker in self._workers.values())
 
     @property
+    def busy_with(self) -> int:
+        """How many requests keep this gateway's part of the workers busy; its part is what it has of their places."""
+        workers = self._workers.values()
+        return math.ceil(sum(one.busy_with * (one.credits + len(one.in_hand)) / one.capacity for one in workers))
+
+    @property
     def workers(self) -> dict[str, WorkerState]:
         return self._workers
 
-    def join(self, generation: str, capacity: int) -> None:
+    def join(self, generation: str, capacity: int, busy_with: int) -> None:
         assert generation not in self._workers
-        self._workers[generation] = WorkerState(capacity)
+        self._workers[generation] = WorkerState(capacity, busy_with)
 
     def leave(self, generation: str) -> Lost:
         """A worker is gone: its work goes to the head of the queue, oldest first, or is given up.

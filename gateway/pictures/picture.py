@@ -18,9 +18,15 @@ from gateway.pictures.masking import MaskOptions
 from shared.deadline import Deadline
 from shared.errors import BadImage
 from shared.faces import Faces
+from shared.processes import usable_cores
 from shared.settings import Settings
 
 Data = bytes | bytearray | memoryview
+
+
+def decoders_of(settings: Settings) -> int:
+    """How many pictures one gateway process decodes at once: together they have every core once."""
+    return settings.decode_processes or max(1, usable_cores() // max(1, settings.gateway_processes))
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,12 +21,11 @@ from gateway.pictures.headers.facts import Header
 from gateway.pictures.image_header import check_limits, read_header
 from gateway.pictures.letterbox import Letterbox
 from gateway.pictures.masking import MaskOptions
-from gateway.pictures.picture import Crop, Data, Masked, PictureFacts, facts_of, refuse_frames
+from gateway.pictures.picture import Crop, Data, Masked, PictureFacts, decoders_of, facts_of, refuse_frames
 from gateway.pictures.picture_messages import CropShape, Mask, MaskDone, Open, Opened
 from shared.deadline import Deadline
 from shared.errors import BadImage, DeadlineExceeded
 from shared.faces import Faces
-from shared.processes import usable_cores
 from shared.settings import Settings
 
 
@@ -149,7 +148,7 @@ class ProcessPictures:
         self._ids = itertools.count(1)
         total = memory_need.budget(settings, memory_need.memory_of_host())
         self.holding, self.working = ByteBudget(total // 2), ByteBudget(total - total // 2)
-        self.crew = Crew(settings, settings.decode_processes or _default_size(settings))
+        self.crew = Crew(settings, decoders_of(settings))
 
     @property
     def deaths(self) -> int:
@@ -186,7 +185,3 @@ class ProcessPictures:
 
     def next_id(self) -> int:
         return next(self._ids)
-
-
-def _default_size(settings: Settings) -> int:
-    return max(1, usable_cores() // max(1, settings.gateway_processes))

@@ -13,12 +13,11 @@ from gateway.pictures.byte_budget import ByteBudget
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.image_header import check_limits, read_header
 from gateway.pictures.masking import OUTPUT_FORMATS, MaskOptions
-from gateway.pictures.picture import Crop, Data, Masked, PictureFacts, facts_of, refuse_frames
+from gateway.pictures.picture import Crop, Data, Masked, PictureFacts, decoders_of, facts_of, refuse_frames
 from gateway.pictures.picture_work import Opened, mask_picture, open_picture
 from shared.deadline import Deadline
 from shared.errors import Overloaded
 from shared.faces import Faces
-from shared.processes import usable_cores
 from shared.settings import Settings
 
 
@@ -65,7 +64,7 @@ class ThreadPictures:
     def __init__(self, settings: Settings) -> None:
         cv2.setNumThreads(1)  # one picture, one core: the pool is the only parallelism
         self._settings = settings
-        self._threads = ThreadPoolExecutor(settings.decode_processes or usable_cores(), "picture")
+        self._threads = ThreadPoolExecutor(decoders_of(settings), "picture")
         self.budget = ByteBudget(memory_need.budget(settings, memory_need.memory_of_host()))
 
     @property

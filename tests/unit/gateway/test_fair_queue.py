@@ -8,7 +8,7 @@ import pytest
 
 from gateway.admission.fair_queue import FairQueue
 from gateway.admission.fare import LARGE_S, fare_of
-from gateway.admission.turnstile import Fare, Turnstile
+from gateway.admission.turnstile import Fare, Turnstile, places_for
 from gateway.pictures.headers.facts import Header
 from shared.deadline import Deadline
 
@@ -95,9 +95,37 @@ async def inside(turnstile: Turnstile, fare: Fare, release: asyncio.Event) -> No
         await release.wait()
 
 
+@pytest.mark.parametrize(
+    ("house", "inside"), [(0, 4), (1, 4), (8, 4), (9, 4), (10, 5), (24, 12), (36, 18), (37, 18), (200, 18)]
+)
+def test_a_fuller_house_has_half_of_it_inside_between_what_is_enough_and_the_most(house: int, inside: int) -> None:
+    assert places_for(house, 4, 18) == inside
+
+
+def test_the_most_is_never_passed_even_where_less_is_enough() -> None:
+    assert places_for(0, 6, 4) == 4
+
+
+def test_the_turnstile_lets_more_in_as_the_house_fills_and_keeps_those_that_came_first() -> None:
+    async def scenario() -> None:
+        turnstile, release = Turnstile(lambda house: places_for(house, 2, 5), 2), asyncio.Event()
+        tasks, seen = [], []
+        for _ in range(12):
+            tasks.append(asyncio.create_task(inside(turnstile, SMALL, release)))
+            await asyncio.sleep(0)
+            seen.append((turnstile.inside, turnstile.waiting))
+        assert seen[:6] == [(1, 0), (2, 0), (2, 1), (2, 2), (2, 3), (3, 3)]
+        assert seen[-1] == (5, 7)
+        release.set()
+        await asyncio.gather(*tasks)
+        assert (turnstile.inside, turnstile.waiting) == (0, 0)
+
+    run(scenario())
+
+
 def test_the_turnstile_lets_so_many_in_and_the_next_when_one_leaves() -> None:
     async def scenario() -> None:
-        turnstile, release = Turnstile(lambda: 2, 2), asyncio.Event()
+        turnstile, release = Turnstile(lambda _: 2, 2), asyncio.Event()
         tasks = [asyncio.create_task(inside(turnstile, SMALL, release)) for _ in range(3)]
         await asyncio.sleep(0)
         assert (turnstile.inside, turnstile.waiting) == (2, 1)
@@ -110,7 +138,7 @@ def test_the_turnstile_lets_so_many_in_and_the_next_when_one_leaves() -> None:
 
 def test_while_small_pictures_are_about_large_ones_leave_them_a_decoder() -> None:
     async def scenario() -> None:
-        turnstile, release = Turnstile(lambda: 6, 2), asyncio.Event()
+        turnstile, release = Turnstile(lambda _: 6, 2), asyncio.Event()
         large = [asyncio.create_task(inside(turnstile, LARGE, release)) for _ in range(4)]
         await asyncio.sleep(0)
         assert turnstile.inside_large == 4, "without small ones they have all places"
@@ -130,7 +158,7 @@ def test_while_small_pictures_are_about_large_ones_leave_them_a_decoder() -> Non
 
 def test_who_leaves_or_runs_out_of_time_while_waiting_gives_up_the_turn() -> None:
     async def scenario() -> None:
-        turnstile, release = Turnstile(lambda: 1, 1), asyncio.Event()
+        turnstile, release = Turnstile(lambda _: 1, 1), asyncio.Event()
         first = asyncio.create_task(inside(turnstile, SMALL, release))
         leaving = asyncio.create_task(inside(turnstile, SMALL, release))
         await asyncio.sleep(0)
@@ -150,7 +178,7 @@ def test_who_leaves_or_runs_out_of_time_while_waiting_gives_up_the_turn() -> Non
 
 def test_a_turn_granted_to_somebody_who_leaves_at_that_moment_goes_to_the_next() -> None:
     async def scenario() -> None:
-        turnstile, release = Turnstile(lambda: 1, 1), asyncio.Event()
+        turnstile, release = Turnstile(lambda _: 1, 1), asyncio.Event()
         first = asyncio.create_task(inside(turnstile, SMALL, release))
         second = asyncio.create_task(inside(turnstile, SMALL, asyncio.Event()))
         third = asyncio.create_task(inside(turnstile, SMALL, release))

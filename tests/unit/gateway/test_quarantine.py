@@ -115,7 +115,7 @@ def test_a_conviction_stands_whatever_is_found_before_or_after_it() -> None:
 
 def test_waiting_work_that_is_refused_by_then_takes_no_credit() -> None:
     queue = WorkQueue()
-    queue.join("a", 2)
+    queue.join("a", 2, 1)
     queue.granted("a", 1)
     poison, good = work(1), work(2)
     good.id = 2

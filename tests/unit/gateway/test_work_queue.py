@@ -14,7 +14,7 @@ def queue_of(*workers: tuple[str, int], waiting: int = 0) -> WorkQueue:
     """Workers with so many credits of two places each, and that many requests waiting."""
     queue = WorkQueue()
     for generation, credits_ in workers:
-        queue.join(generation, 2)
+        queue.join(generation, 2, 1)
         queue.granted(generation, credits_)
     for number in range(waiting):
         queue.submit(work(number))
@@ -73,7 +73,7 @@ def test_what_a_dead_worker_had_goes_first_to_another_in_its_old_order() -> None
     queue.assign()
     lost = queue.leave("a")
     assert ([one.id for one in lost.poison], sorted(one.id for one in lost.again)) == ([], [0, 1])
-    queue.join("b", 2)
+    queue.join("b", 2, 1)
     queue.granted("b", 3)
     assert assigned(queue) == [("b", 0), ("b", 1), ("b", 2)]
 
@@ -82,7 +82,7 @@ def test_what_ends_a_second_worker_is_not_tried_again() -> None:
     queue = queue_of(("a", 1), waiting=1)
     queue.assign()
     queue.leave("a")
-    queue.join("b", 2)
+    queue.join("b", 2, 1)
     queue.granted("b", 1)
     queue.assign()
     queue.started("b", 0)
@@ -96,7 +96,7 @@ def test_what_did_not_run_yet_is_not_blamed_and_is_given_up_only_after_many_move
     queue.assign()
     for number in range(MOVES_MAX):
         assert [one.id for one in queue.leave(f"w{number}").again] == [0]
-        queue.join(f"w{number + 1}", 2)
+        queue.join(f"w{number + 1}", 2, 1)
         queue.granted(f"w{number + 1}", 1)
         queue.assign()
     lost = queue.leave(f"w{MOVES_MAX}")
@@ -108,7 +108,7 @@ def test_a_worker_that_leaves_in_good_health_casts_no_suspicion() -> None:
     queue.assign()
     queue.hand_back("a")
     for generation in ("b", "c"):
-        queue.join(generation, 2)
+        queue.join(generation, 2, 1)
         queue.granted(generation, 1)
         assert assigned(queue) == [(generation, 0)]
         queue.started(generation, 0)
@@ -123,3 +123,26 @@ def test_a_recall_gives_back_only_what_is_unused() -> None:
     queue.assign()
     assert queue.recalled("a", 5) == 1
     assert queue.recalled("a", 5) == 0
+
+
+def test_this_gateways_part_of_the_workers_is_what_it_has_of_their_places() -> None:
+    queue = WorkQueue()
+    assert queue.busy_with == 0
+    queue.join("a", 8, 1)
+    queue.join("b", 8, 1)
+    queue.granted("a", 8)
+    queue.granted("b", 8)
+    assert queue.busy_with == 2, "alone: both runs"
+    queue.submit(work(1))
+    queue.assign()
+    assert queue.busy_with == 2, "what is in hand is a place, too"
+    queue.recalled("a", 4)
+    queue.recalled("b", 4)
+    assert queue.busy_with == 1, "shared with another gateway: half of them"
+
+
+def test_a_card_is_busy_with_all_it_can_hold() -> None:
+    queue = WorkQueue()
+    queue.join("a", 48, 48)
+    queue.granted("a", 48)
+    assert queue.busy_with == 48

@@ -76,7 +76,7 @@ class Worker:
         self.serving = Serving(
             sockets=self.sockets,
             pipeline=Pipeline(self.detector, 2, self.told.append),
-            welcome=Welcome("g1", 0, 1, 4, INFO, Canary(0.5, 0.4, [], 1.0, 0.1)),
+            welcome=Welcome("g1", 0, 1, 4, 2, INFO, Canary(0.5, 0.4, [], 1.0, 0.1)),
             batcher=MicroBatcher(2, 0.0),
             ledger=CreditLedger(4),
             told=self.told.append,

@@ -6,7 +6,7 @@ import pytest
 
 from shared.settings import Settings
 from worker.backoff import DELAY_S_MAX, Backoff
-from worker.topology import capacity_of, choose_topology
+from worker.topology import busy_with, capacity_of, choose_topology
 
 
 @pytest.mark.parametrize(
@@ -42,6 +42,12 @@ def test_a_worker_holds_what_runs_what_is_next_and_answers_that_wait_for_one_ano
     max_batch: int, depth: int, together: int, run_s: float, expected: int
 ) -> None:
     assert capacity_of(max_batch, depth, together, run_s) == expected
+
+
+def test_a_cpu_is_busy_with_one_run_and_a_card_with_all_it_can_hold() -> None:
+    assert busy_with(1, 8, "cpu") == 1
+    assert busy_with(4, 12, "cpu") == 4
+    assert busy_with(16, 48, "cuda:0") == 48
 
 
 def test_a_model_that_mixes_pictures_is_served_one_by_one_and_says_why() -> None:

@@ -139,7 +139,7 @@ class Worker:
         self.serving = Serving(
             sockets=self.sockets,
             pipeline=Pipeline(detector, 2, self.told.append),
-            welcome=Welcome("g1", 0, 1, 6, INFO, Canary(0.5, 0.4, [], 1.0, 0.1)),
+            welcome=Welcome("g1", 0, 1, 6, 6, INFO, Canary(0.5, 0.4, [], 1.0, 0.1)),
             batcher=MicroBatcher(2, 0.0),
             ledger=CreditLedger(6),
             told=self.told.append,
