@@ -6,7 +6,6 @@ where it can be cancelled, expired and seen.
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -96,9 +95,8 @@ class WorkQueue:
 
     @property
     def busy_with(self) -> int:
-        """How many requests keep this gateway's part of the workers busy; its part is what it has of their places."""
-        workers = self._workers.values()
-        return math.ceil(sum(one.busy_with * (one.credits + len(one.in_hand)) / one.capacity for one in workers))
+        """How many requests keep the workers busy, as far as they have places for this gateway's."""
+        return sum(min(one.busy_with, one.credits + len(one.in_hand)) for one in self._workers.values())
 
     @property
     def workers(self) -> dict[str, WorkerState]:

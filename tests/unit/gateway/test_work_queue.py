@@ -125,20 +125,21 @@ def test_a_recall_gives_back_only_what_is_unused() -> None:
     assert queue.recalled("a", 5) == 0
 
 
-def test_this_gateways_part_of_the_workers_is_what_it_has_of_their_places() -> None:
+def test_a_worker_can_be_kept_busy_by_a_gateway_that_has_places_with_it() -> None:
     queue = WorkQueue()
     assert queue.busy_with == 0
     queue.join("a", 8, 1)
     queue.join("b", 8, 1)
     queue.granted("a", 8)
     queue.granted("b", 8)
-    assert queue.busy_with == 2, "alone: both runs"
+    assert queue.busy_with == 2
     queue.submit(work(1))
     queue.assign()
     assert queue.busy_with == 2, "what is in hand is a place, too"
-    queue.recalled("a", 4)
-    queue.recalled("b", 4)
-    assert queue.busy_with == 1, "shared with another gateway: half of them"
+    queue.recalled("b", 7)
+    assert queue.busy_with == 2, "one place is enough for one run"
+    queue.recalled("b", 1)
+    assert queue.busy_with == 1, "others have all of its places"
 
 
 def test_a_card_is_busy_with_all_it_can_hold() -> None:
