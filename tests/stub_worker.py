@@ -28,7 +28,7 @@ from worker.pipeline import Pipeline
 from worker.serve import Serving, WorkerSick
 
 #: What the corner pixel (1, 2, order) makes the worker do before it answers.
-KILL, RAISE, BREAK, NAP, ABORT = 1, 2, 3, 4, 5
+KILL, RAISE, BREAK, NAP, ABORT, NAP_AND_KILL = 1, 2, 3, 4, 5, 6
 NAP_S = 0.3
 SIDE = 64
 
@@ -52,9 +52,9 @@ class Obedient:
         corners = images[:, 0, 0]
         orders = {int(order) for blue, green, order in corners if (blue, green) == (1, 2)}
         self.broken = self.broken or BREAK in orders
-        if NAP in orders:
+        if orders & {NAP, NAP_AND_KILL}:
             time.sleep(NAP_S)
-        if KILL in orders:
+        if orders & {KILL, NAP_AND_KILL}:
             os.kill(os.getpid(), signal.SIGKILL)
         if ABORT in orders:
             os.abort()

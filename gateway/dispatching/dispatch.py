@@ -14,6 +14,7 @@ from time import monotonic
 from gateway.dispatching import quarantine_folder
 from gateway.dispatching.cost_model import CostModel
 from gateway.dispatching.counts import Counts
+from gateway.dispatching.quarantine import digest_of
 from gateway.dispatching.quarantine_folder import QuarantineFolder
 from gateway.dispatching.roster import Known, Roster
 from gateway.dispatching.work_queue import Work, WorkQueue
@@ -157,8 +158,14 @@ class Dispatcher:
         self._fail(work_id, DeadlineExceeded("Server busy, the request's time was over; retry in 1 second"))
 
     def _withdraw(self, work_id: int) -> None:
-        generation = self.queue.withdraw(work_id)
-        if generation is not None and generation in self.roster.known:
+        held = self.queue.withdraw(work_id)
+        if held is None:
+            return
+        generation, work = held
+        # Its pixels go with the picture. What they were is kept: who hangs a worker must not get away by leaving early.
+        digest_of(work)
+        work.crops = ()
+        if generation in self.roster.known:
             self.counts.cancelled_in_hand += 1
             self.roster.known[generation].link.send(encode(Cancel(work_id)))
 
@@ -250,7 +257,7 @@ class Dispatcher:
         self.counts.poisoned += len(lost.poison)
         self.counts.given_up += len(lost.given_up)
         # First of all: should this process end too, the others know.
-        self.quarantine.note(lost.again, lost.poison, monotonic())
+        self.quarantine.note([*lost.again, *lost.unasked], lost.poison, monotonic())
         for work in lost.poison:
             self._fail(work.id, _poison())
         for work in lost.given_up:

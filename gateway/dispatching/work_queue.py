@@ -49,25 +49,27 @@ class Work:
 @dataclass(slots=True)
 class WorkerState:
     """One serving worker as this gateway sees it: its capacity, how many requests keep it busy, our credits, our
-    requests in its hand.
+    requests in its hand. unasked: also in its hand, but nobody waits for them any more.
     """
 
     capacity: int
     busy_with: int
     credits: int = 0
     in_hand: dict[int, Work] = field(default_factory=dict)
+    unasked: dict[int, Work] = field(default_factory=dict)
     offered: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
     """What a lost worker left behind: work to try elsewhere (already queued again), work that ended two workers,
-    and work that was moved too often without being to blame.
+    work that was moved too often without being to blame, and work that nobody waits for, which may be.
     """
 
     again: list[Work]
     poison: list[Work]
     given_up: list[Work]
+    unasked: list[Work]
 
 
 class WorkQueue:
@@ -113,7 +115,9 @@ class WorkQueue:
         Started: if that worker ends too, it was this picture; its neighbours come through.
         """
         worker = self._workers.pop(generation, None)
-        lost = Lost([], [], [])
+        lost = Lost([], [], [], [])
+        for work in worker.unasked.values() if worker else ():
+            (lost.poison if work.started else lost.unasked).append(work)
         for work in reversed(list(worker.in_hand.values()) if worker else []):
             work.moves += 1
             if work.started:
@@ -129,8 +133,9 @@ class WorkQueue:
     def started(self, generation: str, work_id: int) -> None:
         """A worker begins to run a suspect."""
         worker = self._workers.get(generation)
-        if worker is not None and work_id in worker.in_hand:
-            worker.in_hand[work_id].started = True
+        work = worker and (worker.in_hand.get(work_id) or worker.unasked.get(work_id))
+        if work:
+            work.started = True
 
     def hand_back(self, generation: str) -> None:
         """A worker said goodbye in good health: its work waits again and is not suspected."""
@@ -185,15 +190,21 @@ class WorkQueue:
         worker = self._workers.get(generation)
         if worker is None:
             return None
+        worker.unasked.pop(work_id, None)
         return worker.in_hand.pop(work_id, None)
 
-    def withdraw(self, work_id: int) -> str | None:
-        """Its client left or its time is over. Returns the worker to tell, if one has it in hand."""
+    def withdraw(self, work_id: int) -> tuple[str, Work] | None:
+        """Its client left or its time is over. Returns the worker to tell and the work, if one has it in hand.
+
+        There it stays until the worker answers: should that one end, this may be why.
+        """
         if self._waiting.pop(work_id, None) is not None:
             return None
         for generation, worker in self._workers.items():
-            if worker.in_hand.pop(work_id, None) is not None:
-                return generation
+            work = worker.in_hand.pop(work_id, None)
+            if work is not None:
+                worker.unasked[work_id] = work
+                return generation, work
         return None
 
     def _least_busy(self) -> str | None:

@@ -31,7 +31,7 @@ from shared.deadline import Deadline
 from shared.errors import DeadlineExceeded, DetectionFailed, NoWorker, PoisonPicture
 from shared.messages import CropHeader
 from tests.service import ROOT
-from tests.stub_worker import BREAK, KILL, NAP, RAISE, SIDE, picture
+from tests.stub_worker import BREAK, KILL, NAP, NAP_AND_KILL, RAISE, SIDE, picture
 
 #: Generous: a stub worker imports the runtime and starts in about a second.
 START_S_MAX = 60.0
@@ -263,6 +263,23 @@ def test_without_a_worker_requests_wait_a_moment_for_one_and_are_then_refused(mo
             with pytest.raises(NoWorker):
                 await it.ask(picture(70))
             assert it.dispatcher.queue.waiting == 0
+
+    run(scenario())
+
+
+def test_a_picture_whose_client_leaves_before_it_ends_its_workers_is_blamed_all_the_same() -> None:
+    async def scenario() -> None:
+        async with bench(1) as it:
+            for number in range(2):
+                leaving = it.ask(picture(50, NAP_AND_KILL))
+                await it.running_on()
+                leaving.cancel()
+                await it.dead(number + 1)
+                await it.start(1)
+            with pytest.raises(PoisonPicture):
+                await it.ask(picture(50, NAP_AND_KILL))
+            assert score(await it.ask(picture(60))) == 60
+            assert it.dispatcher.counts.workers_lost == 2
 
     run(scenario())
 

@@ -63,9 +63,23 @@ def test_withdrawn_work_is_not_sent_and_its_worker_is_named_when_it_was() -> Non
     queue = queue_of(("a", 1), waiting=2)
     queue.assign()
     assert queue.withdraw(1) is None
-    assert queue.withdraw(0) == "a"
+    held = queue.withdraw(0)
+    assert held is not None
+    assert (held[0], held[1].id) == ("a", 0)
     assert queue.withdraw(0) is None
     assert (queue.waiting, queue.in_hand) == (0, 0)
+
+
+def test_withdrawn_work_is_blamed_like_other_work_if_its_worker_ends_before_it_answers() -> None:
+    queue = queue_of(("a", 3), waiting=3)
+    queue.assign()
+    for number in range(3):
+        queue.withdraw(number)
+    queue.started("a", 1)
+    assert queue.answered("a", 2) is None, "answered, but nobody waits for it"
+    lost = queue.leave("a")
+    assert ([one.id for one in lost.unasked], [one.id for one in lost.poison]) == ([0], [1])
+    assert (lost.again, queue.waiting) == ([], 0)
 
 
 def test_what_a_dead_worker_had_goes_first_to_another_in_its_old_order() -> None:
