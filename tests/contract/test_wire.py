@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.faces import Faces
-from shared.messages import PROTOCOL_VERSION, CropHeader, Failure, Grant, Heartbeat, Hello, Reply, Request
+from shared.messages import PROTOCOL_VERSION, CropHeader, Failure, Grant, Heartbeat, Hello, Reply, Request, Welcome
 from shared.wire import (
     HEADER_BYTES_MAX,
     WireError,
@@ -56,12 +56,13 @@ def test_faces_without_landmarks_and_no_faces_travel_too() -> None:
 
 def test_the_bytes_of_this_protocol_version_are_pinned() -> None:
     # A change here is a change of the protocol: raise PROTOCOL_VERSION with it.
-    assert PROTOCOL_VERSION == 2
-    assert encode(Grant(3)) == [b"\x02\x92\xa5Grant\x03"]
-    assert encode(Hello("g")) == [b"\x02\x92\xa5Hello\xa1g"]
+    assert PROTOCOL_VERSION == 3
+    assert Welcome.__struct_fields__ == ("generation", "slot", "pid", "capacity", "busy_with", "model", "canary")
+    assert encode(Grant(3)) == [b"\x03\x92\xa5Grant\x03"]
+    assert encode(Hello("g")) == [b"\x03\x92\xa5Hello\xa1g"]
     header = encode_request(REQUEST, [CROP])[0].hex()
     assert header == (
-        "029ba75265717565737407cd05dccb3fe0000000000000cb3fd999999999999a001e149194020320cb3fb999999999999a02c2"
+        "039ba75265717565737407cd05dccb3fe0000000000000cb3fd999999999999a001e149194020320cb3fb999999999999a02c2"
     )
 
 
