@@ -50,7 +50,7 @@ class Bench:
         tell(f"{kind.name}: faces in its files {faces}")
         for number in range(self.rounds):
             self._round(kind, Shot(folder=place, faces=faces, seconds=self.seconds), number)
-        self._open_loops(kind, Shot(folder=place, faces=faces, seconds=self.seconds * 1.5))
+        self._open_loops(kind, Shot(folder=place, faces=faces, seconds=self.seconds))
 
     def _round(self, kind: Kind, shot: Shot, number: int) -> None:
         most = max(self.clients)
@@ -68,11 +68,13 @@ class Bench:
             self._note(kind, number, measure_server(self.service, masking))
 
     def _open_loops(self, kind: Kind, shot: Shot) -> None:
-        """Both at 0.8 of what the peer reached itself; and the service alone over its range."""
-        for server in self.peers:
-            rate = 0.8 * self._best_rate(kind, server.name)
-            for contestant in (self.service, server):
-                self._note(kind, 0, measure_server(contestant, msgspec.structs.replace(shot, rate=rate)))
+        """Both at 0.8 of what the peer reached itself, other arrivals every round; and the service over its range."""
+        rates = {server.name: 0.8 * self._best_rate(kind, server.name) for server in self.peers}
+        for number in range(self.rounds):
+            for server in self.peers:
+                offered = msgspec.structs.replace(shot, rate=rates[server.name], seed=number)
+                for contestant in (self.service, server):
+                    self._note(kind, number, measure_server(contestant, offered))
         best = self._best_rate(kind, self.service.name)
         for share in (0.3, 0.6, 0.8, 0.9):
             self._note(kind, 0, measure_server(self.service, msgspec.structs.replace(shot, rate=share * best)))

@@ -209,10 +209,10 @@ def _keep_busy(load: Load, clients: int, until: float) -> None:
             load.send(time.perf_counter())
 
 
-def open_loop(load: Load, rate: float, warm_s: float, seconds: float, arrivals: str) -> float:
+def open_loop(load: Load, times: list[float], warm_s: float) -> float:
     """The counted wall time. What was due between begin and end counts, with all of its latency."""
     start = time.perf_counter() + 0.05
-    due = deque(start + offset for offset in arrival_times(rate, warm_s + seconds, arrivals))
+    due = deque(start + offset for offset in times)
     begin: float | None = None
     while due:
         now = time.perf_counter()
@@ -233,11 +233,11 @@ def _drain(load: Load, until: float) -> None:
         load.wait(until)
 
 
-def arrival_times(rate: float, seconds: float, arrivals: str) -> list[float]:
-    """Offsets in seconds: evenly spaced, or like independent callers (Poisson, the same ones every time)."""
+def arrival_times(rate: float, seconds: float, arrivals: str, seed: int) -> list[float]:
+    """Offsets in seconds: evenly spaced, or like independent callers (Poisson, the same ones for a seed)."""
     if arrivals == "even":
         return [number / rate for number in range(int(rate * seconds))]
-    chance = random.Random(11)
+    chance = random.Random(seed)
     times, now = [], chance.expovariate(rate)
     while now < seconds:
         times.append(now)
@@ -258,6 +258,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--clients", type=int, default=1)
     parser.add_argument("--rate", type=float, default=0.0, help="requests/s of an open loop; 0 is a closed loop")
     parser.add_argument("--arrivals", choices=("even", "poisson"), default="poisson")
+    parser.add_argument("--seed", type=int, default=0, help="of Poisson arrivals")
     parser.add_argument("--warm", type=float, default=1.0)
     parser.add_argument("--seconds", type=float, default=5.0)
     options = parser.parse_args(arguments)
@@ -265,7 +266,8 @@ def main(arguments: list[str]) -> int:
     asked = questions(options.folder, options.target, host, options.body, options.faces, options.header)
     load = Load((options.host, options.port), asked)
     if options.rate:
-        counted_s = open_loop(load, options.rate, options.warm, options.seconds, options.arrivals)
+        times = arrival_times(options.rate, options.warm + options.seconds, options.arrivals, options.seed)
+        counted_s = open_loop(load, times, options.warm)
     else:
         counted_s = closed_loop(load, options.clients, options.warm, options.seconds)
     print(json.dumps(result(load.tally, counted_s)), flush=True)

@@ -18,6 +18,8 @@ from loadtest.limit import Limit
 from loadtest.servers import ROOT, Server
 
 DETECT = "/api/v1/detect"
+#: Seconds of load before anything counts.
+WARM_S = 1.0
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,16 +84,17 @@ def measure_limit(limit: Limit, seconds: float, processes: int = 0) -> Measured:
 
 
 class Shot(msgspec.Struct, frozen=True, kw_only=True):
-    """How to load a server: closed with `clients`, or open at `rate`."""
+    """How to load a server: closed with `clients`, or open at `rate`, with other arrivals for every `seed`."""
 
     folder: Path
     faces: list[int]
     clients: int = 1
     rate: float = 0.0
     seconds: float = 5.0
-    warm: float = 1.0
+    warm: float = WARM_S
     target: str = DETECT
     arrivals: str = "poisson"
+    seed: int = 0
 
     @property
     def name(self) -> str:
@@ -110,6 +113,7 @@ def measure_server(server: Server, shot: Shot) -> Measured:
         f"--port={server.port}", f"--folder={shot.folder}", f"--faces={json.dumps(shot.faces)}",
         f"--body={server.body}", f"--clients={shot.clients}", f"--rate={shot.rate}", f"--warm={shot.warm}",
         f"--seconds={shot.seconds}", f"--target={shot.target}", f"--arrivals={shot.arrivals}",
+        f"--seed={shot.seed}",
     ]  # fmt: skip
     client = subprocess.Popen(
         [sys.executable, "-S", "-m", "loadtest.client", *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True

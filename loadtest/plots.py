@@ -45,10 +45,12 @@ def _sheet(results: Results, way: Callable[[Any, list[Measured]], None], path: P
 
 def _latency_against_throughput(panel: Any, rows: list[Measured]) -> None:
     for name, mark in zip(dict.fromkeys(run.contestant for run in rows if run.offered), "os^", strict=False):
-        runs = sorted((run for run in rows if run.contestant == name and run.offered), key=lambda run: run.rate)
+        runs = [run for run in rows if run.contestant == name and run.offered]
+        loads = [[run for run in runs if run.offered == rate] for rate in sorted({run.offered for run in runs})]
+        reached = [median([run.rate for run in load]) for load in loads]
         for words, share in SHARES.items():
-            late = [percentile(run.latencies_ms, share) for run in runs]
-            panel.plot([run.rate for run in runs], late, marker=mark, label=f"{name} {words}")
+            late = [percentile([one for run in load for one in run.latencies_ms], share) for load in loads]
+            panel.plot(reached, late, marker=mark, label=f"{name} {words}")
     panel.axvline(_limit(rows), linestyle=":", color="black", label="the limit")
     panel.set(xlabel="answers/s, open loop", ylabel="latency, ms", yscale="log")
     panel.legend(fontsize=7)

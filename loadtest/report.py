@@ -11,7 +11,9 @@ from pathlib import Path
 
 import msgspec
 
-from loadtest.measure import Measured, median, percentile
+from loadtest.client import arrival_times
+from loadtest.measure import WARM_S, Measured, median, percentile
+from loadtest.queueing import least_latencies
 
 Results = dict[str, list[Measured]]
 
@@ -102,15 +104,29 @@ def _against_peers(rows: list[Measured], most: int) -> list[str]:
         ours = median([run.rate for run in rows if run.contestant == "face-api" and run.clients == most])
         theirs = median([run.rate for run in rows if run.contestant == name and run.clients == most])
         line = f"  {name}: we answer {ours / theirs:.2f} times as many"
-        for run in rows:
-            if run.contestant == name and run.offered:
-                same = [one for one in rows if one.contestant == "face-api" and one.load == run.load]
-                p99 = [
-                    percentile([late for one in group for late in one.latencies_ms], 0.99) for group in (same, [run])
-                ]
-                line += f"; both offered {run.offered:.1f}/s: p99 {p99[0]:.0f} ms against its {p99[1]:.0f} ms"
+        offered = [run for run in rows if run.contestant == name and run.offered]
+        if offered:
+            same = [run for run in rows if run.contestant == "face-api" and run.load == offered[0].load]
+            p99 = [percentile([late for run in group for late in run.latencies_ms], 0.99) for group in (same, offered)]
+            line += (
+                f"; both offered {offered[0].offered:.1f}/s: p99 {p99[0]:.0f} ms against its {p99[1]:.0f} ms, "
+                f"{percentile(least(rows, offered), 0.99):.0f} ms at best"
+            )
         lines.append(line)
     return lines
+
+
+def least(rows: list[Measured], offered: list[Measured]) -> list[float]:
+    """Milliseconds that the arrivals of these runs would have taken at the bare loop's speed, without any server."""
+    bare = [run for run in rows if run.contestant == "limit" and run.load != "bare 1"]
+    work_ms = [late for run in bare for late in run.latencies_ms]
+    cores = int(bare[0].load.removeprefix("bare "))
+    found: list[float] = []
+    for run in offered:
+        times = arrival_times(run.offered, WARM_S + run.seconds, "poisson", run.round)
+        late = least_latencies(times, work_ms, cores)
+        found += [ms for at, ms in zip(times, late, strict=True) if at >= WARM_S]
+    return found
 
 
 def main(arguments: list[str]) -> int:
