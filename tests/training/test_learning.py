@@ -12,12 +12,14 @@ import pytest
 
 torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
+functional = torch.nn.functional
 
 from models.training import layouts  # noqa: E402
 from models.training.calibrate import PRECISION, Findings, fits_of, fitted, outcome, passed  # noqa: E402
-from models.training.checkpoint import Progress, fresh, next_cycle, resume, save  # noqa: E402
+from models.training.checkpoint import Progress, fresh, load, next_cycle, resume, save  # noqa: E402
 from models.training.export import verify  # noqa: E402
 from models.training.feed import Batch, collate  # noqa: E402
+from models.training.join import joined  # noqa: E402
 from models.training.losses import LEAST, MOST, stride_weights  # noqa: E402
 from models.training.network import Detector, count_macs  # noqa: E402
 from models.training.scenes import Composer, finish  # noqa: E402
@@ -64,6 +66,25 @@ def test_another_cycle_begins_with_the_weights_and_remembers_what_came_before(ba
         state = following
     save(state, tmp_path / "last.pt", {})
     assert resume(tmp_path / "last.pt", 1, 2e-3).before == state.before
+
+
+def test_joined_cycles_are_their_mean_with_batch_norms_measured_anew(batch: Batch, tmp_path: Path) -> None:
+    held = []
+    for seed in (1, 2):
+        state = fresh(seed, 2e-3)
+        train_step(state, batch, 2e-3)
+        save(state, tmp_path / f"{seed}.pt", {"seed": seed})
+        held.append(load(tmp_path / f"{seed}.pt"))
+    pictures = [torch.randn(4, 3, 64, 64, generator=torch.Generator().manual_seed(place)) for place in range(3)]
+    one = joined(held, iter(pictures))
+    stem = "backbone.stem.weight"
+    torch.testing.assert_close(one["average"][stem], (held[0]["average"][stem] + held[1]["average"][stem]) / 2)
+    seen = torch.cat([functional.conv2d(p, one["average"][stem], stride=2, padding=1) for p in pictures])
+    torch.testing.assert_close(one["average"]["backbone.stem_norm.running_mean"], seen.mean(dim=(0, 2, 3)))
+    assert one["facts"] == {"joined": [{"seed": 1}, {"seed": 2}]}
+    torch.save(one, tmp_path / "joined.pt")
+    following = next_cycle(tmp_path / "joined.pt", 3, 2e-3)
+    assert torch.equal(following.model.state_dict()[stem], one["average"][stem])
 
 
 def test_the_network_costs_no_more_than_the_official_500m() -> None:
