@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from models.training import layouts
 from models.training.anchors import STRIDES
-from models.training.detect import Floats, Picture, decode, suppress
+from models.training.detect import Floats, Picture, decode, letterbox, suppress
 from models.training.material import Material
 from models.training.measure import iou_table, pair_up
 from models.training.network import Detector
@@ -57,7 +57,7 @@ class Findings:
 
 
 def validation_scenes(material: Material, sprites: Path | None = None, seed: int = 4242) -> list[Scene]:
-    """The same scenes every time: composed ones, then the backgrounds as they are."""
+    """The same scenes every time: composed ones, then the backgrounds as they are and as large as they are served."""
     maker = Composer(material, seed, sprites)
     rng = random.Random(seed)
     scenes = [finish(kind(maker, rng, SIDE), rng) for kind, count in SCENES for _ in range(count)]
@@ -65,9 +65,14 @@ def validation_scenes(material: Material, sprites: Path | None = None, seed: int
         canvas = np.zeros((SIDE, SIDE, 3), np.uint8)
         height, width = background.shape[:2]
         canvas[:height, :width] = background[:SIDE, :SIDE]
-        none = np.zeros((0, 4), np.float32)
-        scenes.append(Scene(canvas, none, np.zeros((0, 5, 2), np.float32), none))
+        scenes += [faceless(canvas), faceless(letterbox(background, SIDE)[0])]
     return scenes
+
+
+def faceless(picture: Picture) -> Scene:
+    """A scene with nothing to find in it."""
+    none = np.zeros((0, 4), np.float32)
+    return Scene(picture, none, np.zeros((0, 5, 2), np.float32), none)
 
 
 def raw_heads(model: Detector, picture: Picture) -> list[Floats]:

@@ -151,7 +151,7 @@ def helmet(rng: random.Random) -> Picture:
 
 
 def bank(material: Material, seed: int, each: int = 160) -> dict[str, list[Picture]]:
-    """Drawn cut-outs by kind, each (96, 96, 4) uint8 BGRA; hands only where the material has their mesh."""
+    """Drawn cut-outs by kind, each (96, 96, 4) uint8 BGRA; hands larger, and only where the material has their mesh."""
     rng = random.Random(seed)
     skins = [skin_patch(rng.choice(material.portraits), 96) for _ in range(3 * each)]
     parts = bare_parts(material.portraits) + material.backgrounds

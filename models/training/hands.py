@@ -21,7 +21,7 @@ FINGERS = ("index-finger", "middle-finger", "ring-finger", "pinky-finger")
 BONES = ("phalanx-proximal", "phalanx-intermediate", "phalanx-distal", "tip")
 THUMB = ("thumb-metacarpal", "thumb-phalanx-proximal", "thumb-phalanx-distal", "thumb-tip")
 PALM = np.array([1.0, 0.0, 0.0])
-SIDE = 96  # pixels of a finished cut-out
+SIDE = 192  # pixels of a finished cut-out: hands before a camera are large and sharp
 FINE = 288  # pixels it is drawn at
 # Which of the four fingers stretch: open hand, victory, fist, pointing.
 GESTURES = ((1, 1, 1, 1), (1, 1, 0, 0), (0, 0, 0, 0), (1, 0, 0, 0))
@@ -124,7 +124,7 @@ def draw(points: Matrix, triangles: Triangles, tones: Floats, rng: random.Random
 
 
 def hand(mesh: Mesh, rng: random.Random, skin: Picture) -> Picture:
-    """(96, 96, 4) uint8 BGRA: a hand in this skin's colours (a BGR patch), with a bare or dressed forearm."""
+    """(SIDE, SIDE, 4) uint8 BGRA: a hand in this skin's colours (a BGR patch), with a bare or dressed forearm."""
     points, arm = pose(mesh, rng), forearm(mesh, rng)
     tone = skin.reshape(-1, 3).mean(axis=0) * rng.uniform(0.8, 1.2)
     sleeve = tone if rng.random() < 0.5 else np.array([rng.uniform(0, 255) for _ in range(3)])

@@ -213,7 +213,7 @@ class Composer:
         """Pastes a piece of clutter about `size` pixels across; cloth where no hands are at hand."""
         levels = rng.choice(self.drawn.get(kind) or self.drawn["cloth"])
         middle = levels[0].shape[1] / 2, levels[0].shape[0] / 2
-        matrix = similarity(middle, place, size / 96, rng, 25 if kind == "hand" else 60)
+        matrix = similarity(middle, place, size / levels[0].shape[1], rng, 25 if kind == "hand" else 60)
         paste(canvas, levels, matrix, rng)
 
 

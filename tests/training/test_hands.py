@@ -78,6 +78,6 @@ def test_a_bent_finger_turns_its_tip_towards_the_palm_and_keeps_its_root() -> No
 def test_a_hand_is_a_cut_out_that_the_seed_decides() -> None:
     mesh, skin = drawn.hand(), np.full((96, 96, 3), (90, 120, 190), np.uint8)
     one, same, other = (hands.hand(mesh, random.Random(seed), skin) for seed in (1, 1, 2))
-    assert one.shape == (96, 96, 4) and one.dtype == np.uint8
+    assert one.shape == (hands.SIDE, hands.SIDE, 4) and one.dtype == np.uint8
     assert (one == same).all() and not (one == other).all()
     assert 0.02 < (one[..., 3] > 127).mean() < 0.9
