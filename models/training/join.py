@@ -1,4 +1,4 @@
-"""python -m models.training.join: the checkpoints of several cycles become one.
+"""python -m models.training.join: the checkpoints of several cycles become one, or a served file a checkpoint.
 
 Alone knows how: the mean of their averaged weights (arXiv 1803.05407), and what batch norms hold measured anew on
 composed scenes, since the mean of statistics is not the statistics of the mean.
@@ -22,6 +22,7 @@ from models.training.material import DEFAULT_FOLDER, read_material
 from models.training.network import Detector
 from models.training.scenes import Composer
 from models.training.train import to_tensor
+from models.training.unfold import served_checkpoint
 
 BATCHES = 260  # about 1,700 pictures: the statistics no longer move in their third digit
 SEED = 99  # of scenes that no cycle was trained on
@@ -48,10 +49,15 @@ def joined(held: list[dict[str, Any]], pictures: Iterable[Tensor]) -> dict[str, 
     return {**longest, "model": weights, "average": weights, "facts": {"joined": [one["facts"] for one in held]}}
 
 
+def read(path: Path, pictures: Iterable[Tensor]) -> dict[str, Any]:
+    """A checkpoint, or a served file as one."""
+    return served_checkpoint(path, pictures) if path.suffix == ".onnx" else load(path)
+
+
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Command line."""
     parser = argparse.ArgumentParser(prog="python -m models.training.join", description=__doc__)
-    parser.add_argument("checkpoints", type=Path, nargs="+", help="of cycles that followed one another")
+    parser.add_argument("checkpoints", type=Path, nargs="+", help="of cycles that followed one another (.pt or .onnx)")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--material", type=Path, default=DEFAULT_FOLDER)
     parser.add_argument("--more-backgrounds", type=Path, help="folder of further face-free pictures")
@@ -65,13 +71,14 @@ def main(arguments: list[str] | None = None) -> None:
     options = parse(arguments)
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
-    held = [load(path) for path in options.checkpoints]
     trained, _ = read_material(options.material, options.more_backgrounds, options.hand)
     feed = Feed(Composer(trained, SEED, options.sprites), SEED)
     try:
-        one = joined(held, (to_tensor(feed.take().pictures) for _ in range(BATCHES)))
+        pictures = [feed.take().pictures for _ in range(BATCHES)]
     finally:
         feed.close()
+    held = [read(path, map(to_tensor, pictures)) for path in options.checkpoints]
+    one = joined(held, map(to_tensor, pictures)) if len(held) > 1 else held[0]
     options.out.parent.mkdir(parents=True, exist_ok=True)
     torch.save(one, options.out)
 

@@ -152,21 +152,31 @@ def few(maker: Composer, rng: random.Random, side: int) -> Canvas:
     return canvas
 
 
-def close_up(maker: Composer, rng: random.Random, side: int) -> Canvas:
-    """One face that fills a third of the picture to more than all of it."""
-    canvas = Canvas.of(np.empty((side, side, 3), np.uint8))
+def lay_portrait(maker: Composer, canvas: Canvas, rng: random.Random, target: tuple[float, float], size: float) -> None:
+    """A whole photograph, its face about `target`, sized by root of area in pixels."""
+    side = canvas.owner.shape[0]
     photo = rng.choice(maker.photos)
     box = photo.box
     assert box is not None and photo.points is not None
     own = math.sqrt(float((box[2] - box[0]) * (box[3] - box[1])))
-    size = side * math.exp(rng.uniform(math.log(0.3), math.log(1.0)))
-    target = side / 2 + rng.gauss(0, 0.1) * side, side / 2 + rng.gauss(0, 0.1) * side
     source = float(box[0] + box[2]) / 2, float(box[1] + box[3]) / 2
     matrix = similarity(source, target, size / own, rng, 12)
     lay_tile(canvas, photo.levels, matrix, (0, 0, side, side))
     points = map_points(photo.points, matrix)
     own_oval(canvas, map_box(box, matrix), points, matrix, box)
     worn.maybe_dress(canvas.picture, rng, points)
+
+
+def close_up(maker: Composer, rng: random.Random, side: int) -> Canvas:
+    """One face that fills a third of the picture to more than all of it, as photographed or turned."""
+    size = side * math.exp(rng.uniform(math.log(0.3), math.log(1.0)))
+    target = side / 2 + rng.gauss(0, 0.1) * side, side / 2 + rng.gauss(0, 0.1) * side
+    canvas = Canvas.of(np.empty((side, side, 3), np.uint8))
+    if rng.random() < 0.5:
+        canvas = Canvas.of(maker.backdrop(rng, side))
+        maker.put_person(canvas, rng, target, size, 16)
+    else:
+        lay_portrait(maker, canvas, rng, target, size)
     if rng.random() < 0.2:
         scatter(maker, canvas, rng, size * 0.3, rng.randint(1, 3))
     # Photographs are often letterboxed on black; the detector meets that border.

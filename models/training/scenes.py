@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from models.training import clutter, worn
 from models.training.degrade import degrade
 from models.training.material import Floats, Material, Picture
-from models.training.sprites import Sprite, people, pyramid
+from models.training.sprites import Sprite, bust, people, pyramid, turned_bust
 
 MIRRORED = [1, 0, 2, 4, 3]  # landmarks of a mirrored face, by place in the picture
 SMALLEST = 9.0  # pixels (root of the area): smaller faces are ignored, not taught
 VISIBLE = 0.4  # share of the oval that must show for a face to be taught
+NEAR = 96.0  # pixels (root of the area): larger faces are cut out and turned as finely as they were photographed
 PAGES = 200  # drawn pages (text, stripes, noise) to take tiles from
 HIDDEN = 0.12  # below this share a covered face is background
 Matrix = NDArray[np.float64]
@@ -153,6 +154,7 @@ class Composer:
 
     def __init__(self, material: Material, seed: int, cache: Path | None = None) -> None:
         self.faces, self.backs = people(material.portraits, seed, cache)
+        self.busts = [bust(portrait) for portrait in material.portraits]
         self.photos = [Sprite(pyramid(p.picture), p.box, p.points) for p in material.portraits]
         bare = clutter.bare_parts(material.portraits)
         rng = random.Random(seed)
@@ -182,6 +184,9 @@ class Composer:
         self, canvas: Canvas, rng: random.Random, place: tuple[float, float], size: float, spin: float
     ) -> None:
         """Pastes a person whose face's centre lies at `place`, sized by root of area in pixels."""
+        if size > NEAR:
+            self.put_face(canvas, rng, turned_bust(rng.choice(self.busts), rng), place, size, spin)
+            return
         own = rng.choice(self.faces)
         sprite = own[0] if rng.random() < 0.45 else rng.choice(own[1:])
         self.put_face(canvas, rng, sprite, place, size, spin)

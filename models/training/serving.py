@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import tempfile
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,25 +22,30 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from models.training.network import Backbone, Detector, Head, Point, Separable
 
 OPSET = 17
+PREFIX = "detector."  # of the weights' names in the graph
+# Convolutions and the batch norms that follow them, by the layer that owns both.
+NORMED: dict[type[nn.Module], tuple[tuple[str, str], ...]] = {
+    Separable: (("depth", "depth_norm"), ("point", "point_norm")),
+    Point: (("point", "norm"),),
+    Backbone: (("stem", "stem_norm"),),
+}
 KINDS = (("score", 1), ("bbox", 4), ("kps", 10))
 OUTPUTS = [f"{kind}_{stride}" for kind, _ in KINDS for stride in (8, 16, 32)]
+
+
+def normed(model: nn.Module) -> Iterator[tuple[nn.Module, str, str]]:
+    """Every layer that owns a convolution and the batch norm after it, with the names of both."""
+    for owner in model.modules():
+        for convolution, norm in NORMED.get(type(owner), ()):
+            yield owner, convolution, norm
 
 
 def fold(model: Detector) -> Detector:
     """A copy in evaluation mode, batch norms inside the convolutions, calibration in the score's."""
     model = copy.deepcopy(model).eval().requires_grad_(False)
-    nothing = nn.Identity()
-    for part in model.modules():
-        if isinstance(part, Separable):
-            part.depth = fuse_conv_bn_eval(part.depth, part.depth_norm)
-            part.point = fuse_conv_bn_eval(part.point, part.point_norm)
-            part.depth_norm, part.point_norm = nothing, nothing  # type: ignore[assignment]
-        elif isinstance(part, Point):
-            part.point = fuse_conv_bn_eval(part.point, part.norm)
-            part.norm = nothing  # type: ignore[assignment]
-        elif isinstance(part, Backbone):
-            part.stem = fuse_conv_bn_eval(part.stem, part.stem_norm)
-            part.stem_norm = nothing  # type: ignore[assignment]
+    for owner, convolution, norm in list(normed(model)):
+        setattr(owner, convolution, fuse_conv_bn_eval(getattr(owner, convolution), getattr(owner, norm)))
+        setattr(owner, norm, nn.Identity())
     for place, head in enumerate(model.heads):
         assert isinstance(head, Head) and head.score.bias is not None
         head.score.weight.mul_(model.score_scale[place])

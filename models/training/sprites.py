@@ -7,6 +7,7 @@ or bowed by the depth a skull and a nose would have; one seen from behind has no
 from __future__ import annotations
 
 import math
+import random
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,10 @@ import numpy as np
 from models.training.material import Floats, Picture, Portrait
 
 FACE_SIDE = 112.0  # pixels of the face's longer side in a sprite's finest level
+BUST_SIDE = 224.0  # the same where a face is to be seen from near: as fine as most portraits are
 # Degrees added to the portrait's own yaw (to the picture's right) and pitch (down).
 TURNS = ((-62.0, 0.0), (-34.0, 0.0), (34.0, 0.0), (62.0, 0.0), (0.0, -32.0), (0.0, 28.0), (-44.0, -24.0), (44.0, 22.0))
+FARTHEST = (64.0, 32.0)  # degrees of yaw and pitch that a bust is turned by at most
 OVAL_LIMIT = 80.0  # degrees: how far round the head the labelled oval reaches
 
 
@@ -77,20 +80,27 @@ def silhouette(picture: Picture, box: Floats) -> Picture:
     return np.asarray(cv2.GaussianBlur(closed, (3, 3), 0), np.uint8)
 
 
-def cut_out(portrait: Portrait) -> tuple[Picture, Floats, Floats]:
-    """(h, w, 4) uint8 BGRA around head and shoulders, with box and points in it."""
+def cut_out(portrait: Portrait, side: float = FACE_SIDE) -> tuple[Picture, Floats, Floats]:
+    """(h, w, 4) uint8 BGRA around head and shoulders, the face `side` pixels long, with box and points in it."""
     box = portrait.box
     fw, fh = box[2] - box[0], box[3] - box[1]
     height, width = portrait.picture.shape[:2]
     left, right = max(0, int(box[0] - 1.2 * fw)), min(width, int(box[2] + 1.2 * fw))
     top, bottom = max(0, int(box[1] - 0.8 * fh)), min(height, int(box[3] + 1.5 * fh))
-    crop = portrait.picture[top:bottom, left:right]
-    scale = min(1.5, FACE_SIDE / max(fw, fh))
-    size = max(8, round((right - left) * scale)), max(8, round((bottom - top) * scale))
-    crop = np.asarray(cv2.resize(crop, size, interpolation=cv2.INTER_AREA), np.uint8)
-    box = ((box - [left, top, left, top]) * scale).astype(np.float32)
+    crop, box = portrait.picture[top:bottom, left:right], box - np.array([left, top, left, top], np.float32)
+
+    def shrunk(longest: float) -> tuple[Picture, float]:
+        scale = min(1.5, longest / max(fw, fh))
+        size = max(8, round((right - left) * scale)), max(8, round((bottom - top) * scale))
+        return np.asarray(cv2.resize(crop, size, interpolation=cv2.INTER_AREA), np.uint8), scale
+
+    # The outline is as good from few pixels, and GrabCut's time grows with them.
+    small, scale = shrunk(FACE_SIDE)
+    alpha = silhouette(small, (box * scale).astype(np.float32))
+    picture, scale = shrunk(side)
+    alpha = np.asarray(cv2.resize(alpha, picture.shape[1::-1], interpolation=cv2.INTER_CUBIC), np.uint8)
     points = ((portrait.points - [left, top]) * scale).astype(np.float32)
-    return np.dstack([crop, silhouette(crop, box)]), box, points
+    return np.dstack([picture, alpha]), (box * scale).astype(np.float32), points
 
 
 def depth(x: Floats, y: Floats, box: Floats, points: Floats) -> Floats:
@@ -110,7 +120,7 @@ def depth(x: Floats, y: Floats, box: Floats, points: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class Relief:
-    """A cut-out as points to lay: flat float32 arrays of its solid part, two a pixel each way.
+    """A cut-out as points to lay: flat float32 arrays of its solid part.
 
     columns, rows in pixels; lift in pixels towards the camera; share 0..1 of
     the turn that a point follows (the body stays behind).
@@ -122,10 +132,10 @@ class Relief:
     share: Floats
 
 
-def relief(cut: Picture, box: Floats, points: Floats) -> Relief:
-    """The relief of a cut-out."""
+def relief(cut: Picture, box: Floats, points: Floats, step: float = 0.5) -> Relief:
+    """The relief of a cut-out, its points `step` pixels apart."""
     height, width = cut.shape[:2]
-    columns, rows = np.meshgrid(np.arange(0, width - 1, 0.5), np.arange(0, height - 1, 0.5))
+    columns, rows = np.meshgrid(np.arange(0, width - 1, step), np.arange(0, height - 1, step))
     solid = cut[:, :, 3][rows.astype(int), columns.astype(int)] > 40
     columns, rows = columns[solid].astype(np.float32), rows[solid].astype(np.float32)
     share = 1 - np.clip((rows - box[3]) / (0.35 * (box[3] - box[1])), 0, 1)
@@ -181,7 +191,7 @@ def turn(cut: Picture, points: Floats, pose: Pose, shape: Relief) -> tuple[Pictu
     box = pose.box
     x, y, near = pose.moved(shape.columns, shape.rows, shape.lift, shape.share)
     column, row = np.round(x).astype(np.int32), np.round(y).astype(np.int32)
-    order = np.argsort(near)
+    order = np.argsort((near * 16).astype(np.int16), kind="stable")  # a radix sort: a tenth of the time
     order = order[(column[order] >= 0) & (column[order] < width) & (row[order] >= 0) & (row[order] < height)]
     source = np.full((height, width, 2), -9, np.float32)
     source[row[order], column[order]] = np.stack([shape.columns[order], shape.rows[order]], axis=1)
@@ -235,6 +245,21 @@ def variants(portrait: Portrait, rng: np.random.Generator) -> list[Sprite]:
     own += [Sprite([picture], its_box, its_points) for picture, its_box, its_points in turned]
     # The box stays for scale; a head from behind is pasted without a label.
     return [*own, Sprite([from_behind(cut, box, rng)], box, None)]
+
+
+def bust(portrait: Portrait) -> Sprite:
+    """A cut-out as fine as the portrait, to be turned when it is asked for."""
+    cut, box, points = cut_out(portrait, BUST_SIDE)
+    return Sprite([cut], box, points)
+
+
+def turned_bust(own: Sprite, rng: random.Random) -> Sprite:
+    """A bust turned any way: to a side, and raised or bowed with it."""
+    assert own.box is not None and own.points is not None
+    yaw, pitch = (rng.uniform(-limit, limit) for limit in FARTHEST)
+    shape = relief(own.levels[0], own.box, own.points, step=0.75)
+    picture, box, points = turn(own.levels[0], own.points, Pose(yaw, pitch, own.box), shape)
+    return Sprite(pyramid(picture), box, points)
 
 
 def keep(path: Path, sprites: list[list[Sprite]]) -> None:

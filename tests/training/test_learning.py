@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from argparse import Namespace
 from dataclasses import replace
@@ -25,6 +26,7 @@ from models.training.network import Detector, count_macs  # noqa: E402
 from models.training.scenes import Composer, finish  # noqa: E402
 from models.training.serving import OUTPUTS, build  # noqa: E402
 from models.training.train import rate_at, train_step, used_share  # noqa: E402
+from models.training.unfold import served_checkpoint  # noqa: E402
 from tests.training import drawn  # noqa: E402
 
 
@@ -105,6 +107,27 @@ def test_the_export_keeps_the_contract_of_the_worker() -> None:
     assert [(s.domain, s.version) for s in model.opset_import] == [("", 17)]
     assert not any(n.op_type in {"BatchNormalization", "Shape"} for n in model.graph.node)
     assert {p.key: p.value for p in model.metadata_props} == {"face_api.form": "serving-1"}
+
+
+def test_a_served_file_becomes_a_checkpoint_that_answers_as_it_does_without_its_calibration(tmp_path: Path) -> None:
+    model = shaken()
+    served = tmp_path / "served.onnx"
+    onnx.save(build(model, {}), served)
+    fits = zip((8, 16, 32), model.score_scale.tolist(), model.score_shift.tolist(), strict=True)
+    validation = {f"stride_{stride}": {"slope": slope, "shift": shift} for stride, slope, shift in fits}
+    facts = {"sha256": "5", "trained_steps": 7, "trained_pictures": 8, "trained_minutes": 2.0, "validation": validation}
+    served.with_suffix(".json").write_text(json.dumps(facts))
+
+    pictures = [torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(place)) for place in range(3)]
+    torch.save(served_checkpoint(served, iter(pictures)), tmp_path / "served.pt")
+    following = next_cycle(tmp_path / "served.pt", 1, 2e-3)
+    assert following.before == {"step": 7, "pictures": 8, "seconds": 120.0}
+    for mine, theirs in zip(following.model.eval()(pictures[0]), model(pictures[0]), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-4)
+    stem = following.model.backbone.stem(torch.cat(pictures))
+    norm = following.model.backbone.stem_norm
+    torch.testing.assert_close(norm.running_mean, stem.mean((0, 2, 3)), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(norm.running_var, stem.var((0, 2, 3), correction=0), rtol=1e-4, atol=1e-4)
 
 
 def test_a_checkpoint_resumes_where_it_stopped(batch: Batch, tmp_path: Path) -> None:

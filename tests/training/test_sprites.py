@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import numpy as np
 
-from models.training.sprites import TURNS, Pose, close_gaps, cut_out, people, relief, turn
+from models.training.sprites import (
+    BUST_SIDE,
+    FACE_SIDE,
+    TURNS,
+    Pose,
+    bust,
+    close_gaps,
+    cut_out,
+    people,
+    relief,
+    turn,
+    turned_bust,
+)
 from tests.training import drawn
 
 
@@ -46,6 +59,19 @@ def test_turning_keeps_the_height_and_narrows_the_box() -> None:
     assert picture.shape == cut.shape
     assert np.allclose(turned[[1, 3]], box[[1, 3]], atol=0.1)
     assert turned[2] - turned[0] < box[2] - box[0]
+
+
+def test_a_bust_is_as_fine_as_its_portrait_and_turns_as_the_seed_says() -> None:
+    portrait = drawn.portrait(2)
+    own = bust(portrait)
+    cut, box, points = cut_out(portrait)
+    assert own.box is not None and own.points is not None
+    scale = (own.box[2] - own.box[0]) / (box[2] - box[0])
+    assert 1.3 < scale <= BUST_SIDE / FACE_SIDE and np.allclose(own.points, points * scale, atol=0.5)
+    assert np.allclose(np.array(own.levels[0].shape[:2]) / cut.shape[:2], scale, atol=0.02)
+    once, again, other = (turned_bust(own, random.Random(seed)) for seed in (1, 1, 2))
+    assert (once.levels[0] == again.levels[0]).all() and (once.points == again.points).all()
+    assert once.points is not None and other.points is not None and not np.allclose(once.points, other.points)
 
 
 def test_gaps_are_closed_up_to_a_width() -> None:
