@@ -28,8 +28,17 @@ _SHRINKING = {
     4: cv2.IMREAD_REDUCED_COLOR_4,
     8: cv2.IMREAD_REDUCED_COLOR_8,
 }
-_PILLOW_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr"})
-_DECODE_FAILED = "The picture could not be decoded: the file is truncated or corrupt"
+_PILLOW_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"})
+
+
+def _undecodable(header: Header) -> BadImage:
+    """TIFF alone has kinds that pass the header walk and that no decoder here reads."""
+    if header.format == "tiff":
+        return BadImage(
+            "The picture could not be decoded: the file is truncated or corrupt, or of a rare kind of TIFF; "
+            "save it again with 8 bits a channel in RGB"
+        )
+    return BadImage("The picture could not be decoded: the file is truncated or corrupt")
 
 
 def shrink_for(header: Header, side: int) -> int:
@@ -55,7 +64,7 @@ def decode(
     stored = upright(_stored(data, header, with_alpha=with_alpha, shrink=shrink), header.orientation)
     width, height = (-(-length // shrink) for length in header.upright_size)
     if stored.ndim != 3 or stored.shape[:2] != (height, width) or stored.dtype != np.uint8:
-        raise BadImage(_DECODE_FAILED)
+        raise _undecodable(header)
     if stored.shape[2] == 4 and not with_alpha:
         return np.ascontiguousarray(stored[:, :, :3]), None
     if stored.shape[2] == 4:
@@ -70,10 +79,10 @@ def _stored(data: memoryview, header: Header, *, with_alpha: bool, shrink: int) 
     if header.alpha and (with_alpha or header.format == "tiff"):  # without, OpenCV multiplies TIFF with its alpha
         if header.format == "png" and header.bits == 16:  # OpenCV would take 24 bytes a pixel for it
             return _by_pillow(data, header, "RGBA")
-        pixels = _imdecode(data, cv2.IMREAD_UNCHANGED)
+        pixels = _imdecode(data, header, cv2.IMREAD_UNCHANGED)
         if pixels.ndim == 3 and pixels.shape[2] == 4:
             return _eight_bits(pixels)
-    return _imdecode(data, _SHRINKING[shrink] | cv2.IMREAD_IGNORE_ORIENTATION)
+    return _imdecode(data, header, _SHRINKING[shrink] | cv2.IMREAD_IGNORE_ORIENTATION)
 
 
 def _by_pillow(data: memoryview, header: Header, mode: Literal["RGB", "RGBA"]) -> Pixels:
@@ -82,12 +91,12 @@ def _by_pillow(data: memoryview, header: Header, mode: Literal["RGB", "RGBA"]) -
     try:
         with opened(data, header.format) as picture:
             if picture.mode not in _PILLOW_MODES or picture.size != (header.width, header.height):
-                raise BadImage(_DECODE_FAILED)
+                raise _undecodable(header)
             pixels = np.empty((header.height, header.width, len(mode)), np.uint8)
             for rows, band in bands(picture):
                 cv2.cvtColor(np.asarray(_in_mode(band, mode)), to_bgr, pixels[rows])
     except ERRORS:
-        raise BadImage(_DECODE_FAILED) from None
+        raise _undecodable(header) from None
     return pixels
 
 
@@ -104,13 +113,13 @@ def _eight_bits(pixels: Pixels) -> Pixels:
     return halves.reshape(*pixels.shape, 2)[..., 1]
 
 
-def _imdecode(data: memoryview, flags: int) -> Pixels:
+def _imdecode(data: memoryview, header: Header, flags: int) -> Pixels:
     try:
         pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags)
     except cv2.error:
-        raise BadImage(_DECODE_FAILED) from None
+        raise _undecodable(header) from None
     if pixels is None:
-        raise BadImage(_DECODE_FAILED)
+        raise _undecodable(header)
     return cast("Pixels", pixels)
 
 

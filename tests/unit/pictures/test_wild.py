@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from gateway.pictures.image_header import read_header
+from shared.errors import BadImage
 from tests.hostile import make_bmp, make_jpeg, make_png, make_tiff, make_webp, rasters
 from tests.unit.pictures.reading import Pixels, read, seen_upright
 
@@ -134,6 +135,10 @@ LOSSLESS: dict[str, tuple[bytes, Pixels]] = {
     "tiff-grey": (make_tiff.tiff(GREY, make_tiff.BLACK_IS_ZERO), three(GREY)),
     "tiff-white-is-zero": (make_tiff.tiff(255 - GREY, make_tiff.WHITE_IS_ZERO), three(GREY)),
     "tiff-palette": (make_tiff.tiff(INDEXED, make_tiff.INDEXED, extra={make_tiff.COLORMAP: COLORMAP}), PALETTE[INDEXED]),
+    "tiff-palette-alpha": (
+        make_tiff.tiff(np.dstack([INDEXED, GREY]), make_tiff.INDEXED, extra={make_tiff.COLORMAP: COLORMAP} | APART),
+        PALETTE[INDEXED],
+    ),
     "tiff-cmyk": (make_tiff.tiff(np.dstack([255 - RGB, np.zeros_like(GREY)]), make_tiff.CMYK), RGB),
     "tiff-alpha": (make_tiff.tiff(SHEER, extra=APART), RGB),
     "tiff-alpha-16": (make_tiff.tiff(DEEP_SHEER, extra=APART), RGB),
@@ -188,6 +193,11 @@ def test_a_lossy_file_gives_nearly_its_raster_back(name: str) -> None:
     assert np.abs(pixels.astype(int) - SMOOTH).mean() < 4
 
 
+def test_a_tiff_of_a_kind_that_is_not_read_is_refused_with_what_to_do() -> None:
+    with pytest.raises(BadImage, match=r"rare kind of TIFF; save it again with 8 bits a channel in RGB"):
+        read(make_tiff.tiff(DEEP_SHEER, make_tiff.CMYK))
+
+
 def test_a_grey_jpeg_has_three_equal_channels() -> None:
     pixels, _alpha = read(make_jpeg.jpeg(GREY))
     assert (pixels[:, :, 0] == pixels[:, :, 1]).all()
@@ -196,7 +206,7 @@ def test_a_grey_jpeg_has_three_equal_channels() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["png-rgba", "png-rgba-16", "png-grey-alpha", "webp-lossless-alpha", "tiff-alpha", "tiff-alpha-16", "tiff-grey-alpha"]
+    "name", ["png-rgba", "png-rgba-16", "png-grey-alpha", "webp-lossless-alpha", "tiff-alpha", "tiff-alpha-16", "tiff-grey-alpha", "tiff-palette-alpha"]
 )  # fmt: skip
 def test_alpha_is_kept_beside_the_colours(name: str) -> None:
     _pixels, alpha = read(LOSSLESS[name][0])
