@@ -37,6 +37,7 @@ _LEVEL = frozenset(
     {"Relu", "LeakyRelu", "PRelu", "Clip", "Sigmoid", "HardSigmoid", "HardSwish", "Exp", "Mul", "Add", "Sub", "Div",
      "Cast", "Identity", "BatchNormalization"}
 )  # fmt: skip
+_OF_AXES = frozenset({"Gather", "Concat"})  # level where their axis is the channels'
 _POOLS = frozenset({"MaxPool", "AveragePool"})
 _TO_PLANES = [0, 3, 1, 2]
 _STEP_MAX = 2
@@ -130,7 +131,8 @@ class _Rewriting:
             return None
         if node.op_type == "Resize" and self._doubles(node) and first.stride > 1:
             return _Map(first.stride // 2, first.spoiled * 2, first.mended, first.felt_px)
-        level = node.op_type in _LEVEL or (node.op_type == "Gather" and attributes_of(node).get("axis") == 1)
+        of_channels = node.op_type in _OF_AXES and attributes_of(node).get("axis") == 1
+        level = node.op_type in _LEVEL or of_channels
         if not level or not all(name in self.maps or name in self.constants for name in node.input if name):
             raise Untrimmable(f"its {node.op_type} may look beyond its place")
         if len({one.stride for one in sources}) > 1:

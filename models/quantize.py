@@ -91,29 +91,35 @@ def tensors_to_measure(graph: GraphProto) -> list[tuple[str, bool]]:
 
 
 def _read_bytes(work: Work, rule: PixelRule) -> None:
-    """Call the bytes of the picture dequantised, and let the first convolution expect that."""
+    """Call the bytes of the picture dequantised, and let the first convolutions expect that."""
     convs = work.readers[rule.tensor]
-    if len(convs) != 1 or not is_plain_conv(convs[0], work.weights):
-        raise ConfigurationError("the first layer is no single convolution with a bias; its input cannot be bytes")
-    conv = convs[0]
-    missing = np.float32(rule.offset + _ZERO_PIXEL * rule.factor)
-    filters, bias = work.weights[conv.input[1]], work.weights[conv.input[2]]
-    bias = bias + missing * filters.sum(axis=(1, 2, 3), dtype=np.float32)
-    filters = np.ascontiguousarray(filters[:, np.argsort(rule.order)])
-    after = _after_relu(work, conv.output[0])
-    source = INPUT
-    if byte_stem.fits(conv, work.weights) and work.ranges.get(after, np.empty((0, 0))).ndim == 1:
-        work.paired[after] = len(filters)
-        source = _reshaped(work, INPUT, byte_stem.PIXELS * 3)
-        filters, bias = byte_stem.paired_filters(filters), np.tile(bias, byte_stem.RESULTS)
-        del conv.attribute[:]
-        conv.attribute.extend(byte_stem.paired_attributes())
-    conv.input[1], conv.input[2] = f"{OURS}{conv.output[0]}/w", f"{OURS}{conv.output[0]}/b"
-    work.weights[conv.input[1]], work.weights[conv.input[2]] = filters, bias
+    if not convs or not all(is_plain_conv(conv, work.weights) for conv in convs):
+        raise ConfigurationError("the first layers are not all convolutions with a bias; their input cannot be bytes")
+    results = [_after_relu(work, conv.output[0]) for conv in convs]
+    paired = all(byte_stem.fits(conv, work.weights) for conv in convs) and all(
+        work.ranges.get(result, np.empty((0, 0))).ndim == 1 for result in results
+    )
+    for conv, result in zip(convs, results, strict=True):
+        filters, bias = _expecting_bytes(work.weights[conv.input[1]], work.weights[conv.input[2]], rule)
+        if paired:
+            work.paired[result] = len(filters)
+            filters, bias = byte_stem.paired_filters(filters), np.tile(bias, byte_stem.RESULTS)
+            del conv.attribute[:]
+            conv.attribute.extend(byte_stem.paired_attributes())
+        conv.input[1], conv.input[2] = f"{OURS}{conv.output[0]}/w", f"{OURS}{conv.output[0]}/b"
+        work.weights[conv.input[1]], work.weights[conv.input[2]] = filters, bias
+    source = _reshaped(work, INPUT, byte_stem.PIXELS * 3) if paired else INPUT
     scale, real = add_scale(work, "pixels", rule.factor, _ZERO_PIXEL), f"{OURS}pixels/real"
     planes = _turned(work, source, [0, 3, 1, 2])
     work.nodes.append(helper.make_node("DequantizeLinear", [planes, scale.step_name, scale.zero_name], [real]))
     work.scales[rule.tensor], work.ready[rule.tensor] = scale, real
+
+
+def _expecting_bytes(filters: FloatArray, bias: FloatArray, rule: PixelRule) -> tuple[FloatArray, FloatArray]:
+    """Filters and bias for bytes as they come, of those for what the rule makes of them."""
+    missing = np.float32(rule.offset + _ZERO_PIXEL * rule.factor)
+    bias = bias + missing * filters.sum(axis=(1, 2, 3), dtype=np.float32)
+    return np.ascontiguousarray(filters[:, np.argsort(rule.order)]), bias
 
 
 def _after_relu(work: Work, name: str) -> str:

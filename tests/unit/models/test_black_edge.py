@@ -98,6 +98,9 @@ def network(**changes: Any) -> ModelProto:
         net.mode = "linear"
     if changes.get("steps"):
         levels[0] = net.enlarged(net.enlarged(net.conv(levels[0], step=4)))
+    if changes.get("joined"):
+        both = net.node("Concat", levels[1], net.conv(levels[1], size=1), axis=1)
+        levels[1] = net.conv(both, inward=2 * CHANNELS, size=1)
     for low in (1, 0):
         levels[low] = net.conv(net.node("Add", levels[low], net.enlarged(levels[low + 1])))
     for high in (1, 2):
@@ -128,9 +131,10 @@ def inside(answers: list[np.ndarray], size: tuple[int, int], axis: int) -> list[
     return found
 
 
+@pytest.mark.parametrize("joined", [False, True], ids=["", "joined"])
 @pytest.mark.parametrize("axis", [ROWS, COLUMNS], ids=["rows", "columns"])
-def test_of_the_picture_it_says_what_the_network_says_of_the_whole_square(axis: int) -> None:
-    model = network()
+def test_of_the_picture_it_says_what_the_network_says_of_the_whole_square(axis: int, joined: bool) -> None:
+    model = network(joined=joined)
     trimmed, edge = with_black_edge(model, axis, features(axis), MARGIN)
     assert edge == EDGE
     squares = np.zeros((2, SIDE, SIDE, 3), np.uint8)
