@@ -21,6 +21,7 @@ import torch
 from models.training.calibrate import calibrate, validation_scenes
 from models.training.checkpoint import load, totals
 from models.training.material import DEFAULT_FOLDER, read_material
+from models.training.mirror import TwoViews
 from models.training.network import Detector, count_macs, count_parameters
 from models.training.serving import OUTPUTS, ServingForm, build, fold
 
@@ -116,7 +117,7 @@ def main(arguments: list[str] | None = None) -> None:
         "license": "MIT",
         "date": options.date,
         "parameters": count_parameters(model),
-        "mmac_at_640": round(count_macs(model) / 1e6),
+        "mmac_at_640": round(count_macs(TwoViews(model)) / 1e6),
         "trained_steps": trained["step"],
         "trained_pictures": trained["pictures"],
         "trained_minutes": round(trained["seconds"] / 60, 1),

@@ -31,12 +31,16 @@ Matrix = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Scene:
-    """picture (S, S, 3) uint8 BGR; boxes (N, 4), points (N, 5, 2), ignored (M, 4), in pixels."""
+    """picture (S, S, 3) uint8 BGR; boxes (N, 4), points (N, 5, 2), ignored (M, 4), in pixels.
+
+    photograph: whether it is one as it was taken, and not composed.
+    """
 
     picture: Picture
     boxes: Floats
     points: Floats
     ignored: Floats
+    photograph: bool = False
 
 
 @dataclass

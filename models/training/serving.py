@@ -19,10 +19,12 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from models.training.mirror import TwoViews
 from models.training.network import Backbone, Detector, Head, Point, Separable
 
 OPSET = 17
-PREFIX = "detector."  # of the weights' names in the graph
+# What the weights' names in the graph begin with: those of the view as it is, and those that end both.
+PLAIN, BOTH = "detector.plain.", "detector.heads."
 # Convolutions and the batch norms that follow them, by the layer that owns both.
 NORMED: dict[type[nn.Module], tuple[tuple[str, str], ...]] = {
     Separable: (("depth", "depth_norm"), ("point", "point_norm")),
@@ -56,11 +58,11 @@ def fold(model: Detector) -> Detector:
 
 
 class ServingForm(nn.Module):
-    """A folded detector behind the worker's input and outputs."""
+    """A folded detector, looking twice, behind the worker's input and outputs."""
 
     def __init__(self, folded: Detector) -> None:
         super().__init__()
-        self.detector = folded
+        self.detector = TwoViews(folded)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """(B, H, W, 3) uint8 BGR -> the nine OUTPUTS, each (B, anchors, 1|4|10) float32."""
@@ -90,10 +92,23 @@ def build(model: Detector, metadata: dict[str, str]) -> onnx.ModelProto:
             dynamo=False,
         )
         graph = onnx.load(str(path))
+    share_weights(graph)
     keep_batch_apart(graph)
     onnx.helper.set_model_props(graph, metadata)
     onnx.checker.check_model(graph, full_check=True)
     return graph
+
+
+def share_weights(model: onnx.ModelProto) -> None:
+    """Has the weights that both views share named by one name, where the exporter copies them by Identity."""
+    graph = model.graph
+    weights = {item.name for item in graph.initializer}
+    copies = [node for node in graph.node if node.op_type == "Identity" and node.input[0] in weights]
+    owner = {node.output[0]: node.input[0] for node in copies}
+    for node in copies:
+        graph.node.remove(node)
+    for node in graph.node:
+        node.input[:] = [owner.get(name, name) for name in node.input]
 
 
 def keep_batch_apart(model: onnx.ModelProto) -> None:

@@ -19,22 +19,21 @@ from torch import Tensor, nn
 from models.training.anchors import STRIDES
 from models.training.calibrate import Fit
 from models.training.checkpoint import optimiser_of
+from models.training.mirror import one_view
 from models.training.network import Detector
-from models.training.serving import PREFIX, normed
+from models.training.serving import BOTH, PLAIN, normed
 
 Norms = dict[nn.BatchNorm2d, Tensor]  # with the shift that the convolution before them was folded to
 
 
 def unfold(graph: onnx.ModelProto, fits: list[Fit], pictures: Iterable[Tensor]) -> Detector:
-    """A detector that answers as the graph does before its calibration.
+    """A detector whose two views answer as the graph does before its calibration.
 
     fits: slope and shift of each stride's score. pictures: (B, 3, S, S) float32 as the network takes them.
     """
-    served = {
-        item.name.removeprefix(PREFIX): torch.from_numpy(numpy_helper.to_array(item).copy())
-        for item in graph.graph.initializer
-        if item.name.startswith(PREFIX)
-    }
+    held = {item.name: torch.from_numpy(numpy_helper.to_array(item).copy()) for item in graph.graph.initializer}
+    served = {name.removeprefix(PLAIN): value for name, value in held.items() if name.startswith(PLAIN)}
+    served |= one_view({name.removeprefix("detector."): v for name, v in held.items() if name.startswith(BOTH)})
     model = Detector().eval().requires_grad_(False)
     names = {layer: name for name, layer in model.named_modules()}
     norms: Norms = {}

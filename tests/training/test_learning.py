@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 from argparse import Namespace
 from dataclasses import replace
@@ -16,12 +17,13 @@ onnx = pytest.importorskip("onnx")
 functional = torch.nn.functional
 
 from models.training import layouts  # noqa: E402
-from models.training.calibrate import PRECISION, Findings, fits_of, fitted, outcome, passed  # noqa: E402
+from models.training.calibrate import ALARMS, PRECISION, Findings, fits_of, fitted, outcome, passed  # noqa: E402
 from models.training.checkpoint import Progress, fresh, load, next_cycle, resume, save  # noqa: E402
 from models.training.export import verify  # noqa: E402
 from models.training.feed import Batch, collate  # noqa: E402
 from models.training.join import joined  # noqa: E402
 from models.training.losses import LEAST, MOST, stride_weights  # noqa: E402
+from models.training.mirror import TwoViews  # noqa: E402
 from models.training.network import Detector, count_macs  # noqa: E402
 from models.training.scenes import Composer, finish  # noqa: E402
 from models.training.serving import OUTPUTS, build  # noqa: E402
@@ -122,7 +124,8 @@ def test_a_served_file_becomes_a_checkpoint_that_answers_as_it_does_without_its_
     torch.save(served_checkpoint(served, iter(pictures)), tmp_path / "served.pt")
     following = next_cycle(tmp_path / "served.pt", 1, 2e-3)
     assert following.before == {"step": 7, "pictures": 8, "seconds": 120.0}
-    for mine, theirs in zip(following.model.eval()(pictures[0]), model(pictures[0]), strict=True):
+    answers = TwoViews(following.model.eval())(pictures[0]), TwoViews(model)(pictures[0])
+    for mine, theirs in zip(*answers, strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-4)
     stem = following.model.backbone.stem(torch.cat(pictures))
     norm = following.model.backbone.stem_norm
@@ -150,16 +153,16 @@ def test_a_run_is_measured_in_steps_or_in_minutes() -> None:
     assert used_share(Namespace(steps=0, minutes=1.0), state) == 0.5
 
 
-def findings(logits: np.ndarray, true: np.ndarray, bare: np.ndarray) -> Findings:
+def findings(logits: np.ndarray, true: np.ndarray) -> Findings:
     """Of three strides, as many each."""
     places = np.repeat(np.arange(3.0), len(logits) // 3).astype(np.float32)
-    return Findings(logits.astype(np.float32), places, true.astype(np.float32), bare, int(true.sum()))
+    return Findings(logits.astype(np.float32), places, true.astype(np.float32), np.zeros_like(places), int(true.sum()))
 
 
 def some_findings() -> Findings:
     rng = np.random.default_rng(1)
     true = (rng.random(900) < 0.7).astype(np.float32)
-    return findings(rng.normal(0, 1, 900) + 3.5 * true, true, np.zeros(900, bool))
+    return findings(rng.normal(0, 1, 900) + 3.5 * true, true)
 
 
 def test_a_fit_is_half_where_true_and_false_balance() -> None:
@@ -177,14 +180,20 @@ def test_what_passes_reaches_the_goal_on_what_it_was_chosen_by_at_every_stride()
     assert outcome(found, kept)[0] > 0.7
 
 
-def test_nothing_passes_on_a_scene_without_a_face() -> None:
+def test_nothing_passes_on_a_photograph_without_a_face_and_little_in_a_composed_scene_of_nobody() -> None:
     found = some_findings()
-    worst = int(np.argmax(np.where(found.true == 0, found.logits, -9)))
-    bare = found.bare.copy()
-    bare[worst] = True
-    strict = replace(found, bare=bare)
-    assert not passed(strict, fits_of(strict))[worst]
-    assert passed(strict, fits_of(strict)).sum() <= passed(found, fits_of(found)).sum()
+    fine = np.where((found.places == 0) & (found.true == 0), found.logits, -9)
+    worst = np.argsort(-fine)[: ALARMS + 1].astype(int)
+
+    def passing(alarm: float, count: int) -> int:
+        alarms = found.alarms.copy()
+        alarms[worst[:count]] = alarm
+        strict = replace(found, alarms=alarms)
+        return int(passed(strict, fits_of(strict))[worst[:count]].sum())
+
+    assert passing(math.inf, 1) == 0
+    assert passing(1.0, ALARMS) == ALARMS
+    assert passing(1.0, ALARMS + 1) == ALARMS
 
 
 def test_a_stride_with_too_few_faces_takes_what_the_finer_one_has() -> None:
