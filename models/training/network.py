@@ -1,7 +1,8 @@
 """The detector's layers: alone knows the architecture of scrfd_500m_open.
 
 A depthwise-separable backbone, a PAFPN neck and batch-norm heads at strides
-8, 16 and 32, shaped like SCRFD-500M (arXiv 2105.04714) and no dearer than it.
+8, 16 and 32, shaped like SCRFD-500M (arXiv 2105.04714); one view (mirror.py)
+is no dearer than it.
 """
 
 from __future__ import annotations

@@ -91,7 +91,7 @@ def test_joined_cycles_are_their_mean_with_batch_norms_measured_anew(batch: Batc
     assert torch.equal(following.model.state_dict()[stem], one["average"][stem])
 
 
-def test_the_network_costs_no_more_than_the_official_500m() -> None:
+def test_one_view_costs_no_more_than_the_official_500m() -> None:
     assert count_macs(Detector()) <= 0.68e9
 
 
