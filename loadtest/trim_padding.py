@@ -21,7 +21,7 @@ from loadtest.bare import NMS_THRESHOLD
 from models.reference import Pixels, fitted, letterbox
 from models.serving import ensure, load
 from models.trim import part_of
-from models.trimmed import CONFIDENCE, PARTNER_CONFIDENCE, largest_change
+from models.trimmed import PARTNER_CONFIDENCE, largest_change, strong
 from shared.faces import FloatArray
 from shared.messages import CropHeader, Request
 from shared.settings import Settings
@@ -76,11 +76,6 @@ def seen(pipeline: Pipeline, crop: Pixels, side: int, scale: float) -> tuple[Flo
     spent_ms = (time.process_time() - begin) * 1000
     assert found.faces is not None, found.error
     return found.faces.packed(), spent_ms
-
-
-def strong(packed: FloatArray) -> FloatArray:
-    faces: FloatArray = packed[packed[:, 4] >= np.float32(CONFIDENCE)]
-    return faces
 
 
 def measure(whole: Pipeline, trimmed: Pipeline, pictures: list[Pixels], shape: str, side: int) -> Row:

@@ -122,12 +122,17 @@ def prove_near(whole: ServingNetwork, trimmed: ServingNetwork, picture: Pixels, 
     """The same large faces either way. Raises Untrimmable."""
     height, width = part_of(*fitted(picture, side), side, trimming)
     canvas, _ = letterbox(picture, side)
-    part = np.ascontiguousarray(canvas[:height, :width])
-    for one, one_sees, other, other_sees in ((whole, canvas, trimmed, part), (trimmed, part, whole, canvas)):
-        expected = faces(one, one_sees, CONFIDENCE)
-        score, _ = largest_change(expected, faces(other, other_sees, PARTNER_CONFIDENCE))
-        if not score <= NEAR_SCORE_CHANGE_MAX:
-            raise Untrimmable("large faces at a picture's edge would change with it")
+    all_seen = faces(whole, canvas, PARTNER_CONFIDENCE)
+    part_seen = faces(trimmed, np.ascontiguousarray(canvas[:height, :width]), PARTNER_CONFIDENCE)
+    changes = largest_change(strong(all_seen), part_seen), largest_change(strong(part_seen), all_seen)
+    if not all(score <= NEAR_SCORE_CHANGE_MAX for score, _ in changes):
+        raise Untrimmable("large faces at a picture's edge would change with it")
+
+
+def strong(packed: FloatArray) -> FloatArray:
+    """Of packed faces those of CONFIDENCE and more."""
+    kept: FloatArray = packed[packed[:, 4] >= np.float32(CONFIDENCE)]
+    return kept
 
 
 def largest_change(expected: FloatArray, found: FloatArray) -> tuple[float, float]:

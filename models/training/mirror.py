@@ -52,7 +52,6 @@ def mean_end(one: nn.Conv2d, other: nn.Conv2d) -> nn.Conv2d:
     return both
 
 
-@torch.no_grad()
 def one_view(ends: dict[str, Tensor]) -> dict[str, Tensor]:
     """The way back from `mean_end`, by name: what of a mean's weights and biases belongs to the view as it is.
 

@@ -158,7 +158,7 @@ class Composer:
 
     def __init__(self, material: Material, seed: int, cache: Path | None = None) -> None:
         self.faces, self.backs = people(material.portraits, seed, cache)
-        self.busts = [bust(portrait) for portrait in material.portraits]
+        self.busts = [bust(one, own[0]) for one, own in zip(material.portraits, self.faces, strict=True)]
         self.photos = [Sprite(pyramid(p.picture), p.box, p.points) for p in material.portraits]
         bare = clutter.bare_parts(material.portraits)
         rng = random.Random(seed)

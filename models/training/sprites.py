@@ -80,27 +80,25 @@ def silhouette(picture: Picture, box: Floats) -> Picture:
     return np.asarray(cv2.GaussianBlur(closed, (3, 3), 0), np.uint8)
 
 
-def cut_out(portrait: Portrait, side: float = FACE_SIDE) -> tuple[Picture, Floats, Floats]:
-    """(h, w, 4) uint8 BGRA around head and shoulders, the face `side` pixels long, with box and points in it."""
+def cropped(portrait: Portrait, side: float) -> tuple[Picture, Floats, Floats]:
+    """(h, w, 3) uint8 BGR around head and shoulders, the face `side` pixels long, with box and points in it."""
     box = portrait.box
     fw, fh = box[2] - box[0], box[3] - box[1]
     height, width = portrait.picture.shape[:2]
     left, right = max(0, int(box[0] - 1.2 * fw)), min(width, int(box[2] + 1.2 * fw))
     top, bottom = max(0, int(box[1] - 0.8 * fh)), min(height, int(box[3] + 1.5 * fh))
-    crop, box = portrait.picture[top:bottom, left:right], box - np.array([left, top, left, top], np.float32)
+    crop = portrait.picture[top:bottom, left:right]
+    scale = min(1.5, side / max(fw, fh))
+    size = max(8, round((right - left) * scale)), max(8, round((bottom - top) * scale))
+    crop = np.asarray(cv2.resize(crop, size, interpolation=cv2.INTER_AREA), np.uint8)
+    box = ((box - [left, top, left, top]) * scale).astype(np.float32)
+    return crop, box, ((portrait.points - [left, top]) * scale).astype(np.float32)
 
-    def shrunk(longest: float) -> tuple[Picture, float]:
-        scale = min(1.5, longest / max(fw, fh))
-        size = max(8, round((right - left) * scale)), max(8, round((bottom - top) * scale))
-        return np.asarray(cv2.resize(crop, size, interpolation=cv2.INTER_AREA), np.uint8), scale
 
-    # The outline is as good from few pixels, and GrabCut's time grows with them.
-    small, scale = shrunk(FACE_SIDE)
-    alpha = silhouette(small, (box * scale).astype(np.float32))
-    picture, scale = shrunk(side)
-    alpha = np.asarray(cv2.resize(alpha, picture.shape[1::-1], interpolation=cv2.INTER_CUBIC), np.uint8)
-    points = ((portrait.points - [left, top]) * scale).astype(np.float32)
-    return np.dstack([picture, alpha]), (box * scale).astype(np.float32), points
+def cut_out(portrait: Portrait) -> tuple[Picture, Floats, Floats]:
+    """(h, w, 4) uint8 BGRA around head and shoulders, with box and points in it."""
+    crop, box, points = cropped(portrait, FACE_SIDE)
+    return np.dstack([crop, silhouette(crop, box)]), box, points
 
 
 def depth(x: Floats, y: Floats, box: Floats, points: Floats) -> Floats:
@@ -247,10 +245,11 @@ def variants(portrait: Portrait, rng: np.random.Generator) -> list[Sprite]:
     return [*own, Sprite([from_behind(cut, box, rng)], box, None)]
 
 
-def bust(portrait: Portrait) -> Sprite:
-    """A cut-out as fine as the portrait, to be turned when it is asked for."""
-    cut, box, points = cut_out(portrait, BUST_SIDE)
-    return Sprite([cut], box, points)
+def bust(portrait: Portrait, own: Sprite) -> Sprite:
+    """A cut-out as fine as the portrait, to be turned when it is asked for; the outline is that of its sprite `own`."""
+    crop, box, points = cropped(portrait, BUST_SIDE)
+    alpha = cv2.resize(own.levels[0][..., 3], crop.shape[1::-1], interpolation=cv2.INTER_CUBIC)
+    return Sprite([np.dstack([crop, np.asarray(alpha, np.uint8)])], box, points)
 
 
 def turned_bust(own: Sprite, rng: random.Random) -> Sprite:

@@ -12,6 +12,7 @@ from models.training.sprites import (
     FACE_SIDE,
     TURNS,
     Pose,
+    Sprite,
     bust,
     close_gaps,
     cut_out,
@@ -63,8 +64,8 @@ def test_turning_keeps_the_height_and_narrows_the_box() -> None:
 
 def test_a_bust_is_as_fine_as_its_portrait_and_turns_as_the_seed_says() -> None:
     portrait = drawn.portrait(2)
-    own = bust(portrait)
     cut, box, points = cut_out(portrait)
+    own = bust(portrait, Sprite([cut], box, points))
     assert own.box is not None and own.points is not None
     scale = (own.box[2] - own.box[0]) / (box[2] - box[0])
     assert 1.3 < scale <= BUST_SIDE / FACE_SIDE and np.allclose(own.points, points * scale, atol=0.5)
