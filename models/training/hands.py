@@ -14,6 +14,7 @@ import random
 import cv2
 import numpy as np
 
+from models.training.garments import noise
 from models.training.material import Floats, Picture
 from models.training.mesh import Matrix, Mesh, Triangles
 
@@ -103,7 +104,7 @@ def draw(points: Matrix, triangles: Triangles, tones: Floats, rng: random.Random
     normals *= -np.sign(normals[:, 2:] + 1e-12)  # whichever way they are wound, towards the camera at -z
     light = np.array([rng.gauss(0, 0.6), rng.gauss(-0.6, 0.4), -1.0])
     lit = np.maximum(0.0, normals @ (light / np.linalg.norm(light)))
-    ambient = rng.uniform(0.3, 0.7)
+    ambient = rng.uniform(0.15, 0.7)
     shaded = tones * (ambient + (1.1 - ambient) * lit)[:, None].astype(np.float32)
     depths = corners[..., 2].mean(axis=1) * scale
     picture = np.zeros((FINE, FINE, 3), np.float32)
@@ -117,6 +118,8 @@ def draw(points: Matrix, triangles: Triangles, tones: Floats, rng: random.Random
     # What lies deeper than its surroundings gets less light: creases, gaps between fingers.
     hidden = np.maximum(0.0, depth - cv2.GaussianBlur(depth, (0, 0), FINE / 40)) / (FINE / 20)
     picture *= np.exp(-rng.uniform(0.8, 2.5) * hidden)[..., None]
+    # Veins and wrinkles.
+    picture *= 1 + rng.uniform(0, 0.1) * (noise(rng, 60, 60, FINE) + noise(rng, 12, 12, FINE))[..., None]
     picture = cv2.GaussianBlur(picture, (0, 0), 1.2)
     small = cv2.resize(np.clip(picture, 0, 255), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     cover = cv2.resize(mask, (SIDE, SIDE), interpolation=cv2.INTER_AREA)

@@ -26,7 +26,7 @@ from models.training.scenes import (
 )
 
 Layout = Callable[[Composer, random.Random, int], Canvas]
-KINDS = ("hand", "hand", "blob", "sign", "shape", "cloth", "cloth", "helmet")
+KINDS = ("hand", "hand", "hand", "blob", "sign", "shape", "cloth", "cloth", "helmet", "front", "cartoon")
 
 
 def scatter(maker: Composer, canvas: Canvas, rng: random.Random, size: float, count: int) -> None:
@@ -179,6 +179,12 @@ def close_up(maker: Composer, rng: random.Random, side: int) -> Canvas:
         lay_portrait(maker, canvas, rng, target, size)
     if rng.random() < 0.2:
         scatter(maker, canvas, rng, size * 0.3, rng.randint(1, 3))
+    for _ in range(rng.choice((0, 0, 0, 1, 2))):  # hands as large as the head, beside and below it
+        beside = (
+            target[0] + rng.choice((-1, 1)) * rng.uniform(0.5, 1.3) * size,
+            target[1] + rng.uniform(-0.2, 1.2) * size,
+        )
+        maker.put_clutter(canvas, rng, beside, size * rng.uniform(0.6, 1.4), "hand")
     # Photographs are often letterboxed on black; the detector meets that border.
     if rng.random() < 0.3:
         cut = int(side * rng.uniform(0.6, 0.95))

@@ -219,7 +219,9 @@ class Composer:
     def put_clutter(
         self, canvas: Canvas, rng: random.Random, place: tuple[float, float], size: float, kind: str
     ) -> None:
-        """Pastes a piece of clutter about `size` pixels across; cloth where no hands are at hand."""
+        """Pastes clutter about `size` pixels across; cloth where hands are not at hand or a cartoon would be tiny."""
+        if kind == "cartoon" and size < clutter.CARTOON:
+            kind = "cloth"
         levels = rng.choice(self.drawn.get(kind) or self.drawn["cloth"])
         middle = levels[0].shape[1] / 2, levels[0].shape[0] / 2
         matrix = similarity(middle, place, size / levels[0].shape[1], rng, 25 if kind == "hand" else 60)

@@ -1,4 +1,4 @@
-"""Draws what people wear on a face: alone knows hats, masks and dark glasses.
+"""Draws what people wear on and about a face: alone knows where it lies.
 
 Placed by the five landmarks; the face underneath stays a face to be found.
 """
@@ -6,14 +6,18 @@ Placed by the five landmarks; the face underneath stays a face to be found.
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 import cv2
 import numpy as np
 
-from models.training.clutter import Colour, colour
+from models.training import garments
+from models.training.garments import Colour, colour
 from models.training.material import Floats, Picture
 
-SHARE = 0.2  # of pasted faces that wear something drawn
+SHARE = 0.25  # of pasted faces that wear something drawn
+REACH = 2.4  # eye distances from the middle of a garment's cut-out to its edges
+FINEST = 256  # pixels of the largest garment that is drawn; larger ones are enlarged
 
 
 def frame(points: Floats) -> tuple[Floats, Floats, Floats]:
@@ -36,16 +40,39 @@ def draw(picture: Picture, points: Floats, outline: list[tuple[float, float]], i
     cv2.fillPoly(picture, [fixed], ink, cv2.LINE_AA, 4)
 
 
+def lay(picture: Picture, points: Floats, place: float, garment: Callable[[int], Picture]) -> None:
+    """Lays a garment over a face, its cut-out's middle `place` eye distances below the eyes."""
+    middle, right, down = frame(points)
+    middle = middle + place * down
+    corners = np.array([middle + x * right + y * down for x in (-REACH, REACH) for y in (-REACH, REACH)])
+    x1, y1 = np.maximum(np.floor(corners.min(axis=0)), 0).astype(int)
+    x2, y2 = np.minimum(np.ceil(corners.max(axis=0)), picture.shape[1::-1]).astype(int)
+    if x2 - x1 < 2 or y2 - y1 < 2:
+        return
+    side = max(16, min(FINEST, round(2 * REACH * float(np.hypot(*right)))))
+    unit = 2 * REACH / side
+    linear = np.stack([right, down], axis=1) * unit
+    shift = middle - REACH * (right + down) - (x1, y1)
+    matrix = np.hstack([linear, shift[:, None]])
+    patch = cv2.warpAffine(garment(side), matrix, (int(x2 - x1), int(y2 - y1)), flags=cv2.INTER_LINEAR)
+    share = patch[..., 3:].astype(np.float32) / 255
+    region = picture[y1:y2, x1:x2]
+    region[:] = (region * (1 - share) + patch[..., :3] * share).astype(np.uint8)
+
+
 def hat(picture: Picture, rng: random.Random, points: Floats) -> None:
-    """A cap or hat whose brim reaches down to just above the eyes."""
-    ink = colour(rng)
-    brim, top = rng.uniform(-0.75, -0.3), rng.uniform(-2.2, -1.3)
-    draw(picture, points, [(-1, brim), (-0.85, top), (0.85, top), (1, brim)], ink)
-    if rng.random() < 0.6:
-        band: Colour = (ink[0] * 0.6, ink[1] * 0.6, ink[2] * 0.6)
-        wide = rng.uniform(1.0, 1.7)
-        outline = [(-wide, brim), (-1, brim - 0.15), (1, brim - 0.15), (wide, brim)]
-        draw(picture, points, outline, band)
+    """A cap or hat whose brim reaches down to somewhere above the eyes."""
+    lay(picture, points, rng.uniform(-0.75, -0.1), lambda side: garments.hat(rng, side))
+
+
+def hair(picture: Picture, rng: random.Random, points: Floats) -> None:
+    """Hair over temples, cheeks and forehead."""
+    lay(picture, points, rng.uniform(0.3, 0.6), lambda side: garments.hair(rng, side))
+
+
+def front(picture: Picture, rng: random.Random, points: Floats) -> None:
+    """A jacket's front with a shirt, below the chin."""
+    lay(picture, points, rng.uniform(2.1, 2.5) + REACH, lambda side: garments.front(rng, side))
 
 
 def mask(picture: Picture, rng: random.Random, points: Floats) -> None:
@@ -87,4 +114,4 @@ def beard(picture: Picture, rng: random.Random, points: Floats) -> None:
 def maybe_dress(picture: Picture, rng: random.Random, points: Floats) -> None:
     """Draws one thing worn on a share of the faces, into `picture`."""
     if rng.random() < SHARE and float(np.hypot(*(points[1] - points[0]))) > 2:
-        rng.choice((hat, hat, mask, glasses, beard))(picture, rng, points)
+        rng.choice((hat, hat, hat, hair, hair, front, front, mask, glasses, beard))(picture, rng, points)
