@@ -62,8 +62,11 @@ class Canvas:
         self.x, self.y = (cols + 0.5) / _FINER, (rows + 0.5) / _FINER
 
     def paint(self, colour: Colour | Plane, mask: Plane, strength: float = 1.0) -> None:
-        weight = (mask * np.float32(strength))[..., None]
-        self.pixels[...] = self.pixels * (1 - weight) + np.asarray(colour, np.float32) * weight
+        rows, cols = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+        part = np.s_[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]  # the rest stays as it is
+        weight = (mask[part] * np.float32(strength))[..., None]
+        tone = np.asarray(colour, np.float32)
+        self.pixels[part] = self.pixels[part] * (1 - weight) + (tone if tone.ndim == 1 else tone[part]) * weight
 
     def oval(self, x: float, y: float, a: float, b: float, soft: float = 1.0) -> Plane:
         """1 inside, 0 outside; `soft`: pixels from one to the other."""

@@ -63,9 +63,12 @@ class Service:
 
 
 def environment(**settings: object) -> dict[str, str]:
-    """This process's environment with only the given FACE_API_ settings; access control off unless asked."""
+    """This process's environment with only the given FACE_API_ settings.
+
+    Access control is off, and no load balancer is waited for at the end, unless asked.
+    """
     rest = {name: value for name, value in os.environ.items() if not name.startswith("FACE_API_")}
-    wanted = {"port": 0, "api_key_enabled": "false", "rate_limit_enabled": "false"} | settings
+    wanted = {"port": 0, "api_key_enabled": "false", "rate_limit_enabled": "false", "drain_delay": 0.0} | settings
     chosen = {f"FACE_API_{name.upper()}": str(value) for name, value in wanted.items()}
     return rest | chosen | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
 
