@@ -14,7 +14,7 @@ import random
 import cv2
 import numpy as np
 
-from models.training.garments import noise
+from models.training.garments import colour, noise, over
 from models.training.material import Floats, Picture
 from models.training.mesh import Matrix, Mesh, Triangles
 
@@ -24,6 +24,9 @@ THUMB = ("thumb-metacarpal", "thumb-phalanx-proximal", "thumb-phalanx-distal", "
 PALM = np.array([1.0, 0.0, 0.0])
 SIDE = 192  # pixels of a finished cut-out: hands before a camera are large and sharp
 FINE = 288  # pixels it is drawn at
+GRIPS = 0.4  # of the hands are bent about something, fingers one after another
+HELD = 0.3  # of the hands have a gadget behind their fingers
+CREASES = 14  # at most
 # Which of the four fingers stretch: open hand, victory, fist, pointing.
 GESTURES = ((1, 1, 1, 1), (1, 1, 0, 0), (0, 0, 0, 0), (1, 0, 0, 0))
 
@@ -53,9 +56,11 @@ def pose(mesh: Mesh, rng: random.Random) -> Matrix:
     stretched = rng.choice(GESTURES) if rng.random() < 0.7 else [rng.randint(0, 1) for _ in FINGERS]
     motions: dict[str, Matrix] = {}
     fan = rng.uniform(-0.02, 0.16)
+    grip = rng.uniform(0.3, 0.8) if rng.random() < GRIPS else 0.0
     for place, (finger, stretch) in enumerate(zip(FINGERS, stretched, strict=True)):
-        most = (0.3, 0.3, 0.2) if stretch else (1.5, 1.7, 1.0)
-        angles = [rng.uniform(0.0 if stretch else 0.75, 1.0) * angle for angle in most]
+        most = (0.3, 0.3, 0.2) if stretch and not grip else (1.5, 1.7, 1.0)
+        least = grip or (0.0 if stretch else 0.75)
+        angles = [rng.uniform(least, grip + 0.15 if grip else 1.0) * angle for angle in most]
         chain = tuple(f"{finger}-{bone}" for bone in BONES)
         motions |= bend(mesh, chain, angles, fan * (1.5 - place) + rng.gauss(0, 0.03))
     tucked = rng.uniform(0.0, 0.9)
@@ -86,15 +91,47 @@ def forearm(mesh: Mesh, rng: random.Random) -> tuple[Matrix, Triangles]:
     return np.concatenate(points), np.array(triangles)
 
 
+def crease(picture: Picture, rng: random.Random) -> None:
+    """Draws a fold of skin: a short dark arc with a light edge, into (S, S, 3) float32."""
+    side = picture.shape[0]
+    place, axes = (rng.randrange(side), rng.randrange(side)), (rng.randint(4, side // 7), rng.randint(2, side // 12))
+    start, lean = rng.uniform(0, 360), rng.uniform(0, 180)
+    fold = np.zeros((side, side), np.float32)
+    cv2.ellipse(fold, place, axes, lean, start, start + rng.uniform(40, 140), 1.0, rng.randint(1, 3), cv2.LINE_AA)
+    fold = cv2.GaussianBlur(fold, (0, 0), rng.uniform(0.7, 1.8))
+    picture *= (1 - rng.uniform(0.2, 0.8) * fold + 0.3 * np.roll(fold, 3, axis=0))[..., None]
+
+
+def gadget(rng: random.Random) -> Picture:
+    """(SIDE, SIDE, 4) uint8 BGRA: a camera or telephone, as hands hold before a face."""
+    dark = (rng.uniform(0, 60),) * 3 if rng.random() < 0.7 else colour(rng)
+    body, mask = np.full((SIDE, SIDE, 3), dark, np.uint8), np.zeros((SIDE, SIDE), np.uint8)
+    left, top = rng.randint(0, SIDE // 2), rng.randint(0, SIDE // 3)
+    right, low = left + rng.randint(SIDE // 4, SIDE), top + rng.randint(SIDE // 5, SIDE // 2)
+    cv2.rectangle(mask, (left, top), (right, low), 255, -1)
+    for _ in range(rng.randint(0, 4)):
+        corner = rng.randint(left, right), rng.randint(top, low)
+        cv2.rectangle(body, corner, (corner[0] + rng.randint(4, 60), corner[1] + rng.randint(3, 24)), colour(rng), -1)
+    middle = rng.randint(left, right), rng.randint(top, low)
+    for radius in sorted(rng.sample(range(3, 44), rng.randint(0, 4)), reverse=True):
+        tone = (rng.uniform(0, 220),) * 3
+        for layer, ink in ((body, tone), (mask, (255,))):
+            cv2.circle(layer, middle, radius, ink, -1, cv2.LINE_AA)
+    return np.dstack([body, mask])
+
+
 def view(rng: random.Random) -> Matrix:
     """3x3 rotation: fingers mostly up, any side towards the camera."""
     about = cv2.Rodrigues(np.array([0.0, rng.uniform(0, 2 * math.pi), 0.0]))[0]
-    nod = cv2.Rodrigues(np.array([rng.gauss(0, 0.45), 0.0, 0.0]))[0]
+    nod = cv2.Rodrigues(np.array([rng.gauss(0, 0.6), 0.0, 0.0]))[0]
     return np.asarray(nod @ about, np.float64)
 
 
 def draw(points: Matrix, triangles: Triangles, tones: Floats, rng: random.Random) -> Picture:
-    """(SIDE, SIDE, 4) uint8 BGRA of a lit mesh seen along z; tones (T, 3) float32 are its triangles' BGR colours."""
+    """(SIDE, SIDE, 4) uint8 BGRA of a lit mesh seen along z, perhaps before a gadget.
+
+    tones: (T, 3) float32, the BGR colours of its triangles.
+    """
     low, high = points.min(axis=0), points.max(axis=0)
     scale = FINE * 0.94 / float((high - low)[:2].max())
     flat = (points[:, :2] - (low + high)[:2] / 2) * scale + FINE / 2
@@ -120,10 +157,13 @@ def draw(points: Matrix, triangles: Triangles, tones: Floats, rng: random.Random
     picture *= np.exp(-rng.uniform(0.8, 2.5) * hidden)[..., None]
     # Veins and wrinkles.
     picture *= 1 + rng.uniform(0, 0.1) * (noise(rng, 60, 60, FINE) + noise(rng, 12, 12, FINE))[..., None]
-    picture = cv2.GaussianBlur(picture, (0, 0), 1.2)
+    picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(1.2, 3.0))
+    for _ in range(rng.randint(0, CREASES)):
+        crease(picture, rng)
     small = cv2.resize(np.clip(picture, 0, 255), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     cover = cv2.resize(mask, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-    return np.dstack([small.astype(np.uint8), cover])
+    behind = gadget(rng) if rng.random() < HELD else np.zeros((SIDE, SIDE, 4), np.uint8)
+    return over(behind, small.astype(np.uint8), np.asarray(cover, np.uint8))
 
 
 def hand(mesh: Mesh, rng: random.Random, skin: Picture) -> Picture:

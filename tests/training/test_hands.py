@@ -81,3 +81,21 @@ def test_a_hand_is_a_cut_out_that_the_seed_decides() -> None:
     assert one.shape == (hands.SIDE, hands.SIDE, 4) and one.dtype == np.uint8
     assert (one == same).all() and not (one == other).all()
     assert 0.02 < (one[..., 3] > 127).mean() < 0.9
+
+
+def test_a_gadget_lies_behind_the_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    mesh, skin = drawn.hand(), np.full((96, 96, 3), (90, 120, 190), np.uint8)
+    monkeypatch.setattr(hands, "HELD", 0.0)
+    bare = hands.hand(mesh, random.Random(3), skin)
+    monkeypatch.setattr(hands, "HELD", 1.0)
+    held = hands.hand(mesh, random.Random(3), skin)
+    solid = bare[..., 3] == 255
+    assert (held[..., 3] > 127).sum() > (bare[..., 3] > 127).sum()
+    assert (held[solid] == bare[solid]).all()
+
+
+def test_a_fold_of_skin_darkens_a_little_of_it() -> None:
+    skin = np.full((hands.FINE, hands.FINE, 3), 150, np.float32)
+    hands.crease(skin, random.Random(2))
+    assert 0 < (skin < 140).any(axis=2).mean() < 0.05
+    assert skin.min() > 0
