@@ -11,7 +11,7 @@ REQUIREMENTS := deploy/requirements
 INSTALL := $(BIN)/uv pip install --quiet --require-hashes --python $(BIN)/python
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url
 
-.PHONY: help run test install lint format verify replay chaos train export-open eval bench bench-full bench-gpu loadtest lock readme clean
+.PHONY: help run test install lint format verify replay chaos train open-weights export-open eval bench bench-full bench-gpu loadtest lock readme clean
 
 help: ## Print this list
 	@grep -hE '^(##@|[a-zA-Z_-]+:.*##)' $(MAKEFILE_LIST) | sed -E 's/^##@ (.*)/\n\1/; s/^([a-zA-Z_-]+):.*## (.*)/  make \1\t\2/' | awk -F'\t' 'NF==2 {printf "%-22s %s\n", $$1, $$2; next} {print}'
@@ -44,6 +44,9 @@ chaos: $(VENV)/dev.ok ## Kill, stop, overload and restart everything under load,
 ##@ Open weights
 train: .venv-train/ok ## Train the open weights (resumes; MINUTES=90, MATERIAL=folder, HAND=hand.glb)
 	@.venv-train/bin/python -m models.training.train --minutes $(or $(MINUTES),90) $(if $(MATERIAL),--material $(MATERIAL)) $(if $(HAND),--hand $(HAND)) --resume
+
+open-weights: .venv-train/ok ## The served weights from nothing: every cycle, joined and exported (8 hours; MATERIAL=, MORE=, HAND=; goes on)
+	@.venv-train/bin/python -m models.training.schedule $(if $(MATERIAL),--material $(MATERIAL)) $(if $(MORE),--more-backgrounds $(MORE)) $(if $(HAND),--hand $(HAND)) $(ARGS)
 
 export-open: .venv-train/ok ## Calibrate and export the last checkpoint into models/open
 	@.venv-train/bin/python -m models.training.export $(if $(MATERIAL),--material $(MATERIAL)) $(if $(HAND),--hand $(HAND))

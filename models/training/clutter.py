@@ -208,6 +208,7 @@ def facade(rng: random.Random, side: int) -> Picture:
     step_x, step_y = (side / math.exp(rng.uniform(0.2, 2.4)) for _ in range(2))
     width, height = step_x * rng.uniform(0.3, 0.8), step_y * rng.uniform(0.25, 0.8)
     glass = tuple(rng.uniform(0, 90) + rng.uniform(-12, 12) for _ in range(3))
+    boxes = rng.choice((0.0, 0.15, 0.5))
     frame, arched, panes = colour(rng), rng.random() < 0.25, rng.choice((0, 1, 1, 2))
     ledge, left = tuple(v * rng.uniform(0.7, 1.2) for v in wall), rng.uniform(-1, 0) * step_x
     for y in np.arange(rng.uniform(-1, 0) * step_y, side, step_y):
@@ -224,7 +225,7 @@ def facade(rng: random.Random, side: int) -> Picture:
             for pane in range(1, panes + 1):
                 across = int(x + width * pane / (panes + 1))
                 cv2.line(page, (across, start[1]), (across, end[1]), frame, max(1, int(width * 0.05)))
-            if rng.random() < 0.15:  # a box below the window, as of an air conditioner
+            if rng.random() < boxes:  # a box below the window, as of an air conditioner
                 near = int(x + width * rng.uniform(0, 0.6)), int(y + height * rng.uniform(0.6, 1.1))
                 far = near[0] + int(width * 0.4), near[1] + int(height * 0.4)
                 cv2.rectangle(page, near, far, colour(rng), -1)
@@ -233,9 +234,25 @@ def facade(rng: random.Random, side: int) -> Picture:
     return np.asarray(cv2.GaussianBlur(page, (0, 0), side * rng.choice((0.002, 0.006, 0.02))), np.uint8)
 
 
+def comic(rng: random.Random, side: int) -> Picture:
+    """(side, side, 3) uint8: a sheet or wall of cartoons in rows, their lines as printed or worn."""
+    page = np.full((side, side, 3), (rng.uniform(150, 255),) * 3 if rng.random() < 0.6 else colour(rng), np.uint8)
+    cell = max(int(CARTOON), round(side / rng.uniform(1.2, 7)))
+    for y in range(rng.randint(-cell // 2, 0), side, cell):
+        for x in range(rng.randint(-cell // 2, 0), side, cell):
+            size = round(cell * rng.uniform(0.8, 1.3))
+            drawn = cv2.resize(cartoon(rng), (size, size), interpolation=cv2.INTER_AREA)
+            x1, y1, x2, y2 = max(0, x), max(0, y), min(side, x + size), min(side, y + size)
+            part = drawn[y1 - y : y2 - y, x1 - x : x2 - x]
+            share = part[..., 3:].astype(np.float32) / 255
+            page[y1:y2, x1:x2] = (page[y1:y2, x1:x2] * (1 - share) + part[..., :3] * share).astype(np.uint8)
+    worn = 1 + rng.uniform(0, 0.2) * garments.noise(rng, 30, 30, side)
+    return np.asarray(np.clip(page * worn[..., None], 0, 255), np.uint8)
+
+
 PROCEDURES = ("gradient", "noise", "stripes", "checks", "text", "facade")
 # Small lettering is what a young detector most often takes for small faces, windows for large ones.
-SHARES = (1, 1, 1, 1, 4, 3)
+SHARES = (1, 1, 1, 1, 4, 5)
 
 
 def procedure(rng: random.Random, side: int, kind: str = "") -> Picture:

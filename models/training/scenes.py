@@ -25,6 +25,7 @@ SMALLEST = 9.0  # pixels (root of the area): smaller faces are ignored, not taug
 VISIBLE = 0.4  # share of the oval that must show for a face to be taught
 NEAR = 96.0  # pixels (root of the area): larger faces are cut out and turned as finely as they were photographed
 PAGES = 200  # drawn pages (text, stripes, noise) to take tiles from
+COMICS = 0.04  # of the backdrops are walls of cartoons, whose drawings are large enough to be known for such
 HIDDEN = 0.12  # below this share a covered face is background
 Matrix = NDArray[np.float64]
 
@@ -175,6 +176,8 @@ class Composer:
         """(side, side, 3) uint8 with no face."""
         if rng.random() < 0.15:
             return clutter.procedure(rng, side)
+        if rng.random() < COMICS:
+            return clutter.comic(rng, side)
         levels = self.any_empty(rng)
         height, width = levels[0].shape[:2]
         scale = side / min(height, width) * math.exp(rng.uniform(-0.1, 1.0))

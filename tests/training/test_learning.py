@@ -16,8 +16,8 @@ torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 functional = torch.nn.functional
 
-from models.training import layouts  # noqa: E402
-from models.training.calibrate import ALARMS, PRECISION, Findings, fits_of, fitted, outcome, passed  # noqa: E402
+from models.training import calibrate, layouts  # noqa: E402
+from models.training.calibrate import ALARMS, PRECISION, STEEPEST, Findings, fits_of, fitted, outcome, passed  # noqa: E402
 from models.training.checkpoint import Progress, fresh, load, next_cycle, resume, save  # noqa: E402
 from models.training.export import verify  # noqa: E402
 from models.training.feed import Batch, collate  # noqa: E402
@@ -180,10 +180,11 @@ def test_what_passes_reaches_the_goal_on_what_it_was_chosen_by_at_every_stride()
     assert outcome(found, kept)[0] > 0.7
 
 
-def test_nothing_passes_on_a_photograph_without_a_face_and_little_in_a_composed_scene_of_nobody() -> None:
-    found = some_findings()
-    fine = np.where((found.places == 0) & (found.true == 0), found.logits, -9)
-    worst = np.argsort(-fine)[: ALARMS + 1].astype(int)
+@pytest.mark.parametrize("place", [1, 2])
+def test_nothing_passes_on_a_photograph_without_a_face_and_little_in_a_composed_scene_of_nobody(place: int) -> None:
+    found, few = some_findings(), ALARMS[place]
+    false = np.where((found.places == place) & (found.true == 0), found.logits, -9)
+    worst = np.argsort(-false)[: few + 1].astype(int)
 
     def passing(alarm: float, count: int) -> int:
         alarms = found.alarms.copy()
@@ -192,8 +193,22 @@ def test_nothing_passes_on_a_photograph_without_a_face_and_little_in_a_composed_
         return int(passed(strict, fits_of(strict))[worst[:count]].sum())
 
     assert passing(math.inf, 1) == 0
-    assert passing(1.0, ALARMS) == ALARMS
-    assert passing(1.0, ALARMS + 1) == ALARMS
+    assert passing(1.0, few) == few
+    assert passing(1.0, few + 1) == few
+
+
+def test_scores_of_sure_faces_stay_apart_and_the_threshold_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = some_findings()
+    found = replace(found, logits=found.logits / 10)
+    flat = fits_of(found)
+    monkeypatch.setattr(calibrate, "STEEPEST", 1e9)
+    steep = fits_of(found)
+    assert all(slope <= STEEPEST for slope, _ in flat) and any(slope > STEEPEST for slope, _ in steep)
+    assert (passed(found, flat) == passed(found, steep)).all()
+
+
+def test_the_more_a_false_box_covers_the_fewer_are_allowed() -> None:
+    assert ALARMS[0] > ALARMS[1] > ALARMS[2]
 
 
 def test_a_stride_with_too_few_faces_takes_what_the_finer_one_has() -> None:
