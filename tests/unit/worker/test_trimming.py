@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +9,7 @@ import pytest
 from msgspec import structs
 
 from models import reference
-from models import trimmed as trimmed_networks
-from models.registry import OPEN_FOLDER
+from models.registry import OPEN_MODEL
 from models.serving import TRIMMED_NAMES, ServingModel, ensure
 from models.trim import INT8_TRIMMING, SIDE_MIN, STEP, Trimming, answered, part_of
 from models.trimmed import BOX_CHANGE_MAX_PX, SCORE_CHANGE_MAX, largest_change
@@ -117,17 +115,9 @@ def test_anchors_of_an_input_that_is_not_square_stand_where_the_references_do() 
 
 
 @pytest.fixture(scope="module")
-def trimmable() -> Iterator[Path]:
-    """The open network, which large faces at a picture's edge keep from being trimmed; on the canary picture it may be."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trimmed_networks, "prove_near", lambda *_: None)
-        yield next(OPEN_FOLDER.glob("*.onnx"))
-
-
-@pytest.fixture(scope="module")
-def open_model(trimmable: Path, tmp_path_factory: pytest.TempPathFactory) -> ServingModel:
+def open_model(tmp_path_factory: pytest.TempPathFactory) -> ServingModel:
     folder = tmp_path_factory.mktemp("trimming")
-    return ensure(settings_for(folder, str(trimmable), input_side=640, precision="fp32"), lambda _: None)
+    return ensure(settings_for(folder, OPEN_MODEL, input_side=640, precision="fp32"), lambda _: None)
 
 
 @pytest.mark.parametrize("cut", [np.s_[60:420, :], np.s_[:, 120:390]], ids=["wide", "tall"])
@@ -173,7 +163,7 @@ def test_the_setting_and_the_device_say_whether_anything_is_trimmed(open_model: 
 
 
 def test_in_int8_the_network_itself_sees_parts_of_any_square(open_model: ServingModel, tmp_path: Path) -> None:
-    settings = settings_for(tmp_path, str(next(OPEN_FOLDER.glob("*.onnx"))), input_side=640, precision="int8")
+    settings = settings_for(tmp_path, OPEN_MODEL, input_side=640, precision="int8")
     model = ensure(settings, lambda _: None)
     assert model.info.trimming == INT8_TRIMMING
     assert not any(model.path.with_name(name).exists() for name in TRIMMED_NAMES)
@@ -188,8 +178,8 @@ def test_a_network_that_cannot_be_trimmed_is_run_whole_and_says_why(tmp_path: Pa
     assert not any(model.path.with_name(name).exists() for name in TRIMMED_NAMES)
 
 
-def test_a_changed_trimmed_network_is_made_again(trimmable: Path, tmp_path: Path) -> None:
-    settings = settings_for(tmp_path, str(trimmable), input_side=640, precision="fp32")
+def test_a_changed_trimmed_network_is_made_again(tmp_path: Path) -> None:
+    settings = settings_for(tmp_path, OPEN_MODEL, input_side=640, precision="fp32")
     path = ensure(settings, lambda _: None).path.with_name(TRIMMED_NAMES[1])
     made = path.read_bytes()
     path.write_bytes(made[:-1] + b"?")
