@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from models.training import garments, hands
+from models.training.cartoons import cartoon
 from models.training.garments import colour
 from models.training.material import Material, Picture, Portrait
 
@@ -24,7 +25,6 @@ FONTS = (
     cv2.FONT_HERSHEY_SCRIPT_SIMPLEX,
     cv2.FONT_HERSHEY_COMPLEX,
 )
-CARTOON = 40.0  # pixels: a smaller cartoon could not be told from a small face
 
 
 def word(rng: random.Random) -> str:
@@ -143,44 +143,6 @@ def helmet(rng: random.Random) -> Picture:
     return np.dstack([shell, cv2.GaussianBlur(mask, (3, 3), 0)])
 
 
-def cartoon(rng: random.Random) -> Picture:
-    """(192, 192, 4) uint8 BGRA: a face as it is drawn with a brush, flat and outlined: no face of a person."""
-    side, thick = 192, rng.randint(2, 9)
-    ink = (rng.uniform(0, 60),) * 3 if rng.random() < 0.8 else colour(rng)
-    paper = (rng.uniform(190, 255),) * 3 if rng.random() < 0.6 else colour(rng)
-    middle, axes = (96 + rng.randint(-10, 10), 96 + rng.randint(-10, 10)), (rng.randint(46, 84), rng.randint(46, 88))
-    mask = np.zeros((side, side), np.uint8)
-    plate = np.full((side, side, 3), paper, np.uint8)
-    if rng.random() < 0.5:
-        mask[:] = 255  # on its sheet
-        plate[:] = paper if rng.random() < 0.5 else colour(rng)
-    face = paper if rng.random() < 0.7 else colour(rng)
-    for layer, fill, line in ((plate, face, ink), (mask, 255, 255)):
-        cv2.ellipse(layer, middle, axes, 0, 0, 360, fill, -1, cv2.LINE_AA)
-        cv2.ellipse(layer, middle, axes, 0, 0, 360, line, thick, cv2.LINE_AA)
-    apart, high = rng.uniform(0.2, 0.5) * axes[0], middle[1] - rng.uniform(0, 0.45) * axes[1]
-    tall, glance = rng.uniform(0.12, 0.5) * axes[1], rng.uniform(-0.3, 0.3) * axes[0]
-    for way in (-1, 1):
-        eye = round(middle[0] + way * apart + glance), round(high)
-        round_eye = max(2, round(apart * rng.uniform(0.4, 0.95))), max(2, round(tall))
-        cv2.ellipse(plate, eye, round_eye, rng.uniform(-10, 10), 0, 360, (255, 255, 255), -1, cv2.LINE_AA)
-        cv2.ellipse(plate, eye, round_eye, 0, 0, 360, ink, thick, cv2.LINE_AA)
-        pupil = max(1, round(round_eye[0] * rng.uniform(0.3, 0.8))), max(1, round(tall * rng.uniform(0.3, 0.8)))
-        cv2.ellipse(
-            plate, (eye[0] + rng.randint(-4, 4), eye[1] + rng.randint(-4, 8)), pupil, 0, 0, 360, ink, -1, cv2.LINE_AA
-        )
-    nose = round(middle[0] + 1.3 * glance), round(high + rng.uniform(0.8, 1.4) * tall)
-    bulb = rng.randint(4, 26), rng.randint(3, 20)
-    cv2.ellipse(plate, nose, bulb, rng.uniform(-20, 20), 0, 360, ink if rng.random() < 0.4 else face, -1, cv2.LINE_AA)
-    cv2.ellipse(plate, nose, bulb, 0, 0, rng.choice((180, 360)), ink, thick, cv2.LINE_AA)
-    mouth = round(middle[0] + glance), round(middle[1] + rng.uniform(0.3, 0.6) * axes[1])
-    grin = round(axes[0] * rng.uniform(0.25, 0.8)), round(axes[1] * rng.uniform(0.05, 0.35))
-    cv2.ellipse(
-        plate, mouth, grin, 0, 0, 180, ink if rng.random() < 0.5 else colour(rng), rng.choice((-1, thick)), cv2.LINE_AA
-    )
-    return np.dstack([plate, mask])
-
-
 def bank(material: Material, seed: int, each: int = 160) -> dict[str, list[Picture]]:
     """Drawn cut-outs by kind, each (S, S, 4) uint8 BGRA; hands only where the material has their mesh."""
     rng = random.Random(seed)
@@ -232,22 +194,6 @@ def facade(rng: random.Random, side: int) -> Picture:
     shade = np.linspace(rng.uniform(0.6, 1.1), rng.uniform(0.6, 1.1), side)[None, :, None]
     page = np.clip(page * shade, 0, 255).astype(np.uint8)
     return np.asarray(cv2.GaussianBlur(page, (0, 0), side * rng.choice((0.002, 0.006, 0.02))), np.uint8)
-
-
-def comic(rng: random.Random, side: int) -> Picture:
-    """(side, side, 3) uint8: a sheet or wall of cartoons in rows, their lines as printed or worn."""
-    page = np.full((side, side, 3), (rng.uniform(150, 255),) * 3 if rng.random() < 0.6 else colour(rng), np.uint8)
-    cell = max(int(CARTOON), round(side / rng.uniform(1.2, 7)))
-    for y in range(rng.randint(-cell // 2, 0), side, cell):
-        for x in range(rng.randint(-cell // 2, 0), side, cell):
-            size = round(cell * rng.uniform(0.8, 1.3))
-            drawn = cv2.resize(cartoon(rng), (size, size), interpolation=cv2.INTER_AREA)
-            x1, y1, x2, y2 = max(0, x), max(0, y), min(side, x + size), min(side, y + size)
-            part = drawn[y1 - y : y2 - y, x1 - x : x2 - x]
-            share = part[..., 3:].astype(np.float32) / 255
-            page[y1:y2, x1:x2] = (page[y1:y2, x1:x2] * (1 - share) + part[..., :3] * share).astype(np.uint8)
-    worn = 1 + rng.uniform(0, 0.2) * garments.noise(rng, 30, 30, side)
-    return np.asarray(np.clip(page * worn[..., None], 0, 255), np.uint8)
 
 
 PROCEDURES = ("gradient", "noise", "stripes", "checks", "text", "facade")

@@ -138,31 +138,34 @@ def front(rng: random.Random, side: int) -> Picture:
     wide, low = rng.uniform(0.1, 0.26), rng.uniform(0.55, 1.1)
     cut = over(cut, shirt, polygon(side, [(0.5 - wide, 0.04), (0.5 + wide, 0.04), (0.5, low)]))
     neck = rng.uniform(0.06, 0.13)
-    ink, worn = weave(rng, side), rng.choice(("bow", "bow", "tie", "scarf", "none"))
-    if worn == "bow":
-        reach, high = rng.uniform(0.08, 0.2), rng.uniform(0.03, 0.08)
-        for way in (-1, 1):
-            end = 0.5 + way * reach
-            cut = over(cut, ink, polygon(side, [(0.5, neck + 0.01), (end, neck - high), (end, neck + high)]))
-        cut = over(
-            cut, shaded(colour(rng), np.ones((side, side), np.float32)), ellipse(side, (0.5, neck), (0.02, 0.025))
-        )
-    elif worn == "tie":
-        blade = rng.uniform(0.03, 0.06)
-        cut = over(
-            cut,
-            ink,
-            polygon(side, [(0.48, neck), (0.52, neck), (0.5 + blade, low), (0.5, low + 0.05), (0.5 - blade, low)]),
-        )
-        cut = over(
-            cut,
-            ink,
-            polygon(side, [(0.46, neck - 0.03), (0.54, neck - 0.03), (0.52, neck + 0.04), (0.48, neck + 0.04)]),
-        )
-    elif worn == "scarf":
-        cut = over(
-            cut, ink, ellipse(side, (0.5, neck), (rng.uniform(0.14, 0.24), rng.uniform(0.04, 0.1)), rng.gauss(0, 8))
-        )
+    ink, around = weave(rng, side), rng.choice((bow_tie, bow_tie, tie, scarf, None))
+    if around is not None:
+        cut = around(cut, rng, ink, neck, low)
     for height in np.arange(neck + 0.1, low, rng.uniform(0.07, 0.16)):
         cv2.circle(cut, (side // 2, int(height * side)), max(1, side // 90), (*colour(rng), 255), -1, cv2.LINE_AA)
     return cut
+
+
+def bow_tie(cut: Picture, rng: random.Random, ink: Picture, neck: float, _low: float) -> Picture:
+    """The cut-out of a front with two wings and a knot at height `neck`."""
+    side = cut.shape[0]
+    reach, high = rng.uniform(0.08, 0.2), rng.uniform(0.03, 0.08)
+    for way in (-1, 1):
+        end = 0.5 + way * reach
+        cut = over(cut, ink, polygon(side, [(0.5, neck + 0.01), (end, neck - high), (end, neck + high)]))
+    knot = shaded(colour(rng), np.ones((side, side), np.float32))
+    return over(cut, knot, ellipse(side, (0.5, neck), (0.02, 0.025)))
+
+
+def tie(cut: Picture, rng: random.Random, ink: Picture, neck: float, low: float) -> Picture:
+    """The cut-out of a front with a knot at height `neck` and a blade down to `low`."""
+    side, wide = cut.shape[0], rng.uniform(0.03, 0.06)
+    blade = [(0.48, neck), (0.52, neck), (0.5 + wide, low), (0.5, low + 0.05), (0.5 - wide, low)]
+    knot = [(0.46, neck - 0.03), (0.54, neck - 0.03), (0.52, neck + 0.04), (0.48, neck + 0.04)]
+    return over(over(cut, ink, polygon(side, blade)), ink, polygon(side, knot))
+
+
+def scarf(cut: Picture, rng: random.Random, ink: Picture, neck: float, _low: float) -> Picture:
+    """The cut-out of a front with a scarf about height `neck`."""
+    axes = rng.uniform(0.14, 0.24), rng.uniform(0.04, 0.1)
+    return over(cut, ink, ellipse(cut.shape[0], (0.5, neck), axes, rng.gauss(0, 8)))

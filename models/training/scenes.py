@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.training import clutter, worn
+from models.training import cartoons, clutter, worn
 from models.training.degrade import degrade
 from models.training.material import Floats, Material, Picture
 from models.training.sprites import Sprite, bust, people, pyramid, turned_bust
@@ -177,7 +177,7 @@ class Composer:
         if rng.random() < 0.15:
             return clutter.procedure(rng, side)
         if rng.random() < COMICS:
-            return clutter.comic(rng, side)
+            return cartoons.comic(rng, side)
         levels = self.any_empty(rng)
         height, width = levels[0].shape[:2]
         scale = side / min(height, width) * math.exp(rng.uniform(-0.1, 1.0))
@@ -223,7 +223,7 @@ class Composer:
         self, canvas: Canvas, rng: random.Random, place: tuple[float, float], size: float, kind: str
     ) -> None:
         """Pastes clutter about `size` pixels across; cloth where hands are not at hand or a cartoon would be tiny."""
-        if kind == "cartoon" and size < clutter.CARTOON:
+        if kind == "cartoon" and size < cartoons.LEAST:
             kind = "cloth"
         levels = rng.choice(self.drawn.get(kind) or self.drawn["cloth"])
         middle = levels[0].shape[1] / 2, levels[0].shape[0] / 2

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from models.training import clutter, garments, worn
+from models.training import cartoons, garments, worn
 from models.training.material import Floats, Picture
 
 SIDE = 192
@@ -73,7 +73,7 @@ def test_a_garment_beyond_the_edge_changes_nothing() -> None:
 
 def test_a_cartoon_is_flat() -> None:
     for seed in range(5):
-        cut = clutter.cartoon(random.Random(seed))
+        cut = cartoons.cartoon(random.Random(seed))
         inside = cut[..., :3][cut[..., 3] > 127]
         _, counts = np.unique(inside, axis=0, return_counts=True)
         assert np.sort(counts)[-8:].sum() > 0.8 * len(inside)
