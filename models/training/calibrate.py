@@ -83,7 +83,7 @@ def validation_scenes(material: Material, sprites: Path | None = None, seed: int
 def faceless(picture: Picture) -> Scene:
     """A photograph or page with nothing to find in it."""
     none = np.zeros((0, 4), np.float32)
-    return Scene(picture, none, np.zeros((0, 5, 2), np.float32), none, photograph=True)
+    return Scene(picture, none, np.zeros((0, 5, 2), np.float32), none, composed=False)
 
 
 def raw_heads(model: nn.Module, picture: Picture) -> list[Floats]:
@@ -111,7 +111,7 @@ def collect(model: nn.Module, scenes: list[Scene]) -> Findings:
     """Every finding above FLOOR after NMS, true if it pairs with a face."""
     logits, places, true, alarms, faces = [], [], [], [], 0
     for scene in scenes:
-        alarm = 0.0 if len(scene.boxes) or len(scene.ignored) else math.inf if scene.photograph else 1.0
+        alarm = 0.0 if len(scene.boxes) or len(scene.ignored) else 1.0 if scene.composed else math.inf
         heads = raw_heads(model, scene.picture)
         boxes, scores, _ = decode(heads, SIDE, FLOOR)
         place = place_of(heads, scores)

@@ -7,7 +7,7 @@ import random
 import cv2
 import numpy as np
 
-from models.training.garments import Colour, colour, noise
+from models.training.garments import Colour, blend, colour, noise
 from models.training.material import Picture
 
 LEAST = 40.0  # pixels: a smaller cartoon could not be told from a small face
@@ -72,8 +72,6 @@ def comic(rng: random.Random, side: int) -> Picture:
             size = round(cell * rng.uniform(0.8, 1.3))
             drawn = cv2.resize(cartoon(rng), (size, size), interpolation=cv2.INTER_AREA)
             x1, y1, x2, y2 = max(0, x), max(0, y), min(side, x + size), min(side, y + size)
-            part = drawn[y1 - y : y2 - y, x1 - x : x2 - x]
-            share = part[..., 3:].astype(np.float32) / 255
-            page[y1:y2, x1:x2] = (page[y1:y2, x1:x2] * (1 - share) + part[..., :3] * share).astype(np.uint8)
+            blend(page[y1:y2, x1:x2], drawn[y1 - y : y2 - y, x1 - x : x2 - x])
     worn = 1 + rng.uniform(0, 0.2) * noise(rng, 30, 30, side)
     return np.asarray(np.clip(page * worn[..., None], 0, 255), np.uint8)

@@ -77,7 +77,7 @@ def compare(
 
 
 def procedures() -> list[Picture]:
-    """Sixty drawn pages without a face: gradients, noise, stripes, checks, text."""
+    """Sixty drawn pages without a face: gradients, noise, stripes, checks, text, facades."""
     rng = random.Random(77)
     kinds = clutter.PROCEDURES
     return [clutter.procedure(rng, 512, kinds[i % len(kinds)]) for i in range(60)]

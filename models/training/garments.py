@@ -65,6 +65,12 @@ def over(below: Picture, picture: Picture, mask: Mask) -> Picture:
     return np.dstack([colours, whole * 255]).astype(np.uint8)
 
 
+def blend(picture: Picture, cut: Picture) -> None:
+    """Lays a (h, w, 4) BGRA cut-out on the (h, w, 3) BGR `picture`, in place."""
+    share = cut[..., 3:].astype(np.float32) / 255
+    picture[:] = (picture * (1 - share) + cut[..., :3] * share).astype(np.uint8)
+
+
 def ellipse(side: int, middle: tuple[float, float], axes: tuple[float, float], lean: float = 0.0) -> Mask:
     """(side, side) uint8 of a filled ellipse; middle and axes in shares of the side, lean in degrees."""
     mask = np.zeros((side, side), np.uint8)

@@ -34,14 +34,14 @@ Matrix = NDArray[np.float64]
 class Scene:
     """picture (S, S, 3) uint8 BGR; boxes (N, 4), points (N, 5, 2), ignored (M, 4), in pixels.
 
-    photograph: whether it is one as it was taken, and not composed.
+    composed: False for a photograph as it was taken and for a drawn page.
     """
 
     picture: Picture
     boxes: Floats
     points: Floats
     ignored: Floats
-    photograph: bool = False
+    composed: bool = True
 
 
 @dataclass

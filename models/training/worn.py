@@ -41,7 +41,10 @@ def draw(picture: Picture, points: Floats, outline: list[tuple[float, float]], i
 
 
 def lay(picture: Picture, points: Floats, place: float, garment: Callable[[int], Picture]) -> None:
-    """Lays a garment over a face, its cut-out's middle `place` eye distances below the eyes."""
+    """Lays a garment over a face, its cut-out's middle `place` eye distances below the eyes.
+
+    garment: draws the cut-out, (side, side, 4) uint8 BGRA, in as many pixels as it will cover.
+    """
     middle, right, down = frame(points)
     middle = middle + place * down
     corners = np.array([middle + x * right + y * down for x in (-REACH, REACH) for y in (-REACH, REACH)])
@@ -55,9 +58,7 @@ def lay(picture: Picture, points: Floats, place: float, garment: Callable[[int],
     shift = middle - REACH * (right + down) - (x1, y1)
     matrix = np.hstack([linear, shift[:, None]])
     patch = cv2.warpAffine(garment(side), matrix, (int(x2 - x1), int(y2 - y1)), flags=cv2.INTER_LINEAR)
-    share = patch[..., 3:].astype(np.float32) / 255
-    region = picture[y1:y2, x1:x2]
-    region[:] = (region * (1 - share) + patch[..., :3] * share).astype(np.uint8)
+    garments.blend(picture[y1:y2, x1:x2], patch)
 
 
 def hat(picture: Picture, rng: random.Random, points: Floats) -> None:
