@@ -67,7 +67,8 @@ def main(arguments: list[str]) -> int:
 
 def memory_settings() -> dict[str, str]:
     """What the service tells the allocator of the processes that decode: its rivals get it too."""
-    return {name: value for name, value in decoder_environment(Settings()).items() if name.startswith("MALLOC_")}
+    told = decoder_environment(Settings())
+    return {name: value for name, value in told.items() if name.startswith(("MALLOC_", "GLIBC_"))}
 
 
 @dataclass(slots=True)

@@ -264,7 +264,8 @@ def decoder_environment(settings: Settings) -> dict[str, str]:
     """The whole environment of a process that decodes; libraries read these once, when they are loaded.
 
     glibc keeps up to 32 MiB of freed memory: giving a picture's pages back and faulting them in again for the next
-    one costs half as much as decoding it. Larger pictures come fresh from the kernel and go back at once.
+    one costs half as much as decoding it. Larger pictures come fresh from the kernel and go back at once; by huge
+    pages, where the kernel has them, that is a third of the price.
     """
     inherited = {
         name: value for name, value in os.environ.items() if name in _HARMLESS or name.startswith(_HARMLESS_PREFIXES)
@@ -277,6 +278,7 @@ def decoder_environment(settings: Settings) -> dict[str, str]:
         "OPENBLAS_NUM_THREADS": "1",
         "MALLOC_TRIM_THRESHOLD_": str(32 * MEBIBYTE),
         "MALLOC_MMAP_THRESHOLD_": str(32 * MEBIBYTE),
+        "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
     }
     return inherited | limits | libraries
 

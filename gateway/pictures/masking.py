@@ -78,6 +78,10 @@ class Region:
     def height(self) -> int:
         return self.bottom - self.top
 
+    @property
+    def area(self) -> int:
+        return self.width * self.height
+
     def of(self, pixels: Pixels) -> Pixels:
         """A view of these pixels."""
         return pixels[self.top : self.bottom, self.left : self.right]
