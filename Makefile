@@ -58,7 +58,7 @@ eval: $(VENV)/dev.ok ## Compare two models on photographs (SUBJECT=a.onnx TRUTH=
 bench: .venv-bench/ok ## Against the limit of the machine, LitServe and mosec (under 15 minutes); var/bench/
 	@.venv-bench/bin/python -m loadtest.bench $(ARGS)
 
-bench-full: .venv-bench/ok ## The same with 12-megapixel pictures, mask and 128 clients (about 45 minutes)
+bench-full: .venv-bench/ok ## The same with 12-megapixel pictures, mask and 128 clients (about 30 minutes)
 	@.venv-bench/bin/python -m loadtest.bench --kinds 360p-few 360p-many 1080p-few 1080p-many 12mp-few 12mp-many --clients 1 8 32 128 --mask
 
 bench-gpu: $(VENV)/dev.ok ## What a GPU does, on a machine with one; var/bench/
