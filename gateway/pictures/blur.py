@@ -52,8 +52,8 @@ def blurred(pixels: Pixels, hidden: list[Region], kernel: int) -> list[Blurred]:
         max(one.right for one in around), max(one.bottom for one in around),
     )  # fmt: skip
     if together.area <= sum(one.area for one in around):
-        return [_blurred(pixels, together, side, kernel)] * len(hidden)
-    return [_blurred(pixels, one, side, kernel) for one in around]
+        return [_part(pixels, together, side, kernel)] * len(hidden)
+    return [_part(pixels, one, side, kernel) for one in around]
 
 
 def _cell_side(kernel: int) -> int:
@@ -74,7 +74,7 @@ def _cells_around(region: Region, more: int, side: int, within: Region) -> Regio
     )  # fmt: skip
 
 
-def _blurred(pixels: Pixels, place: Region, side: int, kernel: int) -> Blurred:
+def _part(pixels: Pixels, place: Region, side: int, kernel: int) -> Blurred:
     """Right but for as many cells as the kernel reaches from each edge that is not the picture's."""
     window = pixels[place.top * side : place.bottom * side, place.left * side : place.right * side]
     size, sigma = (2 * _reach(kernel, side) + 1,) * 2, kernel * SIGMA_PER_KERNEL / side
