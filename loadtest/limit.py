@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from loadtest.bare import Bare, open_bare
-from shared.settings import Settings, decoder_environment, inherited_environment
+from shared.settings import ALLOCATOR, Settings, inherited_environment
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -65,12 +65,6 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def memory_settings() -> dict[str, str]:
-    """What the service tells the allocator of the processes that decode: its rivals get it too."""
-    told = decoder_environment(Settings())
-    return {name: value for name, value in told.items() if name.startswith(("MALLOC_", "GLIBC_"))}
-
-
 @dataclass(slots=True)
 class LimitProcess:
     """One process of the limit, seen from the bench."""
@@ -82,7 +76,7 @@ class LimitProcess:
         arguments = [f"--model={model}", f"--threads={threads}", f"--number={number}"]
         process = subprocess.Popen(
             [sys.executable, "-m", "loadtest.limit", *arguments],
-            cwd=ROOT, env=inherited_environment(Settings()) | memory_settings(),
+            cwd=ROOT, env=inherited_environment(Settings()) | ALLOCATOR,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         limit = LimitProcess(process)

@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from loadtest.cpu_time import processes_below
-from loadtest.limit import memory_settings
-from shared.settings import Settings, inherited_environment
+from shared.settings import ALLOCATOR, Settings, inherited_environment
 
 ROOT = Path(__file__).resolve().parent.parent
 START_S_MAX = 120.0
@@ -96,7 +95,7 @@ def ours(settings: Settings, log: Path, ready_path: str = "/readyz") -> Iterator
 def peer(name: str, settings: Settings, model: Path, workers: int, log: Path) -> Iterator[Server]:
     """Another server with the same model and answers (`loadtest/peers/`)."""
     port = free_port()
-    environment = inherited_environment(settings) | memory_settings() | {"PYTHONPATH": str(ROOT)}
+    environment = inherited_environment(settings) | ALLOCATOR | {"PYTHONPATH": str(ROOT)}
     arguments = [f"--model={model}", f"--workers={workers}", f"--port={port}"]
     with log.open("wb") as out:
         process = _start([f"loadtest.peers.{name}_server", *arguments], environment, out)

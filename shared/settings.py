@@ -259,14 +259,18 @@ _DECODER_SETTINGS = (*_DECODER_LIMITS, "refuse_weak_masks", "scaled_jpeg")
 _HARMLESS = frozenset({"PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV"})
 _HARMLESS_PREFIXES = ("PYTHON", "LC_", "LD_")
 
+#: What a process that decodes tells glibc's allocator. Up to 32 MiB of freed memory are kept: giving a picture's pages
+#: back and faulting them in again for the next one costs half as much as decoding it. Larger pictures come fresh from
+#: the kernel and go back at once; by huge pages, where it has them, that is a third of the price.
+ALLOCATOR = {
+    "MALLOC_TRIM_THRESHOLD_": str(32 * MEBIBYTE),
+    "MALLOC_MMAP_THRESHOLD_": str(32 * MEBIBYTE),
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
+}
+
 
 def decoder_environment(settings: Settings) -> dict[str, str]:
-    """The whole environment of a process that decodes; libraries read these once, when they are loaded.
-
-    glibc keeps up to 32 MiB of freed memory: giving a picture's pages back and faulting them in again for the next
-    one costs half as much as decoding it. Larger pictures come fresh from the kernel and go back at once; by huge
-    pages, where the kernel has them, that is a third of the price.
-    """
+    """The whole environment of a process that decodes; libraries read these once, when they are loaded."""
     inherited = {
         name: value for name, value in os.environ.items() if name in _HARMLESS or name.startswith(_HARMLESS_PREFIXES)
     }
@@ -276,11 +280,8 @@ def decoder_environment(settings: Settings) -> dict[str, str]:
         "OPENCV_IO_MAX_IMAGE_PIXELS": str(settings.max_pixels),
         "OPENCV_LOG_LEVEL": "ERROR",
         "OPENBLAS_NUM_THREADS": "1",
-        "MALLOC_TRIM_THRESHOLD_": str(32 * MEBIBYTE),
-        "MALLOC_MMAP_THRESHOLD_": str(32 * MEBIBYTE),
-        "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
     }
-    return inherited | limits | libraries
+    return inherited | limits | libraries | ALLOCATOR
 
 
 def variable(name: str) -> str:

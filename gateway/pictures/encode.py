@@ -47,9 +47,10 @@ def encode(pixels: Pixels, alpha: Pixels | None, options: MaskOptions) -> memory
 
 
 def _parameters(options: MaskOptions) -> list[int]:
-    """For PNG the filter whose files are 7 % smaller than OpenCV's own choice on photographs, for the same time."""
+    """What OpenCV is told for JPEG and PNG."""
     if options.format == "jpeg":
         return [cv2.IMWRITE_JPEG_QUALITY, options.quality]
+    # on photographs its files are 7 % smaller than those of OpenCV's own choice, for the same time
     return [cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_AVG]
 
 
