@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -88,10 +88,10 @@ def running_service(data_dir: Path, **settings: object) -> Iterator[Service]:
         service.close()
 
 
-def start(data_dir: Path, **settings: object) -> Service:
-    """The launcher, not yet ready."""
+def start(data_dir: Path, *, before: Sequence[str] = (), **settings: object) -> Service:
+    """The launcher, not yet ready. before: words of a command that runs another, as `ip netns exec` does."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "deploy.launch"],
+        [*before, sys.executable, "-m", "deploy.launch"],
         cwd=ROOT,
         env=environment(data_dir=data_dir, **settings),
         stdout=subprocess.PIPE,
