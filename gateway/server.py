@@ -39,15 +39,8 @@ LAST_CONNECTIONS_MAX = 2048
 def connections_of(settings: Settings) -> Connections:
     """The connections of one process under these settings."""
     addresses = ClientAddresses(parse_networks(settings.trusted_proxies))
-    patience = Patience(
-        header_s=settings.header_timeout,
-        grace_s=settings.header_timeout,
-        upload_rate=settings.min_transfer_rate,
-        download_rate=settings.min_transfer_rate,
-        idle_s=settings.keep_alive,
-    )
     return Connections(
-        patience,
+        Patience.of(settings),
         settings.max_connections,
         settings.max_connections_per_address,
         lambda address: addresses.is_trusted({"client": (address, 0)}),

@@ -8,6 +8,7 @@ Each step may refuse; every step behind it then never happens, and what was take
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Generic, Literal
@@ -20,6 +21,7 @@ from gateway.access.door import ANONYMOUS
 from gateway.admission.fare import fare_of
 from gateway.dispatching.detection import detect_picture, sides_for
 from gateway.dispatching.dispatch import Detection
+from gateway.edge.conversation import Patience
 from gateway.params import DetectParams, MaskParams, Params, parse_params, second_side
 from gateway.pictures.image_header import check_limits, read_header
 from gateway.pictures.picture import Picture
@@ -56,14 +58,15 @@ async def visit(request: Request, endpoint: Endpoint, kind: type[Params], answer
     state: dict[str, Any] = request.scope["state"]
     services: Services = state["services"]
     timings: Timings = state["timings"]
-    deadline = _deadline(request, services)
+    whole = Deadline.after(_asked_s(request), asyncio.get_running_loop().time())
     entry = await services.access.enter(request.scope, endpoint)
     timings.lap("auth")
     try:
         check_declared_length(request.scope["headers"], services.settings.max_image_bytes)
         client = entry.principal.key_id if entry.principal.key_id != ANONYMOUS else entry.principal.address
-        with services.admission.enter(_declared_bytes(request, services), client, _left_s(deadline)):
-            upload = await _receive(request, services, deadline)
+        left_s = min(services.settings.request_timeout, _left_s(whole))
+        with services.admission.enter(_declared_bytes(request, services), client, left_s):
+            upload, deadline = await _receive(request, services, whole)
             timings.lap("read")
             params = parse_params(kind, request.query_params.multi_items(), upload.fields)
             looking = _look(state, endpoint, params, upload.image, deadline, answer, client)
@@ -135,14 +138,14 @@ def _left_s(deadline: Deadline) -> float:
     return deadline.left_s(asyncio.get_running_loop().time())
 
 
-def _deadline(request: Request, services: Services) -> Deadline:
-    timeout_s = services.settings.request_timeout
+def _asked_s(request: Request) -> float:
+    """What the caller gives the whole request, in seconds."""
     asked = request.headers.get(TIMEOUT_HEADER)
-    if asked is not None:
-        if not asked.isdigit() or not 1 <= int(asked[:12]) <= 600_000:
-            raise BadParameter("X-Request-Timeout-Ms must be whole milliseconds from 1 to 600000")
-        timeout_s = min(timeout_s, int(asked) / 1000)
-    return Deadline.after(timeout_s, asyncio.get_running_loop().time())
+    if asked is None:
+        return math.inf
+    if not asked.isdigit() or not 1 <= int(asked[:12]) <= 600_000:
+        raise BadParameter("X-Request-Timeout-Ms must be whole milliseconds from 1 to 600000")
+    return int(asked) / 1000
 
 
 def _declared_bytes(request: Request, services: Services) -> int:
@@ -150,13 +153,22 @@ def _declared_bytes(request: Request, services: Services) -> int:
     return int(declared) if declared.isdigit() else services.settings.max_image_bytes
 
 
-async def _receive(request: Request, services: Services, deadline: Deadline) -> Upload:
+async def _receive(request: Request, services: Services, whole: Deadline) -> tuple[Upload, Deadline]:
+    """The whole body, and the request's deadline from here on: our time for it begins when all of it is here.
+
+    whole: the caller's own limit, body included. Whether a slow body goes on arriving fast enough is the connection's
+    business; here it has in all what the least rate allows a body of its size.
+    """
+    settings, loop = services.settings, asyncio.get_running_loop()
+    slowest_s = Patience.of(settings).slowest_upload_s(_declared_bytes(request, services))
+    until = min(whole.at, loop.time() + max(settings.request_timeout, slowest_s))
     content_type = request.headers.get("content-type", "").encode("latin-1")
     try:
-        async with asyncio.timeout_at(deadline.at):
-            return await read_upload(content_type, _body(request.receive), services.settings.max_image_bytes)
+        async with asyncio.timeout_at(until):
+            upload = await read_upload(content_type, _body(request.receive), settings.max_image_bytes)
     except TimeoutError:
         raise ReceiveTimeout("the body did not arrive in time; check the connection and try again") from None
+    return upload, Deadline(min(whole.at, loop.time() + settings.request_timeout))
 
 
 async def _body(receive: Receive) -> AsyncIterator[bytes]:

@@ -135,10 +135,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     queue_share: Annotated[
         float, _number("Part of the places in the queue that one client may hold, 1 is all of them", 0.01, 1)
     ] = 0.75
-    request_timeout: Annotated[float, _number("Seconds a request may take in all", 0.1, 600)] = 30.0
+    request_timeout: Annotated[float, _number("Seconds a request may take once its body is here", 0.1, 600)] = 30.0
     header_timeout: Annotated[float, _number("Seconds the headers of a request may take to arrive", 0.5, 120)] = 10.0
     min_transfer_rate: Annotated[
-        int, _number("Bytes per second, on average, a client must send or take after the header timeout", 0, 1 << 30)
+        int, _number("Bytes a second, on average, that a client must send or take; 0 is any", 0, 1 << 30)
     ] = 8192
     max_unsent_bytes: Annotated[
         int, _number("Most bytes of unread answers in one gateway process; then the slowest are cut", MEBIBYTE, 1 << 40)
