@@ -12,10 +12,21 @@ gateway Releases.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 
 #: Raised by one with every change of a message or of the frames around it; both sides refuse any other.
 PROTOCOL_VERSION = 3
+
+#: What can be counted with on either side; anything else in a message makes it none (`shared/wire.py`).
+Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Positive = Annotated[int, Meta(ge=1, le=2**63 - 1)]
+#: Seconds, milliseconds, tolerances, thresholds: neither negative, nor NaN, nor without end.
+Measure = Annotated[float, Meta(ge=0.0, le=1e12)]
+#: Where something lies, in pixels; it may be outside the picture.
+Pixel = Annotated[float, Meta(ge=-1e12, le=1e12)]
 
 
 class Message(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -28,10 +39,10 @@ class CropHeader(msgspec.Struct, frozen=True, array_like=True):
     scale: input pixels per picture pixel, the reference's det_scale (fitted height / picture height).
     """
 
-    rows: int
-    cols: int
-    side: int
-    scale: float
+    rows: Positive
+    cols: Positive
+    side: Positive
+    scale: Measure
 
 
 class Canary(msgspec.Struct, frozen=True, array_like=True):
@@ -42,11 +53,11 @@ class Canary(msgspec.Struct, frozen=True, array_like=True):
     box_tolerance_px, score_tolerance: how far the served precision may stray.
     """
 
-    confidence: float
-    nms_threshold: float
-    faces: list[list[float]]
-    box_tolerance_px: float
-    score_tolerance: float
+    confidence: Measure
+    nms_threshold: Measure
+    faces: list[list[Pixel]]
+    box_tolerance_px: Measure
+    score_tolerance: Measure
 
 
 class ModelInfo(msgspec.Struct, frozen=True):
@@ -58,9 +69,9 @@ class ModelInfo(msgspec.Struct, frozen=True):
     name: str
     precision: str
     provider: str
-    input_side: int
+    input_side: Positive
     landmarks: bool
-    max_batch: int
+    max_batch: Positive
     batch_invariant: bool
     license: str
     source_sha256: str
@@ -81,10 +92,10 @@ class Welcome(Message, frozen=True):
     """
 
     generation: str
-    slot: int
-    pid: int
-    capacity: int
-    busy_with: int
+    slot: Count
+    pid: Count
+    capacity: Positive
+    busy_with: Positive
     model: ModelInfo
     canary: Canary
 
@@ -97,46 +108,46 @@ class Request(Message, frozen=True):
     suspected: a worker ended with this request in hand; it is run alone, and Started is sent before.
     """
 
-    id: int
-    left_ms: int
-    confidence: float
-    nms_threshold: float
-    max_faces: int
-    width: int
-    height: int
+    id: Count
+    left_ms: Count
+    confidence: Measure
+    nms_threshold: Measure
+    max_faces: Count
+    width: Positive
+    height: Positive
     crops: tuple[CropHeader, ...]
-    waiting: int = 0
+    waiting: Count = 0
     suspected: bool = False
 
 
 class Cancel(Message, frozen=True):
     """The client left: drop this request if it is not running yet."""
 
-    id: int
+    id: Count
 
 
 class Offer(Message, frozen=True):
     """This gateway has `waiting` requests and no credit for them."""
 
-    waiting: int
+    waiting: Count
 
 
 class Release(Message, frozen=True):
     """Gives back `credits` that a Recall asked for; 0 when they were used up meanwhile."""
 
-    credits: int
+    credits: Count
 
 
 class Grant(Message, frozen=True):
     """The gateway may send `credits` more requests."""
 
-    credits: int
+    credits: Count
 
 
 class Recall(Message, frozen=True):
     """Give back up to `credits` unused ones; another gateway has work for them."""
 
-    credits: int
+    credits: Count
 
 
 class Heartbeat(Message, frozen=True):
@@ -145,8 +156,8 @@ class Heartbeat(Message, frozen=True):
     batch_s: in the answer, the seconds one run takes here; how long silence may last follows from it.
     """
 
-    sequence: int
-    batch_s: float = 0.0
+    sequence: Count
+    batch_s: Measure = 0.0
 
 
 class Goodbye(Message, frozen=True):
@@ -161,7 +172,7 @@ class Goodbye(Message, frozen=True):
 class Started(Message, frozen=True):
     """A suspected request is run now, alone: when the worker ends before its answer, this request ended it."""
 
-    id: int
+    id: Count
     generation: str
 
 
@@ -172,26 +183,26 @@ class Reply(Message, frozen=True):
     inference, in this picture's post-processing. dispatch: why the batch went ("full", "idle", "delay").
     """
 
-    id: int
+    id: Count
     generation: str
-    faces: int
+    faces: Count
     columns: int
-    wait_ms: float
-    inference_ms: float
-    postprocess_ms: float
-    batch_size: int
+    wait_ms: Measure
+    inference_ms: Measure
+    postprocess_ms: Measure
+    batch_size: Positive
     dispatch: str
-    grant: int = 0
+    grant: Count = 0
 
 
 class Failure(Message, frozen=True):
     """No faces for this request. kind: "expired", "cancelled", "invalid" (our bug), "failed"."""
 
-    id: int
+    id: Count
     generation: str
     kind: str
     words: str
-    grant: int = 0
+    grant: Count = 0
 
 
 ToWorker = Hello | Request | Cancel | Offer | Release | Heartbeat | Goodbye

@@ -3,7 +3,7 @@
     frame 0   one byte PROTOCOL_VERSION, then the message as a msgpack array
     frame 1…  Request: one raw uint8 frame per crop; Reply: one float32 little-endian frame of packed rows
 
-Whatever arrives is checked (version, message, count, lengths, finite ranges) before anything is trusted;
+Whatever arrives is checked (version, message, ranges of numbers, count, lengths) before anything is trusted;
 what fails raises WireError, and the receiver drops and counts it.
 """
 
@@ -17,7 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.faces import PACKED_COLUMNS, PACKED_COLUMNS_WITHOUT_LANDMARKS, Faces
-from shared.messages import PROTOCOL_VERSION, CropHeader, Message, Reply, Request, ToGateway, ToWorker
+from shared.messages import (
+    PROTOCOL_VERSION,
+    Canary,
+    CropHeader,
+    Message,
+    Reply,
+    Request,
+    ToGateway,
+    ToWorker,
+    Welcome,
+)
 
 Frame = bytes | bytearray | memoryview
 CropArray = NDArray[np.uint8]
@@ -29,6 +39,7 @@ CROPS_MAX = 4
 #: Largest side of an input; bounds what one request can make a worker allocate.
 SIDE_MAX = 4096
 
+_COLUMNS = (PACKED_COLUMNS, PACKED_COLUMNS_WITHOUT_LANDMARKS)
 _VERSION = bytes([PROTOCOL_VERSION])
 _encoder = msgspec.msgpack.Encoder()
 _to_worker = msgspec.msgpack.Decoder(ToWorker)
@@ -77,6 +88,8 @@ def decode_to_gateway(frames: Sequence[Frame]) -> tuple[ToGateway, Faces | None]
         _expect_tensors(frames, 1)
         return message, _reply_faces(message, frames[1])
     _expect_tensors(frames, 0)
+    if isinstance(message, Welcome):
+        _expect_rows(message.canary)
     return message, None
 
 
@@ -97,23 +110,25 @@ def _expect_tensors(frames: Sequence[Frame], count: int) -> None:
         raise WireError(f"{len(frames) - 1} tensor frames where {count} belong")
 
 
+def _expect_rows(canary: Canary) -> None:
+    """All of one length: they become one array."""
+    if {len(row) for row in canary.faces} not in (set(), *({columns} for columns in _COLUMNS)):
+        raise WireError("a canary whose faces are no packed rows")
+
+
 def _request_crops(message: Request, frames: Sequence[Frame]) -> list[CropArray]:
     if not 1 <= len(message.crops) <= CROPS_MAX or len(frames) != len(message.crops):
         raise WireError(f"{len(frames)} crops, header announces {len(message.crops)}")
-    if message.id < 0 or message.left_ms < 0 or message.max_faces < 0:
-        raise WireError("negative id, time or count")
     if not (0 < message.confidence <= 1 and 0 < message.nms_threshold <= 1):
         raise WireError("thresholds outside 0..1")
-    if message.width < 1 or message.height < 1:
-        raise WireError("picture without size")
     return [_crop(header, frame) for header, frame in zip(message.crops, frames, strict=True)]
 
 
 def _crop(header: CropHeader, frame: Frame) -> CropArray:
-    if not (1 <= header.rows <= header.side and 1 <= header.cols <= header.side <= SIDE_MAX):
+    if not max(header.rows, header.cols) <= header.side <= SIDE_MAX:
         raise WireError(f"crop of {header.rows}×{header.cols} for an input of {header.side}")
-    if not 0 < header.scale < float("inf"):
-        raise WireError(f"scale {header.scale}")
+    if not header.scale:
+        raise WireError("a crop without scale")
     pixels = np.frombuffer(frame, dtype=np.uint8)
     if pixels.size != header.rows * header.cols * 3:
         raise WireError(f"{pixels.size} bytes for a crop of {header.rows}×{header.cols}×3")
@@ -121,7 +136,7 @@ def _crop(header: CropHeader, frame: Frame) -> CropArray:
 
 
 def _reply_faces(message: Reply, frame: Frame) -> Faces:
-    if message.columns not in (PACKED_COLUMNS, PACKED_COLUMNS_WITHOUT_LANDMARKS) or message.faces < 0:
+    if message.columns not in _COLUMNS:
         raise WireError(f"{message.faces} faces of {message.columns} columns")
     if len(memoryview(frame)) != message.faces * message.columns * 4:
         raise WireError(f"{len(memoryview(frame))} bytes for {message.faces} faces of {message.columns} columns")

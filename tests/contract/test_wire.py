@@ -11,7 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.faces import Faces
-from shared.messages import PROTOCOL_VERSION, CropHeader, Failure, Grant, Heartbeat, Hello, Reply, Request, Welcome
+from shared.messages import (
+    PROTOCOL_VERSION,
+    Canary,
+    CropHeader,
+    Failure,
+    Grant,
+    Heartbeat,
+    Hello,
+    ModelInfo,
+    Reply,
+    Request,
+    ToGateway,
+    Welcome,
+)
 from shared.wire import (
     HEADER_BYTES_MAX,
     WireError,
@@ -25,6 +38,8 @@ from shared.wire import (
 CROP = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
 REQUEST = Request(7, 1500, 0.5, 0.4, 0, 30, 20, (CropHeader(2, 3, 32, 0.1),), waiting=2)
 FACES = Faces.unpacked(np.arange(30, dtype=np.float32).reshape(2, 15))
+INFO = ModelInfo("stub", "fp32", "CPUExecutionProvider", 640, True, 8, True, "MIT", "0" * 64)
+WELCOME = Welcome("a.1", 0, 7, 16, 8, INFO, Canary(0.5, 0.4, [[1.0] * 15], 1.0, 0.1))
 REPLY = Reply(7, "a.1", 2, 15, 1.0, 2.0, 3.0, 4, "full", grant=1)
 
 
@@ -93,7 +108,27 @@ def test_a_request_that_cannot_be_is_refused(change: dict) -> None:
         decode_to_worker([header, CROP.tobytes()])
 
 
-@pytest.mark.parametrize("change", [{"faces": 3}, {"faces": -1}, {"columns": 4}, {"columns": 5}])
+@pytest.mark.parametrize(
+    "message",
+    [
+        Grant(-1),
+        Heartbeat(1, float("nan")),
+        Heartbeat(1, float("inf")),
+        Heartbeat(-1),
+        msgspec.structs.replace(WELCOME, capacity=0),
+        msgspec.structs.replace(WELCOME, busy_with=-1),
+        msgspec.structs.replace(WELCOME, canary=Canary(0.5, 0.4, [[1.0] * 15, [1.0] * 5], 1.0, 0.1)),
+        msgspec.structs.replace(WELCOME, canary=Canary(0.5, 0.4, [[float("nan")] * 15], 1.0, 0.1)),
+    ],
+)
+def test_a_number_that_nobody_can_count_with_is_refused(message: ToGateway) -> None:
+    with pytest.raises(WireError):
+        decode_to_gateway(encode(message))
+
+
+@pytest.mark.parametrize(
+    "change", [{"faces": 3}, {"faces": -1}, {"wait_ms": float("nan")}, {"columns": 4}, {"columns": 5}]
+)
 def test_a_reply_that_cannot_be_is_refused(change: dict) -> None:
     frames = as_received(encode_reply(REPLY, FACES))
     frames[0] = bytes(encode(msgspec.structs.replace(REPLY, **change))[0])
