@@ -37,8 +37,9 @@ def parse_address(text: str) -> Address | None:
         address = ip_address(text)
     except ValueError:
         return None
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return mapped or address
+    if isinstance(address, IPv4Address):
+        return address
+    return address.ipv4_mapped or IPv6Address(int(address))  # without its zone, which may be any text
 
 
 def client_of(peer: str, forwarded: bytes, trusted: tuple[Network, ...]) -> str:

@@ -66,6 +66,12 @@ def test_a_mapped_peer_is_the_same_client_as_the_plain_one() -> None:
     assert client_of("::ffff:10.0.0.1", b"198.51.100.7", TRUSTED) == "198.51.100.7"
 
 
+@pytest.mark.parametrize("zone", ["%eth0", "%25eth0", "%<script>\n"])
+def test_the_zone_of_an_address_says_nothing_to_others(zone: str) -> None:
+    assert client_of("fe80::1" + zone, b"", ()) == "fe80::1"
+    assert client_of("10.0.0.1", f"2001:db8::1{zone}".encode(), TRUSTED) == "2001:db8::1"
+
+
 def test_ipv6_is_limited_by_the_64_that_one_customer_owns() -> None:
     assert bucket_of("2001:db8:1:2::1") == bucket_of("2001:db8:1:2:ffff::9") == "2001:db8:1:2::/64"
     assert bucket_of("2001:db8:1:3::1") != bucket_of("2001:db8:1:2::1")
