@@ -27,6 +27,9 @@ from gateway.pictures.picture_messages import (
     Opened,
     Ready,
     ToGateway,
+    answers,
+    from_child,
+    size_with,
 )
 from shared.errors import BadImage, BadParameter, DetectionFailed, FaceApiError, Overloaded, TooLarge
 from shared.settings import Settings, decoder_environment
@@ -46,7 +49,6 @@ _FAILURES: dict[str, type[FaceApiError]] = {
 _CRASHES = {signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGSYS, signal.SIGXCPU}
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(ToGateway)
 
 
 @dataclass(eq=False, slots=True)
@@ -168,14 +170,14 @@ class Child:
             self._die()
             return
         try:
-            message = _decoder.decode(packet)
-        except msgspec.MsgspecError:  # not one of our children any more
+            message = from_child(packet)
+        except ValueError:  # not one of our children any more
             close_all(descriptors)
             self.kill()
             return
         try:
-            self._take(message, self._received(descriptors, _size(message)))
-        except (ValueError, OSError):  # it announced what it did not send
+            self._take(message, self._received(descriptors, size_with(message)))
+        except (ValueError, OSError):  # it announced what it did not send, or answers what it was not asked
             self.kill()
 
     def _received(self, descriptors: list[int], size: int) -> memoryview:
@@ -187,15 +189,21 @@ class Child:
         return memoryview(bytes(self._slab.to_gateway[:size]))
 
     def _take(self, message: ToGateway, memory: memoryview) -> None:
-        self._watchdog.cancel()
-        job, self.running = self.running, None
+        """Raises ValueError for an answer to nothing."""
+        job = self.running
         if isinstance(message, Ready):
+            if self.ready:
+                raise ValueError("ready twice")
             self.ready = True
-        elif job is not None and message.id == job.message.id and not job.answer.done():
+        elif job is None or not answers(message, job.message):
+            raise ValueError("an answer to nothing")
+        elif not job.answer.done():
             if isinstance(message, Failed):
                 job.answer.set_exception(_FAILURES[message.kind](message.words))
             else:
                 job.answer.set_result(Answer(message, memory))
+        self._watchdog.cancel()
+        self.running = None
         self._when_free(self)
 
     def _too_long(self) -> None:
@@ -219,13 +227,6 @@ class Child:
         if self._process.returncode > 0:  # a mistake of ours, with its traceback on standard error
             return DetectionFailed("The picture could not be processed")
         return Overloaded()
-
-
-def _size(message: ToGateway) -> int:
-    """Bytes that come with a message."""
-    if isinstance(message, Opened):
-        return sum(crop.rows * crop.cols * 3 for crop in message.crops)
-    return message.size if isinstance(message, MaskDone) else 0
 
 
 def _start(settings: Settings) -> tuple[subprocess.Popen[bytes], socket.socket, Slab]:

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gateway.pictures.masking import MaskOptions, OutputFormat
+from gateway.pictures.masking import MaskOptions, MediaType, OutputFormat
 from shared.errors import BadParameter
 
-MEDIA_TYPES: dict[OutputFormat, str] = {"jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
+MEDIA_TYPES: dict[OutputFormat, MediaType] = {"jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
 #: Longest side a format can hold: ISO/IEC 10918-1 as libjpeg limits it, RFC 9649; PNG has room for any of ours.
 SIDE_MAX: dict[OutputFormat, int] = {"jpeg": 65_500, "png": (1 << 31) - 1, "webp": 16_383}
 

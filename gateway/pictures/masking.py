@@ -14,6 +14,7 @@ from shared.errors import BadParameter
 
 Method = Literal["gaussian", "pixelate", "solid", "elliptical", "erase"]
 OutputFormat = Literal["jpeg", "png", "webp"]
+MediaType = Literal["image/jpeg", "image/png", "image/webp"]
 
 METHODS: tuple[Method, ...] = ("gaussian", "pixelate", "solid", "elliptical", "erase")
 OUTPUT_FORMATS: tuple[OutputFormat, ...] = ("jpeg", "png", "webp")

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.pictures.headers.facts import Format, Header
-from gateway.pictures.masking import MaskOptions
+from gateway.pictures.masking import MaskOptions, MediaType
 from shared.deadline import Deadline
 from shared.errors import BadImage
 from shared.faces import Faces
@@ -67,7 +67,7 @@ class Masked:
     """
 
     data: Data
-    media_type: str
+    media_type: MediaType
     weak: bool
     mask_ms: float
     encode_ms: float

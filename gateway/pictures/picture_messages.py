@@ -9,15 +9,23 @@ its own, whose file descriptor travels with the packet.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from gateway.pictures.headers.facts import Header
-from gateway.pictures.masking import MaskOptions
+from gateway.pictures.masking import MaskOptions, MediaType
 
 #: No message comes near it; a socket pair takes this much in one packet by default.
 PACKET_BYTES_MAX = 64 * 1024
+
+
+#: What a child may say; it has read a stranger's file and is believed nothing else.
+Count = Annotated[int, Meta(ge=0, le=2**40)]
+Positive = Annotated[int, Meta(ge=1, le=2**20)]
+Milliseconds = Annotated[float, Meta(ge=0.0, le=1e9)]
+Scale = Annotated[float, Meta(gt=0.0, le=1e6)]
 
 
 class Message(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -55,28 +63,28 @@ class Ready(Message, frozen=True):
 class CropShape(msgspec.Struct, frozen=True, array_like=True):
     """One crop: rows·cols·3 bytes, after those of the crops before it."""
 
-    rows: int
-    cols: int
-    side: int
-    scale: float
+    rows: Positive
+    cols: Positive
+    side: Positive
+    scale: Scale
 
 
 class Opened(Message, frozen=True):
-    id: int
+    id: Count
     crops: tuple[CropShape, ...]
-    decode_ms: float
-    preprocess_ms: float
+    decode_ms: Milliseconds
+    preprocess_ms: Milliseconds
 
 
 class MaskDone(Message, frozen=True):
     """The encoded picture has `size` bytes."""
 
-    id: int
-    size: int
-    media_type: str
+    id: Count
+    size: Count
+    media_type: MediaType
     weak: bool
-    mask_ms: float
-    encode_ms: float
+    mask_ms: Milliseconds
+    encode_ms: Milliseconds
 
 
 FailureKind = Literal["bad_image", "too_large", "bad_parameter"]
@@ -85,10 +93,34 @@ FailureKind = Literal["bad_image", "too_large", "bad_parameter"]
 class Failed(Message, frozen=True):
     """This picture cannot be had; the child goes on with the next."""
 
-    id: int
+    id: Count
     kind: FailureKind
-    words: str
+    words: Annotated[str, Meta(max_length=1000)]
 
 
 ToChild = Open | Mask | Close
 ToGateway = Ready | Opened | MaskDone | Failed
+
+_decoder = msgspec.msgpack.Decoder(ToGateway)
+
+
+def from_child(packet: bytes) -> ToGateway:
+    """What a child said. Raises ValueError for anything that no child of ours says."""
+    try:
+        message: ToGateway = _decoder.decode(packet)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ValueError(f"not a message: {error}") from None
+    return message
+
+
+def size_with(message: ToGateway) -> int:
+    """Bytes that come with a message."""
+    if isinstance(message, Opened):
+        return sum(crop.rows * crop.cols * 3 for crop in message.crops)
+    return message.size if isinstance(message, MaskDone) else 0
+
+
+def answers(said: Opened | MaskDone | Failed, asked: Open | Mask) -> bool:
+    """Whether a child's words are an answer to this."""
+    kind = Opened if isinstance(asked, Open) else MaskDone
+    return said.id == asked.id and isinstance(said, kind | Failed)
