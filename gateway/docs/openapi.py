@@ -29,7 +29,7 @@ RAW_TYPES = ("image/jpeg", "image/png", "image/webp", "image/bmp", "image/tiff")
 _RATE = ("RateLimit-Policy", "RateLimit")
 _MASK_FACTS = ("X-Face-Count", "X-Inference-Ms", "X-Total-Ms", "X-Model", "X-Image-Width", "X-Image-Height")
 _DETECT_HEADERS = ("X-Request-Id", "X-Frames", "Server-Timing", *_RATE)
-_MASK_HEADERS = ("X-Request-Id", *_MASK_FACTS, "X-Blur-Method", "X-Mask-Weak", "Server-Timing", *_RATE)
+_MASK_HEADERS = ("X-Request-Id", *_MASK_FACTS, "X-Blur-Method", "X-Mask-Weak", "X-Mask-Colors", "Server-Timing", *_RATE)
 _ERROR_HEADERS = {
     401: ("X-Request-Id", "WWW-Authenticate"),
     429: ("X-Request-Id", "Retry-After", *_RATE),

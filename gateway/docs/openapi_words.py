@@ -100,6 +100,11 @@ HEADERS: dict[str, tuple[str, str, Any]] = {
     "X-Image-Height": ("integer", "Height of the upright original in pixels", 1080),
     "X-Blur-Method": ("string", "Method used", "gaussian"),
     "X-Mask-Weak": ("string", "`true` when the strength is weak for the size of a face: use a larger one", "true"),
+    "X-Mask-Colors": (
+        "string",
+        "Only where the colour profile in the file is broken or not for such a picture: it was not applied",
+        "as stored",
+    ),
     "X-Frames": ("string", "Only for animated and multi-page files", "12; only the first was read"),
     "Server-Timing": ("string", "Milliseconds of each step, as browsers draw them", "decode;dur=3.21"),
     "RateLimit-Policy": ("string", "The limit that applied: q requests in w seconds", '"detect";q=300;w=60'),

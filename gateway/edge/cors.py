@@ -17,7 +17,7 @@ ALLOWED_METHODS = b"GET, POST"
 ALLOWED_HEADERS = b"X-API-Key, Content-Type, X-Request-Id, X-Request-Timeout-Ms"
 EXPOSED_HEADERS = (
     b"X-Request-Id, X-Face-Count, X-Inference-Ms, X-Total-Ms, X-Model, X-Image-Width, X-Image-Height, X-Blur-Method, "
-    b"X-Mask-Weak, X-Frames, Retry-After, RateLimit, RateLimit-Policy, Server-Timing"
+    b"X-Mask-Weak, X-Mask-Colors, X-Frames, Retry-After, RateLimit, RateLimit-Policy, Server-Timing"
 )
 PREFLIGHT_SECONDS = b"7200"  # the longest that Chromium takes
 

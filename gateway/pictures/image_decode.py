@@ -57,11 +57,7 @@ def decode(
     H and W are divided by it and rounded up. Raises BadImage when the decoder refuses, or when its result is
     not what the header announced.
     """
-    if header.format == "tiff" and header.orientation > 1:
-        data = tiff.not_turned(data)
-    if header.extras:
-        data = png.essential(data)
-    stored = upright(_stored(data, header, with_alpha=with_alpha, shrink=shrink), header.orientation)
+    stored = upright(_stored(ready(data, header), header, with_alpha=with_alpha, shrink=shrink), header.orientation)
     width, height = (-(-length // shrink) for length in header.upright_size)
     if stored.ndim != 3 or stored.shape[:2] != (height, width) or stored.dtype != np.uint8:
         raise _undecodable(header)
@@ -70,6 +66,13 @@ def decode(
     if stored.shape[2] == 4:
         return np.ascontiguousarray(stored[:, :, :3]), np.ascontiguousarray(stored[:, :, 3])
     return np.ascontiguousarray(stored), None
+
+
+def ready(data: memoryview, header: Header) -> memoryview:
+    """The file as a decoder is to see it: without what would turn it, mislead it or could crash it."""
+    if header.format == "tiff" and header.orientation > 1:
+        return tiff.not_turned(data)
+    return png.essential(data) if header.extras else data
 
 
 def _stored(data: memoryview, header: Header, *, with_alpha: bool, shrink: int) -> Pixels:

@@ -46,6 +46,12 @@ def check_complete(data: memoryview, header: Header, settings: Settings) -> None
     _in_format(data, lambda module: module.check_complete(data, header, settings))
 
 
+def stored_profile(data: memoryview) -> bytes | None:
+    """The bytes of the stored colour profile, None without one; empty when they cannot be unpacked."""
+    found: bytes | None = _in_format(data, lambda module: module.profile(data))
+    return found
+
+
 def check_limits(header: Header, settings: Settings) -> None:
     """Raises TooLarge or BadImage when the header is outside the limits; runs before any decoding."""
     width, height = header.width, header.height

@@ -12,8 +12,8 @@ from shared.settings import MEBIBYTE, Settings
 _TWICE_BGR, _WITH_ALPHA, _BY_PILLOW, _TWICE_DEEP_ALPHA = 7, 9, 9, 21
 #: A progressive JPEG's coefficients are all held until its last scan.
 _COEFFICIENT = 2
-#: The file's inks beside the picture while they go through their profile.
-_INKS = 8
+#: The picture and the file's inks beside it while they go through their profile; copies of the profile itself.
+_INKS, _PROFILE = 11, 4
 #: What encoding takes beyond the picture, and how much more when alpha goes with it.
 _ENCODING: dict[OutputFormat, int] = {"jpeg": 2, "png": 3, "webp": 13}
 _ENCODING_ALPHA: dict[OutputFormat, int] = {"jpeg": 3, "png": 3, "webp": 8}
@@ -33,7 +33,9 @@ def decoding(header: Header, *, to_mask: bool) -> int:
         per_pixel = _WITH_ALPHA
     if header.progressive:
         per_pixel += _COEFFICIENT * header.samples
-    return max(header.width * header.height * per_pixel, header.raster_bytes)
+    if to_mask and header.icc and header.cmyk:
+        per_pixel = max(per_pixel, _INKS)
+    return max(header.width * header.height * per_pixel, header.raster_bytes) + _PROFILE * header.icc * to_mask
 
 
 def holding(header: Header, sides: tuple[int, ...], *, to_mask: bool) -> int:
@@ -44,7 +46,7 @@ def holding(header: Header, sides: tuple[int, ...], *, to_mask: bool) -> int:
 
 def masking(header: Header, output: OutputFormat) -> int:
     """Bytes at the peak of masking and encoding, beyond the picture itself."""
-    per_pixel = _ENCODING[output] + _ENCODING_ALPHA[output] * header.alpha + _INKS * (header.icc and header.cmyk)
+    per_pixel = _ENCODING[output] + _ENCODING_ALPHA[output] * header.alpha
     return header.width * header.height * per_pixel
 
 

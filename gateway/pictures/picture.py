@@ -63,12 +63,14 @@ class Crop:
 class Masked:
     """The answer of mask: an encoded picture without metadata.
 
-    weak: some face keeps too much detail at the chosen strength (`masking.weak`). mask_ms, encode_ms: milliseconds.
+    weak: some face keeps too much detail at the chosen strength (`masking.weak`). as_stored: the file's colour profile
+    cannot be used, so that the colours are the stored ones. mask_ms, encode_ms: milliseconds.
     """
 
     data: Data
     media_type: MediaType
     weak: bool
+    as_stored: bool
     mask_ms: float
     encode_ms: float
 

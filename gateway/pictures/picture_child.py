@@ -64,7 +64,7 @@ class PictureChild:
         self._slab = slab
         self._settings = settings
         self._complaints = complaints
-        self._held: dict[int, tuple[memoryview, OpenedPicture]] = {}
+        self._held: dict[int, OpenedPicture] = {}
         self._need = 0  # bytes, of the last job
         self._decoder = msgspec.msgpack.Decoder(ToChild)
         self._encoder = msgspec.msgpack.Encoder()
@@ -120,8 +120,7 @@ class PictureChild:
         opened = open_picture(data, message.header, message.sides, self._settings, to_mask=message.to_mask)
         refuse_damage(self._complaints.take(), data)
         if message.to_mask:
-            profiled = memoryview(bytes(data)) if message.header.icc else memoryview(b"")
-            self._held[message.id] = (profiled, opened)
+            self._held[message.id] = opened
         shapes = tuple(
             CropShape(crop.pixels.shape[0], crop.pixels.shape[1], crop.side, crop.scale) for crop in opened.crops
         )
@@ -131,18 +130,19 @@ class PictureChild:
 
     def _forget(self, number: int) -> None:
         held = self._held.pop(number, None)
-        large = held is not None and held[1].pixels.nbytes > _LARGE_BYTES
+        large = held is not None and held.pixels.nbytes > _LARGE_BYTES
         del held
         if large:
             give_memory_back()
 
     def _mask(self, message: Mask, packed: memoryview) -> None:
         boxes = np.frombuffer(packed, np.float32).reshape(message.faces, 4)
-        data, opened = self._held[message.id]
+        opened = self._held[message.id]
         self._expect(memory_need.masking(opened.header, message.options.format))
         faces = Faces(boxes, np.ones(message.faces, np.float32), None)
-        masked = mask_picture(data, opened, faces, message.options, self._settings)
-        done = MaskDone(message.id, len(masked.data), masked.media_type, masked.weak, masked.mask_ms, masked.encode_ms)
+        masked = mask_picture(opened, faces, message.options, self._settings)
+        told = (masked.media_type, masked.weak, masked.as_stored, masked.mask_ms, masked.encode_ms)
+        done = MaskDone(message.id, len(masked.data), *told)
         self._send(done, [masked.data])
 
     def _send(self, message: Message, parts: Sequence[Bytes] = ()) -> None:

@@ -83,6 +83,7 @@ class MaskDone(Message, frozen=True):
     size: Count
     media_type: MediaType
     weak: bool
+    as_stored: bool
     mask_ms: Milliseconds
     encode_ms: Milliseconds
 

@@ -79,7 +79,7 @@ class ProcessPicture:
         done = answer.message
         assert isinstance(done, MaskDone)
         data = answer.memory[: done.size]
-        return Masked(data, MEDIA_TYPES[options.format], done.weak, done.mask_ms, done.encode_ms)
+        return Masked(data, MEDIA_TYPES[options.format], done.weak, done.as_stored, done.mask_ms, done.encode_ms)
 
     def close(self) -> None:
         if self._data is None:

@@ -37,7 +37,7 @@ class ThreadPicture:
         assert self._data is not None, "the picture is closed"
         if self._opened is None:  # it was opened to detect
             self._opened = await self._owner.decode(self._data, self._header, (), to_mask=True)
-        return await self._owner.mask(self._data, self._opened, faces, options)
+        return await self._owner.mask(self._opened, faces, options)
 
     def forget_pixels(self) -> None:
         """Detect needs the crops alone."""
@@ -102,8 +102,8 @@ class ThreadPictures:
         work = self._threads.submit(open_picture, memoryview(data), header, sides, self._settings, to_mask=to_mask)
         return await asyncio.wrap_future(work)
 
-    async def mask(self, data: Data, opened: Opened, faces: Faces, options: MaskOptions) -> Masked:
-        work = self._threads.submit(mask_picture, memoryview(data), opened, faces, options, self._settings)
+    async def mask(self, opened: Opened, faces: Faces, options: MaskOptions) -> Masked:
+        work = self._threads.submit(mask_picture, opened, faces, options, self._settings)
         return await asyncio.wrap_future(work)
 
     async def aclose(self) -> None:

@@ -27,7 +27,11 @@ from shared.settings import Settings
 
 @dataclass(slots=True)
 class Opened:
-    """A decoded picture and its crops. pixels: (H, W, 3) uint8 BGR, upright. alpha: (H, W) uint8. Milliseconds."""
+    """A decoded picture and its crops.
+
+    pixels: (H, W, 3) uint8 BGR, upright, to be masked in sRGB. alpha: (H, W) uint8. decode_ms, preprocess_ms:
+    milliseconds. as_stored: a colour profile is stored that cannot be used, so that no colour was changed.
+    """
 
     header: Header
     pixels: NDArray[np.uint8]
@@ -35,6 +39,7 @@ class Opened:
     crops: tuple[Crop, ...]
     decode_ms: float
     preprocess_ms: float
+    as_stored: bool
 
 
 def open_picture(
@@ -43,7 +48,7 @@ def open_picture(
     """Decodes a file whose header passed the limits, and fits it once per side. Raises BadImage.
 
     to_mask: a picture that is partly transparent is fitted a second time as it looks on white, so that a face
-    which only transparency draws is found as well.
+    which only transparency draws is found as well; then its colours become sRGB, which detection never sees.
     """
     begin = perf_counter()
     check_complete(data, header, settings)
@@ -54,23 +59,23 @@ def open_picture(
     crops = [Crop(fit.apply(pixels), fit.side, fit.scale) for fit in fits]
     if alpha is not None and alpha.min() < 255:  # fitted, then composed: nearly the same, for far less memory
         crops += [Crop(on_white(fit.apply(pixels), fit.apply(alpha)), fit.side, fit.scale) for fit in fits]
-    return Opened(header, pixels, alpha, tuple(crops), (decoded - begin) * 1000, (perf_counter() - decoded) * 1000)
+    fitted = perf_counter()
+    as_stored = to_mask and not to_srgb(data, header, pixels)
+    decode_ms = (decoded - begin + perf_counter() - fitted) * 1000
+    return Opened(header, pixels, alpha, tuple(crops), decode_ms, (fitted - decoded) * 1000, as_stored)
 
 
-def mask_picture(data: memoryview, opened: Opened, faces: Faces, options: MaskOptions, settings: Settings) -> Masked:
-    """Hides the faces in a picture, whose pixels change for good, and encodes it. Raises BadParameter.
-
-    data: the file the picture was opened from; its colour profile is read here.
-    """
+def mask_picture(opened: Opened, faces: Faces, options: MaskOptions, settings: Settings) -> Masked:
+    """Hides the faces in a picture, whose pixels change for good, and encodes it. Raises BadParameter."""
     height, width = opened.pixels.shape[:2]
     refuse_too_long(options.format, width, height)
     weak = is_weak(faces.boxes, options)
     if weak and settings.refuse_weak_masks:
         raise BadParameter(weak_words(options))
     begin = perf_counter()
-    to_srgb(data, opened.header, opened.pixels)
     paint(opened.pixels, regions(faces.boxes, options.padding, width, height), options)
     masked = perf_counter()
     encoded = encode(opened.pixels, opened.alpha, options)
     done = perf_counter()
-    return Masked(encoded, MEDIA_TYPES[options.format], weak, (masked - begin) * 1000, (done - masked) * 1000)
+    media = MEDIA_TYPES[options.format]
+    return Masked(encoded, media, weak, opened.as_stored, (masked - begin) * 1000, (done - masked) * 1000)

@@ -30,6 +30,8 @@ async def _answer(seen: Visit[MaskParams]) -> Response:
     }
     if masked.weak:
         headers["X-Mask-Weak"] = "true"
+    if masked.as_stored:
+        headers["X-Mask-Colors"] = "as stored"
     return Response(masked.data, media_type=masked.media_type, headers=headers)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import struct
 
+import numpy as np
+
 #: sRGB's primaries adapted to D50, as every sRGB profile gives them.
 RED, GREEN, BLUE = (0.4360, 0.2225, 0.0139), (0.3851, 0.7169, 0.0971), (0.1431, 0.0606, 0.7141)
 D50 = (0.9642, 1.0, 0.8249)
@@ -23,6 +25,16 @@ def swapped_rgb() -> bytes:
     return _profile(b"RGB ", b"XYZ ", {**tags, b"wtpt": _xyz(D50)})
 
 
+def linear_rgb(words: bytes = b"for tests", padding: int = 0) -> bytes:
+    """sRGB's primaries with values that are light itself. words: what it is called. padding: bytes nobody reads."""
+    tags = {b"rXYZ": _xyz(RED), b"gXYZ": _xyz(GREEN), b"bXYZ": _xyz(BLUE)}
+    tags |= {name: _curve(1.0) for name in (b"rTRC", b"gTRC", b"bTRC")}
+    noise = np.random.default_rng(7).bytes(padding)
+    return _profile(
+        b"RGB ", b"XYZ ", {**tags, b"wtpt": _xyz(D50), b"none": b"data\0\0\0\0\0\0\0\1" + noise}, words=words
+    )
+
+
 def dark_grey() -> bytes:
     """A grey profile of gamma 4: middle greys come out far darker in sRGB."""
     return _profile(b"GRAY", b"XYZ ", {b"kTRC": _curve(4.0), b"wtpt": _xyz(D50)})
@@ -40,8 +52,10 @@ def red_cyan() -> bytes:
     return _profile(b"CMYK", b"Lab ", {b"A2B0": table, b"wtpt": _xyz(D50)}, kind=b"prtr")
 
 
-def _profile(space: bytes, connection: bytes, tags: dict[bytes, bytes], kind: bytes = b"mntr") -> bytes:
-    tags = {**tags, b"desc": _text(b"for tests"), b"cprt": b"text\0\0\0\0none\0"}
+def _profile(
+    space: bytes, connection: bytes, tags: dict[bytes, bytes], kind: bytes = b"mntr", words: bytes = b"for tests"
+) -> bytes:
+    tags = {**tags, b"desc": _text(words), b"cprt": b"text\0\0\0\0none\0"}
     start, table, body = 128 + 4 + 12 * len(tags), b"", b""
     for name, payload in tags.items():
         table += struct.pack(">4sII", name, start + len(body), len(payload))

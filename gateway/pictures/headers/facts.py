@@ -9,6 +9,8 @@ Format = Literal["jpeg", "png", "webp", "bmp", "tiff"]
 
 #: A walk meets at most this many chunks, segments or directory entries; more is no ordinary picture.
 PARTS_MAX = 16_384
+#: A profile larger than this is no picture's profile: those of presses have 0.5 to 3 MB, of calibrated displays 1.5.
+PROFILE_BYTES_MAX = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +18,8 @@ class Header:
     """Facts of the stored raster, before orientation is applied.
 
     width, height: stored, in pixels. orientation: EXIF 1..8. frames: pictures in the file (animation, pages).
-    samples, bits: per stored pixel, per sample. alpha: transparency is stored. icc: a colour profile is stored.
-    cmyk: four ink samples. progressive: a JPEG of several scans.
+    samples, bits: per stored pixel, per sample. alpha: transparency is stored. icc: bytes of the colour profile that
+    is stored or told in numbers, 0 for none. cmyk: four ink samples. progressive: a JPEG of several scans.
     extras: a PNG with chunks its decoder need not see. decoder: who reads this file rightly.
     raster_bytes: of the stored raster when unpacked, padding of tiles included.
     """
@@ -30,7 +32,7 @@ class Header:
     samples: int = 3
     bits: int = 8
     alpha: bool = False
-    icc: bool = False
+    icc: int = 0
     cmyk: bool = False
     progressive: bool = False
     extras: bool = False

@@ -45,7 +45,18 @@ def _note(marker: int, payload: memoryview, found: dict[str, int | bool]) -> Non
     elif marker == 0xE1 and bytes(payload[:6]) == b"Exif\0\0":
         found.setdefault("orientation", exif.orientation(payload))
     elif marker == 0xE2 and bytes(payload[:12]) == b"ICC_PROFILE\0":
-        found["icc"] = True
+        found["icc"] = found.get("icc", 0) + len(payload)
+
+
+def profile(data: memoryview) -> bytes | None:
+    """The colour profile, put together from its segments in the order of their numbers (ICC.1:2022, B.4)."""
+    parts: dict[int, bytes] = {}
+    for marker, start, end in _segments(data, 2):
+        if marker in (SOS, EOI):
+            break
+        if marker == 0xE2 and bytes(data[start : start + 12]) == b"ICC_PROFILE\0" and end - start > 14:
+            parts.setdefault(data[start + 12], bytes(data[start + 14 : end]))
+    return b"".join(parts[number] for number in sorted(parts)) if parts else None
 
 
 def _frame(marker: int, payload: memoryview) -> dict[str, int | bool]:

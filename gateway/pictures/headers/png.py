@@ -1,6 +1,8 @@
 """PNG: the chunk chain. W3C PNG third edition; APNG's acTL and fcTL count the frames.
 
-Alone knows which chunks matter, and that each one's CRC must be right for a file to be whole.
+Alone knows which chunks matter: the CRC of each critical one must be right for a file to be whole. Ancillary ones
+with a wrong CRC hold no pixels; they are read where they have a checksum of their own (profile) or where leaving them
+out would turn the picture (EXIF), and are left out otherwise, as libpng and so every browser does.
 """
 
 from __future__ import annotations
@@ -8,9 +10,11 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 
 from gateway.pictures.headers import exif
-from gateway.pictures.headers.facts import PARTS_MAX, Format, Header
+from gateway.pictures.headers.facts import PARTS_MAX, PROFILE_BYTES_MAX, Format, Header
+from gateway.pictures.matrix_profile import Colours, is_nearly_srgb, matrix_profile
 from shared.errors import BadImage
 from shared.settings import Settings
 
@@ -19,26 +23,28 @@ FORMAT: Format = "png"
 #: Colour type: samples per pixel, and the bit depths allowed with it.
 _COLOUR_TYPES = {0: (1, (1, 2, 4, 8, 16)), 2: (3, (8, 16)), 3: (1, (1, 2, 4, 8)), 4: (2, (8, 16)), 6: (4, (8, 16))}
 _SIDE_MAX = (1 << 31) - 1
+#: By which a picture's colours can be others than sRGB.
+_COLOURS = (b"iCCP", b"gAMA", b"cHRM")
 
 
 def read(data: memoryview) -> Header:
-    """Facts from all chunks; lengths only, no chunk but IHDR, acTL and eXIf is looked into."""
+    """Facts from all chunks; lengths only, no chunk but IHDR and some small ancillary ones is looked into."""
     width, height, samples, bits, alpha = _image_header(data)
-    orientation, icc, frames, animated, hidden, extras = 1, False, 0, 0, False, False
+    orientation, icc, frames, animated, hidden, begun, extras = 1, 0, 0, 0, False, False, False
     for kind, start, end in _chunks(data):
-        extras = extras or not _is_essential(kind)
+        extras = extras or not _is_essential(data, kind, start, end)
         if kind == b"eXIf":
             orientation = exif.orientation(data[start:end])
-        elif kind == b"iCCP":
-            icc = True
+        elif kind in _COLOURS and not begun:
+            icc = max(icc, _profile_bytes(data[start:end]) if kind == b"iCCP" else 1)
         elif kind == b"tRNS" and bits <= 8:  # a transparent colour of 16-bit samples is left opaque
-            alpha = True
+            alpha = alpha or _sum_is_right(data, start, end)
         elif kind == b"acTL":
             (frames,) = struct.unpack_from(">I", data, start)
         elif kind == b"fcTL":
             animated += 1
-        elif kind == b"IDAT" and not animated:
-            hidden = True  # if an animation follows, this picture is not part of it, yet it is the one we read
+        elif kind == b"IDAT":  # if an animation follows, this picture is not part of it, yet it is the one we read
+            begun, hidden = True, hidden or not animated
     return Header(
         FORMAT,
         width,
@@ -89,24 +95,78 @@ def essential(data: memoryview) -> memoryview:
 
     What a decoder does not see cannot hurt it: OpenCV 5.0 crashes on some damaged animations.
     """
-    parts = [data[:8], *(data[start - 8 : end + 4] for kind, start, end in _chunks(data) if _is_essential(kind))]
-    return memoryview(b"".join(parts))
+    chunks = (data[start - 8 : end + 4] for kind, start, end in _chunks(data) if _is_essential(data, kind, start, end))
+    return memoryview(b"".join([data[:8], *chunks]))
 
 
-def _is_essential(kind: bytes) -> bool:
+def _is_essential(data: memoryview, kind: bytes, start: int, end: int) -> bool:
     """Critical chunks, known or not, begin with a capital; transparency is the one other that matters."""
-    return not kind[0] & 0x20 or kind == b"tRNS"
+    return not kind[0] & 0x20 or (kind == b"tRNS" and _sum_is_right(data, start, end))
+
+
+def _sum_is_right(data: memoryview, start: int, end: int) -> bool:
+    (crc,) = struct.unpack_from(">I", data, end)
+    return zlib.crc32(data[start - 4 : end]) == int(crc)
 
 
 def check_complete(data: memoryview, header: Header, settings: Settings) -> None:
-    """Every chunk's CRC, and that picture data exists. Raises BadImage."""
+    """The CRC of each critical chunk, and that picture data exists in one piece. Raises BadImage."""
     del settings
     assert header.format == FORMAT
-    picture_data = False
+    begun = interrupted = False
     for kind, start, end in _chunks(data):
-        (crc,) = struct.unpack_from(">I", data, end)
-        if zlib.crc32(data[start - 4 : end]) != crc:
-            raise BadImage(f"The PNG file is corrupt: wrong checksum in its {kind.decode('latin-1')!r} chunk")
-        picture_data = picture_data or kind == b"IDAT"
-    if not picture_data:
+        if not kind.isalpha():
+            raise BadImage("The PNG file is corrupt: a chunk without a name")
+        if not kind[0] & 0x20 and not _sum_is_right(data, start, end):
+            raise BadImage(f"The PNG file is corrupt: wrong checksum in its {kind.decode('ascii')!r} chunk")
+        if kind == b"IDAT" and interrupted:
+            raise BadImage("The PNG file is corrupt: its picture data is interrupted")
+        begun, interrupted = begun or kind == b"IDAT", begun and kind != b"IDAT"
+    if not begun:
         raise BadImage("The PNG file holds no picture data")
+
+
+def profile(data: memoryview) -> bytes | None:
+    """The colour profile: the stored one, or one made of the gamma and the primaries where they are not nearly sRGB's.
+
+    A stored one comes before the word that it is sRGB, and that before the numbers (third edition, 4.3). Empty when
+    it is stored and cannot be unpacked.
+    """
+    found: dict[bytes, memoryview] = {}
+    for kind, start, end in _chunks(data):
+        if kind == b"IDAT":
+            break
+        if kind == b"iCCP" or (kind in (b"sRGB", *_COLOURS) and _sum_is_right(data, start, end)):
+            found.setdefault(kind, data[start:end])
+    if b"iCCP" in found:
+        return _unpacked(found[b"iCCP"], _profile_bytes(found[b"iCCP"]) + 1)
+    if b"sRGB" in found or not found:
+        return None
+    colours = _told(found.get(b"gAMA"), found.get(b"cHRM"))
+    return None if is_nearly_srgb(colours) else matrix_profile(colours)
+
+
+def _told(gamma: memoryview | None, primaries: memoryview | None) -> Colours:
+    """gAMA holds one over the gamma, cHRM white, red, green and blue, all in 1/100,000."""
+    colours = Colours()
+    if primaries is not None and len(primaries) == 32:
+        values = [value / 100_000 for value in struct.unpack(">8I", primaries)]
+        white, red, green, blue = zip(values[::2], values[1::2], strict=True)
+        colours = Colours(red, green, blue, white)
+    if gamma is not None and len(gamma) == 4 and any(gamma):
+        colours = replace(colours, gamma=100_000 / struct.unpack(">I", gamma)[0])
+    return colours
+
+
+def _profile_bytes(payload: memoryview) -> int:
+    """How many bytes an iCCP chunk's profile says it has, at most one more than are read; 1 when it does not say."""
+    return max(1, min(int.from_bytes(_unpacked(payload, 4), "big"), PROFILE_BYTES_MAX + 1))
+
+
+def _unpacked(payload: memoryview, most: int) -> bytes:
+    """The first bytes of an iCCP chunk's profile: a name, a byte for the method, zlib with a checksum of its own."""
+    _name, _, packed = bytes(payload).partition(b"\0")
+    try:
+        return zlib.decompressobj().decompress(packed[1:], most) if packed[:1] == b"\0" else b""
+    except zlib.error:
+        return b""

@@ -89,11 +89,17 @@ def read(data: memoryview) -> Header:
         samples=samples,
         bits=bits,
         alpha=samples in (2, 4) and first.value(_EXTRA, 0) in _ALPHAS,
-        icc=_ICC in first.entries,
+        icc=first.entries[_ICC].count if _ICC in first.entries else 0,
         cmyk=first.value(_PHOTOMETRIC, 1) == _CMYK,
         raster_bytes=_raster_bytes(first, width, height, samples * bits),
     )
     return replace(header, decoder=_decoder(first, header))
+
+
+def profile(data: memoryview) -> bytes | None:
+    """The colour profile of the first page."""
+    entry = _first_directory(data).entries.get(_ICC)
+    return bytes(data[entry.offset : entry.offset + entry.count]) if entry else None
 
 
 def _decoder(directory: _Directory, header: Header) -> Literal["opencv", "pillow"]:

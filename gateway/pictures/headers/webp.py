@@ -22,7 +22,7 @@ def read(data: memoryview) -> Header:
     """Facts from the chunk chain and the first frame's header."""
     canvas: tuple[int, int] | None = None
     frame: tuple[int, int, bool] | None = None
-    orientation, frames, alpha, icc = 1, 0, False, False
+    orientation, frames, alpha, icc = 1, 0, False, 0
     for kind, start, end in _chunks(data):
         if kind == b"VP8X":
             flags = data[start]
@@ -33,7 +33,7 @@ def read(data: memoryview) -> Header:
         elif kind == b"ANMF":
             frames += 1
         elif kind == b"ICCP":
-            icc = True
+            icc = icc or end - start
         elif kind == b"EXIF":
             orientation = exif.orientation(data[start:end])
     if frame is None and not frames:
@@ -88,6 +88,11 @@ def _chunks(data: memoryview) -> Iterator[tuple[bytes, int, int]]:
         yield kind, start, end
         position = end + (length & 1)
     raise BadImage("The WebP file has too many chunks")
+
+
+def profile(data: memoryview) -> bytes | None:
+    """The first colour profile."""
+    return next((bytes(data[start:end]) for kind, start, end in _chunks(data) if kind == b"ICCP"), None)
 
 
 def check_complete(data: memoryview, header: Header, settings: Settings) -> None:

@@ -119,4 +119,5 @@ def test_what_needs_more_memory_is_counted_as_more() -> None:
     assert holding(plain, (640,), to_mask=True) == 640 * 640 * 3 + 3_000_000
     assert holding(plain, (640,), to_mask=False) == 640 * 640 * 3
     assert masking(plain, "webp") > masking(plain, "png") > masking(plain, "jpeg")
-    assert masking(Header("jpeg", 1000, 1000, cmyk=True, icc=True), "jpeg") > masking(plain, "jpeg")
+    inks = Header("jpeg", 1000, 1000, samples=4, cmyk=True, icc=500_000)
+    assert decoding(inks, to_mask=True) > decoding(inks, to_mask=False) + 4_000_000 + 500_000

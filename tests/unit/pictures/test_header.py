@@ -152,6 +152,36 @@ def test_a_checksum_that_does_not_fit_is_refused() -> None:
         read(bytes(data))
 
 
+ANCILLARY = (b"tEXt", b"zTXt", b"iTXt", b"tIME", b"pHYs", b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"bKGD", b"sBIT", b"hIST", b"eXIf",
+             b"sPLT", b"tRNS", b"prIv", b"acTL")  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ANCILLARY)
+def test_a_png_is_read_whatever_the_checksum_of_a_chunk_without_pixels(kind: bytes) -> None:
+    wrong = make_png.chunk(kind, b"\0\0\0\1\0\0", crc=1)
+    for data in (make_png.png(COLOURS, before=wrong), make_png.png(COLOURS, after=wrong)):
+        pixels, alpha = read(data)
+        assert (pixels == COLOURS).all()
+        assert alpha is None
+
+
+@pytest.mark.parametrize("crc", [None, 1])
+def test_a_png_is_turned_by_its_exif_whatever_its_checksum(crc: int | None) -> None:
+    block = make_png.chunk(b"eXIf", make_jpeg.exif(6)[6:], crc=crc)
+    assert header_of(make_png.png(COLOURS, before=block)).orientation == 6
+
+
+def test_a_png_whose_picture_data_is_interrupted_is_refused() -> None:
+    body = make_png.parts(RIGHT["png"])[1][1]
+    parts = (body[:500], body[500:])
+    text = make_png.chunk(b"tEXt", b"a\0b")
+    first, second = (make_png.chunk(b"IDAT", part) for part in parts)
+    with pytest.raises(BadImage, match="interrupted"):
+        read(make_png.file(make_png.header(64, 48), first, text, second, make_png.chunk(b"IEND", b"")))
+    empty = make_png.chunk(b"IDAT", b"")
+    read(make_png.file(make_png.header(64, 48), empty, first, empty, second, empty, text, make_png.chunk(b"IEND", b"")))
+
+
 def test_a_bmp_without_all_its_rows_is_refused() -> None:
     short = RIGHT["bmp"][:-1]
     with pytest.raises(BadImage, match="truncated"):

@@ -20,7 +20,7 @@ from gateway.pictures.picture_messages import (
 )
 
 OPENED = Opened(7, (CropShape(2, 3, 32, 0.5), CropShape(1, 1, 32, 0.5)), 1.0, 2.0)
-DONE = MaskDone(7, 100, "image/png", weak=False, mask_ms=1.0, encode_ms=2.0)
+DONE = MaskDone(7, 100, "image/png", weak=False, as_stored=False, mask_ms=1.0, encode_ms=2.0)
 FAILED = Failed(7, "bad_image", "words")
 
 
