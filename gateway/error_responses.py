@@ -19,13 +19,15 @@ def detail_response(status: int, detail: str, headers: dict[str, str] | None = N
     return Response(body, status_code=status, headers=headers, media_type="application/json")
 
 
-async def face_api_error(_request: Request, error: Exception) -> Response:
-    """Our own errors know everything themselves."""
+async def face_api_error(request: Request, error: Exception) -> Response:
+    """Our own errors know everything themselves but how the caller's rate limit stands."""
     assert isinstance(error, FaceApiError)
     headers = dict(error.headers)
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(error.retry_after_s)
-    return detail_response(error.status, str(error), headers)
+    response = detail_response(error.status, str(error), headers)
+    response.raw_headers.extend(_limit_headers(request))
+    return response
 
 
 async def http_exception(request: Request, error: Exception) -> Response:
@@ -47,4 +49,11 @@ async def unexpected(request: Request, _error: Exception) -> Response:
     response = detail_response(500, "Internal error; the request id in X-Request-Id finds it in the log")
     response.raw_headers = completed(response.raw_headers)
     response.headers["X-Request-Id"] = getattr(request.state, "request_id", "")
+    response.raw_headers.extend(_limit_headers(request))
     return response
+
+
+def _limit_headers(request: Request) -> list[tuple[bytes, bytes]]:
+    """RateLimit and RateLimit-Policy where the limiter has let this request in."""
+    found: list[tuple[bytes, bytes]] = getattr(request.state, "limit_headers", [])
+    return found

@@ -1,21 +1,22 @@
 """The parameters of detect and mask: names, types, ranges, defaults, and how wrong ones are told.
 
-One type drives parsing, the documentation pages and the words of a 422.
+One type drives parsing, the documentation pages and the words of a 422. `shared/numerals.py` knows how numbers are
+written, `gateway/unknown_names.py` what becomes of other names.
 """
 
 from __future__ import annotations
 
-import difflib
+import contextlib
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import msgspec
 from msgspec import Meta
 
+from gateway.unknown_names import refuse_unknown, shown
+from shared import numerals
 from shared.errors import BadParameter
-
-#: The multipart field that holds the file; never a parameter.
-IMAGE_FIELD = "image"
 
 Confidence = Annotated[float, Meta(ge=0.01, le=1.0, description="Minimum confidence threshold")]
 NmsThreshold = Annotated[float, Meta(ge=0.01, le=1.0, description="NMS IoU threshold")]
@@ -59,19 +60,22 @@ Params = TypeVar("Params", DetectParams, MaskParams)
 
 
 def parse_params(kind: type[Params], query: Sequence[tuple[str, str]], form: Sequence[tuple[str, str]]) -> Params:
-    """Parameters from the query string and the form fields together.
+    """Parameters from the query string and the form fields together; names without meaning are unknown_names.py's.
 
-    Raises BadParameter naming the parameter, its range and the nearest known name; given twice with the
-    same text is fine, with different texts is not.
+    An empty value is a missing one. Given twice with the same value is fine, however it is written; with different
+    ones it is not. Raises BadParameter naming the parameter, its range and the nearest known name.
     """
-    given: dict[str, str] = {}
-    for name, text in [*query, *form]:
-        if name not in kind.__struct_fields__:
-            raise BadParameter(_unknown(name, kind.__struct_fields__))
-        if given.setdefault(name, text) != text:
-            raise BadParameter(f"{name} is given twice and differs: {_shown(given[name])} and {_shown(text)}; send one")
-    values = {name: _value(kind, name, text) for name, text in given.items()}
-    return kind(**values)
+    known = kind.__struct_fields__
+    refuse_unknown(known, query, form)
+    given: dict[str, tuple[str, Any]] = {}
+    for name, sent in [*query, *form]:
+        text = numerals.stripped(sent)
+        if not text or name not in known:
+            continue
+        first, value = given.setdefault(name, (text, _value(kind, name, text)))
+        if text != first and _value(kind, name, text) != value:
+            raise BadParameter(f"{name} is given twice and differs: {shown(first)} and {shown(text)}; send one")
+    return kind(**{name: value for name, (_, value) in given.items()})
 
 
 def second_side(asked: int | None, setting: int) -> int:
@@ -93,25 +97,26 @@ def range_words(kind: type[msgspec.Struct], name: str) -> str:
 
 
 def _value(kind: type[Params], name: str, text: str) -> Any:
-    try:
-        value = msgspec.convert(text, _annotations(kind)[name], strict=False)
-    except msgspec.ValidationError:
-        raise BadParameter(f"{name}={_shown(text)} is not allowed; {name} is {range_words(kind, name)}") from None
-    if (value != value) or (name == "second_side" and value not in SECOND_SIDES):  # noqa: PLR0124 — NaN differs from itself
-        raise BadParameter(f"{name}={_shown(text)} is not allowed; {name} is {range_words(kind, name)}")
-    return value
+    annotation = _annotations(kind)[name]
+    value, words = _read(annotation.__origin__, text)
+    if value is not None:
+        words = "is not allowed"
+        with contextlib.suppress(msgspec.ValidationError):
+            value = msgspec.convert(value, annotation)
+            if name != "second_side" or value in SECOND_SIDES:
+                return value
+    raise BadParameter(f"{name}={shown(text)} {words}; {name} is {range_words(kind, name)}")
 
 
+def _read(base: Any, text: str) -> tuple[Any, str]:
+    """The text as a value of the type, or None and what it is not."""
+    if base is float:
+        return numerals.real(text), "is not a number such as 0.5"
+    if base in (int, int | None):
+        return numerals.whole(text), "is not a whole number such as 5"
+    return text, ""
+
+
+@functools.cache
 def _annotations(kind: type[msgspec.Struct]) -> Mapping[str, Any]:
     return {field.name: field.type for field in msgspec.structs.fields(kind)}
-
-
-def _unknown(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, [*known, IMAGE_FIELD], n=1, cutoff=0.5)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    return f"unknown parameter {_shown(name)}{hint} Known: {', '.join(known)}"
-
-
-def _shown(text: str) -> str:
-    """A caller's text, short and on one line."""
-    return repr(text if len(text) <= 40 else text[:37] + "...")

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from gateway.params import IMAGE_FIELD
+from gateway.unknown_names import IMAGE_FIELD, shown
+from shared import numerals
 from shared.errors import BadParameter, TooLarge, UnsupportedMedia
 
 if TYPE_CHECKING:
@@ -41,8 +42,22 @@ def too_large(image_bytes_max: int) -> TooLarge:
 def check_declared_length(headers: list[tuple[bytes, bytes]], image_bytes_max: int) -> None:
     """Refuses a body that says itself that it is too long, before a byte of it is read."""
     for name, value in headers:
-        if name == b"content-length" and value.isdigit() and int(value) > image_bytes_max + FRAMING_BYTES_MAX:
+        if name != b"content-length":
+            continue
+        declared = numerals.count(value.decode("latin-1"))
+        if declared is not None and declared > image_bytes_max + FRAMING_BYTES_MAX:
             raise too_large(image_bytes_max)
+
+
+def check_encoding(headers: list[tuple[bytes, bytes]]) -> None:
+    """Refuses a packed body, before a byte of it is read; the answer says which encoding is taken (RFC 9110 12.5.3)."""
+    said = b",".join(value for name, value in headers if name == b"content-encoding").decode("latin-1")
+    packed = [name.strip() for name in said.split(",") if name.strip().lower() not in ("", "identity")]
+    if packed:
+        words = f"the body is packed (Content-Encoding: {shown(', '.join(packed))[1:-1]}), which is not accepted"
+        error = UnsupportedMedia(f"{words}; send it as it is, without Content-Encoding: pictures are small already")
+        error.headers = (("Accept-Encoding", "identity"),)
+        raise error
 
 
 async def read_upload(content_type: bytes, chunks: AsyncIterator[bytes], image_bytes_max: int) -> Upload:

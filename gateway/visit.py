@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive
 
-from gateway.access.door import ANONYMOUS
+from gateway.access.charging import is_charged
 from gateway.admission.fare import fare_of
 from gateway.dispatching.detection import detect_picture, sides_for
 from gateway.dispatching.dispatch import Detection
@@ -27,12 +27,15 @@ from gateway.pictures.image_header import check_limits, read_header
 from gateway.pictures.picture import Picture
 from gateway.services import Services
 from gateway.timings import Timings
-from gateway.upload import Upload, check_declared_length, read_upload
+from gateway.unknown_names import IGNORED_HEADER, ignored_names
+from gateway.upload import Upload, check_declared_length, check_encoding, read_upload
+from shared import numerals
 from shared.deadline import Deadline
 from shared.errors import BadParameter, DeadlineExceeded, ReceiveTimeout, Unavailable
 
 #: A caller may shorten its own time, in milliseconds.
 TIMEOUT_HEADER = "x-request-timeout-ms"
+TIMEOUT_MS_MAX = 600_000
 
 Endpoint = Literal["detect", "mask"]
 
@@ -58,23 +61,30 @@ async def visit(request: Request, endpoint: Endpoint, kind: type[Params], answer
     state: dict[str, Any] = request.scope["state"]
     services: Services = state["services"]
     timings: Timings = state["timings"]
-    whole = Deadline.after(_asked_s(request), asyncio.get_running_loop().time())
+    now = asyncio.get_running_loop().time
+    own = Deadline.after(asked_s(request.headers.getlist(TIMEOUT_HEADER)), now())
+    longest = Deadline.after(services.settings.request_timeout, now())
     entry = await services.access.enter(request.scope, endpoint)
     timings.lap("auth")
     try:
+        check_encoding(request.scope["headers"])
         check_declared_length(request.scope["headers"], services.settings.max_image_bytes)
-        client = entry.principal.key_id if entry.principal.key_id != ANONYMOUS else entry.principal.address
-        left_s = min(services.settings.request_timeout, _left_s(whole))
-        with services.admission.enter(_declared_bytes(request, services), client, left_s):
-            upload, deadline = await _receive(request, services, whole)
+        with services.admission.enter(_declared_bytes(request, services), entry.client, _left_s(min(own, longest))):
+            upload, deadline = await _receive(request, services, own)
+            longest = Deadline.after(services.settings.request_timeout, now())
             timings.lap("read")
-            params = parse_params(kind, request.query_params.multi_items(), upload.fields)
-            looking = _look(state, endpoint, params, upload.image, deadline, answer, client)
+            query = request.query_params.multi_items()
+            params = parse_params(kind, query, upload.fields)
+            ignored = ignored_names(kind.__struct_fields__, query, upload.fields)
+            looking = _look(state, endpoint, params, upload.image, deadline, answer, entry.client)
             response = await _in_time(state, looking, deadline)
-    except Unavailable:
-        await entry.refund()
+    except Unavailable as error:
+        if not is_charged(error, own, longest, now()):
+            await entry.refund()
         raise
     response.raw_headers.extend(entry.headers)
+    if ignored:
+        response.headers[IGNORED_HEADER] = ignored
     response.headers["Server-Timing"] = timings.server_timing()
     return response
 
@@ -138,37 +148,38 @@ def _left_s(deadline: Deadline) -> float:
     return deadline.left_s(asyncio.get_running_loop().time())
 
 
-def _asked_s(request: Request) -> float:
-    """What the caller gives the whole request, in seconds."""
-    asked = request.headers.get(TIMEOUT_HEADER)
-    if asked is None:
+def asked_s(sent: list[str]) -> float:
+    """What the caller gives the whole request, in seconds: X-Request-Timeout-Ms, infinite for none. BadParameter."""
+    given = {numerals.whole(text) for text in sent if numerals.stripped(text)}
+    if not given:
         return math.inf
-    if not asked.isdigit() or not 1 <= int(asked[:12]) <= 600_000:
-        raise BadParameter("X-Request-Timeout-Ms must be whole milliseconds from 1 to 600000")
-    return int(asked) / 1000
+    milliseconds = given.pop()
+    if given or milliseconds is None or not 1 <= milliseconds <= TIMEOUT_MS_MAX:
+        raise BadParameter(f"X-Request-Timeout-Ms must be whole milliseconds from 1 to {TIMEOUT_MS_MAX}, sent once")
+    return milliseconds / 1000
 
 
 def _declared_bytes(request: Request, services: Services) -> int:
-    declared = request.headers.get("content-length", "")
-    return int(declared) if declared.isdigit() else services.settings.max_image_bytes
+    declared = numerals.count(request.headers.get("content-length", ""))
+    return services.settings.max_image_bytes if declared is None else declared
 
 
-async def _receive(request: Request, services: Services, whole: Deadline) -> tuple[Upload, Deadline]:
+async def _receive(request: Request, services: Services, own: Deadline) -> tuple[Upload, Deadline]:
     """The whole body, and the request's deadline from here on: our time for it begins when all of it is here.
 
-    whole: the caller's own limit, body included. Whether a slow body goes on arriving fast enough is the connection's
+    own: the caller's own limit, body included. Whether a slow body goes on arriving fast enough is the connection's
     business; here it has in all what the least rate allows a body of its size.
     """
     settings, loop = services.settings, asyncio.get_running_loop()
     slowest_s = Patience.of(settings).slowest_upload_s(_declared_bytes(request, services))
-    until = min(whole.at, loop.time() + max(settings.request_timeout, slowest_s))
+    until = min(own.at, loop.time() + max(settings.request_timeout, slowest_s))
     content_type = request.headers.get("content-type", "").encode("latin-1")
     try:
         async with asyncio.timeout_at(until):
             upload = await read_upload(content_type, _body(request.receive), settings.max_image_bytes)
     except TimeoutError:
         raise ReceiveTimeout("the body did not arrive in time; check the connection and try again") from None
-    return upload, Deadline(min(whole.at, loop.time() + settings.request_timeout))
+    return upload, min(own, Deadline.after(settings.request_timeout, loop.time()))
 
 
 async def _body(receive: Receive) -> AsyncIterator[bytes]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, order=True, slots=True)
 class Deadline:
-    """A point on the monotonic clock of this process, in seconds. `now` is always an argument."""
+    """A point on the monotonic clock of this process, in seconds; the earlier is less. `now` is always an argument."""
 
     at: float
 

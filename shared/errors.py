@@ -14,6 +14,7 @@
     │   └── RateLimited      429  with Retry-After
     ├── Unavailable          503  retry later, with Retry-After
     │   ├── Overloaded            no place in the house
+    │   │   └── NoTimeLeft        what waits already takes longer than this request has
     │   ├── DeadlineExceeded      the answer would come too late
     │   ├── NoWorker              no worker is serving
     │   └── StoreDown             the key store cannot be reached or written
@@ -99,6 +100,14 @@ class Overloaded(Unavailable):
         seconds = max(1, retry_after_s)
         unit = "second" if seconds == 1 else "seconds"
         super().__init__(f"Server busy, retry in {seconds} {unit}", seconds)
+
+
+class NoTimeLeft(Overloaded):
+    """Refused at once, since the answer would take `needed_s` seconds and the request has fewer."""
+
+    def __init__(self, retry_after_s: int, needed_s: float) -> None:
+        super().__init__(retry_after_s)
+        self.needed_s = needed_s
 
 
 class DeadlineExceeded(Unavailable):

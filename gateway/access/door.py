@@ -34,17 +34,28 @@ class Principal:
 
 @dataclass(slots=True)
 class Entry:
-    """A request that was let in. `headers` belong on its answer, whatever that is."""
+    """A request that was let in. `client`: who shares the queue with whom, a key's id or an address's bucket.
+
+    `headers` belong on its answer, whatever that is.
+    """
 
     principal: Principal
+    client: str
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
-    _charge: Verdict | None = None
+    _charge: tuple[str, Verdict, float] | None = None
+
+    def charge(self, policy: str, verdict: Verdict, window_s: float) -> None:
+        """It counts in this window."""
+        self._charge = policy, verdict, window_s
+        self.headers[:] = rate_limit.headers(policy, verdict, window_s)
 
     async def refund(self) -> None:
-        """The request ended in 503: it is not charged. Never raises; twice is once."""
+        """The request is not charged after all (charging.py says when). Never raises; twice is once."""
         charge, self._charge = self._charge, None
         if charge is not None:
-            await charge.limiter.refund(charge)
+            policy, verdict, window_s = charge
+            await verdict.limiter.refund(verdict)
+            self.headers[:] = rate_limit.headers(policy, rate_limit.given_back(verdict), window_s)
 
 
 class Access(Protocol):
@@ -76,7 +87,7 @@ class Door:
         address, bucket = self.parts.addresses.of(scope)
         if not self._settings.api_key_enabled:
             principal = _remembered(scope, Principal(ANONYMOUS, address))
-            return await self._charged(principal, endpoint, bucket, self._limits[endpoint])
+            return await self._charged(scope, Entry(principal, bucket), endpoint, bucket, self._limits[endpoint])
         record = await self._known(scope, endpoint, bucket)
         return await self._with_key(scope, record, endpoint, address, bucket)
 
@@ -101,10 +112,10 @@ class Door:
 
     async def _with_key(self, scope: AsgiScope, record: KeyRecord, endpoint: Scope, address: str, bucket: str) -> Entry:
         own = record.limit(endpoint)
-        principal = _remembered(scope, Principal(record.id, address))
+        entry = Entry(_remembered(scope, Principal(record.id, address)), record.id)
         if own is not None:
-            return await self._charged(principal, endpoint, record.id, own)
-        return await self._charged(principal, endpoint, bucket, self._limits[endpoint])
+            return await self._charged(scope, entry, endpoint, record.id, own)
+        return await self._charged(scope, entry, endpoint, bucket, self._limits[endpoint])
 
     async def _known(self, scope: AsgiScope, endpoint: Scope, bucket: str) -> KeyRecord:
         """The record of the request's key, where it may use the endpoint now."""
@@ -145,16 +156,19 @@ class Door:
             raise rate_limit.refuse("wrong-keys", verdict, window_s, "Too many wrong API keys from this address")
         return verdict
 
-    async def _charged(self, principal: Principal, endpoint: Scope, bucket: str, limit: int) -> Entry:
+    async def _charged(self, scope: AsgiScope, entry: Entry, endpoint: Scope, bucket: str, limit: int) -> Entry:
         if not self._settings.rate_limit_enabled:
-            return Entry(principal)
+            return entry
         window_s = self._settings.rate_limit_window
         verdict = await self.parts.limiter.hit(f"{endpoint}:{bucket}", limit, window_s)
         if not verdict.allowed:
             self.parts.counters.add(f"refused.limit.{endpoint}")
             words = f"Rate limit of {limit} {endpoint} requests in {window_s:g} s exceeded"
             raise rate_limit.refuse(endpoint, verdict, window_s, words)
-        return Entry(principal, rate_limit.headers(endpoint, verdict, window_s), verdict)
+        entry.charge(endpoint, verdict, window_s)
+        if "state" in scope:
+            scope["state"]["limit_headers"] = entry.headers  # for answers that are made elsewhere: errors
+        return entry
 
 
 def _remembered(scope: AsgiScope, principal: Principal) -> Principal:

@@ -9,7 +9,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from shared.errors import RateLimited
@@ -131,6 +131,11 @@ class FallbackLimiter:
         if not self._down:
             self._log.error("the %s rate limit cannot count (%s); a local one takes over", self._name, error)
         self._down = True
+
+
+def given_back(verdict: Verdict) -> Verdict:
+    """As the window stands once this request is not charged."""
+    return replace(verdict, remaining=min(verdict.limit, verdict.remaining + 1))
 
 
 def headers(policy: str, verdict: Verdict, window_s: float) -> list[tuple[bytes, bytes]]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-from shared.errors import Overloaded
+from shared.errors import NoTimeLeft, Overloaded
 
 #: Never told to come back later than this: by then the load is another.
 RETRY_AFTER_S_MAX = 60
@@ -86,9 +86,10 @@ class Admission:
 
     def enter(self, declared_bytes: int, client: str = "", left_s: float = math.inf) -> Permit:
         """A place for one request of so many body bytes. Raises Overloaded at once when there is none."""
-        reason = self._no_place(declared_bytes, client, left_s)
-        if reason:
+        if reason := self._no_place(declared_bytes, client):
             raise self.refuse(reason)
+        if self.expected_wait_s > left_s:
+            raise self.refuse_for_time("expected wait", self.expected_wait_s)
         self.accepted += 1
         self.requests += 1
         self.bytes += declared_bytes
@@ -98,11 +99,15 @@ class Admission:
     def check_again(self, ahead: int, left_s: float) -> None:
         """Before decoding: whether it can still be answered in its time behind so many that wait before it."""
         if ahead and ahead * self.interval_s > left_s:
-            raise self.refuse("no time left")
+            raise self.refuse_for_time("no time left", ahead * self.interval_s)
 
     def refuse(self, reason: str) -> Overloaded:
         self.refused[reason] += 1
         return Overloaded(self.retry_after_s())
+
+    def refuse_for_time(self, reason: str, needed_s: float) -> NoTimeLeft:
+        self.refused[reason] += 1
+        return NoTimeLeft(self.retry_after_s(), needed_s)
 
     def answered(self, now: float) -> None:
         """A request was answered after real work."""
@@ -115,14 +120,14 @@ class Admission:
         if not self._by_client[permit.client]:
             del self._by_client[permit.client]
 
-    def _no_place(self, declared_bytes: int, client: str, left_s: float) -> str:
+    def _no_place(self, declared_bytes: int, client: str) -> str:
         if self.requests >= self.requests_max:
             return "count"
         if self.requests and self.bytes + declared_bytes > self.bytes_max:
             return "bytes"
         if self.requests_max >= SHARED_FROM and self._by_client[client] >= self.requests_max * self.client_share:
             return "client's share"
-        return "expected wait" if self.expected_wait_s > left_s else ""
+        return ""
 
 
 @dataclass(slots=True)

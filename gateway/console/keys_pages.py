@@ -10,6 +10,7 @@ from starlette.responses import Response
 from gateway.console.web import Visitor, go_to
 from gateway.keys.records import SCOPES, Draft, State, parse_duration, parse_scopes
 from gateway.keys.store import Made
+from shared import numerals
 from shared.errors import BadParameter
 
 PER_PAGE = 50
@@ -132,16 +133,17 @@ def _until_day(day: str, now: float) -> float:
 
 
 def _limit(visitor: Visitor, name: str) -> int | None:
-    text = visitor.value(name).strip()
+    text = numerals.stripped(visitor.value(name))
     if not text:
         return None
-    if not text.isascii() or not text.isdigit():
+    limit = numerals.whole(text)
+    if limit is None:
         raise BadParameter(f"{name}: must be a whole number, or empty for the limit by address")
-    return int(text[:12])
+    return limit
 
 
 def _page_number(text: str) -> int:
-    return min(MOST_PAGES, max(1, int(text[:6]))) if text.isascii() and text.isdigit() else 1
+    return min(MOST_PAGES, max(1, numerals.whole(text) or 1))
 
 
 def _shown_once(visitor: Visitor, made: Made, replaces: str) -> Response:

@@ -14,11 +14,12 @@ import msgspec
 from gateway.docs import openapi_admin
 from gateway.docs import openapi_words as words
 from gateway.docs.openapi_parts import REF, Json, error_answers, headers, json_answer, ref
-from gateway.params import IMAGE_FIELD, SECOND_SIDES, DetectParams, MaskParams, Method
+from gateway.params import SECOND_SIDES, DetectParams, MaskParams, Method
 from gateway.pictures.encode import MEDIA_TYPES
 from gateway.routes.health import HealthResponse
 from gateway.serialise import DetectResponse
-from gateway.visit import TIMEOUT_HEADER
+from gateway.unknown_names import IMAGE_FIELD
+from gateway.visit import TIMEOUT_HEADER, TIMEOUT_MS_MAX
 
 #: Of the API, the same as in pyproject.toml.
 VERSION = "0.1.0"
@@ -166,7 +167,7 @@ def _timeout_parameter() -> Json:
         "in": "header",
         "required": False,
         "description": "Milliseconds this request may take; can only shorten the server's own limit",
-        "schema": {"type": "integer", "minimum": 1, "maximum": 600_000},
+        "schema": {"type": "integer", "minimum": 1, "maximum": TIMEOUT_MS_MAX},
     }
 
 

@@ -11,6 +11,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Any
 
+from shared import numerals
 from shared.access_rules import Network
 
 Address = IPv4Address | IPv6Address
@@ -31,7 +32,7 @@ def parse_address(text: str) -> Address | None:
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:
         text, _, port = text.partition(":")
-        if not port.isdigit():
+        if numerals.count(port) is None:
             return None
     try:
         address = ip_address(text)

@@ -17,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from gateway.edge.connections import LOOK_INTERVAL_S, Connections
 from gateway.edge.conversation import Conversation
+from shared import numerals
 
 #: Of one request: all header names and values with the target, and how many there are.
 HEADER_BYTES_MAX = 32 * 1024
@@ -116,8 +117,8 @@ class Protocol(HttpToolsProtocol):
         self._count_header_bytes(len(name) + len(value))
         if len(self.headers) > HEADERS_MAX:
             self._stop(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
-        if name.lower() == b"content-length" and value.isdigit():
-            self._declared = int(value[:20])
+        if name.lower() == b"content-length":
+            self._declared = numerals.count(value.decode("latin-1")) or 0
 
     def on_headers_complete(self) -> None:
         hosts = sum(name == b"host" for name, _ in self.headers)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from shared import numerals
 from shared.errors import BadParameter
 
 Scope = Literal["detect", "mask", "admin"]
@@ -94,10 +95,10 @@ def parse_scopes(names: list[str]) -> tuple[Scope, ...]:
 def parse_duration(text: str) -> float:
     """Seconds of `90d`, `24h`, `30m`, `45s` or a plain number of seconds; BadParameter otherwise."""
     unit = {"s": 1, "m": 60, "h": 3600, "d": 86_400}.get(text[-1:], 0)
-    digits = text[:-1] if unit else text
-    if not digits.isascii() or not digits.isdigit() or len(digits) > 12:
+    number = numerals.whole(text[:-1] if unit else text)
+    if number is None or number < 0:
         raise BadParameter(f"{text[:20]!r} is no duration; write 90d, 24h, 30m or 45s")
-    return float(int(digits) * (unit or 1))
+    return float(number * (unit or 1))
 
 
 def iso(moment: float | None) -> str | None:

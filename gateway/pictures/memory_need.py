@@ -6,6 +6,7 @@ from pathlib import Path
 
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.masking import OutputFormat
+from shared import numerals
 from shared.settings import MEBIBYTE, Settings
 
 #: Measured peaks, bytes a pixel (`tests/hostile/measure_memory.py`): OpenCV decodes and copies.
@@ -75,4 +76,4 @@ def _number(path: str) -> int:
         words = Path(path).read_text(encoding="ascii").strip()
     except OSError:
         return 0
-    return int(words) if words.isdigit() else 0
+    return numerals.count(words) or 0

@@ -21,7 +21,8 @@ from gateway.keys.records import Draft, State, facts_of, iso, parse_duration, pa
 from gateway.keys.store import Made
 from gateway.reporting.overview import CHART_MINUTES, LATENCY_MINUTES, Overview, overview
 from gateway.reporting.system_facts import system_facts
-from shared.errors import BadParameter, ClientError, TooLarge
+from shared import numerals
+from shared.errors import BadParameter, TooLarge
 
 MOST_BODY_BYTES = 65_536
 MOST_PER_PAGE = 1000
@@ -86,11 +87,7 @@ def _admitted(answers: dict[str, Answer]) -> Callable[[Request], Awaitable[Respo
         entry = await door.enter_admin(request.scope)
         visit = Visit(request, door, Administration(door.parts), entry.principal)
         method = "GET" if request.method == "HEAD" else request.method
-        try:
-            response = await answers[method](visit)
-        except ClientError as error:
-            error.headers = (*error.headers, *((name.decode(), value.decode()) for name, value in entry.headers))
-            raise
+        response = await answers[method](visit)
         response.raw_headers.extend(entry.headers)
         return response
 
@@ -99,14 +96,14 @@ def _admitted(answers: dict[str, Answer]) -> Callable[[Request], Awaitable[Respo
 
 async def _list(visit: Visit) -> Response:
     query = visit.request.query_params
-    state = query.get("state")
+    state = query.get("state") or None
     if state not in {None, "active", "expired", "revoked"}:
         raise BadParameter("state: must be active, expired or revoked")
     page = await visit.administration.page(
         search=query.get("search", "")[:100],
         state=cast("State | None", state),
-        offset=_number(query.get("offset", "0"), "offset", 0, 10_000_000),
-        count=_number(query.get("count", "100"), "count", 1, MOST_PER_PAGE),
+        offset=_number(query.get("offset") or "0", "offset", 0, 10_000_000),
+        count=_number(query.get("count") or "100", "count", 1, MOST_PER_PAGE),
     )
     now = visit.door.now()
     return _json({"keys": [row.facts(now) for row in page.rows], "total": page.total})
@@ -144,7 +141,7 @@ async def _audit(visit: Visit) -> Response:
     entries = await visit.administration.audit(
         search=query.get("search", "")[:100],
         before=query.get("before", "")[:64],
-        count=_number(query.get("count", "100"), "count", 1, MOST_PER_PAGE),
+        count=_number(query.get("count") or "100", "count", 1, MOST_PER_PAGE),
     )
     rows = [msgspec.structs.asdict(entry) | {"at": iso(entry.at)} for entry in entries]
     return _json({"entries": rows})
@@ -187,9 +184,10 @@ async def _body(request: Request, kind: type[Body]) -> Body:
 
 
 def _number(text: str, name: str, low: int, high: int) -> int:
-    if not text.isascii() or not text.isdigit() or not low <= int(text[:12]) <= high:
+    number = numerals.whole(text)
+    if number is None or not low <= number <= high:
         raise BadParameter(f"{name}: must be a whole number from {low} to {high}")
-    return int(text)
+    return number
 
 
 def _json(facts: Any, status: int = 200) -> Response:

@@ -143,6 +143,32 @@ def test_the_limit_is_exact_and_ends_with_words(service: Service, keys: Keys, pn
     assert "FACE_API_TRUSTED_PROXIES=127.0.0.1" in service.output
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "more", "status"),
+    [
+        ("/api/v1/detect?confidence=2", b"x", {}, 422),
+        ("/api/v1/detect", b"no picture", {}, 400),
+        ("/api/v1/detect", b"x", {"Content-Type": "text/plain"}, 415),
+        ("/api/v1/mask", b"x", {"Content-Encoding": "gzip"}, 415),
+        ("/api/v1/admin/keys/none", None, {}, 403),
+    ],
+)
+def test_every_answer_behind_the_limit_tells_how_it_stands(
+    service: Service, keys: Keys, path: str, body: bytes | None, more: dict[str, str], status: int
+) -> None:
+    headers = {"X-API-Key": keys.make(detect_limit=9, mask_limit=9), "Content-Type": "image/png"} | more
+    answer = httpx2.request("GET" if body is None else "POST", service.url + path, headers=headers, content=body)
+    assert answer.status_code == status, answer.text
+    assert ("ratelimit" in answer.headers) == (status != 403)  # refused before the limit was asked
+
+
+def test_a_503_of_the_callers_own_deadline_is_charged(service: Service, keys: Keys, png: bytes) -> None:
+    headers = {"X-API-Key": keys.make(mask_limit=3), "X-Request-Timeout-Ms": "1"}
+    answers = [httpx2.post(service.url + "/api/v1/mask", headers=headers, files={"image": png}) for _ in range(5)]
+    assert {answer.status_code for answer in answers[:3]} <= {503, 408}
+    assert [answer.status_code for answer in answers[3:]] == [429, 429]
+
+
 def test_a_revocation_on_the_command_line_ends_the_key_in_every_process(
     service: Service, folder: Path, png: bytes
 ) -> None:

@@ -116,6 +116,32 @@ def test_a_request_that_ended_in_503_is_not_charged_and_only_once(tmp_path: Path
     asyncio.run(work())
 
 
+def test_the_answer_tells_the_limit_as_it_stands_after_a_refund(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with opened(settings_in(tmp_path, rate_limit_detect=2, api_key_enabled=False)) as door:
+            asked = scope() | {"state": {}}
+            entry = await door.enter(asked, "detect")
+            assert asked["state"]["limit_headers"][1] == (b"ratelimit", b'"detect";r=1;t=60')
+            await entry.refund()
+            assert asked["state"]["limit_headers"][1] == (b"ratelimit", b'"detect";r=2;t=60')
+
+    asyncio.run(work())
+
+
+def test_the_queue_is_shared_by_key_or_by_what_one_customer_owns(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with opened(settings_in(tmp_path)) as door:
+            key = make(door)
+            one = await door.enter(scope(key), "detect")
+            assert one.client == one.principal.key_id
+        async with opened(settings_in(tmp_path, api_key_enabled=False)) as door:
+            peers = ("2001:db8::1", "2001:db8::ffff:2", "2001:db8:0:1::1", "198.51.100.7")
+            clients = [(await door.enter(scope(peer=peer), "detect")).client for peer in peers]
+            assert clients == ["2001:db8::/64", "2001:db8::/64", "2001:db8:0:1::/64", "198.51.100.7"]
+
+    asyncio.run(work())
+
+
 def test_wrong_keys_are_limited_by_themselves_and_right_ones_still_pass(tmp_path: Path) -> None:
     async def work() -> None:
         async with opened(settings_in(tmp_path, rate_limit_wrong_keys=20)) as door:

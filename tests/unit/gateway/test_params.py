@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.params import DetectParams, MaskParams, parse_params
+from gateway.unknown_names import ignored_names
 from shared.errors import BadParameter
 
 
@@ -36,7 +37,7 @@ def test_the_defaults_are_the_api_references() -> None:
 def test_a_range_includes_its_ends_and_nothing_beyond(name: str, low: str, high: str, below: str, above: str) -> None:
     for text in (low, high):
         parse_params(MaskParams, [(name, text)], [])
-    for text in (below, above, "", "ten", "nan", "inf", "1e999"):
+    for text in (below, above, "ten", "nan", "inf", "1e999"):
         words = refusal(MaskParams, (name, text))
         assert words.startswith(f"{name}=")
         assert f"{name} is " in words
@@ -47,6 +48,44 @@ def test_a_range_includes_its_ends_and_nothing_beyond(name: str, low: str, high:
 def test_the_references_methods_and_formats_are_known(method: str, output: str) -> None:
     params = parse_params(MaskParams, [("method", method), ("format", output)], [])
     assert (params.method, params.format) == (method, output)
+
+
+@pytest.mark.parametrize("text", [".7", "+0.7", "7e-1", "7E-01", "0.70", " 0.7 ", "00.7"])
+def test_a_number_is_its_value_in_query_and_form(text: str) -> None:
+    assert parse_params(DetectParams, [("confidence", text)], []).confidence == 0.7
+    assert parse_params(DetectParams, [], [("confidence", text)]).confidence == 0.7
+
+
+@pytest.mark.parametrize("text", ["20", "+20", "020", "20.0", "20.", "2e1", "2E+01", "200e-1", "\t20\r\n"])
+def test_an_integer_is_its_value(text: str) -> None:
+    assert parse_params(MaskParams, [("strength", text), ("second_side", "128.0")], []).strength == 20
+
+
+@pytest.mark.parametrize("text", ["0,5", "0x1p-1", "1_000", "５", "٠.٥", "1 0", "0" * 5000, "1e999999999", "-inf"])
+@pytest.mark.parametrize("name", ["confidence", "padding", "max_faces", "quality", "second_side"])
+def test_what_is_no_number_is_told_so_in_few_words(name: str, text: str) -> None:
+    words = refusal(MaskParams, (name, text))
+    assert words.startswith(f"{name}=")
+    assert f"; {name} is " in words
+    assert len(words) < 200
+
+
+def test_a_fraction_is_told_that_a_whole_number_is_wanted() -> None:
+    assert "whole number" in refusal(DetectParams, ("max_faces", "5.5"))
+
+
+def test_an_empty_value_is_a_missing_one() -> None:
+    for name in MaskParams.__struct_fields__:
+        for empty in ("", " ", "\r\n"):
+            assert parse_params(MaskParams, [(name, empty)], [(name, empty)]) == MaskParams()
+    assert parse_params(MaskParams, [("method", ""), ("method", "solid")], [("method", "")]).method == "solid"
+
+
+def test_the_same_value_twice_may_be_written_differently() -> None:
+    assert parse_params(DetectParams, [("confidence", "0.5")], [("confidence", ".5")]).confidence == 0.5
+    assert parse_params(MaskParams, [("strength", "20")], [("strength", "2e1")]).strength == 20
+    with pytest.raises(BadParameter, match="given twice and differs: '20' and '21'"):
+        parse_params(MaskParams, [("strength", "20"), ("strength", "21")], [])
 
 
 def test_an_unknown_method_names_the_known_ones() -> None:
@@ -74,3 +113,100 @@ def test_what_a_caller_sent_is_shown_short_and_on_one_line() -> None:
 def test_a_second_look_has_only_sides_that_cost_little(side: str) -> None:
     assert parse_params(DetectParams, [("second_side", side)], []).second_side == int(side)
     assert "second_side is 0 | 128" in refusal(DetectParams, ("second_side", "640"))
+
+
+#: What Dropzone, Uppy, Fine Uploader, Resumable, Flow, Plupload and web frameworks put into a form.
+WIDGETS = [
+    "dzuuid",
+    "dzchunkindex",
+    "dztotalfilesize",
+    "dzchunksize",
+    "dztotalchunkcount",
+    "dzchunkbyteoffset",
+    "name",
+    "type",
+    "relativePath",
+    "filename",
+    "qquuid",
+    "qqfilename",
+    "qqtotalfilesize",
+    "resumableChunkNumber",
+    "resumableIdentifier",
+    "flowFilename",
+    "flowTotalSize",
+    "chunk",
+    "chunks",
+    "fileId",
+    "fileSize",
+    "uploadToken",
+    "MAX_FILE_SIZE",
+    "submit",
+    "utf8",
+    "commit",
+    "authenticity_token",
+    "csrfmiddlewaretoken",
+    "_token",
+    "_csrf",
+    "_method",
+    "__RequestVerificationToken",
+    "__VIEWSTATE",
+    "__EVENTTARGET",
+    "form_build_id",
+    "form_id",
+    "form_token",
+    "_wpnonce",
+    "_charset_",
+    "lastModified",
+    "id",
+    "g-recaptcha-response",
+    "cf-turnstile-response",
+    "upload_preset",
+    "folder",
+    "tags",
+    "title",
+    "description",
+    "metadata",
+    "timestamp",
+    "signature",
+]
+
+
+@pytest.mark.parametrize("kind", [DetectParams, MaskParams])
+def test_fields_of_widgets_and_frameworks_are_ignored_and_named(kind: type) -> None:
+    fields = [(name, "x") for name in WIDGETS]
+    assert parse_params(kind, [], fields) == kind()
+    assert ignored_names(kind.__struct_fields__, [], fields) == ", ".join(WIDGETS)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("Strength", "strength"), ("strenght", "strength"), ("blur_strength", "strength"), ("kernelSize", "strength"),
+        ("methode", "method"), ("mask-method", "method"), ("conf", "confidence"), ("min_confidence", "confidence"),
+        ("nmsThreshold", "nms_threshold"), ("iou", "nms_threshold"), ("maxFaces", "max_faces"), ("padidng", "padding"),
+        ("output_format", "format"), ("colour", "color"), ("jpegQuality", "quality"), ("strength[]", "strength"),
+    ],
+)  # fmt: skip
+def test_a_field_that_may_be_meant_as_a_parameter_is_never_ignored(name: str, meant: str) -> None:
+    with pytest.raises(BadParameter, match=rf"unknown form field .*; did you mean {meant}\? Known: "):
+        parse_params(MaskParams, [], [(name, "1")])
+
+
+def test_a_mask_parameter_sent_to_detect_is_told_where_it_belongs() -> None:
+    for name in set(MaskParams.__struct_fields__) - set(DetectParams.__struct_fields__):
+        with pytest.raises(BadParameter, match=r"it belongs to /api/v1/mask\. Known: "):
+            parse_params(DetectParams, [], [(name, "1")])
+
+
+def test_unknown_query_names_are_refused_but_for_cache_busters() -> None:
+    assert parse_params(DetectParams, [("_", "1732770000000"), ("_dc", "1")], []) == DetectParams()
+    for name, text in (("_", "x"), ("_", ""), ("dzuuid", "0"), ("submit", ""), ("t", "1")):
+        assert refusal(DetectParams, (name, text)).startswith(f"unknown parameter '{name}'. Known: confidence, ")
+    assert "send it in the body" in refusal(DetectParams, ("image", "x"))
+
+
+def test_ignored_names_are_told_once_in_ascii_and_short() -> None:
+    fields = [("a\r\nb: c", ""), ("x" * 300, ""), ("图", ""), ("a,b", ""), ("图", "")]
+    told = ignored_names(DetectParams.__struct_fields__, [], fields)
+    assert told == f"a%0D%0Ab%3A%20c, {'x' * 40}, %E5%9B%BE, a%2Cb"
+    assert ignored_names(DetectParams.__struct_fields__, [("confidence", "1")], []) == ""
