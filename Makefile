@@ -11,7 +11,7 @@ REQUIREMENTS := deploy/requirements
 INSTALL := $(BIN)/uv pip install --quiet --require-hashes --python $(BIN)/python
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url
 
-.PHONY: help run test install lint format verify replay chaos train open-weights export-open eval bench bench-full bench-gpu loadtest lock readme clean
+.PHONY: help run test install lint format verify replay chaos fuzz train open-weights export-open eval bench bench-full bench-gpu loadtest lock readme clean
 
 help: ## Print this list
 	@grep -hE '^(##@|[a-zA-Z_-]+:.*##)' $(MAKEFILE_LIST) | sed -E 's/^##@ (.*)/\n\1/; s/^([a-zA-Z_-]+):.*## (.*)/  make \1\t\2/' | awk -F'\t' 'NF==2 {printf "%-22s %s\n", $$1, $$2; next} {print}'
@@ -40,6 +40,9 @@ replay: $(VENV)/dev.ok ## Send any files through a server, and see it survive (C
 
 chaos: $(VENV)/dev.ok ## Kill, stop, overload and restart everything under load, with a report (ARGS="storm --requests 50000")
 	@$(BIN)/python -m tests.chaos $(ARGS)
+
+fuzz: .venv-fuzz/ok ## Mutate what strangers send, guided by coverage (MINUTES=10, TARGET="jpeg http", CORPUS=folder, ARGS=--json)
+	@.venv-fuzz/bin/python -m tests.fuzz --minutes $(or $(MINUTES),10) $(if $(TARGET),--targets $(TARGET)) $(if $(CORPUS),--corpus '$(CORPUS)') $(ARGS)
 
 ##@ Open weights
 train: .venv-train/ok ## Train the open weights (resumes; MINUTES=90, MATERIAL=folder, HAND=hand.glb)
@@ -74,10 +77,10 @@ readme: $(VENV)/serve.ok ## Write the generated parts of README.md
 lock: $(VENV)/bootstrap.ok ## Compile pyproject.toml into the locked requirement files
 	$(COMPILE) pyproject.toml --extra cpu -o $(REQUIREMENTS)/cpu.txt
 	$(COMPILE) pyproject.toml --extra gpu -o $(REQUIREMENTS)/gpu.txt
-	for group in dev bench peers; do $(COMPILE) --group $$group -c $(REQUIREMENTS)/cpu.txt -o $(REQUIREMENTS)/$$group.txt; done
+	for group in dev bench peers fuzz; do $(COMPILE) --group $$group -c $(REQUIREMENTS)/cpu.txt -o $(REQUIREMENTS)/$$group.txt; done
 
 clean: ## Remove the environment and caches; keys, models and data in var/ stay
-	rm -rf $(VENV) .venv-bench .venv-train .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-bench .venv-fuzz .venv-train .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # Set-up, once per change of the lists. A missing interpreter feature is told in one line.
 $(VENV)/bootstrap.ok: $(REQUIREMENTS)/bootstrap.txt
@@ -99,6 +102,11 @@ $(VENV)/dev.ok: $(VENV)/serve.ok $(REQUIREMENTS)/dev.txt
 .venv-bench/ok: $(VENV)/bootstrap.ok $(REQUIREMENTS)/$(ACCEL).txt $(REQUIREMENTS)/bench.txt $(REQUIREMENTS)/peers.txt
 	@$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .venv-bench
 	@$(BIN)/uv pip install --quiet --require-hashes --python .venv-bench/bin/python -r $(REQUIREMENTS)/$(ACCEL).txt -r $(REQUIREMENTS)/bench.txt -r $(REQUIREMENTS)/peers.txt
+	@touch $@
+
+.venv-fuzz/ok: $(VENV)/bootstrap.ok $(REQUIREMENTS)/cpu.txt $(REQUIREMENTS)/fuzz.txt
+	@$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .venv-fuzz
+	@$(BIN)/uv pip install --quiet --require-hashes --python .venv-fuzz/bin/python -r $(REQUIREMENTS)/cpu.txt -r $(REQUIREMENTS)/fuzz.txt
 	@touch $@
 
 .venv-train/ok: $(VENV)/bootstrap.ok $(REQUIREMENTS)/cpu.txt $(REQUIREMENTS)/train.txt

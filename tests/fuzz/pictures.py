@@ -1,0 +1,88 @@
+"""The header walkers: what they say of a file is what Pillow reads in it, and a lie is refused in few steps."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Callable
+
+from PIL import Image
+
+from gateway.pictures.headers import exif
+from gateway.pictures.headers.facts import Format, Header
+from gateway.pictures.image_header import SIDE_MAX, check_complete, check_limits, read_header
+from shared.errors import BadImage, TooLarge
+from shared.settings import Settings
+from tests.fuzz.target import check_words, steps_within
+
+_SETTINGS = Settings()
+#: Calls a walk may make: a few for every byte there is, and some for any file.
+_STEPS_FREE, _STEPS_PER_BYTE = 2000, 12
+_SUBFILE, _REDUCED = 254, 1
+
+
+def walker(stored_as: Format) -> Callable[[bytes], None]:
+    """The check of one format's walker."""
+
+    def check(data: bytes) -> None:
+        header = accepted(data)
+        if header is not None and header.format == stored_as:
+            _agrees_with_pillow(data, header)
+
+    return check
+
+
+def accepted(data: bytes) -> Header | None:
+    """The header of a file that would go to a decoder; None where it is refused with words."""
+    try:
+        with steps_within(_STEPS_FREE + _STEPS_PER_BYTE * len(data)):
+            header = read_header(memoryview(data))
+            check_limits(header, _SETTINGS)
+            check_complete(memoryview(data), header, _SETTINGS)
+    except (BadImage, TooLarge) as error:
+        check_words(error)
+        return None
+    assert _SETTINGS.min_side <= header.width <= SIDE_MAX
+    assert _SETTINGS.min_side <= header.height <= SIDE_MAX
+    assert header.width * header.height <= _SETTINGS.max_pixels
+    assert header.decoded_bytes <= _SETTINGS.max_decoded_bytes
+    assert 1 <= header.orientation <= 8
+    assert header.frames >= 1
+    assert header.samples >= 1
+    assert header.bits >= 1
+    return header
+
+
+def _agrees_with_pillow(data: bytes, header: Header) -> None:
+    """Size and number of pictures, where Pillow opens the file at all."""
+    seen = _as_pillow_sees(data, header.format)
+    if seen is None:
+        return
+    size, frames = seen
+    told = header.upright_size if header.format == "tiff" else (header.width, header.height)
+    assert size == told, f"Pillow reads {size}, the walker {told}"
+    assert frames == 1 or header.frames > 1, f"Pillow counts {frames} pictures, the walker {header.frames}"
+
+
+def _as_pillow_sees(data: bytes, stored_as: Format) -> tuple[tuple[int, int], int] | None:
+    """Size and number of pictures; None for what Pillow refuses, with whatever exception."""
+    try:
+        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data), formats=[stored_as]) as seen:
+            return seen.size, _pages(seen) if stored_as == "tiff" else getattr(seen, "n_frames", 1)
+    except Exception:
+        return None
+
+
+def _pages(seen: Image.Image) -> int:
+    """TIFF pages that are no smaller copy of another; beyond a few, how many does not matter."""
+    count = 1
+    for page in range(1, min(getattr(seen, "n_frames", 1), 8)):
+        seen.seek(page)
+        count += not seen.tag_v2.get(_SUBFILE, 0) & _REDUCED  # type: ignore[attr-defined]
+    return count
+
+
+def check_orientation(data: bytes) -> None:
+    """Any block says 1 to 8; none is refused, and none takes longer than its entries."""
+    with steps_within(_STEPS_FREE + _STEPS_PER_BYTE * len(data)):
+        assert 1 <= exif.orientation(data) <= 8
