@@ -48,7 +48,7 @@ def seeds() -> Iterator[bytes]:
     crops = (CropShape(2, 3, 32, 0.5),)
     for message in (
         Ready(), Opened(7, crops, 1.0, 2.0), Opened(7, (), 0.0, 0.0), Failed(7, "too_large", "words"),
-        MaskDone(7, 100, "image/png", weak=True, mask_ms=1.0, encode_ms=2.0),
+        MaskDone(7, 100, "image/png", weak=True, as_stored=False, mask_ms=1.0, encode_ms=2.0),
     ):  # fmt: skip
         yield msgspec.msgpack.encode(message)
 
