@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from time import monotonic
 from typing import Any, Protocol
 
 from shared.messages import Goodbye, Grant, Heartbeat, Offer, Recall, Release, ToWorker, Welcome
 from shared.wire import WireError, decode_to_worker, encode
+from worker.clock import Clock
 from worker.credit import CreditLedger, Moves
 
 #: A gateway that was not heard of for this long has died; its credits go to others. Five heartbeats.
@@ -38,6 +38,7 @@ class Links:
     welcome: Welcome
     told: Callable[[str], None]
     dropped: Callable[[bytes], None]
+    clock: Clock
     heard: dict[bytes, float] = field(default_factory=dict)
     lost: int = 0
     _looked: float = 0.0
@@ -107,13 +108,13 @@ class Links:
 
     def part(self) -> None:
         """Says Goodbye and waits for each gateway's: a socket closed with unread messages loses what was sent, too."""
-        left, end = set(self.ledger.gateways), monotonic() + FAREWELL_S_MAX
+        left, end = dict.fromkeys(self.ledger.gateways), self.clock.now() + FAREWELL_S_MAX
         for gateway in left:
             self.sockets.send(gateway, encode(Goodbye()))
-        while left and monotonic() < end:
+        while left and self.clock.now() < end:
             arrived = self.sockets.receive(FAREWELL_LOOK_S)
             if arrived is not None and _is_goodbye(arrived[1]):
-                left.discard(arrived[0])
+                left.pop(arrived[0], None)
 
     def _make(self, moves: Moves) -> None:
         for gateway, credits_ in moves.grants.items():

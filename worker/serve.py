@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from time import monotonic, sleep
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from shared.faces import Faces
 from shared.messages import Cancel, Failure, Heartbeat, Hello, Reply, Request, Started, ToWorker, Welcome
 from shared.wire import WireError, decode_to_worker, encode, encode_reply
+from worker.clock import Clock
 from worker.credit import CreditLedger
 from worker.links import LOOK_INTERVAL_S, Links, Sockets
 from worker.micro_batch import MicroBatch, MicroBatcher
@@ -89,6 +89,7 @@ class Serving:
     ledger: CreditLedger
     told: Callable[[str], None]
     stopping: Callable[[], bool]
+    clock: Clock = field(default_factory=Clock)
     counts: Counts = field(default_factory=Counts)
     links: Links = field(init=False)
     suspects: MicroBatcher[Job] = field(default_factory=lambda: MicroBatcher(1, 0.0))
@@ -96,35 +97,47 @@ class Serving:
     running: list[Running] = field(default_factory=list)
     outbox: Outbox[Finished] = field(default_factory=Outbox)
     finished_at: float = 0.0
+    closed_at: float = 0.0
 
     def __post_init__(self) -> None:
-        self.links = Links(self.sockets, self.ledger, self.welcome, self.told, self._drop)
+        self.links = Links(self.sockets, self.ledger, self.welcome, self.told, self._drop, self.clock)
 
     def run(self) -> None:
         """Serves until `stopping()`; then finishes what is in hand or on its way, and says Goodbye."""
         while not self.stopping():
             self.turn(LOOK_INTERVAL_S)
-        self.ledger.capacity = 0  # no new credit
-        end = monotonic() + LAST_TURNS_S_MAX
-        while (self.turn(LAST_PATIENCE_S) and monotonic() < end) or self._in_hand():
+        self.close()
+        while self.unfinished(any_arrived=self.turn(LAST_PATIENCE_S)):
             pass
         self.links.part()
+
+    def close(self) -> None:
+        """From now on nobody is given credit."""
+        self.ledger.capacity = 0
+        self.closed_at = self.clock.now()
+
+    def unfinished(self, *, any_arrived: bool) -> bool:
+        """Whether a closed worker has more to do. any_arrived: in its last turn."""
+        return (any_arrived and self.clock.now() < self.closed_at + LAST_TURNS_S_MAX) or self._in_hand()
+
+    def wait_s(self, patience_s: float) -> float:
+        """How long to wait for a message, at most `patience_s`, before something else is due."""
+        due = 0.0 if len(self.suspects) or self.running else self.batcher.due_in(self.clock.now())
+        return patience_s if due is None else min(due, patience_s)
 
     def turn(self, patience_s: float) -> bool:
         """Takes in everything that has arrived, waiting for the first at most `patience_s`, then runs what is due.
 
         Whether anything arrived.
         """
-        now, any_arrived = monotonic(), False
-        due = 0.0 if len(self.suspects) or self.running else self.batcher.due_in(now)
-        wait = patience_s if due is None else min(due, patience_s)
+        wait, any_arrived = self.wait_s(patience_s), False
         while (arrived := self.sockets.receive(wait)) is not None:
-            self._take_in(*arrived, monotonic())
+            self._take_in(*arrived, self.clock.now())
             wait, any_arrived = 0.0, True
-        now = monotonic()
+        now = self.clock.now()
         self.links.look(now)
         self._run_due_batch(now)
-        if self.outbox.due(monotonic(), len(self.batcher), self.batch_s):
+        if self.outbox.due(self.clock.now(), len(self.batcher), self.batch_s):
             self._answer()
         return any_arrived
 
@@ -194,7 +207,7 @@ class Serving:
 
     def _announce(self, job: Job) -> None:
         self.links.send(job.gateway, encode(Started(job.request.id, self.welcome.generation)))
-        sleep(STARTED_FLUSH_S)
+        self.clock.pause(STARTED_FLUSH_S)
 
     def _start(self, batch: MicroBatch[Job], now: float) -> None:
         submitted = self.pipeline.submit([(waiting.item.request, waiting.item.crops) for waiting in batch.items])
@@ -213,7 +226,7 @@ class Serving:
             self._answer()
             # Unanswered on purpose: the gateways hear of this process's end and ask another worker.
             raise WorkerSick("the network fails on a plain black picture too")
-        ended = monotonic()
+        ended = self.clock.now()
         self.batch_s = _learned(self.batch_s, ended - max(now, self.finished_at))
         self.finished_at = ended
         for waiting, one in zip(batch.items, found, strict=True):

@@ -53,11 +53,12 @@ class Pending:
 
 @dataclass(slots=True)
 class Dispatcher:
-    """Opened and closed by the lifespan; `detect` is all the routes use."""
+    """Opened and closed by the lifespan; `detect` is all the routes use. clock: CLOCK_MONOTONIC, of findings."""
 
     runtime_dir: Path
     name: str
     told: Incident = lambda _event, _facts: None
+    clock: Callable[[], float] = monotonic
     queue: WorkQueue = field(default_factory=WorkQueue)
     counts: Counts = field(default_factory=Counts)
     cost: CostModel = field(default_factory=CostModel)
@@ -139,7 +140,7 @@ class Dispatcher:
             self._served_at = now
         elif now - self._served_at > NO_WORKER_GRACE_S:
             raise NoWorker("No worker is serving, retry in 1 second")
-        if self.quarantine.verdict(work, monotonic()) == "poison":
+        if self.quarantine.verdict(work, self.clock()) == "poison":
             self.counts.quarantined += 1
             raise _poison()
 
@@ -246,7 +247,7 @@ class Dispatcher:
     def _acquit(self, work: Work | None) -> None:
         """A worker has run this picture and lives."""
         if work is not None and work.suspected:
-            self.quarantine.acquit(work, monotonic())
+            self.quarantine.acquit(work, self.clock())
 
     def _on_lost(self, generation: str, why: str) -> None:
         """A worker died or hangs: what it had in hand is tried elsewhere or given up."""
@@ -257,7 +258,7 @@ class Dispatcher:
         self.counts.poisoned += len(lost.poison)
         self.counts.given_up += len(lost.given_up)
         # First of all: should this process end too, the others know.
-        self.quarantine.note([*lost.again, *lost.unasked], lost.poison, monotonic())
+        self.quarantine.note([*lost.again, *lost.unasked], lost.poison, self.clock())
         for work in lost.poison:
             self._fail(work.id, _poison())
         for work in lost.given_up:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import zmq
 
-from gateway.dispatching.worker_link import Context, WorkerLink
+from gateway.dispatching.worker_link import Context, OnLost, OnMessage, WorkerLink
 from shared.announcement import Announcement, Watch
 from shared.faces import Faces
 from shared.messages import Goodbye, Heartbeat, Hello, ToGateway, Welcome
@@ -58,6 +58,7 @@ class Roster:
     on_lost: Callable[[str, str], None]
     on_parted: Callable[[str], None]
     context: Context = field(default_factory=lambda: zmq.Context(1))
+    connect: Callable[[Context, Announcement, OnMessage, OnLost], WorkerLink] = WorkerLink
     known: dict[str, Known] = field(default_factory=dict)
     _ended: set[str] = field(default_factory=set)
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
@@ -141,7 +142,7 @@ class Roster:
         now = _now()
         for generation, announcement in found.items():
             if generation not in self.known and generation not in self._ended:
-                link = WorkerLink(self.context, announcement, self._heard, self._closed)
+                link = self.connect(self.context, announcement, self._heard, self._closed)
                 self.known[generation] = Known(link, now)
                 self._greet(self.known[generation])
         for known in list(self.known.values()):
