@@ -38,7 +38,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         async with open_services(effective) as services:
             yield {"services": services}
 
-    return Starlette(
+    application = Starlette(
         routes=[
             Route("/api/v1/detect", detect, methods=["POST"]),
             Route("/api/v1/mask", mask, methods=["POST"]),
@@ -63,3 +63,5 @@ def create_app(settings: Settings | None = None) -> Starlette:
         },
         lifespan=lifespan,
     )
+    application.router.redirect_slashes = False  # it would name a scheme and a host; the 404 names the right path
+    return application

@@ -10,7 +10,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.edge.cors import marks, named
+from gateway.edge.paths import right_path
 from gateway.edge.security_headers import completed
+from shared.access_rules import items
 from shared.errors import FaceApiError
 
 
@@ -33,12 +36,17 @@ async def face_api_error(request: Request, error: Exception) -> Response:
 async def http_exception(request: Request, error: Exception) -> Response:
     """The framework's: 404 and 405, in our words."""
     assert isinstance(error, HTTPException)
-    words = {
-        404: f"There is nothing at {request.url.path}; the endpoints are listed at /docs",
-        405: f"{request.method} is not allowed here",
-    }
-    headers = dict(error.headers) if error.headers else None
-    return detail_response(error.status_code, words.get(error.status_code, error.detail), headers)
+    words = error.detail
+    if error.status_code == 404:
+        path = request.scope["path"]
+        words = _nothing_at(path, right_path(path, request.app.routes))
+    elif error.status_code == 405:
+        words = f"{request.method} is not allowed here"
+    return detail_response(error.status_code, words, dict(error.headers) if error.headers else None)
+
+
+def _nothing_at(path: str, right: str | None) -> str:
+    return f"There is nothing at {path}; " + (f"send it to {right}" if right else "the endpoints are listed at /docs")
 
 
 async def unexpected(request: Request, _error: Exception) -> Response:
@@ -50,6 +58,10 @@ async def unexpected(request: Request, _error: Exception) -> Response:
     response.raw_headers = completed(response.raw_headers)
     response.headers["X-Request-Id"] = getattr(request.state, "request_id", "")
     response.raw_headers.extend(_limit_headers(request))
+    response.headers["Connection"] = "close"  # the server ends it after a bug
+    if (services := getattr(request.state, "services", None)) is not None:
+        origins = named(items(services.settings.cors_origins))
+        response.raw_headers += marks(origins, request.scope["path"], request.scope["headers"])
     return response
 
 

@@ -26,8 +26,9 @@ from gateway import presence
 from gateway.edge.client_ip import ClientAddresses
 from gateway.edge.connections import Connections
 from gateway.edge.conversation import Patience
+from gateway.edge.cors import named
 from gateway.edge.http_protocol import protocol_class
-from shared.access_rules import parse_networks
+from shared.access_rules import items, parse_networks
 from shared.settings import Settings, load
 
 #: How often the date of answers moves on and gunicorn is told that this process lives.
@@ -45,6 +46,7 @@ def connections_of(settings: Settings) -> Connections:
         settings.max_connections_per_address,
         lambda address: addresses.is_trusted({"client": (address, 0)}),
         settings.max_unsent_bytes,
+        named(items(settings.cors_origins)),
     )
 
 

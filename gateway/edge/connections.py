@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gateway.edge.conversation import Patience
+from gateway.edge.refusals import TOO_MANY_FROM_ONE, TOO_MANY_HERE, Refusal
 
 if TYPE_CHECKING:
     from gateway.edge.http_protocol import Protocol
@@ -17,15 +19,20 @@ Owing = tuple[float, int, "Protocol"]
 
 #: Every connection is looked at about so often, a slice of them at a time, so that no look holds the loop up.
 LOOK_INTERVAL_S, SLICE = 0.25, 64
+#: Refused connections that are still open, to be read by their clients; of more, the oldest end at once.
+TURNED_AWAY_MAX = 128
+
+_log = logging.getLogger("face_api.connections")
 
 
 @dataclass(slots=True)
 class Connections:
     """Every connection of this process, and how many each address has. exempt: addresses of trusted proxies.
 
-    unsent_max: bytes of answers that clients have not read, together; beyond it those who owe most are cut.
-    draining: connections end with their next answer. stopped: since when no new ones are accepted; only from then
-    on idle ones are closed, when balancers have seen long ago that this process is not ready any more.
+    most: of all; most_per_address: of them for one IPv4 address or one IPv6 /64, proxies excepted. unsent_max: bytes
+    of answers that clients have not read, together; beyond it those who owe most are cut. origins: whose pages may
+    read answers. draining: connections end with their next answer. stopped: since when no new ones are accepted; only
+    from then on idle ones are closed, when balancers have seen long ago that this process is not ready any more.
     """
 
     patience: Patience
@@ -33,58 +40,86 @@ class Connections:
     most_per_address: int
     exempt: Callable[[str], bool]
     unsent_max: int = 512 * 1024 * 1024
+    origins: frozenset[bytes] = frozenset()
     draining: bool = False
     stopped: float | None = None
     refused: Counter[str] = field(default_factory=Counter)
     _open: set[Protocol] = field(default_factory=set)
+    _turned_away: dict[Protocol, None] = field(default_factory=dict)
     _per_address: Counter[str] = field(default_factory=Counter)
     _looking: asyncio.TimerHandle | None = None
     _round: list[Protocol] = field(default_factory=list)
     _owing: list[Owing] = field(default_factory=list)
 
     def __len__(self) -> int:
-        return len(self._open)
+        return len(self._open) + len(self._turned_away)
 
-    def add(self, protocol: Protocol) -> bool:
-        """Whether there is room for it."""
-        address = protocol.address
-        full = len(self._open) >= self.most or self._per_address[address] >= self.most_per_address
-        if full and not self.exempt(address):
-            self.refused["connections"] += 1
-            return False
-        self._open.add(protocol)
-        self._per_address[address] += 1
+    def __contains__(self, protocol: Protocol) -> bool:
+        return protocol in self._open or protocol in self._turned_away
+
+    def add(self, protocol: Protocol) -> Refusal | None:
+        """Takes it in, or says why not: then it is owned all the same, until it has read its refusal."""
         if self._looking is None:
             self._looking = protocol.loop.call_later(LOOK_INTERVAL_S, self._look, protocol.loop)
-        return True
+        why = self._no_room(protocol)
+        if why is None:
+            self._open.add(protocol)
+            self._per_address[protocol.bucket] += 1
+            return None
+        self.refused["connections"] += 1
+        self._turned_away[protocol] = None
+        if len(self._turned_away) > TURNED_AWAY_MAX:
+            first = next(iter(self._turned_away))  # it has had most time to read
+            del self._turned_away[first]
+            first.transport.abort()
+        return why
+
+    def _no_room(self, protocol: Protocol) -> Refusal | None:
+        if len(self._open) >= self.most:
+            return TOO_MANY_HERE
+        full = self._per_address[protocol.bucket] >= self.most_per_address
+        return TOO_MANY_FROM_ONE if full and not self.exempt(protocol.address) else None
 
     def discard(self, protocol: Protocol) -> None:
+        self._turned_away.pop(protocol, None)
         if protocol in self._open:
             self._open.remove(protocol)
-            self._per_address[protocol.address] -= 1
-            if not self._per_address[protocol.address]:
-                del self._per_address[protocol.address]
+            self._per_address[protocol.bucket] -= 1
+            if not self._per_address[protocol.bucket]:
+                del self._per_address[protocol.bucket]
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         """Cuts what is overdue, a slice of the connections at a time; again soon, as long as there are any."""
-        now = loop.time()
+        try:
+            self._look_at_slice(loop.time())
+        finally:
+            pause = LOOK_INTERVAL_S / (1 + len(self) // SLICE)
+            self._looking = loop.call_later(pause, self._look, loop) if len(self) else None
+
+    def _look_at_slice(self, now: float) -> None:
         if not self._round:
-            self._round = list(self._open)
-        for protocol in self._round[:SLICE]:
-            if protocol in self._open:
-                protocol.look(now)
-                if unsent := protocol.unsent():
-                    self._owing.append((protocol.talk.owes(now, unsent), unsent, protocol))
-        del self._round[:SLICE]
+            self._round = [*self._open, *self._turned_away]
+        slice_, self._round = self._round[:SLICE], self._round[SLICE:]
+        for protocol in slice_:
+            if protocol in self:
+                self._look_at(protocol, now)
         if not self._round:
             self._make_room()
-        pause = LOOK_INTERVAL_S / (1 + len(self._open) // SLICE)
-        self._looking = loop.call_later(pause, self._look, loop) if self._open else None
+
+    def _look_at(self, protocol: Protocol, now: float) -> None:
+        """A fault of one connection's own is the end of that connection only."""
+        try:
+            protocol.look(now)
+            if unsent := protocol.unsent():
+                self._owing.append((protocol.talk.owes(now, unsent), unsent, protocol))
+        except Exception:
+            _log.exception("a connection could not be looked at and was cut")
+            protocol.cut("fault")
 
     def _make_room(self) -> None:
         """Once every round: unread answers would else be held without end, as many as clients care to ask for."""
         for protocol in to_cut(self._owing, self.unsent_max):
-            if protocol in self._open:
+            if protocol in self:
                 protocol.cut("unread answers")
         self._owing.clear()
 

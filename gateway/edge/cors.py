@@ -10,6 +10,8 @@ from collections.abc import Iterable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.edge.paths import tidy
+
 Headers = list[tuple[bytes, bytes]]
 
 PATHS = ("/api/v1/detect", "/api/v1/mask", "/health", "/openapi.json")
@@ -27,38 +29,42 @@ class Cors:
 
     def __init__(self, app: ASGIApp, origins: Iterable[str]) -> None:
         self._app = app
-        self._origins = frozenset(origin.encode() for origin in origins)
+        self._origins = named(origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not self._origins or scope["path"] not in PATHS:
+        if scope["type"] != "http" or not self._origins or not is_open(scope["path"]):
             await self._app(scope, receive, send)
             return
-        asked = {name: value for name, value in scope["headers"] if name in _ASKED}
-        allowed = self._allowed(asked.get(b"origin"))
-        if scope["method"] == "OPTIONS" and b"access-control-request-method" in asked:
-            await _answer_preflight(send, _preflight_headers(allowed))
+        if scope["method"] == "OPTIONS" and any(name == _PREFLIGHT for name, _ in scope["headers"]):
+            await _answer_preflight(send, _preflight_headers(_allowed(self._origins, scope["headers"])))
             return
+        mine = marks(self._origins, scope["path"], scope["headers"])
 
         async def send_marked(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", []), *_answer_headers(allowed)]
+                message["headers"] = [*message.get("headers", []), *mine]
             await send(message)
 
         await self._app(scope, receive, send_marked)
 
-    def _allowed(self, origin: bytes | None) -> bytes | None:
-        """What Access-Control-Allow-Origin says to this origin; None: nothing."""
-        if origin is None:
-            return None
-        if b"*" in self._origins:
-            return b"*"
-        return origin if origin in self._origins else None
+
+_PREFLIGHT = b"access-control-request-method"
 
 
-_ASKED = frozenset((b"origin", b"access-control-request-method"))
+def named(origins: Iterable[str]) -> frozenset[bytes]:
+    return frozenset(origin.encode() for origin in origins)
 
 
-def _answer_headers(allowed: bytes | None) -> Headers:
+def is_open(path: str) -> bool:
+    """Whether pages of other origins may read what is answered here: also that a path is written wrong."""
+    return path in PATHS or tidy(path).lower() in PATHS
+
+
+def marks(origins: frozenset[bytes], path: str, headers: Headers) -> Headers:
+    """What an answer at this path says to the page that asked, whoever makes it."""
+    if not origins or not is_open(path):
+        return []
+    allowed = _allowed(origins, headers)
     if allowed is None:
         return [(b"vary", b"Origin")]
     return [
@@ -66,6 +72,16 @@ def _answer_headers(allowed: bytes | None) -> Headers:
         (b"access-control-allow-origin", allowed),
         (b"access-control-expose-headers", EXPOSED_HEADERS),
     ]
+
+
+def _allowed(origins: frozenset[bytes], headers: Headers) -> bytes | None:
+    """What Access-Control-Allow-Origin says to the page that asked; None: nothing."""
+    origin = next((value for name, value in headers if name == b"origin"), None)
+    if origin is None:
+        return None
+    if b"*" in origins:
+        return b"*"
+    return origin if origin in origins else None
 
 
 def _preflight_headers(allowed: bytes | None) -> Headers:

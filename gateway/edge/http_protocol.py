@@ -1,44 +1,42 @@
 """The HTTP side of a connection: uvicorn's httptools protocol with deadlines, limits and clean ends around it.
 
-uvicorn has no deadline for headers or bodies, no limit on header bytes or connections, and closes so that an
-early answer may be lost (TCP reset). This file knows uvicorn's protocol class; when to act is in conversation.py.
+uvicorn has no deadline for headers or bodies, no limit on header bytes or connections, loses what follows an offered
+upgrade, takes a closed half for a client that left, and closes so that an early answer may be lost (TCP reset).
+This file knows uvicorn's protocol class; when to act is in conversation.py, how much may come in arriving.py.
 """
 
 from __future__ import annotations
 
 import asyncio
-import select
 from http import HTTPStatus
 from typing import Any
 
 import httptools
-import msgspec
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from gateway.edge import cors, sockets
+from gateway.edge.arriving import Arriving
+from gateway.edge.client_ip import bucket_of
 from gateway.edge.connections import LOOK_INTERVAL_S, Connections
 from gateway.edge.conversation import Conversation
-from shared import numerals
+from gateway.edge.half_closed import HalfClosed
+from gateway.edge.refusals import (
+    HEADER_BYTES_MAX,
+    HEADERS_TOO_LARGE,
+    LATE,
+    NO_HOST,
+    NO_PROXY,
+    NOT_HTTP,
+    PIPELINED_MAX,
+    TOO_MANY_WAITING,
+    Refusal,
+    Refused,
+    written,
+)
+from gateway.edge.request_id import request_id_of
 
-#: Of one request: all header names and values with the target, and how many there are.
-HEADER_BYTES_MAX = 32 * 1024
-HEADERS_MAX = 100
-#: Requests that may wait behind the one being answered on a connection.
-PIPELINED_MAX = 8
-#: So many chunks are free; beyond them they must hold so many bytes on average (1-byte chunks cost the parser most).
-CHUNKS_FREE, CHUNK_BYTES_MEAN_MIN = 1000, 64
 #: An answer that comes before the whole body ends the connection unless so few bytes are missing.
 UNREAD_BYTES_MAX = 256 * 1024
-
-WORDS = {
-    HTTPStatus.BAD_REQUEST: "This is not a valid HTTP request",
-    HTTPStatus.REQUEST_TIMEOUT: "The request took too long to arrive; check the connection and try again",
-    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: f"The headers are over {HEADER_BYTES_MAX // 1024} KB or {HEADERS_MAX}",
-    HTTPStatus.SERVICE_UNAVAILABLE: "Too many connections from this address, retry in 1 second",
-}
-
-
-class _Refused(Exception):
-    """Raised inside the parser's callbacks to end this connection with a status."""
 
 
 class _GentleTransport:
@@ -48,7 +46,7 @@ class _GentleTransport:
         self._protocol = protocol
 
     def write(self, data: bytes) -> None:
-        self._protocol.transport.write(data)
+        self._protocol.send(data)
 
     def is_closing(self) -> bool:
         return self._protocol.transport.is_closing()
@@ -67,14 +65,20 @@ class Protocol(HttpToolsProtocol):
         house = self.connections_of_process
         self.access_log = False  # gunicorn's class gives uvicorn's logger a handler; our own line is told elsewhere
         self.address = self.client[0] if self.client else ""
+        self.bucket = bucket_of(self.address)
         self.talk = Conversation(house.patience, self.loop.time())
+        self.arriving = Arriving()
+        self.url, self.headers = b"", []
+        self._answered: RequestResponseCycle = None  # type: ignore[assignment]  # the one whose turn it is
         self._client_left: asyncio.Future[None] = self.loop.create_future()
+        self._half_closed: HalfClosed | None = None
         self._whole = False
         self._deaf = False
-        self._status = HTTPStatus.BAD_REQUEST
-        self._declared = self._body_bytes = self._header_bytes = self._chunks = 0
-        if not house.add(self):
-            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE)
+        self._offered = b""
+        self._refusal = NOT_HTTP
+        refusal = house.add(self)
+        if refusal is not None:
+            self._refuse(refusal)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.connections_of_process.discard(self)
@@ -90,83 +94,124 @@ class Protocol(HttpToolsProtocol):
         if self._deaf or self.parser is None:
             return
         try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._deaf = True  # no upgrade is offered: the request is answered, then the connection ends
-            if self.cycle is not None:
-                self.cycle.keep_alive = False
-        except httptools.HttpParserError:
-            self._misunderstood(self._status)
-        else:
+            self._parse(data)
             if self.talk.phase == "headers" and self.talk.received > HEADER_BYTES_MAX:
-                self._misunderstood(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+                self._stop(HEADERS_TOO_LARGE)
+            if self.talk.phase == "body":
+                self.arriving.check_framing(self.talk.received)
+        except httptools.HttpParserError:
+            self._misunderstood(self._refusal)
+        except Refused as stopped:
+            self._misunderstood(stopped.refusal)
+
+    def _parse(self, data: bytes) -> None:
+        """Whoever offers an upgrade is answered as if not (RFC 9110 7.8): the parser would end the request at its head,
+        so another one is given the head once more without the offer, and then the rest.
+        """
+        rest = memoryview(data)
+        while rest:
+            try:
+                self.parser.feed_data(rest)
+                return
+            except httptools.HttpParserUpgrade as ended:
+                head, self._offered = self._offered, b""
+                self.parser = httptools.HttpRequestParser(self)
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+                self.parser.feed_data(head)
+                rest = rest[ended.args[0] :]
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._whole = False
-        self._declared = self._body_bytes = self._header_bytes = self._chunks = 0
+        self.arriving = Arriving()
         if self.talk.phase == "idle":
-            self.talk.enter("headers", self.loop.time())
+            self.talk.received_bytes(1, self.loop.time())  # its first came with the end of the last request
 
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
-        self._count_header_bytes(len(url))
+        self._check(self.arriving.target, url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        super().on_header(name, value)
-        self._count_header_bytes(len(name) + len(value))
-        if len(self.headers) > HEADERS_MAX:
-            self._stop(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
-        if name.lower() == b"content-length":
-            self._declared = numerals.count(value.decode("latin-1")) or 0
+        name = name.lower()
+        if self.talk.phase != "body":  # what trails behind a body is counted and means nothing
+            super().on_header(name, value)
+        self._check(self.arriving.header, name, value)
 
     def on_headers_complete(self) -> None:
+        if self.parser.should_upgrade():
+            self._offered = self._head_without_offer()
+            return
         hosts = sum(name == b"host" for name, _ in self.headers)
         if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
-            self._stop(HTTPStatus.BAD_REQUEST)
+            self._stop(NO_HOST)
         if len(self.pipeline) >= PIPELINED_MAX:
-            self._stop(HTTPStatus.BAD_REQUEST)
+            self._stop(TOO_MANY_WAITING)
         self.talk.enter("body", self.loop.time())
         super().on_headers_complete()
 
+    def _head_without_offer(self) -> bytes:
+        method, version = self.parser.get_method(), self.parser.get_http_version()
+        if method == b"CONNECT":
+            self._stop(NO_PROXY)
+        lines = [b"%s: %s\r\n" % pair for pair in self.headers if pair[0] != b"upgrade"]
+        return b"%s %s HTTP/%s\r\n%s\r\n" % (method, self.url, version.encode(), b"".join(lines))
+
     def on_chunk_header(self) -> None:
         """Called by httptools at every chunk."""
-        self._chunks += 1
-        if self._chunks > CHUNKS_FREE + self._body_bytes // CHUNK_BYTES_MEAN_MIN:
-            self._stop(HTTPStatus.BAD_REQUEST)
+        self._check(self.arriving.chunk)
 
     def on_body(self, body: bytes) -> None:
-        self._body_bytes += len(body)
+        self.arriving.body += len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self._offered:
+            return
         self._whole = True
+        self.url, self.headers = b"", []
         self.talk.enter("idle", self.loop.time())
         super().on_message_complete()
 
-    def _count_header_bytes(self, count: int) -> None:
-        self._header_bytes += count
-        if self._header_bytes > HEADER_BYTES_MAX:
-            self._stop(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+    def _check(self, count: Any, *came: bytes) -> None:
+        """The parser does not pass exceptions on."""
+        try:
+            count(*came)
+        except Refused as stopped:
+            self._refusal = stopped.refusal
+            raise
 
-    def _stop(self, status: HTTPStatus) -> None:
-        self._status = status
-        raise _Refused(status)
+    def _stop(self, refusal: Refusal) -> None:
+        self._refusal = refusal
+        raise Refused(refusal)
 
-    def _misunderstood(self, status: HTTPStatus) -> None:
-        """What came is no request, or a broken body: answered, unless an earlier request's answer is due first."""
+    def _misunderstood(self, refusal: Refusal) -> None:
+        """What came is no request, or a broken body: answered, unless earlier requests' answers are due first."""
+        if self.pipeline and self.cycle.more_body:
+            self.pipeline.popleft()
+            self.cycle = self.pipeline[0][0] if self.pipeline else self._answered
         if self._answer_is_due() and not self.cycle.more_body:
             self._deaf = True
             self.talk.enter("idle", self.loop.time())
             self.cycle.keep_alive = False
             self.flow.resume_reading()
         else:
-            self._refuse(status)
+            self._refuse(refusal)
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """The client has closed its half. True keeps ours open: it has asked for something and may read on."""
+        if not self._answer_is_due() or self.cycle.more_body or self.scheme == "https":
+            return False
+        if self._half_closed is None:
+            self._half_closed = HalfClosed(self.loop.time())
+            self.cycle.keep_alive = False
+            self._ask_whether_it_reads(self.loop.time())
+        return True
 
     # What goes out
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         cycle.transport = _GentleTransport(self)  # type: ignore[assignment]
+        self._answered = cycle
         self.talk.answering = True
         cycle.scope["state"]["client_left"] = self._client_left
 
@@ -182,28 +227,31 @@ class Protocol(HttpToolsProtocol):
 
     def _must_close(self, cycle: RequestResponseCycle) -> bool:
         """Whether the connection cannot be used for another request after this answer."""
-        if self.connections_of_process.draining or self._deaf:
-            return True
         if not cycle.more_body:
-            return False
-        unread = self._declared - self._body_bytes
-        return cycle.waiting_for_100_continue or not 0 < unread <= UNREAD_BYTES_MAX
+            return self.connections_of_process.draining and not self.pipeline
+        unread = self.arriving.declared - self.arriving.body
+        return (
+            self.connections_of_process.draining or cycle.waiting_for_100_continue or not 0 < unread <= UNREAD_BYTES_MAX
+        )
 
     def on_response_complete(self) -> None:
         self.talk.answering = False
         if self.talk.phase == "idle":
             self.talk.enter("idle", self.loop.time())
-        if self.talk.phase == "lingering" or self._deaf:
+        if self.talk.phase == "lingering" or (self._deaf and not self.pipeline):
             self.server_state.total_requests += 1
             return
         super().on_response_complete()
         self.talk.answering = self.cycle is not None and not self.cycle.response_complete
 
+    def send(self, data: bytes) -> None:
+        self.transport.write(data if self._half_closed is None else self._half_closed.rest(data))
+
     def close_gently(self) -> None:
         """Ends the connection so that what was written is read: what still arrives is taken and thrown away."""
         if self.transport.is_closing() or self.talk.phase == "lingering":
             return
-        if self._whole and not self._deaf:
+        if (self._whole and not self._deaf) or self._half_closed is not None:
             self.transport.close()
             return
         self._deaf = True
@@ -212,24 +260,30 @@ class Protocol(HttpToolsProtocol):
         if self.transport.can_write_eof():
             self.transport.write_eof()
 
-    def _refuse(self, status: HTTPStatus) -> None:
+    def _refuse(self, refusal: Refusal) -> None:
         """Answers outside the application, and ends the connection."""
         house = self.connections_of_process
-        if status != HTTPStatus.SERVICE_UNAVAILABLE:
-            house.refused[str(status.value)] += 1
+        if refusal.status != HTTPStatus.SERVICE_UNAVAILABLE:
+            house.refused[str(refusal.status.value)] += 1
         if self._answer_is_due() and self.cycle.response_started:
             self.transport.abort()
             return
-        body = msgspec.json.encode({"detail": WORDS[status]})
-        retry = b"retry-after: 1\r\n" if status == HTTPStatus.SERVICE_UNAVAILABLE else b""
-        head = b"content-type: application/json\r\nconnection: close\r\n" + retry
-        self.transport.write(STATUS_LINE[status] + head + b"content-length: %d\r\n\r\n" % len(body) + body)
+        self.send(self._written(refusal))
         if self._answer_is_due():
-            self.cycle.scope["state"]["answered_for_it"] = status.value
+            self.cycle.scope["state"]["answered_for_it"] = refusal.status.value
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         self._whole = False
         self.close_gently()
+
+    def _written(self, refusal: Refusal) -> bytes:
+        path = self.url.partition(b"?")[0].decode("latin-1")
+        known = self.cycle.scope["state"].get("request_id") if self._answer_is_due() else None
+        common = [
+            *self.server_state.default_headers,
+            *cors.marks(self.connections_of_process.origins, path, self.headers),
+        ]
+        return written(refusal, known or request_id_of(self.headers), common)
 
     def _answer_is_due(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
@@ -238,32 +292,45 @@ class Protocol(HttpToolsProtocol):
 
     def look(self, now: float) -> None:
         """Called now and then: acts on what took too long."""
+        if self._half_closed is not None and sockets.is_reset(self.transport):
+            self.transport.abort()
+            return
+        self._ask_whether_it_reads(now)
         if self.flow.read_paused:
             self.talk.paused(LOOK_INTERVAL_S)
-        verdict = self.talk.verdict(now, self.unsent(), stopped=self.connections_of_process.stopped)
-        if verdict is None or (verdict == "close" and self.talk.phase == "idle" and self._something_came()):
+        verdict = self.talk.verdict(now, self._untaken(), stopped=self.connections_of_process.stopped)
+        if verdict is None or (verdict == "close" and self._just_came()):
             return
         if verdict == "abort":
             self.cut("slow reader")
         elif verdict == "close" or (verdict == "late body" and not self._answer_is_due()):
             self.transport.close()
         else:
-            self._misunderstood(HTTPStatus.REQUEST_TIMEOUT)
+            self._misunderstood(LATE)
+
+    def _ask_whether_it_reads(self, now: float) -> None:
+        if self._half_closed is None or not self._answer_is_due() or self._answered.response_started:
+            return
+        if question := self._half_closed.question(now):
+            self.transport.write(question)
 
     def unsent(self) -> int:
-        """Bytes of answers that wait for the client to read."""
+        """Bytes of answers that wait in our memory for the client to read."""
         return self.transport.get_write_buffer_size()
+
+    def _untaken(self) -> int:
+        """The same with those that wait in the kernel: a slow reader's progress shows there first."""
+        unsent = self.unsent()
+        return unsent + sockets.bytes_not_taken(self.transport) if unsent else 0
 
     def cut(self, reason: str) -> None:
         """Ends the connection and forgets what it had to send."""
         self.connections_of_process.refused[reason] += 1
         self.transport.abort()
 
-    def _something_came(self) -> bool:
+    def _just_came(self) -> bool:
         """Whether a request waits in the socket that the loop has not read yet: closing now would lose it."""
-        arrived = select.poll()
-        arrived.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
-        return bool(arrived.poll(0))
+        return self.talk.phase == "idle" and sockets.has_come(self.transport)
 
     def shutdown(self) -> None:
         """Called once when the process stops: idle connections end a moment later, the others after their answer."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from typing import Any
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.edge.request_id import HEADER, request_id_of
 from gateway.reporting.metrics import ENDPOINTS
 from gateway.timings import Timings
 
@@ -16,18 +16,6 @@ from gateway.timings import Timings
 CLIENT_CLOSED_REQUEST = 499
 #: Asked all the time by balancers, dashboards and the console's open pages.
 QUIET = ("/health", "/readyz", "/livez", "/metrics", "/console/overview/live", "/console/static/")
-_HEADER = b"x-request-id"
-
-
-def request_id_of(headers: list[tuple[bytes, bytes]]) -> str:
-    """The caller's own id when it is a UUID, else a new one."""
-    for name, value in headers:
-        if name == _HEADER and len(value) == 36:
-            try:
-                return str(uuid.UUID(value.decode("ascii")))
-            except ValueError:
-                break
-    return str(uuid.uuid4())
 
 
 class RequestContext:
@@ -46,7 +34,7 @@ class RequestContext:
         request_id = request_id_of(scope["headers"])
         state = scope.setdefault("state", {})
         state["request_id"], state["timings"] = request_id, Timings()
-        header, status = (_HEADER, request_id.encode()), 500
+        header, status = (HEADER, request_id.encode()), 500
 
         async def send_with_id(message: Message) -> None:
             nonlocal status

@@ -10,7 +10,7 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +25,7 @@ CEILING_S = 30.0
 PATIENCE = Patience(header_s=0.6, grace_s=0.6, idle_s=3.0, linger_s=5.0, drain_s=0.3)
 PER_ADDRESS = 12
 BIG = 64 * 1024 * 1024
+ORIGIN = b"https://app.example"
 
 
 @dataclass
@@ -61,7 +62,7 @@ def statuses(answer: bytes) -> list[int]:
 
 
 def small_application(left: list[str]) -> Any:
-    """/path answers its path, /refuse answers 503 unread, /read reads all, /slow is slow, /big answers much."""
+    """/path answers its path, /refuse answers 503 unread, /read reads all, /headers repeats them, /slow is slow, /big answers much."""
 
     async def answer(send: Any, status: int, body: bytes) -> None:
         await send(
@@ -104,6 +105,9 @@ def small_application(left: list[str]) -> Any:
             await answer(send, 200, b"slow")
         elif path == "/big":
             await answer(send, 200, bytes(BIG))
+        elif path == "/headers":
+            await read(receive)
+            await answer(send, 200, b"\n".join(b"%s: %s" % pair for pair in scope["headers"]))
         else:
             await answer(send, 200, path.encode())
 
@@ -111,9 +115,16 @@ def small_application(left: list[str]) -> Any:
 
 
 @contextlib.contextmanager
-def serving(patience: Patience = PATIENCE, unsent_max: int = 20 * BIG) -> Iterator[Server]:
-    listening = socket.create_server(("127.0.0.1", 0))
-    connections = Connections(patience, 1000, PER_ADDRESS, lambda address: address == "127.0.0.9", unsent_max)
+def serving(
+    patience: Patience = PATIENCE,
+    unsent_max: int = 20 * BIG,
+    most: int = 1000,
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop,
+) -> Iterator[Server]:
+    listening = socket.create_server(("127.0.0.1", 0), backlog=1000)
+    connections = Connections(
+        patience, most, PER_ADDRESS, lambda address: address == "127.0.0.9", unsent_max, frozenset({ORIGIN})
+    )
     made = Server(listening.getsockname()[1], connections)
     config = uvicorn.Config(
         small_application(made.left), http=protocol_class(connections), ws="none", log_config=None,
@@ -123,7 +134,7 @@ def serving(patience: Patience = PATIENCE, unsent_max: int = 20 * BIG) -> Iterat
 
     def run() -> None:
         assert made.server is not None
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
             runner.run(made.server.serve(sockets=[listening]))
 
     thread = threading.Thread(target=run)

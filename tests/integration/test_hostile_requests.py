@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import socket
+import contextlib
 from collections.abc import Iterator
 
 import pytest
 
-from gateway.edge.http_protocol import CHUNKS_FREE, HEADER_BYTES_MAX, HEADERS_MAX, PIPELINED_MAX
-from tests.integration.hostile_server import Server, received, serving, statuses, wait_until
+from gateway.edge.arriving import CHUNKS_FREE
+from gateway.edge.refusals import HEADER_BYTES_MAX, HEADERS_MAX, PIPELINED_MAX
+from tests.integration.hostile_server import Server, received, serving, statuses
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +86,7 @@ ODD = {
 @pytest.mark.parametrize("name", ODD)
 def test_odd_http_gets_a_clean_refusal_or_a_close(server: Server, name: str) -> None:
     answer = server.ask(ODD[name])
-    assert set(statuses(answer)) <= {400, 404, 408, 431}, answer[:300]
+    assert set(statuses(answer)) <= {400, 404, 405, 408, 413, 431}, answer[:300]
     assert len(statuses(answer)) <= 1
     assert server.serves()
 
@@ -118,17 +119,56 @@ def test_garbage_behind_a_good_request_does_not_mix_into_its_answer(server: Serv
     assert answer.endswith(b"slow")
 
 
-def test_a_half_closed_client_is_taken_to_have_left(server: Server) -> None:
-    server.left.clear()
-    with server.connect() as client:
-        client.sendall(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
-        client.shutdown(socket.SHUT_WR)
-        assert received(client) == b""
-    wait_until(lambda: server.left == ["/slow"])
+def test_garbage_behind_several_good_requests_costs_none_of_them_its_answer(server: Server) -> None:
+    good = b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n"
+    broken = b"POST /read HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n"
+    for garbage in (b"\x00\x01garbage\r\n\r\n", broken):
+        answer = server.ask(good % 1 + good % 2 + good % 3 + garbage)
+        assert [part[-2:] for part in answer.split(b"HTTP/1.1 200 OK")] == [b"", b"/1", b"/2", b"/3"]
 
 
-def test_an_upgrade_is_answered_as_an_ordinary_request_and_the_connection_ends(server: Server) -> None:
-    upgrade = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n"
-    answer = server.ask(b"GET /path HTTP/1.1\r\nHost: a\r\n" + upgrade + b"\r\n")
+def test_connect_is_told_that_this_is_no_proxy(server: Server) -> None:
+    answer = server.ask(ODD["connect"] + b"\x16\x03\x01 tunnelled")
+    assert statuses(answer) == [405]
+    assert b"\r\nallow: " in answer
+    assert b"no proxy" in answer
+
+
+def test_what_trails_behind_a_body_never_becomes_a_header(server: Server) -> None:
+    head = b"POST /headers HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+    answer = server.ask(head + b"1\r\na\r\n0\r\nX-API-Key: other\r\n\r\n")
     assert statuses(answer) == [200]
-    assert server.serves()
+    assert b"x-api-key" not in answer.split(b"\r\n\r\n", 1)[1]
+
+
+# Chunks
+
+
+def chunked(body: bytes, size: int, extension: bytes = b"") -> bytes:
+    pieces = [body[start : start + size] for start in range(0, len(body), size)]
+    return b"".join(b"%x%s\r\n%s\r\n" % (len(piece), extension, piece) for piece in pieces) + b"0\r\n\r\n"
+
+
+def upload(chunks: bytes) -> bytes:
+    return b"POST /read HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks
+
+
+@pytest.mark.parametrize(("size", "count"), [(1, 60_000), (2, 90_000), (8, 900_000), (16, 2_000_000), (100, 3_000_000)])
+def test_small_chunks_are_taken(server: Server, size: int, count: int) -> None:
+    assert server.ask(upload(chunked(bytes(count), size))).endswith(b"\r\n\r\n%d" % count)
+
+
+def test_too_many_tiny_chunks_are_told_what_to_do(server: Server) -> None:
+    answer = server.ask(upload(chunked(bytes(CHUNKS_FREE * 2), 1)))
+    assert statuses(answer) == [413]
+    assert b"chunks of 64 bytes or more" in answer
+
+
+def test_what_is_wrapped_around_chunks_has_a_limit(server: Server) -> None:
+    assert server.ask(upload(chunked(bytes(5000), 50, b";name=value"))).endswith(b"5000")
+    with server.connect() as client:
+        client.sendall(upload(b"1;"))
+        with contextlib.suppress(ConnectionError):
+            for _ in range(64):
+                client.sendall(b"a" * 16_384)
+        assert statuses(received(client)) == [413]
