@@ -22,7 +22,7 @@ CEILING_S = 10.0
 _PATIENCE = Patience(header_s=0.5, grace_s=0.5, idle_s=0.5, linger_s=0.5, drain_s=0.2)
 _CONTINUE = 100
 #: What the protocol answers by itself, and what the small application answers.
-_STATUSES = frozenset({200, 400, 408, 431, 501, 503})
+_STATUSES = frozenset({200, 400, 405, 408, 413, 431, 503})
 
 
 class _Answers:
