@@ -161,6 +161,43 @@ def test_ended_windows_leave_memory_and_file(tmp_path: Path) -> None:
     run(work())
 
 
+@pytest.mark.parametrize("uptime_s", [5.0, 3000.0])
+def test_windows_of_an_earlier_boot_refuse_nobody_and_leave_the_file(tmp_path: Path, uptime_s: float) -> None:
+    """The clock of windows begins anew with every boot; the folder may be kept over it."""
+
+    async def work() -> None:
+        before, after = Clock(), Clock()
+        before.now, after.now = 1_000_000.0, uptime_s
+        async with contextlib.aclosing(SqliteLimiter(tmp_path, now=before)) as limiter:
+            assert await allowed(limiter, "a", 3, 5) == 3
+            assert await allowed(limiter, "never seen again", 3, 5) == 3
+        async with contextlib.aclosing(SqliteLimiter(tmp_path, now=after)) as limiter:
+            first = await limiter.hit("a", 3, 60)
+            assert (first.allowed, first.remaining, first.reset_s) == (True, 2, 60)
+            assert await allowed(limiter, "a", 3, 5) == 2
+            for n in range(TIDY_EVERY):
+                await limiter.hit(str(n), 1, 60)
+            rows = limiter.open().execute("SELECT bucket FROM windows WHERE bucket LIKE 'never%'").fetchall()
+            assert rows == []
+
+    run(work())
+
+
+def test_a_window_begun_while_another_process_waited_for_the_lock_is_the_same_window(tmp_path: Path) -> None:
+    async def work() -> None:
+        early, late = Clock(), Clock()
+        late.now += 0.9
+        here, there = SqliteLimiter(tmp_path, now=early), SqliteLimiter(tmp_path, now=late)
+        assert (await there.hit("a", 2, 60)).allowed
+        second = await here.hit("a", 2, 60)
+        assert (second.allowed, second.remaining, second.reset_s) == (True, 0, 60)
+        assert not (await here.hit("a", 2, 60)).allowed
+        await here.aclose()
+        await there.aclose()
+
+    run(work())
+
+
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
     holder = sqlite3.connect(path, isolation_level=None)
