@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import logging
 import secrets
 from collections import deque
 from typing import Any, NamedTuple
@@ -65,6 +66,7 @@ class RedisLimiter:
         self._timeout_s = timeout_s
         self._waiting: deque[_Call] = deque()
         self._pump: asyncio.Task[None] | None = None
+        self._log = logging.getLogger("face_api.access")
 
     async def hit(self, bucket: str, limit: int, window_s: float) -> Verdict:
         milliseconds, name = max(1, round(window_s * 1000)), secrets.randbits(48)
@@ -81,7 +83,7 @@ class RedisLimiter:
             self._pump.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._pump
-        self._fail("closing")
+        self._fail([], "closing")
         await self._client.aclose()
 
     async def _call(self, script: str, bucket: str, *arguments: str) -> Any:
@@ -94,19 +96,25 @@ class RedisLimiter:
         return await answer
 
     async def _run(self) -> None:
-        """Sends what waits, as often as something does. One failure answers everybody who waits."""
-        while self._waiting:
-            batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_AT_ONCE))]
-            try:
+        """Sends what waits, as often as something does. One failure answers everybody who waits, whatever it was."""
+        batch: list[_Call] = []
+        try:
+            while self._waiting:
+                batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_AT_ONCE))]
                 async with asyncio.timeout(self._timeout_s):
                     answers = await self._send(batch)
-            except (RedisError, OSError, TimeoutError, ValueError) as error:
-                self._waiting.extendleft(reversed(batch))
+                for call, answer in zip(batch, answers, strict=True):
+                    _settle(call.answer, answer)
+        except asyncio.CancelledError:
+            self._fail(batch, "closing")
+            raise
+        except Exception as error:
+            if not isinstance(error, (RedisError, OSError, TimeoutError, ValueError)):
+                self._log.exception("a bug in counting with Redis")
+            try:
                 await self._drop_connections()
-                self._fail(redact(str(error)) or type(error).__name__)
-                return
-            for call, answer in zip(batch, answers, strict=True):
-                _settle(call.answer, answer)
+            finally:
+                self._fail(batch, redact(str(error)) or type(error).__name__)
 
     async def _send(self, batch: list[_Call]) -> list[Any]:
         answers = await self._pipeline(batch, by_sum=True)
@@ -131,9 +139,11 @@ class RedisLimiter:
         with contextlib.suppress(RedisError, OSError):
             await self._client.connection_pool.disconnect(inuse_connections=True)
 
-    def _fail(self, words: str) -> None:
-        while self._waiting:
-            _settle(self._waiting.popleft().answer, RedisError(words))
+    def _fail(self, sent: list[_Call], words: str) -> None:
+        """Answers those that were sent and have no answer, and those that wait."""
+        for call in (*sent, *self._waiting):
+            _settle(call.answer, RedisError(words))
+        self._waiting.clear()
 
 
 def open_client(url: str, timeout_s: float) -> Redis:
