@@ -16,7 +16,6 @@ from gateway.edge.cors import Cors
 from gateway.edge.request_context import RequestContext
 from gateway.edge.security_headers import SecurityHeaders
 from gateway.error_responses import face_api_error, http_exception, unexpected
-from gateway.reporting.accounting import Accounting
 from gateway.routes.admin import routes as admin_routes
 from gateway.routes.detect import detect
 from gateway.routes.docs import docs_routes
@@ -54,7 +53,6 @@ def create_app(settings: Settings | None = None) -> Starlette:
             Middleware(RequestContext),
             Middleware(SecurityHeaders),
             Middleware(Cors, items(effective.cors_origins)),
-            Middleware(Accounting),
         ],
         exception_handlers={
             FaceApiError: face_api_error,

@@ -9,6 +9,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.edge.request_id import HEADER, request_id_of
+from gateway.reporting.accounting import account
 from gateway.reporting.metrics import ENDPOINTS
 from gateway.timings import Timings
 
@@ -34,22 +35,39 @@ class RequestContext:
         request_id = request_id_of(scope["headers"])
         state = scope.setdefault("state", {})
         state["request_id"], state["timings"] = request_id, Timings()
-        header, status = (HEADER, request_id.encode()), 500
+        header = (HEADER, request_id.encode())
+        sent: int | None = None
+        failure: BaseException | None = None
 
         async def send_with_id(message: Message) -> None:
-            nonlocal status
+            nonlocal sent
             if message["type"] == "http.response.start":
-                status = message["status"]
+                sent = message["status"]
                 message["headers"] = [*message.get("headers", []), header]
             await send(message)
 
         try:
             await self._app(scope, receive, send_with_id)
-        except ClientDisconnect:
-            status = state.get("answered_for_it", CLIENT_CLOSED_REQUEST)
+        except ClientDisconnect as error:
+            failure = error
+        except BaseException as error:
+            failure = error
+            raise
         finally:
+            status = status_of(sent, failure, state.get("answered_for_it"))
             # What was sent leaves only when the event loop gets its turn: the client does not wait for our books.
             asyncio.get_running_loop().call_soon(_tell, scope, state, status, state["timings"].total_ms())
+
+
+def status_of(sent: int | None, failure: BaseException | None, answered_for_it: int | None) -> int:
+    """What a request ended in, for everything that is told or counted of it. Pure.
+
+    sent: the status of the answer that was begun. answered_for_it: of the one that the connection gave in its place.
+    A failure is a bug of ours (500, sent or not) unless the client left.
+    """
+    if isinstance(failure, ClientDisconnect):
+        return answered_for_it or CLIENT_CLOSED_REQUEST
+    return 500 if failure is not None or sent is None else sent
 
 
 def _tell(scope: Scope, state: dict[str, Any], status: int, total_ms: float) -> None:
@@ -59,6 +77,7 @@ def _tell(scope: Scope, state: dict[str, Any], status: int, total_ms: float) -> 
         return
     path = scope["path"]
     services.metrics.answered(path, status, total_ms / 1000)
+    account(services.access.parts, scope, status, total_ms)
     if status == 200:
         services.metrics.stages(timings.stages())
     known = path if path in ENDPOINTS else "other"

@@ -1,8 +1,9 @@
-"""Security headers, CORS and accounting: thin layers around any application."""
+"""Security headers, CORS and what is told of a request: thin layers around any application."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,16 +11,16 @@ from typing import Any
 import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from gateway.access.door import Principal
 from gateway.edge.cors import EXPOSED_HEADERS, Cors
+from gateway.edge.request_context import RequestContext
 from gateway.edge.security_headers import HEADERS, SecurityHeaders, completed
 from gateway.keys.usage import Gathering
-from gateway.reporting.accounting import Accounting
 from gateway.reporting.counters import Counters
 
 
@@ -94,35 +95,79 @@ def test_console_and_admin_are_no_business_of_other_pages(path: str) -> None:
         assert site.options(path, headers=PREFLIGHT).status_code == 405
 
 
-def test_accounting_counts_status_faces_and_key(tmp_path: Path) -> None:
-    counters, gathering = Counters(tmp_path), Gathering()
-    parts = SimpleNamespace(counters=counters, gathering=gathering)
-    services = SimpleNamespace(access=SimpleNamespace(parts=parts))
+class Ended:
+    """Requests that end in one way or another, and what log, metrics and counts say of them."""
 
-    async def application(scope: Any, _receive: Any, send: Any) -> None:
-        scope["state"]["principal"] = Principal(scope["key"], "127.0.0.1")
-        scope["state"]["faces"] = 3
-        if scope["status"]:
-            await send({"type": "http.response.start", "status": scope["status"], "headers": []})
-            await send({"type": "http.response.body", "body": b""})
-        else:
-            raise ConnectionError
+    def __init__(self, folder: Path) -> None:
+        self.counters, self.gathering = Counters(folder), Gathering()
+        self.logged, self.measured = list[int](), list[int]()
+        self.services = SimpleNamespace(
+            access=SimpleNamespace(parts=self),
+            metrics=SimpleNamespace(answered=self._measure, stages=lambda _: None),
+            log=SimpleNamespace(info=self._log, debug=lambda *_, **__: None),
+        )
 
-    async def work() -> None:
+    def _measure(self, _path: str, status: int, _seconds: float) -> None:
+        self.measured.append(status)
+
+    def _log(self, _event: str, *, status: int, **_: object) -> None:
+        self.logged.append(status)
+
+    def counted(self) -> dict[int, float]:
+        self.counters.hand_in()
+        return {int(name[7:]): n for name, n in self.counters.total().items() if name.startswith("status.")}
+
+    async def request(
+        self, sent: int | None, failure: BaseException | None = None, *, key: str = "key_1", **state: object
+    ) -> None:
+        async def application(scope: Any, _receive: Any, send: Any) -> None:
+            scope["state"] |= {"principal": Principal(key, "127.0.0.1"), "faces": 3} | state
+            if sent is not None:
+                await send({"type": "http.response.start", "status": sent, "headers": []})
+            if failure is not None:
+                raise failure
+
         async def ignore(_message: Any) -> None: ...
 
-        for status, key in ((200, "key_1"), (200, "anonymous"), (503, "key_1"), (0, "key_1")):
-            scope = {"type": "http", "method": "POST", "path": "/api/v1/detect", "status": status, "key": key}
-            try:
-                await Accounting(application)(scope | {"state": {"services": services}}, ignore, ignore)
-            except ConnectionError:
-                assert status == 0
-        await Accounting(application)(scope | {"path": "/health", "state": {}, "status": 200}, ignore, ignore)
+        scope = {"type": "http", "method": "POST", "path": "/api/v1/detect", "headers": []}
+        with contextlib.suppress(type(failure) if failure is not None else ()):
+            await RequestContext(application)(scope | {"state": {"services": self.services}}, ignore, ignore)
+        await asyncio.sleep(0)
 
-    asyncio.run(work())
-    counters.hand_in()
-    total = counters.total()
-    assert (total["requests.detect"], total["faces"]) == (4, 6)
-    assert (total["status.200"], total["status.503"], total["status.499"]) == (2, 1, 1)
-    taken = gathering.take()
-    assert [(key, used.requests, used.errors) for (key, _), used in taken.items()] == [("key_1", 3, 2)]
+
+@pytest.mark.parametrize(
+    ("sent", "failure", "state", "status"),
+    [
+        (200, None, {}, 200),
+        (503, None, {}, 503),
+        (None, ClientDisconnect(), {}, 499),
+        (None, ClientDisconnect(), {"answered_for_it": 408}, 408),
+        (None, KeyError("a bug"), {}, 500),
+        (None, ConnectionError(), {}, 500),
+        (None, asyncio.CancelledError(), {}, 500),
+        (200, KeyError("a bug in mid-answer"), {}, 500),
+        (None, None, {}, 500),
+    ],
+)
+def test_log_metrics_and_counts_say_the_same_of_how_a_request_ended(
+    tmp_path: Path, sent: int | None, failure: BaseException | None, state: dict[str, object], status: int
+) -> None:
+    ended = Ended(tmp_path)
+    asyncio.run(ended.request(sent, failure, **state))
+    assert (ended.logged, ended.measured, ended.counted()) == ([status], [status], {status: 1})
+    used = next(iter(ended.gathering.take().values()))
+    assert (used.requests, used.errors) == (1, int(status >= 400))
+
+
+def test_faces_are_counted_of_good_answers_and_use_of_keys_only(tmp_path: Path) -> None:
+    async def work(ended: Ended) -> None:
+        await ended.request(200)
+        await ended.request(200, key="anonymous")
+        await ended.request(503)
+
+    ended = Ended(tmp_path)
+    asyncio.run(work(ended))
+    ended.counters.hand_in()
+    total = ended.counters.total()
+    assert (total["requests.detect"], total["faces"]) == (3, 6)
+    assert [(key, used.requests, used.errors) for (key, _), used in ended.gathering.take().items()] == [("key_1", 2, 1)]
