@@ -14,6 +14,7 @@ from gateway.dispatching.dispatch import Detection, Dispatcher
 from shared.canary import disagreement
 from shared.errors import FaceApiError
 from shared.messages import Canary
+from shared.supervision import Loops
 
 #: How often the state is looked at; only arithmetic unless a probe is due.
 LOOK_INTERVAL_S = 0.5
@@ -30,11 +31,13 @@ class Readiness:
     """`ready` and `reason` are all the routes read.
 
     probe: sends the canary with the given thresholds. on_ready: called whenever it has become ready.
+    loops: this process's; one that cannot be kept going is a reason.
     """
 
     dispatcher: Dispatcher
     probe: Probe
     on_ready: Callable[[], None] = lambda: None
+    loops: Loops = field(default_factory=Loops)
     stopping: bool = False
     failure: str = "no worker has answered yet"
     probes: int = 0
@@ -52,17 +55,15 @@ class Readiness:
         """Why it is not ready; empty when it is."""
         if self.stopping:
             return "the server is stopping"
+        if broken := self.loops.failing():
+            return f"{broken}; the log tells more"
         if not self.dispatcher.workers:
             return "no worker is serving"
         return self.failure
 
-    async def watch(self) -> None:
-        """Runs for the life of the process."""
-        while True:
-            await self._look(asyncio.get_running_loop().time())
-            await asyncio.sleep(LOOK_INTERVAL_S)
-
-    async def _look(self, now: float) -> None:
+    async def look(self) -> None:
+        """One round: called every LOOK_INTERVAL_S for the life of the process."""
+        now = asyncio.get_running_loop().time()
         if not self.dispatcher.workers:
             self.failure = "the workers that serve now have not answered yet"
             return

@@ -19,14 +19,15 @@ from gateway.admission.turnstile import Turnstile, places_for
 from gateway.dispatching.detection import detect_picture
 from gateway.dispatching.dispatch import Detection, Dispatcher
 from gateway.pictures.picture import Pictures, decoders_of, open_pictures
-from gateway.readiness import Probe, Readiness
+from gateway.readiness import LOOK_INTERVAL_S, Probe, Readiness
 from gateway.reporting.counters import Present, Worker
-from gateway.reporting.metrics import Metrics
+from gateway.reporting.metrics import REFRESH_INTERVAL_S, Metrics
 from shared.canary import canary_picture
 from shared.deadline import Deadline
 from shared.logs import Log, open_log
 from shared.messages import Canary
 from shared.settings import Settings
+from shared.supervision import Loops
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class Services:
     readiness: Readiness
     turnstile: Turnstile
     metrics: Metrics
+    loops: Loops
     log: Log
 
 
@@ -49,27 +51,33 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     """For one gateway process. Opens what others stand on first."""
     runtime_dir = Path(settings.runtime_dir)
     async with contextlib.AsyncExitStack() as stack:
-        access = await open_access(settings, runtime_dir)
+        loops = Loops()
+        stack.push_async_callback(loops.aclose)
+        access = await open_access(settings, runtime_dir, loops)
         stack.push_async_callback(access.aclose)
         pictures = await open_pictures(settings)
         stack.push_async_callback(pictures.aclose)
         log = open_log(settings, "gateway")
         dispatcher = Dispatcher(
-            runtime_dir, name=f"gateway-{os.getpid()}", told=lambda event, facts: log.warning(event, **facts)
+            runtime_dir,
+            name=f"gateway-{os.getpid()}",
+            told=lambda event, facts: log.warning(event, **facts),
+            loops=loops,
         )
         dispatcher.open()
         stack.push_async_callback(dispatcher.aclose)
         readiness = Readiness(
-            dispatcher, _probe(settings, pictures, dispatcher), lambda: presence.announce(runtime_dir, *_names())
+            dispatcher, _probe(settings, pictures, dispatcher), lambda: presence.announce(runtime_dir, *_names()), loops
         )
         stack.callback(presence.withdraw, runtime_dir, *_names())
-        stack.push_async_callback(_ended, asyncio.create_task(readiness.watch()))
+        stack.push_async_callback(loops.keep("readiness", readiness.look, LOOK_INTERVAL_S).end)
         turnstile = _turnstile(settings, dispatcher)
         admission = _admission(settings, dispatcher, turnstile)
         services = Services(
-            settings, access, admission, pictures, dispatcher, readiness, turnstile, Metrics(), log
+            settings, access, admission, pictures, dispatcher, readiness, turnstile, Metrics(), loops, log
         )  # fmt: skip
-        stack.push_async_callback(_ended, asyncio.create_task(services.metrics.watch(services)))
+        stack.callback(_refresh_metrics, services)  # the last counts, after the loop's end
+        stack.push_async_callback(loops.keep("metrics", lambda: _refresh_metrics(services), REFRESH_INTERVAL_S).end)
         access.parts.counters.say_of_now(lambda: _present(services))
         yield services
         readiness.stopping = True
@@ -91,6 +99,10 @@ def _present(services: Services) -> Present:
     ]
     waiting = services.turnstile.waiting + services.dispatcher.queue.waiting
     return Present(in_flight=services.admission.requests, queued=waiting, workers=tuple(workers))
+
+
+def _refresh_metrics(services: Services) -> None:
+    services.metrics.refresh(services, asyncio.get_running_loop().time())
 
 
 def _names() -> tuple[int, int]:
@@ -135,9 +147,3 @@ def _probe(settings: Settings, pictures: Pictures, dispatcher: Dispatcher) -> Pr
             picture.close()
 
     return probe
-
-
-async def _ended(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task

@@ -18,6 +18,7 @@ from gateway.access.rate_limit import Verdict
 from gateway.keys.records import KeyRecord, Scope
 from shared.errors import StoreDown
 from shared.settings import Settings
+from shared.supervision import Loops
 
 AsgiScope = Mapping[str, Any]
 ANONYMOUS = "anonymous"
@@ -131,18 +132,27 @@ class Door:
             raise StoreDown
         allowed = auth.allow(record, endpoint, self.now())
         if record.pepper != cache.peppers.current:
-            self.parts.note_old_pepper(record.id, cache.peppers.digest(key))
+            self.parts.note_old_pepper(record.id, key)
         return allowed
 
     async def _look_again(self, key: bytes, bucket: str) -> KeyRecord:
-        """A key that this process never saw: made a moment ago elsewhere, or wrong. The store is asked for it."""
+        """A key that this process never saw: made a moment ago elsewhere, or wrong. The store is asked for it.
+
+        Charged before it is asked, so that guesses do not reach the store; given back unless it said that it is wrong.
+        """
+        cache, wrong = self.parts.cache, False
+        if not cache.ready:
+            await cache.refresh()  # nobody can say of any key that it is wrong
         charge = await self._count_wrong(bucket)
-        await self.parts.cache.refresh()
-        record = self.parts.cache.lookup(key)
+        try:
+            await cache.refresh()
+            record = cache.lookup(key)
+            wrong = record is None
+        finally:
+            if charge is not None and not wrong:
+                await charge.limiter.refund(charge)
         if record is None:
             raise auth.wrong_key()
-        if charge is not None:
-            await charge.limiter.refund(charge)
         return record
 
     async def _count_wrong(self, bucket: str) -> Verdict | None:
@@ -178,10 +188,11 @@ def _remembered(scope: AsgiScope, principal: Principal) -> Principal:
     return principal
 
 
-async def open_access(settings: Settings, runtime_dir: Path) -> Door:
+async def open_access(settings: Settings, runtime_dir: Path, loops: Loops | None = None) -> Door:
     """Everything about access for one gateway process. `runtime_dir` is shared by the processes of this host.
 
+    loops: of the process; without any it has its own.
     ConfigurationError where it must not start; a key store or a Redis that is down does not stop it.
     """
     shared = runtime_dir if settings.runtime_dir else Path(settings.data_dir) / "run"
-    return Door(settings, await open_parts(settings, shared))
+    return Door(settings, await open_parts(settings, shared, loops or Loops()))

@@ -5,14 +5,11 @@ It alone opens and closes them, in order, for one gateway process.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import sqlite3
 import time
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any
 
 from redis.asyncio import Redis
 
@@ -21,21 +18,24 @@ from gateway.access.rate_limit_redis import RedisLimiter, open_client
 from gateway.access.rate_limit_sqlite import SqliteLimiter
 from gateway.console.sessions import Sessions
 from gateway.edge.client_ip import ClientAddresses
-from gateway.keys.announce import announce, listen
+from gateway.keys.announce import Listening, announce
 from gateway.keys.audit import prune
 from gateway.keys.cache import KeyCache, StoreThreads
 from gateway.keys.opening import open_store, peppers_for
 from gateway.keys.pepper import Peppers, load_peppers
-from gateway.keys.records import KeyRecord
+from gateway.keys.records import Changes
 from gateway.keys.store import KeyStore
 from gateway.keys.usage import Gathering, day_of, forget_old, hand_in
+from gateway.reporting.counters import HAND_IN_S as COUNTS_S
 from gateway.reporting.counters import Counters, Present
 from shared.access_rules import parse_networks
 from shared.errors import ConfigurationError, FaceApiError, StoreDown
 from shared.settings import Settings
+from shared.supervision import Loop, Loops
 
 HAND_IN_S = 60.0
-TIDY_EVERY = 60  # hand-ins
+TIDY_S = 3600.0
+MOST_MOVED = 1000  # keys that wait to be moved to another pepper
 
 
 class Parts:
@@ -58,36 +58,43 @@ class Parts:
             check_seconds=settings.key_check_seconds,
             grace_seconds=settings.key_grace_seconds,
         )
+        self.news = Listening(redis, self.cache.poke) if redis is not None else None
         self.gathering = Gathering()
-        self._old_peppers: dict[str, str] = {}
-        self._tasks: list[asyncio.Task[None]] = []
+        self._old_peppers: dict[str, tuple[str, str]] = {}
+        self._tidied_at = time.monotonic()
+        self._kept: list[Loop] = []
         self._log = logging.getLogger("face_api.access")
         self.counters.say_of_now(lambda: Present(use=self.gathering.on_day(day_of(time.time()))))
 
-    def start(self) -> None:
-        self._go(self.cache.run())
-        self._go(self.counters.run())
-        self._go(self._hand_in_for_ever())
-        if self.redis is not None:
-            self._go(listen(self.redis, self.cache.poke))
+    def start(self, loops: Loops) -> None:
+        self._kept = [
+            loops.keep("key_cache", self.cache.round, 0.0, last_round_s=0.0),
+            loops.keep("counts", self.counters.hand_in, COUNTS_S),
+            loops.keep("key_use", self._keep_store, HAND_IN_S),
+        ]
+        if self.news is not None:
+            self._kept.append(loops.keep("key_news", self.news.round, 0.0, last_round_s=0.0))
 
     async def aclose(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        with contextlib.suppress(FaceApiError):
-            await self.hand_in()
-        await self.limiter.aclose()
-        if self.redis is not None:
-            await self.redis.aclose()
-        self.counters.close()
-        self.threads.close()
-        self.store.database.close()
+        """In order, whatever fails: the loops, what they gathered, then what they stood on."""
+        async with contextlib.AsyncExitStack() as last:
+            last.callback(self.store.database.close)
+            last.callback(self.threads.close)
+            last.callback(self.counters.close)
+            if self.redis is not None:
+                last.push_async_callback(self.redis.aclose)
+            last.push_async_callback(self.limiter.aclose)
+            if self.news is not None:
+                last.push_async_callback(self.news.aclose)
+            last.push_async_callback(self._hand_in_at_last)
+            for loop in self._kept:
+                last.push_async_callback(loop.end)
 
-    def note_old_pepper(self, key_id: str, digest: str) -> None:
+    def note_old_pepper(self, key_id: str, key: bytes) -> None:
         """A key was used that an earlier pepper hashed: it moves to the present one with the next hand-in."""
-        if len(self._old_peppers) < 1000:
-            self._old_peppers[key_id] = digest
+        if len(self._old_peppers) < MOST_MOVED:
+            peppers = self.cache.peppers
+            self._old_peppers[key_id] = (peppers.digest(key), peppers.current)
 
     async def keys_changed(self) -> None:
         """This process just changed keys: it knows at once, the others as soon as they can be told."""
@@ -98,29 +105,44 @@ class Parts:
 
     async def hand_in(self) -> None:
         """Tells the store what keys were used for. What it cannot take now is kept."""
-        taken, moved = self.gathering.take(), self._old_peppers
-        database, peppers = self.store.database, self.cache.peppers
+        await self._hand_in_use()
+        await self._hand_in_moved()
+
+    async def _hand_in_use(self) -> None:
+        taken, database = self.gathering.take(), self.store.database
+        if not taken:
+            return
         try:
-            if taken:
-                await self.threads.call(lambda: hand_in(database, taken))
-        except FaceApiError:
+            await self.threads.call(lambda: hand_in(database, taken))
+        except Exception:
             self.gathering.give_back(taken)
             raise
-        if moved:
-            await self.threads.call(lambda: self.store.rehash(moved.items(), peppers.current))
-            self._old_peppers = {}
 
-    async def _hand_in_for_ever(self) -> None:
-        rounds = 0
-        while True:
-            await asyncio.sleep(HAND_IN_S)
-            rounds += 1
-            try:
-                await self.hand_in()
-                if rounds % TIDY_EVERY == 0:
-                    await self.threads.call(self._tidy)
-            except FaceApiError as error:
-                self._log.debug("use of keys not noted: %s", error)
+    async def _hand_in_moved(self) -> None:
+        # Handed over, not shared: while a thread writes these, the loop gathers others.
+        moved, self._old_peppers = self._old_peppers, {}
+        if not moved:
+            return
+        try:
+            await self.threads.call(lambda: self.store.rehash(moved))
+        except Exception:
+            self._old_peppers = moved | self._old_peppers
+            raise
+
+    async def _hand_in_at_last(self) -> None:
+        self.counters.hand_in()
+        with contextlib.suppress(FaceApiError):
+            await self.hand_in()
+
+    async def _keep_store(self) -> None:
+        """One round: hands in, and now and then tidies. A store that is down is no failure: what it missed is kept."""
+        try:
+            await self.hand_in()
+            if time.monotonic() - self._tidied_at >= TIDY_S:
+                await self.threads.call(self._tidy)
+                self._tidied_at = time.monotonic()
+        except FaceApiError as error:
+            self._log.debug("use of keys not noted: %s", error)
 
     def _tidy(self) -> None:
         """Drops what nobody will look at again. Blocking."""
@@ -130,15 +152,6 @@ class Parts:
             prune(connection, self.settings.audit_keep)
         Sessions(database, self.settings).forget_old(now)
 
-    def _go(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        task.add_done_callback(self._ended)
-        self._tasks.append(task)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and task.exception() is not None:
-            self._log.error("a background task of access ended", exc_info=task.exception())
-
 
 class _Prepared:
     """The store, made ready before the first question; it may have been down when the process started."""
@@ -147,7 +160,7 @@ class _Prepared:
         self._store = store
         self._prepared = False
 
-    def changes_since(self, version: int) -> tuple[int, list[KeyRecord]]:
+    def changes_since(self, version: int) -> Changes:
         if not self._prepared:
             self._store.database.prepare()
             self._prepared = True
@@ -170,8 +183,8 @@ def limiter_chain(settings: Settings, folder: Path, redis: Redis | None, counter
     return FallbackLimiter(RedisLimiter(redis, settings.redis_timeout_ms / 1000), here, "Redis", note)
 
 
-async def open_parts(settings: Settings, runtime_dir: Path) -> Parts:
-    """Opens everything and starts its tasks. ConfigurationError."""
+async def open_parts(settings: Settings, runtime_dir: Path, loops: Loops) -> Parts:
+    """Opens everything and starts its loops. ConfigurationError."""
     store = open_store(settings)
     redis = _open_redis(settings)
     opening = StoreThreads()
@@ -182,7 +195,7 @@ async def open_parts(settings: Settings, runtime_dir: Path) -> Parts:
     parts = Parts(settings, store, peppers, runtime_dir, redis)
     with contextlib.suppress(StoreDown):  # said in the log; known again as soon as it answers
         await parts.cache.refresh()
-    parts.start()
+    parts.start(loops)
     return parts
 
 

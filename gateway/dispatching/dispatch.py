@@ -21,6 +21,7 @@ from gateway.dispatching.work_queue import Work, WorkQueue
 from shared.errors import DeadlineExceeded, DetectionFailed, FaceApiError, NoWorker, PoisonPicture
 from shared.faces import Faces
 from shared.messages import Cancel, Failure, Grant, Offer, Recall, Release, Reply, Request, Started, ToGateway, Welcome
+from shared.supervision import Loops
 from shared.wire import encode, encode_request
 
 #: Without any worker for this long who waits for one is answered 503, and who comes is at once.
@@ -59,6 +60,7 @@ class Dispatcher:
     name: str
     told: Incident = lambda _event, _facts: None
     clock: Callable[[], float] = monotonic
+    loops: Loops = field(default_factory=Loops)
     queue: WorkQueue = field(default_factory=WorkQueue)
     counts: Counts = field(default_factory=Counts)
     cost: CostModel = field(default_factory=CostModel)
@@ -72,7 +74,9 @@ class Dispatcher:
 
     def __post_init__(self) -> None:
         self.quarantine = QuarantineFolder(quarantine_folder.folder(self.runtime_dir), self._not_shared)
-        self.roster = Roster(self.runtime_dir, self.name, self._on_message, self._on_lost, self._on_parted)
+        self.roster = Roster(
+            self.runtime_dir, self.name, self._on_message, self._on_lost, self._on_parted, loops=self.loops
+        )
 
     def open(self) -> None:
         self._worker_went()

@@ -18,6 +18,7 @@ from gateway.dispatching.worker_link import Context, OnLost, OnMessage, WorkerLi
 from shared.announcement import Announcement, Watch
 from shared.faces import Faces
 from shared.messages import Goodbye, Heartbeat, Hello, ToGateway, Welcome
+from shared.supervision import Loop, Loops
 from shared.wire import encode
 
 #: How often new workers are looked for: while one is expected (none is known, or one was lost lately), and else.
@@ -59,22 +60,26 @@ class Roster:
     on_parted: Callable[[str], None]
     context: Context = field(default_factory=lambda: zmq.Context(1))
     connect: Callable[[Context, Announcement, OnMessage, OnLost], WorkerLink] = WorkerLink
+    loops: Loops = field(default_factory=Loops)
     known: dict[str, Known] = field(default_factory=dict)
     _ended: set[str] = field(default_factory=set)
-    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    _kept: list[Loop] = field(default_factory=list)
     _sequence: int = 0
     _beaten: float = 0.0
     _closed_at: float = float("-inf")
 
     def open(self) -> None:
         self._beaten = _now()
-        self._tasks = [asyncio.create_task(self._scan_for_ever()), asyncio.create_task(self._beat_for_ever())]
+        watch = Watch(self.runtime_dir)
+        self._kept = [
+            self.loops.keep("worker_scan", lambda: self.scan(watch.announced(time.time())), self._scan_pause),
+            self.loops.keep("worker_heartbeats", lambda: self.beat(_now()), HEARTBEAT_INTERVAL_S),
+        ]
 
     async def aclose(self) -> None:
         """Says goodbye to every worker and closes the links."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for loop in self._kept:
+            await loop.end()
         for known in self.known.values():
             known.link.send(encode(Goodbye()))
         await asyncio.sleep(0)
@@ -91,6 +96,13 @@ class Roster:
     # What workers say
 
     def _heard(self, link: WorkerLink, message: ToGateway, faces: Faces | None) -> None:
+        """What fails here is a bug of ours; the link must not stop reading for it (its descriptor wakes us once)."""
+        try:
+            self._take(link, message, faces)
+        except Exception as error:
+            self.loops.note("worker_messages", error)
+
+    def _take(self, link: WorkerLink, message: ToGateway, faces: Faces | None) -> None:
         known = self.known.get(link.generation)
         if known is None or known.link is not link:
             return
@@ -129,12 +141,9 @@ class Roster:
 
     # What time brings
 
-    async def _scan_for_ever(self) -> None:
-        watch = Watch(self.runtime_dir)
-        while True:
-            self.scan(watch.announced(time.time()))
-            expected = not self.known or _now() - self._closed_at < EXPECTED_S
-            await asyncio.sleep(SCAN_SOON_S if expected else SCAN_INTERVAL_S)
+    def _scan_pause(self) -> float:
+        expected = not self.known or _now() - self._closed_at < EXPECTED_S
+        return SCAN_SOON_S if expected else SCAN_INTERVAL_S
 
     def scan(self, found: dict[str, Announcement]) -> None:
         """Links to workers not known yet; a generation that ended never returns."""
@@ -148,11 +157,6 @@ class Roster:
         for known in list(self.known.values()):
             if known.parted is not None and now - known.parted > GREET_AGAIN_S:
                 self._greet(known)
-
-    async def _beat_for_ever(self) -> None:
-        while True:
-            self.beat(_now())
-            await asyncio.sleep(HEARTBEAT_INTERVAL_S)
 
     def beat(self, now: float) -> None:
         """Asks everyone for a sign. Time in which this process itself stood still is nobody's silence."""

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import redis
 from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
 from gateway.access.key_format import redact
@@ -42,20 +43,37 @@ def announce_blocking(url: str, timeout_s: float = 1.0) -> bool:
     return True
 
 
-async def listen(client: Redis, heard: Callable[[], None]) -> None:
-    """Calls `heard` for every announcement, and once after each gap, until cancelled."""
-    log = logging.getLogger("face_api.keys")
-    pause = FIRST_PAUSE_S
-    while True:
+class Listening:
+    """Calls `heard` for every announcement, and once after each gap. `round` is called over and over, then `aclose`."""
+
+    def __init__(self, client: Redis, heard: Callable[[], None]) -> None:
+        self._client, self._heard = client, heard
+        self._subscription: PubSub | None = None
+        self._pause = FIRST_PAUSE_S
+        self._log = logging.getLogger("face_api.keys")
+
+    async def round(self) -> None:
+        """Waits a while for an announcement; where Redis is gone, before it is asked again."""
         try:
-            async with client.pubsub(ignore_subscribe_messages=True) as subscription:
-                await subscription.subscribe(CHANNEL)
-                heard()  # whatever was said while nobody listened
-                pause = FIRST_PAUSE_S
-                while True:
-                    if await subscription.get_message(timeout=LISTEN_S) is not None:
-                        heard()
+            subscription = self._subscription or await self._subscribe()
+            if await subscription.get_message(timeout=LISTEN_S) is not None:
+                self._heard()
         except (RedisError, OSError, TimeoutError) as error:
-            log.info("no news of keys from Redis (%s); looking every few seconds", redact(str(error)))
-        await asyncio.sleep(pause)
-        pause = min(LONGEST_PAUSE_S, pause * 2)
+            self._log.info("no news of keys from Redis (%s); looking every few seconds", redact(str(error)))
+            await self.aclose()
+            await asyncio.sleep(self._pause)
+            self._pause = min(LONGEST_PAUSE_S, self._pause * 2)
+
+    async def aclose(self) -> None:
+        """Ends the subscription, if there is one."""
+        subscription, self._subscription = self._subscription, None
+        if subscription is not None:
+            with contextlib.suppress(RedisError, OSError):
+                await subscription.aclose()  # type: ignore[no-untyped-call]
+
+    async def _subscribe(self) -> PubSub:
+        self._subscription = self._client.pubsub(ignore_subscribe_messages=True)
+        await self._subscription.subscribe(CHANNEL)
+        self._pause = FIRST_PAUSE_S
+        self._heard()  # whatever was said while nobody listened
+        return self._subscription

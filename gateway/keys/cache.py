@@ -16,7 +16,7 @@ from typing import Protocol, TypeVar
 
 from gateway.access.key_format import redact
 from gateway.keys.pepper import Peppers
-from gateway.keys.records import KeyRecord
+from gateway.keys.records import NO_VERSION, Changes, KeyRecord
 from shared.errors import FaceApiError, StoreDown
 
 Result = TypeVar("Result")
@@ -30,7 +30,7 @@ THREADS = 4
 class Source(Protocol):
     """Where keys come from; blocking. StoreDown when it cannot say."""
 
-    def changes_since(self, version: int) -> tuple[int, list[KeyRecord]]: ...
+    def changes_since(self, version: int) -> Changes: ...
 
 
 class StoreThreads:
@@ -52,7 +52,7 @@ class StoreThreads:
 
 
 class KeyCache:
-    """Digest → key. `lookup` is a dictionary access; `refresh` and the loop in `run` talk to the store."""
+    """Digest → key. `lookup` is a dictionary access; `refresh` and `round` talk to the store."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class KeyCache:
         self.peppers = load_peppers()
         self._by_digest: dict[str, KeyRecord] = {}
         self._digest_of: dict[str, str] = {}
-        self._version = -1
+        self._version, self._proof = NO_VERSION, 0
         self._heard_at: float | None = None
         self._down = False
         self._asking: asyncio.Task[FaceApiError | None] | None = None
@@ -121,15 +121,14 @@ class KeyCache:
         if failure is not None:
             raise failure
 
-    async def run(self) -> None:
-        """Keeps the cache fresh until cancelled."""
-        while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._check_seconds):
-                    await self._poke.wait()
-            self._poke.clear()
-            with contextlib.suppress(FaceApiError):
-                await self.refresh()
+    async def round(self) -> None:
+        """Called over and over: waits until it is time to look or somebody pokes, then asks the store."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._check_seconds):
+                await self._poke.wait()
+        self._poke.clear()
+        with contextlib.suppress(FaceApiError):
+            await self.refresh()
 
     async def _ask_after(self, earlier: asyncio.Task[FaceApiError | None]) -> FaceApiError | None:
         await asyncio.shield(earlier)
@@ -138,37 +137,48 @@ class KeyCache:
         return await self._ask()
 
     async def _ask(self) -> FaceApiError | None:
-        """What went wrong is returned, not raised: nobody may be left to hear it."""
+        """What went wrong with the store is returned, not raised: nobody may be left to hear it."""
         try:
-            version, changed = await self._threads.call(self._read, LONGEST_WAIT_S)
+            await self._hear()
         except FaceApiError as error:
             self._note_down(error)
             return error
+        except Exception as error:
+            self._note_down(error)  # a bug of ours, raised as such; what is known is no younger for it
+            raise
         if self._down:
             self._log.warning("the key store answers again")
         self._down, self._heard_at = False, self._now()
-        for record in changed:
-            self._take(record)
-        self._version = version
         return None
 
-    def _read(self) -> tuple[int, list[KeyRecord]]:
-        self.peppers = self._load_peppers()  # a rotated pepper file is seen here
-        return self._source.changes_since(self._version)
+    async def _hear(self) -> None:
+        """Takes over what changed; everything anew where it then does not add up: the store has another history."""
+        # Threads are handed what they need and change nothing here: one that was given up may still be running.
+        version, load, ask = self._version, self._load_peppers, self._source.changes_since
+        self.peppers, changes = await self._threads.call(lambda: (load(), ask(version)), LONGEST_WAIT_S)
+        if version == NO_VERSION:
+            self._by_digest, self._digest_of, self._proof = {}, {}, 0
+        for record in changes.records:
+            self._take(record)
+        if changes.proof in (None, self._proof):
+            self._version = changes.version
+            return
+        self._version = NO_VERSION
+        if version != NO_VERSION:
+            await self._hear()
 
     def _take(self, record: KeyRecord) -> None:
-        former = self._digest_of.get(record.id)
-        if former is not None and former != record.digest:
-            self._by_digest.pop(former, None)
+        former = self._by_digest.pop(self._digest_of.get(record.id, ""), None)
+        self._proof += record.version - (former.version if former is not None else 0)
         self._by_digest[record.digest] = record
         self._digest_of[record.id] = record.digest
 
-    def _note_down(self, error: FaceApiError) -> None:
+    def _note_down(self, error: Exception) -> None:
         if not self._down:
             self._log.error("%s (%s); known keys work on for %g s", error, _cause(error), self._grace_seconds)
         self._down = True
 
 
-def _cause(error: FaceApiError) -> str:
+def _cause(error: Exception) -> str:
     """What the database itself said, in one line."""
     return redact(str(error.__cause__ or "")).partition("\n")[0]

@@ -165,6 +165,8 @@ def _postgres_engine(url: URL) -> Engine:
 
 
 def _begin_postgres(connection: Connection) -> None:
+    if connection.get_execution_options().get("begin") != WRITING:
+        connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))  # what is read is of one moment
     # LOCAL: behind a pooler the next user of this server connection must not inherit it.
     connection.execute(text(f"SET LOCAL statement_timeout = {STATEMENT_LIMIT_MS}"))
     connection.execute(text(f"SET LOCAL lock_timeout = {STATEMENT_LIMIT_MS}"))

@@ -6,7 +6,7 @@ Times are seconds since the epoch (UTC). The key itself is in no record: only it
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -17,6 +17,7 @@ Scope = Literal["detect", "mask", "admin"]
 SCOPES: tuple[Scope, ...] = ("detect", "mask", "admin")
 State = Literal["active", "expired", "revoked"]
 
+NO_VERSION = -1  # before the first: who asks for changes since then is told of every key
 LONGEST_NAME = 100
 HIGHEST_LIMIT = 1_000_000
 LONGEST_LIFE_S = 10 * 366 * 86_400
@@ -50,6 +51,18 @@ class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
     def limit(self, endpoint: str) -> int | None:
         """The key's own limit per window; None leaves it to the client address."""
         return {"detect": self.detect_limit, "mask": self.mask_limit}.get(endpoint)
+
+
+class Changes(NamedTuple):
+    """What a store tells one who knows it up to some version: the keys that changed since, and its present version.
+
+    proof: the sum of the versions of all its keys. Who then knows other keys than these has seen another history, as
+    after a restored backup. None where nothing changed.
+    """
+
+    version: int
+    records: list[KeyRecord]
+    proof: int | None
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):

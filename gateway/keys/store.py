@@ -1,13 +1,13 @@
 """API keys in the database: make, list, rotate, revoke, count. Blocking; `now` is an argument.
 
-It alone writes keys. Every change takes the next version number under a lock, so that a process which has
+It alone writes keys. Every change takes a higher version number under a lock, so that a process which has
 seen version N finds all that came later with one query (`changes_since`).
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -17,11 +17,12 @@ from gateway.access import key_format
 from gateway.keys.audit import Actor, write_entry
 from gateway.keys.database import Database
 from gateway.keys.pepper import Peppers
-from gateway.keys.records import Draft, KeyRecord, State, checked, checked_grace, iso
+from gateway.keys.records import Changes, Draft, KeyRecord, State, checked, checked_grace, iso
 from gateway.keys.tables import TABLES
 from shared.errors import BadParameter, NotFound
 
 KEYS = TABLES.keys
+LONGEST_STEP = 2**20  # of the version; the sum of a million versions after a million changes still has 63 bits
 
 
 class Made(msgspec.Struct, frozen=True):
@@ -83,22 +84,21 @@ class KeyStore:
             total = connection.execute(select(func.count()).select_from(KEYS).where(where)).scalar_one()
         return found, int(total)
 
-    def changes_since(self, version: int) -> tuple[int, list[KeyRecord]]:
-        """The present version, and every key that was made or changed after `version`."""
+    def changes_since(self, version: int) -> Changes:
+        """Every key that was made or changed after `version`, as of one moment."""
         with self.database.read() as connection:
-            # The version first: a change between the two queries is then seen twice rather than never.
             present = connection.execute(text("SELECT number FROM meta WHERE name = 'keys_version'")).scalar_one()
             if present == version:
-                return version, []
-            # A smaller number is a store brought back from a backup: everything may differ.
-            since = version if present > version else -1
-            rows = connection.execute(select(KEYS).where(KEYS.c.version > since)).mappings()
-            return int(present), [_record(row) for row in rows]
+                return Changes(version, [], None)
+            rows = connection.execute(select(KEYS).where(KEYS.c.version > version)).mappings()
+            records = [_record(row) for row in rows]
+            proof = connection.execute(select(func.coalesce(func.sum(KEYS.c.version), 0))).scalar_one()
+            return Changes(int(present), records, int(proof))
 
-    def rehash(self, moved: Iterable[tuple[str, str]], pepper: str) -> None:
-        """Moves keys (id, digest) to the pepper of that name."""
+    def rehash(self, moved: Mapping[str, tuple[str, str]]) -> None:
+        """Moves keys (id → digest, name of the pepper it was made with) to other peppers."""
         with self.database.write() as connection:
-            for key_id, digest in moved:
+            for key_id, (digest, pepper) in moved.items():
                 _change(connection, key_id, digest=digest, pepper=pepper)
 
     def peppers_in_use(self, now: float) -> dict[str, int]:
@@ -171,8 +171,9 @@ def _change(connection: Connection, key_id: str, **values: Any) -> None:
 
 
 def _next_version(connection: Connection) -> int:
-    query = text("UPDATE meta SET number = number + 1 WHERE name = 'keys_version' RETURNING number")
-    return int(connection.execute(query).scalar_one())
+    # By a random step: a store brought back from a backup does not come to the same numbers by other changes.
+    query = text("UPDATE meta SET number = number + :step WHERE name = 'keys_version' RETURNING number")
+    return int(connection.execute(query, {"step": 1 + secrets.randbelow(LONGEST_STEP)}).scalar_one())
 
 
 def _refuse_dead(record: KeyRecord, now: float) -> None:

@@ -6,7 +6,6 @@ file. Other outlets (Prometheus) can take the same calls: `Counters` is the plac
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import os
@@ -67,7 +66,7 @@ class Present(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Counters:
-    """One per process. `add` is a dictionary access; `run` hands in."""
+    """One per process. `add` is a dictionary access; `hand_in` is called every HAND_IN_S and at the end."""
 
     def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
         self._path = folder / FILE_NAME
@@ -114,15 +113,6 @@ class Counters:
     def say_of_now(self, source: Callable[[], Present]) -> None:
         """Who can tell what is going on in this process; asked once a second."""
         self._sources.append(source)
-
-    async def run(self) -> None:
-        """Hands in until cancelled, and once more then."""
-        try:
-            while True:
-                await asyncio.sleep(HAND_IN_S)
-                self.hand_in()
-        finally:
-            self.hand_in()
 
     def hand_in(self) -> None:
         """Adds this process's sums to the file; what cannot be added now stays for the next time."""

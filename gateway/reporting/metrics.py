@@ -6,7 +6,6 @@ adds them up); without it the metrics are this process's own. Labels never hold 
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
@@ -58,6 +57,9 @@ class Metrics:
             "face_api_events", "What happened to requests and workers", ["event"], registry=registry
         )  # fmt: skip
         self.refused = Counter("face_api_refused", "Requests refused, by reason", ["reason"], registry=registry)
+        self.loop_failures = Counter(
+            "face_api_loop_failures", "Failed rounds of background loops", ["loop"], registry=registry
+        )
         self.gauges = {
             name: Gauge(f"face_api_{name}", words, registry=registry, multiprocess_mode=mode)
             for name, words, mode in GAUGES
@@ -83,7 +85,8 @@ class Metrics:
         self._dispatches[reason] += 1
 
     def refresh(self, services: Services, now: float) -> None:
-        """Takes over what the parts counted since the last time, and how things stand."""
+        """Takes over what the parts counted since the last time, and how things stand. Once a second and at the end."""
+        self._move(self.loop_failures, services.loops.failures)
         self._move(self.requests, self._answers)
         self._move(self.dispatch, self._dispatches)
         for tally in (self.request_seconds, self.stage_seconds, self.batch_size):
@@ -109,16 +112,6 @@ class Metrics:
             "ready": services.readiness.ready,
         }.items():
             self.gauges[name].set(value)
-
-    async def watch(self, services: Services) -> None:
-        """Runs for the life of the process."""
-        loop = asyncio.get_running_loop()
-        try:
-            while True:
-                self.refresh(services, loop.time())
-                await asyncio.sleep(REFRESH_INTERVAL_S)
-        finally:
-            self.refresh(services, loop.time())
 
     def _move(self, counter: Counter, counts: Mapping[str, int] | Mapping[tuple[str, str], int]) -> None:
         for label, count in counts.items():

@@ -12,8 +12,10 @@ from typing import Any
 from gateway.dispatching.dispatch import Dispatcher
 from gateway.dispatching.quarantine_folder import QuarantineFolder
 from gateway.dispatching.roster import HEARTBEAT_INTERVAL_S, SCAN_SOON_S, Roster
-from gateway.dispatching.worker_link import LAST_WORDS_S
+from gateway.dispatching.worker_link import LAST_WORDS_S, WorkerLink
 from shared.announcement import Announcement
+from shared.faces import Faces
+from shared.messages import ToGateway
 from shared.wire import decode_to_gateway, decode_to_worker
 from tests.simulation.network import Channel, Letter
 from tests.simulation.rules import Rules
@@ -53,10 +55,13 @@ class SharedFindings(QuarantineFolder):
 
 
 class SimRoster(Roster):
-    """Looks for workers and asks for signs when the simulation says so."""
+    """Looks for workers and asks for signs when the simulation says so; a bug of ours shows itself at once."""
 
     def open(self) -> None:
         self._beaten = asyncio.get_running_loop().time()
+
+    def _heard(self, link: WorkerLink, message: ToGateway, faces: Faces | None) -> None:
+        self._take(link, message, faces)
 
 
 class NoContext:

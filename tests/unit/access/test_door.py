@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from gateway.keys.database import FILE_NAME
 from gateway.keys.opening import open_store
 from gateway.keys.pepper import rotate_file
 from gateway.keys.records import Draft
+from gateway.keys.usage import day_of, requests_on
 from shared.errors import BadParameter, Forbidden, RateLimited, StoreDown, Unauthorized
 from shared.settings import Settings
 from tests.unit.access.stores import ME, settings_in
@@ -249,6 +251,49 @@ def test_with_the_store_gone_known_keys_pass_and_unknown_ones_get_503(tmp_path: 
     asyncio.run(work())
 
 
+@pytest.mark.parametrize("known_down", [False, True])
+def test_keys_that_no_store_could_judge_are_never_counted_as_wrong(tmp_path: Path, known_down: bool) -> None:
+    async def work() -> None:
+        async with opened(settings_in(tmp_path, rate_limit_wrong_keys=3)) as door:
+            store = tmp_path / "var" / FILE_NAME
+            hidden = store.rename(store.with_suffix(".hidden"))
+            if known_down:
+                with pytest.raises(StoreDown):
+                    await door.parts.cache.refresh()
+            for _ in range(5):
+                with pytest.raises(StoreDown):
+                    await door.enter(scope(new_key()), "detect")
+            hidden.rename(store)
+            for _ in range(3):
+                with pytest.raises(Unauthorized):
+                    await door.enter(scope(new_key()), "detect")
+            with pytest.raises(RateLimited):
+                await door.enter(scope(new_key()), "detect")
+
+    asyncio.run(work())
+
+
+def test_one_who_leaves_while_the_store_is_asked_is_not_counted(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with opened(settings_in(tmp_path, rate_limit_wrong_keys=1)) as door:
+            asked = asyncio.Event()
+
+            async def never() -> None:
+                asked.set()
+                await asyncio.Event().wait()
+
+            really, door.parts.cache.refresh = door.parts.cache.refresh, never
+            entering = asyncio.create_task(door.enter(scope(new_key()), "detect"))
+            await asked.wait()
+            entering.cancel()
+            await asyncio.gather(entering, return_exceptions=True)
+            door.parts.cache.refresh = really
+            with pytest.raises(Unauthorized):
+                await door.enter(scope(new_key()), "detect")
+
+    asyncio.run(work())
+
+
 def test_past_the_grace_nobody_passes_without_the_store(tmp_path: Path) -> None:
     async def work() -> None:
         async with opened(settings_in(tmp_path, key_grace_seconds=0, key_check_seconds=0.1)) as door:
@@ -296,6 +341,74 @@ def test_a_rotated_pepper_is_taken_up_while_running_and_used_keys_move_to_it(tmp
             await door.parts.cache.refresh()
             await door.enter(scope(old), "detect")
             assert open_store(settings).peppers_in_use(time.time()) == {peppers.current: 2}
+
+    asyncio.run(work())
+
+
+def test_keys_used_while_others_are_moved_to_the_new_pepper_wait_for_the_next_time(tmp_path: Path) -> None:
+    async def work() -> None:
+        settings = settings_in(tmp_path)
+        async with opened(settings) as door:
+            first, second = make(door), make(door)
+            peppers = rotate_file(settings)
+            await door.parts.cache.refresh()
+            await door.enter(scope(first), "detect")
+            begun, go_on = asyncio.Event(), threading.Event()
+            loop, rehash = asyncio.get_running_loop(), door.parts.store.rehash
+
+            def slowly(moved: Mapping[str, tuple[str, str]]) -> None:
+                keys = iter(moved)
+                loop.call_soon_threadsafe(begun.set)
+                assert go_on.wait(5)
+                assert len(list(keys)) == 1  # fails where the loop changes what this thread reads
+                rehash(moved)
+
+            door.parts.store.rehash = slowly
+            handing_in = asyncio.create_task(door.parts.hand_in())
+            await begun.wait()
+            await door.enter(scope(second), "detect")
+            go_on.set()
+            await handing_in
+            await door.parts.hand_in()
+            assert door.parts.store.peppers_in_use(time.time()) == {peppers.current: 2}
+
+    asyncio.run(work())
+
+
+def test_what_a_store_that_is_down_could_not_take_is_taken_when_it_is_back(tmp_path: Path) -> None:
+    async def work() -> None:
+        settings = settings_in(tmp_path)
+        async with opened(settings) as door:
+            key = make(door)
+            peppers = rotate_file(settings)
+            await door.parts.cache.refresh()
+            entry = await door.enter(scope(key), "detect")
+            door.parts.gathering.note(entry.principal.key_id, time.time(), error=False)
+            store = tmp_path / "var" / FILE_NAME
+            hidden = store.rename(store.with_suffix(".hidden"))
+            with pytest.raises(StoreDown):
+                await door.parts.hand_in()
+            hidden.rename(store)
+            await door.parts.hand_in()
+            assert door.parts.store.peppers_in_use(time.time()) == {peppers.current: 1}
+            today = day_of(time.time())
+            assert requests_on(door.parts.store.database, today, [entry.principal.key_id]) != {}
+
+    asyncio.run(work())
+
+
+def test_a_pepper_that_is_rotated_again_before_a_key_has_moved_loses_nothing(tmp_path: Path) -> None:
+    async def work() -> None:
+        settings = settings_in(tmp_path)
+        async with opened(settings) as door:
+            key = make(door)
+            second = rotate_file(settings)
+            await door.parts.cache.refresh()
+            await door.enter(scope(key), "detect")
+            rotate_file(settings)
+            await door.parts.cache.refresh()
+            await door.parts.hand_in()
+            assert door.parts.store.peppers_in_use(time.time()) == {second.current: 1}
 
     asyncio.run(work())
 

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
 
 import msgspec
 import pytest
+from sqlalchemy import delete
 
 from gateway.keys import cache as cache_module
 from gateway.keys.cache import KeyCache, StoreThreads
+from gateway.keys.database import FILE_NAME
 from gateway.keys.pepper import Peppers
-from gateway.keys.records import KeyRecord
+from gateway.keys.records import Changes, Draft, KeyRecord
+from gateway.keys.store import KEYS, KeyStore
 from shared.errors import StoreDown
+from shared.supervision import Loops
+from tests.unit.access.stores import ME, NOW, made_store
 from tests.unit.access.test_auth import RECORD
 
 PEPPERS = Peppers(["p" * 32])
@@ -35,13 +42,14 @@ class Source:
         record = msgspec.structs.replace(RECORD, id=key.decode(), digest=digest, version=self.version, **changes)
         self.records[record.id] = record
 
-    def changes_since(self, version: int) -> tuple[int, list[KeyRecord]]:
+    def changes_since(self, version: int) -> Changes:
         self.asked += 1
-        present, found = self.version, [r for r in self.records.values() if r.version > version]
+        found = [r for r in self.records.values() if r.version > version]
+        changes = Changes(self.version, found, sum(r.version for r in self.records.values()))
         self.hold.wait(5)
         if self.down:
             raise StoreDown
-        return present, found
+        return changes
 
 
 class Clock:
@@ -82,14 +90,13 @@ def test_a_change_is_seen_by_the_loop_and_at_once_when_poked() -> None:
         source = Source()
         source.put(b"one")
         async with opened(source) as cache:
-            running = asyncio.create_task(cache.run())
+            loops = Loops()
+            loops.keep("key_cache", cache.round, 0.0, last_round_s=0.0)
             await until(lambda: cache.lookup(b"one") is not None)
             source.put(b"one", revoked_at=1.0)
             cache.poke()
             await until(lambda: cache.lookup(b"one").revoked_at == 1.0)
-            running.cancel()
-            with suppress(asyncio.CancelledError):
-                await running
+            await loops.aclose()
 
     asyncio.run(work())
 
@@ -190,6 +197,78 @@ def test_one_who_leaves_while_asking_disturbs_nobody() -> None:
             source.hold.set()
             await stays
             assert cache.lookup(b"one") is not None
+
+    asyncio.run(work())
+
+
+@asynccontextmanager
+async def opened_on(store: KeyStore, peppers: Peppers) -> AsyncIterator[KeyCache]:
+    threads = StoreThreads()
+    try:
+        yield KeyCache(store, threads, lambda: peppers, check_seconds=0.02, grace_seconds=10)
+    finally:
+        threads.close()
+
+
+@pytest.mark.parametrize("changes_after", [0, 1, 2, 3])
+def test_keys_absent_from_a_store_brought_back_from_a_backup_stop_working(tmp_path: Path, changes_after: int) -> None:
+    """Also where as many changes were made since as the backup lacks, so that counting them tells nothing."""
+
+    async def work() -> None:
+        store, peppers = made_store(tmp_path)
+        kept = store.create(Draft(name="kept"), peppers, ME, NOW)
+        file, backup = tmp_path / "var" / FILE_NAME, tmp_path / "backup"
+        copy(file, backup)
+        lost = store.create(Draft(name="lost"), peppers, ME, NOW)
+        store.revoke(kept.record.id, ME, NOW)
+        async with opened_on(store, peppers) as cache:
+            await cache.refresh()
+            assert cache.lookup(lost.key.encode()) is not None
+            copy(backup, file)
+            made = [store.create(Draft(name=str(n)), peppers, ME, NOW) for n in range(changes_after)]
+            await cache.refresh()
+            assert cache.lookup(lost.key.encode()) is None
+            assert cache.get(lost.record.id) is None
+            assert cache.lookup(kept.key.encode()) == kept.record
+            assert all(cache.lookup(one.key.encode()) == one.record for one in made)
+
+    asyncio.run(work())
+
+
+def copy(source: Path, target: Path) -> None:
+    """As `.backup` of SQLite's command line does."""
+    with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
+        old.backup(new)
+
+
+def test_a_key_removed_from_the_store_by_hand_stops_working_with_the_next_change(tmp_path: Path) -> None:
+    async def work() -> None:
+        store, peppers = made_store(tmp_path)
+        one, two = (store.create(Draft(name=name), peppers, ME, NOW) for name in ("one", "two"))
+        async with opened_on(store, peppers) as cache:
+            await cache.refresh()
+            with store.database.write() as connection:
+                connection.execute(delete(KEYS).where(KEYS.c.id == one.record.id))
+            store.revoke(two.record.id, ME, NOW)
+            await cache.refresh()
+            assert cache.lookup(one.key.encode()) is None
+            assert cache.lookup(two.key.encode()) is not None
+
+    asyncio.run(work())
+
+
+def test_a_bug_in_reading_the_store_does_not_make_old_knowledge_young(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work() -> None:
+        source, clock = Source(), Clock()
+        source.put(b"one")
+        async with opened(source, clock) as cache:
+            await cache.refresh()
+            monkeypatch.setattr(source, "records", None)
+            with pytest.raises(AttributeError):
+                await cache.refresh()
+            assert cache.usable() and not cache.ready
+            clock.now = 10.01
+            assert not cache.usable()
 
     asyncio.run(work())
 

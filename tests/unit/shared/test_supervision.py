@@ -1,0 +1,154 @@
+"""Background loops: none of them ends silently."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from shared import supervision
+from shared.supervision import FAILURES_MAX, FIRST_PAUSE_S, PAUSE_S_MAX, Fate, Loops
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervision, "FIRST_PAUSE_S", 0.001)
+
+
+def run(work: Callable[[Loops], Coroutine[Any, Any, None]]) -> None:
+    async def inside() -> None:
+        loops = Loops()
+        async with asyncio.timeout(10):
+            await work(loops)
+            await loops.aclose()
+
+    asyncio.run(inside())
+
+
+async def until(true: Callable[[], bool]) -> None:
+    while not true():  # noqa: ASYNC110 — what it waits for is somebody else's
+        await asyncio.sleep(0.001)
+
+
+class Planted:
+    """A round that fails as often as it is told to."""
+
+    def __init__(self, failures: int, error: BaseException | None = None) -> None:
+        self.failures, self.rounds, self.error = failures, 0, error or KeyError("planted")
+
+    def __call__(self) -> None:
+        self.rounds += 1
+        if self.rounds <= self.failures:
+            raise self.error
+
+    async def later(self) -> None:
+        await asyncio.sleep(0)
+        self()
+
+
+def test_pauses_grow_with_failures_in_a_row_up_to_a_bound_and_begin_anew_after_a_good_round() -> None:
+    fate = Fate()
+    pauses = [fate.failed(ValueError(), now) for now in range(2000)]
+    assert pauses[:3] == [supervision.FIRST_PAUSE_S * factor for factor in (1, 2, 4)]
+    assert pauses == sorted(pauses) and pauses[-1] == PAUSE_S_MAX
+    fate.went_well()
+    assert fate.failed(ValueError(), 0.0) == pauses[0] <= FIRST_PAUSE_S
+
+
+def test_a_loop_is_failing_after_some_failures_in_a_row_and_says_since_when_and_of_what_kind() -> None:
+    fate = Fate()
+    for n in range(FAILURES_MAX):
+        assert fate.failing(99.0) == ""
+        fate.failed(ValueError("not for strangers"), 10.0 + n)
+    assert fate.failing(40.0) == f"has failed {FAILURES_MAX} times in a row, for 30 s (ValueError)"
+    fate.went_well()
+    assert fate.failing(99.0) == ""
+
+
+@pytest.mark.parametrize("error", [KeyError("planted"), asyncio.CancelledError(), TimeoutError()])
+@pytest.mark.parametrize("kind", ["plain", "coroutine"])
+def test_a_loop_survives_a_failed_round(error: BaseException, kind: str, caplog: pytest.LogCaptureFixture) -> None:
+    async def work(loops: Loops) -> None:
+        planted = Planted(1, error)
+        loops.keep("planted", planted if kind == "plain" else planted.later, 0.0)
+        await until(lambda: planted.rounds > 3)
+        assert loops.failures == {"planted": 1}
+        assert loops.failing() == ""
+
+    run(work)
+    assert "the loop planted failed, 1 in a row" in caplog.text
+    assert caplog.records[0].exc_info
+
+
+def test_a_loop_that_goes_on_failing_is_told_of_by_name_until_it_goes_well() -> None:
+    async def work(loops: Loops) -> None:
+        planted = Planted(8)
+        loops.keep("well", lambda: None, 0.0)
+        loops.keep("planted", planted, 0.0)
+        await until(lambda: loops.failing() != "")
+        assert loops.failing().startswith("the loop planted has failed")
+        assert "KeyError" in loops.failing()
+        await until(lambda: loops.failing() == "")
+        assert planted.rounds > planted.failures
+
+    run(work)
+
+
+def test_a_loop_that_somebody_cancelled_is_told_of() -> None:
+    async def work(loops: Loops) -> None:
+        loops.keep("planted", lambda: None, 0.0)
+        task = next(task for task in asyncio.all_tasks() if task.get_name() == "planted")
+        task.cancel()
+        await asyncio.wait({task})
+        assert loops.failing() == "the loop planted has ended"
+
+    run(work)
+
+
+def test_a_log_that_cannot_be_written_ends_no_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work(loops: Loops) -> None:
+        def broken_pipe(*_: object, **__: object) -> None:
+            raise BrokenPipeError
+
+        monkeypatch.setattr(loops._log, "error", broken_pipe)
+        planted = Planted(2)
+        loops.keep("planted", planted, 0.0)
+        await until(lambda: planted.rounds > 3)
+        assert loops.failures == {"planted": 2}
+
+    run(work)
+
+
+def test_the_end_lets_the_round_in_hand_finish_and_begins_no_other() -> None:
+    async def work(loops: Loops) -> None:
+        begun, finished = asyncio.Event(), []
+
+        async def a_while() -> None:
+            begun.set()
+            await asyncio.sleep(0.01)
+            finished.append(True)
+
+        loop = loops.keep("planted", a_while, 0.0)
+        await begun.wait()
+        await loop.end()
+        assert finished == [True]
+        assert loops.failing() == ""
+
+    run(work)
+
+
+def test_the_end_waits_for_no_round_that_only_waits() -> None:
+    async def work(loops: Loops) -> None:
+        begun = asyncio.Event()
+
+        async def for_ever() -> None:
+            begun.set()
+            await asyncio.Event().wait()
+
+        loop = loops.keep("planted", for_ever, 0.0, last_round_s=0.0)
+        await begun.wait()
+        await loop.end()
+
+    run(work)
