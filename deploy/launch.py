@@ -21,6 +21,7 @@ from deploy.parts import Part
 from deploy.runtime_dir import runtime_dir
 from deploy.service import Service
 from gateway.access.first_start import FirstKey, prepare_first_start
+from gateway.edge import open_files
 from gateway.reporting import metrics_files
 from shared import settings
 from shared.errors import ConfigurationError
@@ -162,6 +163,7 @@ def checked_settings(log: Log | None = None) -> Settings:
     wrong = accelerator.problem(accelerator.installed_builds(), answering_gpus(), effective.accelerator)
     if wrong:
         raise ConfigurationError(wrong)
+    open_files.check(effective.max_connections, log)
     return effective
 
 

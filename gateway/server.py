@@ -28,6 +28,7 @@ from gateway.edge.connections import Connections
 from gateway.edge.conversation import Patience
 from gateway.edge.cors import named
 from gateway.edge.http_protocol import protocol_class
+from gateway.edge.open_files import connections_that_fit
 from shared.access_rules import items, parse_networks
 from shared.settings import Settings, load
 
@@ -42,7 +43,7 @@ def connections_of(settings: Settings) -> Connections:
     addresses = ClientAddresses(parse_networks(settings.trusted_proxies))
     return Connections(
         Patience.of(settings),
-        settings.max_connections,
+        connections_that_fit(settings.max_connections),
         settings.max_connections_per_address,
         lambda address: addresses.is_trusted({"client": (address, 0)}),
         settings.max_unsent_bytes,

@@ -1,4 +1,4 @@
-"""What both sides ask of the operating system: die with the parent, count usable cores, hold no core files."""
+"""What all sides ask of the operating system: die with the parent, count cores, hold no core files but many others."""
 
 from __future__ import annotations
 
@@ -28,6 +28,16 @@ def die_with_parent(parent_pid: int) -> None:
 def forbid_core_files() -> None:
     """A crash must not leave somebody's photograph on the disk."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def allow_open_files(wanted: int) -> int:
+    """Raises this process's limit on open files to `wanted`, as far as the hard limit goes; the limit there is now."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if resource.RLIM_INFINITY == soft or soft >= wanted:
+        return max(soft, wanted)
+    reachable = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (reachable, hard))
+    return reachable
 
 
 def usable_cores() -> int:

@@ -1,8 +1,8 @@
 """The HTTP side of a connection: uvicorn's httptools protocol with deadlines, limits and clean ends around it.
 
-uvicorn has no deadline for headers or bodies, no limit on header bytes or connections, loses what follows an offered
-upgrade, takes a closed half for a client that left, and closes so that an early answer may be lost (TCP reset).
-This file knows uvicorn's protocol class; when to act is in conversation.py, how much may come in arriving.py.
+uvicorn has no deadline for headers or bodies, no limit on header bytes or connections, takes a closed half for a
+client that left, and closes so that an early answer may be lost (TCP reset). This file knows uvicorn's protocol
+class; when to act is in conversation.py, how much may come in arriving.py, what is said then in refusals.py.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import Any
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from gateway.edge import cors, sockets
 from gateway.edge.arriving import Arriving
@@ -20,17 +20,17 @@ from gateway.edge.client_ip import bucket_of
 from gateway.edge.connections import LOOK_INTERVAL_S, Connections
 from gateway.edge.conversation import Conversation
 from gateway.edge.half_closed import HalfClosed
+from gateway.edge.no_upgrades import NoUpgrades
 from gateway.edge.refusals import (
     HEADER_BYTES_MAX,
     HEADERS_TOO_LARGE,
     LATE,
     NO_HOST,
-    NO_PROXY,
-    NOT_HTTP,
     PIPELINED_MAX,
     TOO_MANY_WAITING,
     Refusal,
     Refused,
+    refusal_of,
     written,
 )
 from gateway.edge.request_id import request_id_of
@@ -55,7 +55,7 @@ class _GentleTransport:
         self._protocol.close_gently()
 
 
-class Protocol(HttpToolsProtocol):
+class Protocol(NoUpgrades):
     """`connections` is bound in a subclass per process (`protocol_class`)."""
 
     connections_of_process: Connections
@@ -74,10 +74,7 @@ class Protocol(HttpToolsProtocol):
         self._half_closed: HalfClosed | None = None
         self._whole = False
         self._deaf = False
-        self._offered = b""
-        self._refusal = NOT_HTTP
-        refusal = house.add(self)
-        if refusal is not None:
+        if refusal := house.add(self):
             self._refuse(refusal)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -94,31 +91,13 @@ class Protocol(HttpToolsProtocol):
         if self._deaf or self.parser is None:
             return
         try:
-            self._parse(data)
+            self.parse(data)
             if self.talk.phase == "headers" and self.talk.received > HEADER_BYTES_MAX:
-                self._stop(HEADERS_TOO_LARGE)
+                raise Refused(HEADERS_TOO_LARGE)
             if self.talk.phase == "body":
                 self.arriving.check_framing(self.talk.received)
-        except httptools.HttpParserError:
-            self._misunderstood(self._refusal)
-        except Refused as stopped:
-            self._misunderstood(stopped.refusal)
-
-    def _parse(self, data: bytes) -> None:
-        """Whoever offers an upgrade is answered as if not (RFC 9110 7.8): the parser would end the request at its head,
-        so another one is given the head once more without the offer, and then the rest.
-        """
-        rest = memoryview(data)
-        while rest:
-            try:
-                self.parser.feed_data(rest)
-                return
-            except httptools.HttpParserUpgrade as ended:
-                head, self._offered = self._offered, b""
-                self.parser = httptools.HttpRequestParser(self)
-                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
-                self.parser.feed_data(head)
-                rest = rest[ended.args[0] :]
+        except (httptools.HttpParserError, Refused) as error:
+            self._misunderstood(refusal_of(error))
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -129,60 +108,36 @@ class Protocol(HttpToolsProtocol):
 
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
-        self._check(self.arriving.target, url)
+        self.arriving.target(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         name = name.lower()
         if self.talk.phase != "body":  # what trails behind a body is counted and means nothing
             super().on_header(name, value)
-        self._check(self.arriving.header, name, value)
+        self.arriving.header(name, value)
 
-    def on_headers_complete(self) -> None:
-        if self.parser.should_upgrade():
-            self._offered = self._head_without_offer()
-            return
+    def on_request(self) -> None:
         hosts = sum(name == b"host" for name, _ in self.headers)
         if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
-            self._stop(NO_HOST)
+            raise Refused(NO_HOST)
         if len(self.pipeline) >= PIPELINED_MAX:
-            self._stop(TOO_MANY_WAITING)
+            raise Refused(TOO_MANY_WAITING)
         self.talk.enter("body", self.loop.time())
-        super().on_headers_complete()
-
-    def _head_without_offer(self) -> bytes:
-        method, version = self.parser.get_method(), self.parser.get_http_version()
-        if method == b"CONNECT":
-            self._stop(NO_PROXY)
-        lines = [b"%s: %s\r\n" % pair for pair in self.headers if pair[0] != b"upgrade"]
-        return b"%s %s HTTP/%s\r\n%s\r\n" % (method, self.url, version.encode(), b"".join(lines))
+        super().on_request()
 
     def on_chunk_header(self) -> None:
         """Called by httptools at every chunk."""
-        self._check(self.arriving.chunk)
+        self.arriving.chunk()
 
     def on_body(self, body: bytes) -> None:
         self.arriving.body += len(body)
         super().on_body(body)
 
-    def on_message_complete(self) -> None:
-        if self._offered:
-            return
+    def on_whole_request(self) -> None:
         self._whole = True
         self.url, self.headers = b"", []
         self.talk.enter("idle", self.loop.time())
-        super().on_message_complete()
-
-    def _check(self, count: Any, *came: bytes) -> None:
-        """The parser does not pass exceptions on."""
-        try:
-            count(*came)
-        except Refused as stopped:
-            self._refusal = stopped.refusal
-            raise
-
-    def _stop(self, refusal: Refusal) -> None:
-        self._refusal = refusal
-        raise Refused(refusal)
+        super().on_whole_request()
 
     def _misunderstood(self, refusal: Refusal) -> None:
         """What came is no request, or a broken body: answered, unless earlier requests' answers are due first."""

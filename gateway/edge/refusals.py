@@ -73,6 +73,12 @@ class Refused(Exception):
         self.refusal = refusal
 
 
+def refusal_of(error: Exception) -> Refusal:
+    """What an error of the parser, or of ours, is answered with: the parser hands ours on as its own's context."""
+    said = error if isinstance(error, Refused) else error.__context__
+    return said.refusal if isinstance(said, Refused) else NOT_HTTP
+
+
 def written(refusal: Refusal, request_id: str, common: Headers) -> bytes:
     """The whole answer. common: what else goes with answers of this process, of this path and to this page."""
     status, body = refusal.status, msgspec.json.encode({"detail": refusal.words})
