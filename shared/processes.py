@@ -33,7 +33,7 @@ def forbid_core_files() -> None:
 def allow_open_files(wanted: int) -> int:
     """Raises this process's limit on open files to `wanted`, as far as the hard limit goes; the limit there is now."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if resource.RLIM_INFINITY == soft or soft >= wanted:
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
         return max(soft, wanted)
     reachable = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (reachable, hard))

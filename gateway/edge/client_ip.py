@@ -64,7 +64,7 @@ def bucket_of(address: str) -> str:
     """What is limited together: an IPv4 address, or the /64 that one IPv6 customer owns."""
     parsed = parse_address(address)
     if not isinstance(parsed, IPv6Address):
-        return address
+        return str(parsed or address)
     return str(IPv6Network((int(parsed) >> 64 << 64, 64)))
 
 

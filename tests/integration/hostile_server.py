@@ -62,7 +62,7 @@ def statuses(answer: bytes) -> list[int]:
 
 
 def small_application(left: list[str]) -> Any:
-    """/path answers its path, /refuse answers 503 unread, /read reads all, /headers repeats them, /slow is slow, /big answers much."""
+    """/path answers its path, /refuse answers 503 unread, /read and /api/v1/detect read all, /headers repeats them, /slow is slow, /big answers much."""
 
     async def answer(send: Any, status: int, body: bytes) -> None:
         await send(
@@ -90,7 +90,7 @@ def small_application(left: list[str]) -> Any:
         path = scope["path"]
         if path == "/refuse":
             await answer(send, 503, b'{"detail":"busy"}')
-        elif path == "/read":
+        elif path in {"/read", "/api/v1/detect"}:
             count = await read(receive)
             if count < 0:
                 left.append(path)

@@ -84,6 +84,18 @@ def test_a_client_that_does_not_read_its_answer_is_cut(server: Server) -> None:
     wait_until(lambda: len(server.connections) == 0)
 
 
+def test_a_slow_reader_above_the_rate_is_let_go_on(server: Server) -> None:
+    cut_before = server.connections.refused["slow reader"]
+    with server.connect() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.sendall(b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n")
+        for _ in range(30):
+            assert client.recv(4096)
+            time.sleep(PATIENCE.grace_s / 6)
+        assert len(server.connections) == 1
+    assert server.connections.refused["slow reader"] == cut_before
+
+
 def test_unread_answers_beyond_the_limit_cost_the_one_who_owes_longest_his_connection() -> None:
     """Three clients take a little of an answer, slowly enough to be patient with; there is room for two answers."""
     patience = Patience(header_s=CEILING_S, grace_s=CEILING_S)
