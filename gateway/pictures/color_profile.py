@@ -1,6 +1,6 @@
 """The colours of the output picture: stored colour profiles and CMYK inks become sRGB. Detection never sees this.
 
-Alone knows Little CMS. A profile is judged by what it does, not by its name: one that moves no colour is left alone.
+Alone knows profiles. One is judged by what it does, not by its name: one that moves no colour is left alone.
 One that is broken, too large or of another kind than the pixels is not applied, as in viewers, and that is told.
 """
 

@@ -14,8 +14,12 @@ from shared.errors import BadImage
 
 _TEXT_BYTES_MAX = 64 * 1024
 _STDERR = 2
-#: libjpeg jerror.h: JWRN_HIT_MARKER, _HUFF_BAD_CODE, _MUST_RESYNC, _JPEG_EOF; OpenCV's name for libtiff's errors.
-_DAMAGE = re.compile(r"Corrupt JPEG data|Premature end of JPEG|Inconsistent progression|TIFF_Error")
+#: libjpeg jerror.h: JWRN_HIT_MARKER, _HUFF_BAD_CODE, _MUST_RESYNC, _JPEG_EOF; OpenCV's name for libtiff's errors,
+#: and libtiff's own where Pillow lets it write.
+_DAMAGE = re.compile(
+    r"Corrupt JPEG data|Premature end of JPEG|Inconsistent progression|TIFF_Error|^\w+Decode\w*: (?!Warning)",
+    re.MULTILINE,
+)
 _LEFT_OVER = re.compile(r"Corrupt JPEG data: (\d+) extraneous bytes before marker 0xd9")
 
 

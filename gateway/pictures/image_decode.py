@@ -13,9 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gateway.pictures.headers import png, tiff
+from gateway.pictures import tiff_rewrite
+from gateway.pictures.headers import png
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.pillow_files import ERRORS, bands, opened
+from gateway.pictures.tiff_samples import read_samples
 from shared.errors import BadImage
 
 Pixels = NDArray[np.uint8]
@@ -28,7 +30,7 @@ _SHRINKING = {
     4: cv2.IMREAD_REDUCED_COLOR_4,
     8: cv2.IMREAD_REDUCED_COLOR_8,
 }
-_PILLOW_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"})
+_PILLOW_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB"})
 
 
 def _undecodable(header: Header) -> BadImage:
@@ -57,7 +59,7 @@ def decode(
     H and W are divided by it and rounded up. Raises BadImage when the decoder refuses, or when its result is
     not what the header announced.
     """
-    stored = upright(_stored(ready(data, header), header, with_alpha=with_alpha, shrink=shrink), header.orientation)
+    stored = upright(_stored(data, header, with_alpha=with_alpha, shrink=shrink), header.orientation)
     width, height = (-(-length // shrink) for length in header.upright_size)
     if stored.ndim != 3 or stored.shape[:2] != (height, width) or stored.dtype != np.uint8:
         raise _undecodable(header)
@@ -70,16 +72,19 @@ def decode(
 
 def ready(data: memoryview, header: Header) -> memoryview:
     """The file as a decoder is to see it: without what would turn it, mislead it or could crash it."""
-    if header.format == "tiff" and header.orientation > 1:
-        return tiff.not_turned(data)
+    if header.format == "tiff":
+        return tiff_rewrite.plain(data)
     return png.essential(data) if header.extras else data
 
 
 def _stored(data: memoryview, header: Header, *, with_alpha: bool, shrink: int) -> Pixels:
     """(H, W, 3 or 4) BGR(A) as stored, not turned."""
+    if header.decoder == "samples":
+        return _by_samples(data, header)
+    data = ready(data, header)
     if header.decoder == "pillow":
         return _by_pillow(data, header, "RGBA" if header.alpha and with_alpha else "RGB")
-    if header.alpha and (with_alpha or header.format == "tiff"):  # without, OpenCV multiplies TIFF with its alpha
+    if header.alpha and with_alpha:
         if header.format == "png" and header.bits == 16:  # OpenCV would take 24 bytes a pixel for it
             return _by_pillow(data, header, "RGBA")
         pixels = _imdecode(data, header, cv2.IMREAD_UNCHANGED)
@@ -101,6 +106,13 @@ def _by_pillow(data: memoryview, header: Header, mode: Literal["RGB", "RGBA"]) -
     except ERRORS:
         raise _undecodable(header) from None
     return pixels
+
+
+def _by_samples(data: memoryview, header: Header) -> Pixels:
+    try:
+        return read_samples(data)
+    except ERRORS:
+        raise _undecodable(header) from None
 
 
 def _in_mode(band: Image.Image, mode: Literal["RGB", "RGBA"]) -> Image.Image:

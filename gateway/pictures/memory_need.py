@@ -10,7 +10,9 @@ from shared import numerals
 from shared.settings import MEBIBYTE, Settings
 
 #: Measured peaks, bytes a pixel (`tests/hostile/measure_memory.py`): OpenCV decodes and copies.
-_TWICE_BGR, _WITH_ALPHA, _BY_PILLOW, _TWICE_DEEP_ALPHA = 7, 9, 9, 21
+_TWICE_BGR, _WITH_ALPHA, _BY_PILLOW = 7, 9, 9
+#: What libtiff unpacks into and what holds it for us, then the picture made of it.
+_RASTERS, _RESULT = 2, 5
 #: A progressive JPEG's coefficients are all held until its last scan.
 _COEFFICIENT = 2
 #: The picture and the file's inks beside it while they go through their profile; copies of the profile itself.
@@ -26,17 +28,19 @@ _BUDGET_LEAST, _BUDGET_MOST = 256 * MEBIBYTE, 8192 * MEBIBYTE
 def decoding(header: Header, *, to_mask: bool) -> int:
     """Bytes at the peak of decoding, beyond what stays."""
     per_pixel = _TWICE_BGR
-    if header.decoder == "pillow":
+    if header.decoder != "opencv":
         per_pixel = _BY_PILLOW
-    elif header.alpha and header.format == "tiff":
-        per_pixel = _TWICE_DEEP_ALPHA
     elif header.alpha and to_mask:
         per_pixel = _WITH_ALPHA
     if header.progressive:
         per_pixel += _COEFFICIENT * header.samples
     if to_mask and header.icc and header.cmyk:
         per_pixel = max(per_pixel, _INKS)
-    return max(header.width * header.height * per_pixel, header.raster_bytes) + _PROFILE * header.icc * to_mask
+    pixels = header.width * header.height
+    raster = header.raster_bytes
+    if header.decoder == "samples":
+        raster = _RASTERS * raster + _RESULT * pixels
+    return max(pixels * per_pixel, raster) + _PROFILE * header.icc * to_mask
 
 
 def holding(header: Header, sides: tuple[int, ...], *, to_mask: bool) -> int:

@@ -24,6 +24,8 @@ _OPENERS: dict[Format, Callable[[io.BytesIO], Image.Image]] = {
 ERRORS = (OSError, ValueError, SyntaxError, KeyError, EOFError)
 
 
+#: Limits of size are the header walk's; Pillow's own would count bytes as pixels here.
+Image.MAX_IMAGE_PIXELS = None
 #: Rows converted at once.
 BAND_ROWS = 256
 

@@ -103,7 +103,9 @@ def _strips() -> Iterator[Hostile]:
     for offset in (0, 1, 1 << 20, 0x7FFF_FFFF, 0xFFFF_FFFF):
         yield Hostile(f"tiff-strip-at-{offset}", _with({make.STRIP_OFFSETS: [offset]}))
     for count in (0, 1, 1 << 20, 0xFFFF_FFFF):
-        yield Hostile(f"tiff-strip-of-{count}", _with({make.STRIP_COUNTS: [count]}), "refused" if count != 1 else "any")
+        yield Hostile(f"tiff-strip-of-{count}", _with({make.STRIP_COUNTS: [count]}), "picture")
+        packed = _with({make.STRIP_COUNTS: [count]}, compression=make.ADOBE_DEFLATE)
+        yield Hostile(f"tiff-packed-strip-of-{count}", packed, "refused" if count else "picture")
     for rows in (0, 1, 7, 0x7FFF_FFFF, 0xFFFF_FFFF):
         yield Hostile(f"tiff-{rows}-rows-per-strip", _with({make.ROWS_PER_STRIP: [rows]}))
     yield Hostile("tiff-more-offsets-than-counts", _with({make.STRIP_OFFSETS: [200, 300, 400]}), "refused")

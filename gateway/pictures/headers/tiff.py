@@ -1,227 +1,266 @@
-"""TIFF and BigTIFF: the first directory for the facts, the chain of directories for the pages, strips for bounds.
+"""TIFF and BigTIFF: the facts of the main page, and whether every strip or tile of it is in the file.
 
-TIFF 6.0, Adobe supplement 2, BigTIFF. Alone knows which kinds of TIFF are accepted.
+TIFF 6.0, Adobe's supplement 2. Alone knows which kinds of TIFF are accepted and who reads them.
 """
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from gateway.pictures.headers.facts import Format, Header
+from gateway.pictures.headers.tiff_directory import Directory, Numbers, main_page
 from shared.errors import BadImage
 from shared.settings import Settings
 
 FORMAT: Format = "tiff"
 
-ENTRIES_MAX = 4096
-PAGES_MAX = 4096
-STRIPS_MAX = 65_536
-_TYPE_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
-_INTEGERS = {1: "u1", 3: "u2", 4: "u4", 13: "u4", 16: "u8", 18: "u8"}
+WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER = 256, 257, 258, 259, 262, 266
+STRIP_OFFSETS, ORIENTATION, SAMPLES, ROWS_PER_STRIP, STRIP_COUNTS = 273, 274, 277, 278, 279
+LARGEST, PLANAR, PREDICTOR, COLORMAP = 281, 284, 317, 320
+TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_COUNTS = 322, 323, 324, 325
+INK_SET, EXTRA, SAMPLE_FORMAT, SUBSAMPLING, PROFILE = 332, 338, 339, 530, 34675
 
-_SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 258, 259, 262
-_STRIP_OFFSETS, _ORIENTATION, _SAMPLES, _ROWS_PER_STRIP, _STRIP_COUNTS, _PLANAR = 273, 274, 277, 278, 279, 284
-_TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_COUNTS, _EXTRA, _ICC = 322, 323, 324, 325, 338, 34675
-_REDUCED = 1
+WHITE_IS_ZERO, BLACK_IS_ZERO, TRUE_COLOUR, INDEXED, INKS, LUMA, CIE_LAB, ICC_LAB = 0, 1, 2, 3, 5, 6, 8, 9
+#: How many samples a pixel has before any extra ones.
+BASE = {WHITE_IS_ZERO: 1, BLACK_IS_ZERO: 1, TRUE_COLOUR: 3, INDEXED: 1, INKS: 4, LUMA: 3, CIE_LAB: 3, ICC_LAB: 3}
+_DEPTHS = {
+    **dict.fromkeys((WHITE_IS_ZERO, BLACK_IS_ZERO), (1, 2, 4, 8, 12, 16)),
+    **dict.fromkeys((TRUE_COLOUR, INKS, CIE_LAB, ICC_LAB), (8, 12, 16)),
+    INDEXED: (1, 2, 4, 8),
+    LUMA: (8,),
+}
+NONE, LZW, JPEG, ADOBE_DEFLATE, DEFLATE, PACKBITS = 1, 5, 7, 8, 32946, 32773
+_FAX = (2, 3, 4)
+#: Those that give back the bytes which were packed, so that any samples can be read out of them.
+LOSSLESS = frozenset({NONE, LZW, ADOBE_DEFLATE, DEFLATE, PACKBITS})
+PREDICTED = frozenset({LZW, ADOBE_DEFLATE, DEFLATE})
+_HORIZONTAL = 2
+_UNSIGNED, _SIGNED, _UNDEFINED = 1, 2, 4
 _ALPHAS = (1, 2)  # multiplied into the colours, or not
-_CMYK = 5
-_BITS_READ = frozenset({1, 2, 4, 8, 16})
-#: None, CCITT ×3, LZW, JPEG, Adobe Deflate, Deflate, PackBits.
-_COMPRESSIONS = frozenset({1, 2, 3, 4, 5, 7, 8, 32946, 32773})
+_PLANES_APART = 2
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
-    kind: int
-    count: int
-    offset: int
+class Layout:
+    """How the samples of a page lie. planes: 1, or one for each sample. piece: width and height of a strip or tile."""
 
+    page: Directory
+    width: int
+    height: int
+    samples: int
+    bits: int
+    compression: int
+    photometric: int
+    planes: int
+    tiled: bool
+    piece: tuple[int, int]
 
-@dataclass(frozen=True, slots=True)
-class _Directory:
-    data: memoryview
-    order: str
-    big: bool
-    offset: int
-    entries: dict[int, _Entry]
-    following: int
+    @property
+    def extra(self) -> tuple[int, ...]:
+        """What each sample beyond the colours is: 0 anything, 1 and 2 alpha."""
+        told = [int(value) for value in self.page.values(EXTRA, 64)]
+        count = max(0, self.samples - BASE.get(self.photometric, self.samples))
+        return tuple([*told, *[0] * count][:count])
 
-    def value(self, tag: int, default: int) -> int:
-        """The first integer of a tag."""
-        return int(self.values(tag, 1)[0]) if tag in self.entries else default
+    @property
+    def alpha(self) -> int | None:
+        """Which sample is the alpha."""
+        places = (index for index, kind in enumerate(self.extra) if kind in _ALPHAS)
+        return next((self.samples - len(self.extra) + place for place in places), None)
 
-    def values(self, tag: int, most: int) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
-        """(n,) uint64: the integers of a tag, at most `most`."""
-        entry = self.entries.get(tag)
-        if entry is None:
-            return np.empty(0, np.uint64)
-        if entry.kind not in _INTEGERS or not 1 <= entry.count <= STRIPS_MAX:
-            raise BadImage(f"The TIFF file is corrupt: tag {tag} holds no usable number")
-        count = min(entry.count, most)
-        dtype = np.dtype(_INTEGERS[entry.kind]).newbyteorder(self.order)  # type: ignore[arg-type]
-        if entry.offset + count * dtype.itemsize > len(self.data):
-            raise BadImage("The TIFF file is truncated")
-        return np.frombuffer(self.data, dtype, count, entry.offset).astype(np.uint64)
+    @property
+    def differences(self) -> bool:
+        """Whether each sample is stored as its difference to the one on its left."""
+        return self.compression in PREDICTED and self.page.value(PREDICTOR, 1) == _HORIZONTAL
+
+    @property
+    def signed(self) -> bool:
+        """Whether its samples may be below zero. Of 8 bits none are: every reader takes them as unsigned."""
+        return self.bits > 8 and _SIGNED in _formats(self)
+
+    def row_bytes(self, width: int) -> int:
+        """Bytes of one row of one plane, `width` pixels wide."""
+        return (width * self.bits * (self.samples // self.planes) + 7) // 8
+
+    def pieces(self) -> int:
+        """How many strips or tiles one plane has."""
+        return -(-self.width // self.piece[0]) * -(-self.height // self.piece[1])
+
+    def unpacked(self) -> Numbers:
+        """(pieces,) uint64: how many bytes each strip or tile of one plane has when unpacked."""
+        across, down = self.piece
+        rows = np.full(self.pieces(), down, np.uint64)
+        if not self.tiled:
+            rows[-1] = self.height - (len(rows) - 1) * down
+        if self.photometric == LUMA and self.planes == 1 and self.compression != JPEG:
+            return self._unpacked_luma(across, rows)
+        return rows * np.uint64(self.row_bytes(across))
+
+    def _unpacked_luma(self, across: int, rows: Numbers) -> Numbers:
+        """Blocks of several lumas that share two chromas, whole at the right and the lower edge."""
+        horizontal, vertical = ([int(value) for value in self.page.values(SUBSAMPLING, 2)] + [2, 2])[:2]
+        if horizontal not in (1, 2, 4) or vertical not in (1, 2, 4):
+            raise BadImage("The TIFF file is corrupt: its colours are subsampled in no known way")
+        blocks = -(-across // horizontal) * (horizontal * vertical + 2)
+        return -(-rows.astype(np.int64) // vertical).astype(np.uint64) * np.uint64(blocks)
 
 
 def read(data: memoryview) -> Header:
-    """Facts from the first directory, pages from the chain."""
-    first = _first_directory(data)
-    width, height = first.value(_WIDTH, 0), first.value(_HEIGHT, 0)
-    samples, bits = first.value(_SAMPLES, 1), int(first.values(_BITS, 64).max(initial=1))
-    compression, orientation = first.value(_COMPRESSION, 1), first.value(_ORIENTATION, 1)
-    if not width or not height or not 1 <= samples <= 64 or bits > 64:
-        raise BadImage(f"The TIFF directory is wrong ({width}×{height}, {samples} samples of {bits} bits)")
-    if compression not in _COMPRESSIONS:
-        raise BadImage(f"TIFF compression {compression} is not accepted; save it uncompressed or with LZW or Deflate")
-    pages = 1 + sum(not reduced for reduced in _following_pages(data, first))
-    header = Header(
+    """Facts from the main page, pages from the chain."""
+    page, pages = main_page(data)
+    layout = _layout(page)
+    orientation = page.value(ORIENTATION, 1) if ORIENTATION in page.entries else 1
+    lab = layout.photometric in (CIE_LAB, ICC_LAB)
+    profile = page.entries.get(PROFILE)
+    return Header(
         FORMAT,
-        width,
-        height,
+        layout.width,
+        layout.height,
         orientation if 1 <= orientation <= 8 else 1,
         pages,
-        samples=samples,
-        bits=bits,
-        alpha=samples in (2, 4) and first.value(_EXTRA, 0) in _ALPHAS,
-        icc=first.entries[_ICC].count if _ICC in first.entries else 0,
-        cmyk=first.value(_PHOTOMETRIC, 1) == _CMYK,
-        raster_bytes=_raster_bytes(first, width, height, samples * bits),
+        samples=layout.samples,
+        bits=layout.bits,
+        alpha=layout.alpha is not None,
+        icc=0 if profile is None or lab else max(1, profile.count),  # Lab says itself what its colours are
+        cmyk=layout.photometric == INKS,
+        decoder=_decoder(layout),
+        raster_bytes=_raster_bytes(layout),
     )
-    return replace(header, decoder=_decoder(first, header))
+
+
+def layout_of(data: memoryview) -> Layout:
+    """How the main page's samples lie. Raises BadImage."""
+    return _layout(main_page(data)[0])
+
+
+def _layout(page: Directory) -> Layout:
+    width, height, samples = page.value(WIDTH, 0), page.value(HEIGHT, 0), page.value(SAMPLES, 1)
+    depths = {int(bits) for bits in page.values(BITS, max(1, min(samples, 64)))} or {1}
+    if not width or not height or not 1 <= samples <= 64 or not 1 <= min(depths) <= max(depths) <= 64:
+        raise BadImage(f"The TIFF directory is wrong ({width}×{height}, {samples} samples of {max(depths)} bits)")
+    if len(depths) > 1:
+        raise BadImage("TIFF whose samples have different sizes is not accepted; save it with 8 or 16 bits a sample")
+    tiled = TILE_WIDTH in page.entries or TILE_OFFSETS in page.entries
+    if tiled:
+        piece = (page.value(TILE_WIDTH, 0), page.value(TILE_HEIGHT, 0))
+    else:
+        piece = (width, min(page.value(ROWS_PER_STRIP, height), height))
+    if not all(piece):
+        raise BadImage(f"The TIFF file is corrupt: its {'tiles' if tiled else 'strips'} have no size")
+    return Layout(
+        page,
+        width,
+        height,
+        samples,
+        depths.pop(),
+        page.value(COMPRESSION, NONE),
+        _photometric(page),
+        samples if page.value(PLANAR, 1) == _PLANES_APART else 1,
+        tiled,
+        piece,
+    )
+
+
+def _photometric(page: Directory) -> int:
+    if PHOTOMETRIC not in page.entries:
+        raise BadImage("The TIFF file does not say what its values mean; save it again as RGB")
+    return page.value(PHOTOMETRIC, 0)
+
+
+def _decoder(layout: Layout) -> Literal["opencv", "pillow", "samples"]:
+    """Who reads it rightly. Raises BadImage, with what to do, when nobody does.
+
+    OpenCV 5.0 reads what programs write every day. It multiplies colours with their alpha, refuses raw tiles of some
+    sizes, inks with more channels, 2, 4 and 12 bits, and gets Lab wrong; those are put together from their samples.
+    """
+    _refuse_strange(layout)
+    common = layout.photometric not in (CIE_LAB, ICC_LAB) and not (layout.tiled or layout.alpha is not None)
+    if layout.compression not in LOSSLESS:
+        return "opencv" if common and layout.bits in (1, 8) else "pillow"
+    if layout.photometric == LUMA or (layout.tiled and layout.bits < 8):
+        return "opencv" if layout.photometric == LUMA else "pillow"
+    return "opencv" if common and layout.bits in (1, 8) and not layout.extra else "samples"
+
+
+def _refuse_strange(layout: Layout) -> None:
+    """Raises BadImage for what no two readers show alike."""
+    if layout.compression not in LOSSLESS | {JPEG, *_FAX}:
+        words = f"TIFF compression {layout.compression} is not accepted; save it uncompressed or with LZW or Deflate"
+        raise BadImage(words)
+    if layout.photometric not in BASE:
+        raise BadImage("TIFF of a rare kind (raw sensor data, a mask, a colour space) is not accepted; save it as RGB")
+    if _formats(layout) - {_UNSIGNED, _SIGNED, _UNDEFINED}:
+        raise BadImage("TIFF of floating-point or complex samples is not accepted; save it with 8 or 16 bits")
+    if layout.compression in PREDICTED and layout.page.value(PREDICTOR, 1) not in (1, _HORIZONTAL):
+        raise BadImage("TIFF with this predictor is not accepted; save it uncompressed or with LZW or Deflate")
+    if layout.samples < BASE[layout.photometric]:
+        raise BadImage("The TIFF file is corrupt: it has fewer samples than its colours need")
+    if layout.photometric == INKS and (layout.page.value(INK_SET, 1) != 1 or layout.alpha is not None):
+        raise BadImage("TIFF of inks other than CMYK, or with a channel for alpha, is not accepted; save it as RGB")
+    if layout.compression == JPEG and (layout.bits != 8 or layout.photometric == ICC_LAB):
+        raise BadImage("This kind of JPEG in a TIFF is not accepted; save it uncompressed or with LZW or Deflate")
+
+
+def _formats(layout: Layout) -> set[int]:
+    return {int(value) for value in layout.page.values(SAMPLE_FORMAT, 64)}
+
+
+def _raster_bytes(layout: Layout) -> int:
+    """Bytes of all strips or tiles when unpacked: a tile may be far larger than the picture it covers."""
+    across, down = layout.piece
+    rows = -(-layout.height // down) * down if layout.tiled else layout.height
+    columns = -(-layout.width // across) * across
+    return columns * rows * layout.samples * layout.bits // 8
 
 
 def profile(data: memoryview) -> bytes | None:
-    """The colour profile of the first page."""
-    entry = _first_directory(data).entries.get(_ICC)
-    return bytes(data[entry.offset : entry.offset + entry.count]) if entry else None
-
-
-def _decoder(directory: _Directory, header: Header) -> Literal["opencv", "pillow"]:
-    """Who reads it rightly. Raises BadImage when nobody does.
-
-    OpenCV 5.0 multiplies 8-bit colours with their alpha, refuses uncompressed tiles of some sizes, and 2 and 4 bits
-    a sample. Pillow 13 reads no big-endian BigTIFF.
-    """
-    tiled, nibbles = _TILE_WIDTH in directory.entries, header.bits in (2, 4)
-    if header.bits > 8 or not (header.alpha or tiled or nibbles):
-        return "opencv"
-    if not (directory.big and directory.order == ">"):
-        return "pillow"
-    if header.alpha or nibbles:
-        raise BadImage("This kind of big-endian BigTIFF is not accepted; save it as an ordinary TIFF")
-    return "opencv"
-
-
-def not_turned(data: memoryview) -> memoryview:
-    """A copy whose first directory says orientation 1: decoders turn TIFF by themselves, and tiles wrongly."""
-    first = _first_directory(data)
-    entry = first.entries[_ORIENTATION]
-    copy = bytearray(data)
-    size = _TYPE_SIZES[entry.kind]
-    copy[entry.offset : entry.offset + size] = (1).to_bytes(size, "little" if first.order == "<" else "big")
-    return memoryview(copy)
-
-
-def _raster_bytes(directory: _Directory, width: int, height: int, pixel_bits: int) -> int:
-    """Bytes of all tiles when unpacked: a tile may be far larger than the picture it covers."""
-    across, down = directory.value(_TILE_WIDTH, 0), directory.value(_TILE_HEIGHT, 0)
-    if not across or not down:
-        return width * height * pixel_bits // 8
-    tiles = -(-width // across) * -(-height // down)
-    return tiles * across * down * pixel_bits // 8
-
-
-def _first_directory(data: memoryview) -> _Directory:
-    order = "<" if bytes(data[:2]) == b"II" else ">"
-    (magic,) = struct.unpack_from(order + "H", data, 2)
-    big = magic == 43
-    (offset,) = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)
-    return _directory(data, order, offset, big=big)
-
-
-def _following_pages(data: memoryview, first: _Directory) -> Iterator[bool]:
-    """For each later directory, whether it is a smaller version of another. Raises BadImage for chains without end.
-
-    Entries are sorted by tag, so that what kind of page it is can only stand in the first one.
-    """
-    head, entry, slot = ("Q", 20, 12) if first.big else ("H", 12, 8)
-    offset, seen = first.following, {first.offset}
-    while offset:
-        if offset in seen or len(seen) >= PAGES_MAX:
-            raise BadImage("The TIFF file is corrupt: its directories run in a circle or never end")
-        seen.add(offset)
-        (count,) = struct.unpack_from(first.order + head, data, offset)
-        if not 1 <= count <= ENTRIES_MAX:
-            raise BadImage(f"The TIFF file is corrupt: a directory of {count} entries")
-        start = offset + struct.calcsize(first.order + head)
-        tag, low, high = struct.unpack_from(f"{first.order}H{slot - 2}xHH", data, start)
-        yield tag == _SUBFILE and bool((low | high) & _REDUCED)
-        (offset,) = struct.unpack_from(first.order + ("Q" if first.big else "I"), data, start + count * entry)
-
-
-def _directory(data: memoryview, order: str, offset: int, *, big: bool) -> _Directory:
-    (count,) = struct.unpack_from(order + ("Q" if big else "H"), data, offset)
-    head, size = (8, 20) if big else (2, 12)
-    if not 1 <= count <= ENTRIES_MAX:
-        raise BadImage(f"The TIFF file is corrupt: a directory of {count} entries")
-    entries: dict[int, _Entry] = {}
-    for position in range(offset + head, offset + head + count * size, size):
-        tag, kind, number = struct.unpack_from(order + ("HHQ" if big else "HHI"), data, position)
-        entries.setdefault(tag, _entry(data, order, position, kind, number, big=big))
-    (following,) = struct.unpack_from(order + ("Q" if big else "I"), data, offset + head + count * size)
-    return _Directory(data, order, big, offset, entries, following)
-
-
-def _entry(data: memoryview, order: str, position: int, kind: int, number: int, *, big: bool) -> _Entry:
-    """Where the values lie: inside the entry when they fit, else where it points."""
-    slot, room = (position + 12, 8) if big else (position + 8, 4)
-    if _TYPE_SIZES.get(kind, 1) * number <= room:
-        return _Entry(kind, number, slot)
-    (offset,) = struct.unpack_from(order + ("Q" if big else "I"), data, slot)
-    return _Entry(kind, number, offset)
-
-
-def _pieces(directory: _Directory, header: Header, *, tiled: bool) -> tuple[int, int]:
-    """How many strips or tiles the picture takes, and how many bytes all of them have when unpacked."""
-    planes = header.samples if directory.value(_PLANAR, 1) == 2 else 1
-    if tiled:
-        across, down = directory.value(_TILE_WIDTH, 0), directory.value(_TILE_HEIGHT, 0)
-        if not across or not down:
-            raise BadImage("The TIFF file is corrupt: its tiles have no size")
-        return -(-header.width // across) * -(-header.height // down) * planes, header.raster_bytes
-    rows = directory.value(_ROWS_PER_STRIP, header.height)
-    if not rows:
-        raise BadImage("The TIFF file is corrupt: its strips have no rows")
-    row_bytes = (header.width * header.samples * header.bits // planes + 7) // 8 * planes
-    return -(-header.height // rows) * planes, row_bytes * header.height
+    """The colour profile of the main page."""
+    page, _pages = main_page(data)
+    return page.raw(PROFILE) if PROFILE in page.entries else None
 
 
 def check_complete(data: memoryview, header: Header, settings: Settings) -> None:
-    """Raises BadImage when a strip or tile of the first page lies outside the file or one is missing."""
+    """Raises BadImage when a strip or tile of the main page is not whole, or its samples have a size nobody reads."""
     del settings
     assert header.format == FORMAT
-    if header.bits not in _BITS_READ:
-        raise BadImage(f"TIFF of {header.bits} bits a sample is not accepted; save it with 8 or 16")
-    first = _first_directory(data)
-    tiled = _TILE_OFFSETS in first.entries
-    offsets = first.values(_TILE_OFFSETS if tiled else _STRIP_OFFSETS, STRIPS_MAX)
-    counts = first.values(_TILE_COUNTS if tiled else _STRIP_COUNTS, STRIPS_MAX)
-    needed, raw_bytes = _pieces(first, header, tiled=tiled)
-    if len(offsets) != len(counts) or len(offsets) < needed:
+    layout = layout_of(data)
+    if layout.bits not in _DEPTHS[layout.photometric]:
+        raise BadImage(f"TIFF of {layout.bits} bits a sample is not accepted; save it with 8 or 16")
+    pieces_of(layout)
+
+
+def pieces_of(layout: Layout) -> tuple[Numbers, Numbers]:
+    """(n,) offsets and (n,) bytes of every strip or tile, plane after plane. Raises BadImage when one is not whole.
+
+    Of raw samples the bytes follow from the picture, whatever the file counts; where it counts fewer, the next thing
+    in the file must leave them room. Packed ones without a count end where the next thing begins.
+    """
+    page, needed = layout.page, layout.pieces() * layout.planes
+    offsets = page.values(TILE_OFFSETS if layout.tiled and TILE_OFFSETS in page.entries else STRIP_OFFSETS)
+    counts = page.values(TILE_COUNTS if layout.tiled and TILE_COUNTS in page.entries else STRIP_COUNTS)
+    if len(offsets) < needed:
         raise BadImage("The TIFF file is corrupt: its table of strips is not whole")
-    if first.value(_COMPRESSION, 1) == 1 and int(counts.astype(object).sum()) < raw_bytes:
-        raise BadImage("The TIFF file is truncated: its strips hold less than the picture")
-    size = len(data)
-    if (
-        not counts.all()
-        or int(offsets.max()) > size
-        or int(counts.max()) > size
-        or int((offsets + counts).max()) > size
-    ):
+    counted = np.zeros(needed, np.uint64)
+    counted[: len(counts)] = counts[:needed]
+    offsets = offsets[:needed]
+    room, end = _room(layout, offsets), np.uint64(len(page.data))
+    left = end - np.minimum(offsets, end)
+    if layout.compression == NONE:
+        sizes = np.tile(layout.unpacked(), layout.planes)
+        left = np.where((counted > 0) & (counted < sizes), room, left)
+    else:
+        sizes = np.where(counted > 0, counted, room)
+    if not sizes.all() or (offsets < 8).any() or (sizes > left).any():
         raise BadImage("The TIFF file is truncated: a strip lies outside the file")
+    return offsets, sizes
+
+
+def _room(layout: Layout, offsets: Numbers) -> Numbers:
+    """(n,) uint64: bytes from each offset to the next thing in the file: a strip, the directory, or the end."""
+    end = np.uint64(len(layout.page.data))
+    things = np.unique(np.concatenate([offsets, np.array([layout.page.start, end], np.uint64)]))
+    following = np.searchsorted(things, offsets, side="right")
+    return np.append(things, end)[following] - np.minimum(offsets, end)

@@ -194,8 +194,8 @@ def test_a_lossy_file_gives_nearly_its_raster_back(name: str) -> None:
 
 
 def test_a_tiff_of_a_kind_that_is_not_read_is_refused_with_what_to_do() -> None:
-    with pytest.raises(BadImage, match=r"rare kind of TIFF; save it again with 8 bits a channel in RGB"):
-        read(make_tiff.tiff(DEEP_SHEER, make_tiff.CMYK))
+    with pytest.raises(BadImage, match=r"floating-point or complex samples is not accepted; save it with 8 or 16 bits"):
+        read(make_tiff.tiff(RGB.astype(np.float32), extra={make_tiff.SAMPLE_FORMAT: [3] * 3}))
 
 
 def test_a_grey_jpeg_has_three_equal_channels() -> None:
