@@ -4,14 +4,13 @@ import os
 from pathlib import Path
 
 from shared.logs import open_log
-from shared.processes import die_with_parent, forbid_core_files, usable_cores
+from shared.processes import die_with_parent, forbid_core_files, gateway_processes
 from shared.settings import load
 
 settings, _ = load()
 
 worker_class = "gateway.server.GatewayWorker"
-# Few processes keep one true queue; a process more is worth it only where cores are plenty.
-workers = settings.gateway_processes or max(1, min(8, usable_cores() // 4))
+workers = gateway_processes(settings.gateway_processes)
 # The launcher binds the socket itself and hands it over: a port in use is told at once.
 bind = [f"fd://{settings.listen_fd}"] if settings.listen_fd >= 0 else [f"{settings.host}:{settings.port}"]
 backlog = 2048

@@ -27,7 +27,7 @@ from shared import settings
 from shared.errors import ConfigurationError
 from shared.gpus import answering_gpus
 from shared.logs import Log, format_of, open_log
-from shared.processes import forbid_core_files, usable_cores
+from shared.processes import forbid_core_files, gateway_processes
 from shared.settings import Settings
 
 OK, FAILED, CONFIGURATION = 0, 1, 78
@@ -79,7 +79,7 @@ async def serve(effective: Settings, log: Log) -> int:
 
 def settled(effective: Settings) -> Settings:
     """With what the parts must not each choose for themselves."""
-    processes = effective.gateway_processes or max(1, min(8, usable_cores() // 4))
+    processes = gateway_processes(effective.gateway_processes)
     return structs.replace(effective, gateway_processes=processes, log_format=format_of(effective))
 
 

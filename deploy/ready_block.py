@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable
 from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from shlex import quote
 
 import msgspec
 
@@ -70,7 +73,7 @@ def block(
         lines.append(f"  console    {url}{first.admin_link or '/console'}")
     if metrics_url:
         lines.append(f"  metrics    {metrics_url}")
-    lines += [f"  try it     curl {_key_option(effective, first)}-F image=@photo.jpg {url}/api/v1/detect"]
+    lines += _try_it(effective, first, url)
     return "\n".join([*lines, "  stop it    Ctrl-C", ""])
 
 
@@ -81,12 +84,26 @@ def _counted(workers: int, expected: int) -> str:
     return f"{workers} worker{'' if workers == 1 else 's'}"
 
 
-def _key_option(effective: Settings, first: FirstKey) -> str:
-    """What curl needs to be let in; later starts know no key in clear."""
+def _try_it(effective: Settings, first: FirstKey, url: str) -> list[str]:
+    """A line that works as it stands; where no key is known in clear, how to make one stands before it."""
     if not effective.api_key_enabled:
-        return ""
-    known = first.plaintext or (f"$(cat {first.path})" if first.path else "$KEY")
-    return f'-H "X-API-Key: {known}" '
+        return [f"  try it     curl {_request(url)}"]
+    file = first.path or first.kept
+    key = first.plaintext or (f"$(cat {quote(file)})" if file else "$KEY")
+    line = f'  try it     curl -H "X-API-Key: {key}" {_request(url)}'
+    return [line] if key != "$KEY" else [*_make_a_key(), line]
+
+
+def _request(url: str) -> str:
+    return f"-F image=@photo.jpg {url}/api/v1/detect"
+
+
+def _make_a_key() -> list[str]:
+    here, python = quote(str(Path.cwd())), quote(sys.executable)
+    return [
+        f"  a key      KEY=$(cd {here} && {python} -m gateway.keys create --name mine | head -1)",
+        "             with the FACE_API_ settings that this service was started with, if any",
+    ]
 
 
 def _health(host: str, port: int) -> tuple[int, bytes]:

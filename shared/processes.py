@@ -47,6 +47,14 @@ def usable_cores() -> int:
     return max(1, cores if quota is None else min(cores, int(quota)))
 
 
+def gateway_processes(wanted: int) -> int:
+    """How many gateway processes to start; wanted: the setting, where 0 leaves it to the machine.
+
+    Few keep one true queue; one more is worth it only where cores are plenty.
+    """
+    return wanted or max(1, min(8, usable_cores() // 4))
+
+
 def _cgroup_quota() -> float | None:
     """Cores granted by cgroup v2 `cpu.max` or v1 `cpu.cfs_quota_us`; None without a limit."""
     try:

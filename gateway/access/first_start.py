@@ -12,9 +12,11 @@ from pathlib import Path
 
 import msgspec
 
+from gateway.access.key_format import well_formed
 from gateway.console.accounts import Accounts
 from gateway.keys.audit import Actor
 from gateway.keys.opening import open_store, peppers_for
+from gateway.keys.pepper import Peppers
 from gateway.keys.private_files import make_private_folder, write_private
 from gateway.keys.records import Draft
 from gateway.keys.store import KeyStore
@@ -22,6 +24,7 @@ from shared.errors import StoreDown
 from shared.settings import Settings
 
 KEY_FILE, LINK_FILE = "first-key.txt", "console-link.txt"
+LONGEST_KEY_FILE = 1000
 LINK_PATH = "/console/welcome?token="
 ACTOR = Actor("first start")
 
@@ -29,11 +32,13 @@ ACTOR = Actor("first start")
 class FirstKey(msgspec.Struct, frozen=True, kw_only=True):
     """What a start has to hand over, shown once: on a terminal in clear, else in 0600 files whose paths are told.
 
-    All are None where nothing was made. `admin_link` is a path with its token, `/console/welcome?token=…`.
+    None where nothing was made. `admin_link` is a path with its token, `/console/welcome?token=…`. `kept`: the file
+    that an earlier start put the first key into, while it is there and its key may still detect.
     """
 
     plaintext: str | None = None
     path: str | None = None
+    kept: str | None = None
     admin_link: str | None = None
     link_path: str | None = None
 
@@ -68,6 +73,9 @@ class _Shown:
         found = {"plaintext": key} if self._terminal else {"path": _put_aside(self._settings, KEY_FILE, key)}
         self.result = msgspec.structs.replace(self.result, **found)
 
+    def kept(self, path: Path) -> None:
+        self.result = msgspec.structs.replace(self.result, kept=str(path))
+
     def link(self, link: str) -> None:
         found = {"admin_link": link} if self._terminal else {"link_path": _put_aside(self._settings, LINK_FILE, link)}
         self.result = msgspec.structs.replace(self.result, **found)
@@ -78,7 +86,21 @@ def _first_key(settings: Settings, store: KeyStore, shown: _Shown) -> None:
     if not settings.api_key_enabled:
         return
     if not store.first_key(Draft(name="first key"), peppers, ACTOR, time.time(), hand_over=shown.key):
-        peppers_for(settings, store)  # another host may just have made it under a pepper of its own
+        peppers = peppers_for(settings, store)  # another host may just have made it under a pepper of its own
+        path = (Path(settings.data_dir) / KEY_FILE).absolute()
+        if _may_detect(path, store, peppers):
+            shown.kept(path)
+
+
+def _may_detect(path: Path, store: KeyStore, peppers: Peppers) -> bool:
+    """Whether the file holds a key of this store that may detect now."""
+    try:
+        with path.open("rb") as file:
+            key = file.read(LONGEST_KEY_FILE).strip()
+    except OSError:
+        return False
+    record = store.find(peppers.digests(key)) if well_formed(key) else None
+    return record is not None and record.state(time.time()) == "active" and "detect" in record.scopes
 
 
 def _console_link(settings: Settings, store: KeyStore, shown: _Shown) -> None:
@@ -93,7 +115,7 @@ def _console_link(settings: Settings, store: KeyStore, shown: _Shown) -> None:
 
 
 def _put_aside(settings: Settings, name: str, secret: str) -> str:
-    path = Path(settings.data_dir) / name
+    path = (Path(settings.data_dir) / name).absolute()  # what is told works from any folder
     make_private_folder(path.parent)
     write_private(path, secret + "\n")
     return str(path)

@@ -7,7 +7,7 @@ seen version N finds all that came later with one query (`changes_since`).
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -72,6 +72,13 @@ class KeyStore:
         """By id, or by hint where that is unique. NotFound."""
         with self.database.read() as connection:
             return _one(connection, key_id)
+
+    def find(self, digests: Sequence[str]) -> KeyRecord | None:
+        """The key with one of these digests."""
+        query = select(KEYS).where(KEYS.c.digest.in_(digests))
+        with self.database.read() as connection:
+            row = connection.execute(query).mappings().first()
+        return None if row is None else _record(row)
 
     def page(
         self, now: float, *, search: str = "", state: State | None = None, offset: int = 0, count: int = 100

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from gateway.access.first_start import KEY_FILE, LINK_FILE, FirstKey, prepare_first_start
-from gateway.access.key_format import well_formed
+from gateway.access.key_format import new_key, well_formed
 from gateway.console.accounts import Accounts
-from gateway.keys.opening import open_store
+from gateway.keys.opening import open_store, peppers_for
+from gateway.keys.records import Draft
 from shared.settings import Settings
 from tests.unit.access.stores import ME, settings_in
 
@@ -42,6 +43,34 @@ def test_a_second_start_makes_no_second_key_and_leaves_the_file_alone(tmp_path: 
     assert second.path is None
     assert (tmp_path / "var" / KEY_FILE).read_text() == before
     assert open_store(settings).page(time.time())[1] == 1
+
+
+def test_later_starts_know_the_file_of_the_first_key_while_that_key_works(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    first = prepare_first_start(settings, terminal=False)
+    for terminal in (False, True):
+        later = prepare_first_start(settings, terminal=terminal)
+        assert (later.plaintext, later.path, later.kept) == (None, None, first.path)
+
+
+@pytest.mark.parametrize("text", [None, "", "not a key", new_key(), "x" * 100_000])
+def test_a_file_without_the_first_key_in_it_is_not_told(tmp_path: Path, text: str | None) -> None:
+    settings = settings_in(tmp_path)
+    prepare_first_start(settings, terminal=False)
+    file = tmp_path / "var" / KEY_FILE
+    file.unlink() if text is None else file.write_text(text)
+    assert prepare_first_start(settings, terminal=False).kept is None
+
+
+def test_a_first_key_that_was_revoked_or_may_not_detect_is_not_told(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    prepare_first_start(settings, terminal=False)
+    store = open_store(settings)
+    store.revoke(store.page(time.time())[0][0].id, ME, time.time())
+    assert prepare_first_start(settings, terminal=False).kept is None
+    masks = store.create(Draft(name="mask", scopes=("mask",)), peppers_for(settings, store), ME, time.time())
+    (tmp_path / "var" / KEY_FILE).write_text(masks.key)
+    assert prepare_first_start(settings, terminal=False).kept is None
 
 
 def test_processes_that_start_together_make_one_key(tmp_path: Path) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -14,6 +16,7 @@ import pytest
 from deploy import ready_block
 from deploy.ready_block import Health, announce, block
 from gateway.access.first_start import FirstKey
+from gateway.access.key_format import well_formed
 from shared.settings import Settings
 
 HEALTH = Health(
@@ -54,6 +57,40 @@ def test_it_names_the_metrics_when_they_are_served(metrics_url: str) -> None:
     assert [line for line in text.splitlines() if "metrics" in line] == (
         [f"  metrics    {metrics_url}"] * bool(metrics_url)
     )
+
+
+def said_by(line_or_lines: str, command: str) -> str:
+    """What bash prints for a command, the printed lines before it."""
+    script = f"curl() {{ printf '%s\\n' \"$@\"; }}\n{line_or_lines}\n{command}"
+    return subprocess.run(["bash", "-c", script], check=True, capture_output=True, text=True, cwd="/").stdout
+
+
+def commands(first: FirstKey, effective: Settings) -> list[str]:
+    """The lines of the block that are to be copied into a shell."""
+    lines = block(effective, "127.0.0.1", 8000, HEALTH, 2, first, "").splitlines()
+    return [line[13:] for line in lines if line.startswith(("  a key      ", "  try it     "))]
+
+
+def test_the_line_to_try_works_as_printed_on_the_first_start_and_on_later_ones(tmp_path: Path) -> None:
+    folder = tmp_path / "it's a $folder"
+    folder.mkdir()
+    file = folder / "first-key.txt"
+    file.write_text("xyl_secret\n")
+    for first in (FirstKey(plaintext="xyl_secret"), FirstKey(path=str(file)), FirstKey(kept=str(file))):
+        (line,) = commands(first, Settings())
+        assert said_by("", line).splitlines()[:2] == ["-H", "X-API-Key: xyl_secret"]
+    (line,) = commands(FirstKey(), SETTINGS)
+    assert said_by("", line).startswith("-F\nimage=@photo.jpg\nhttp://127.0.0.1:8000/api/v1/detect")
+
+
+def test_where_no_key_is_known_the_block_tells_how_to_make_one_and_that_works_as_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FACE_API_DATA_DIR", str(tmp_path))
+    make, line = commands(FirstKey(), Settings())
+    option, key = said_by(make, line).splitlines()[:2]
+    assert option == "-H"
+    assert well_formed(key.removeprefix("X-API-Key: ").encode())
 
 
 @contextmanager
