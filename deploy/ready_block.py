@@ -26,6 +26,8 @@ class Health(msgspec.Struct):
     workers: int
     max_batch: int
     model_note: str
+    decode_sandbox: str = ""
+    decode_sandbox_note: str = ""
     model: str | None = None
     precision: str | None = None
     provider: str | None = None
@@ -69,6 +71,10 @@ def block(
     ]
     if health.model_note:
         lines.append(f"  note       {health.model_note}")
+    if health.decode_sandbox:
+        lines.append(f"  sandbox    {health.decode_sandbox}, around the processes that decode pictures")
+    if health.decode_sandbox_note:
+        lines.append(f"             {health.decode_sandbox_note}")
     if effective.console_enabled:
         lines.append(f"  console    {url}{first.admin_link or '/console'}")
     if metrics_url:

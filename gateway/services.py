@@ -58,6 +58,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         pictures = await open_pictures(settings)
         stack.push_async_callback(pictures.aclose)
         log = open_log(settings, "gateway")
+        if pictures.sandbox.notes:
+            log.warning("decoders are not shut in whole", why="; ".join(pictures.sandbox.notes))
         dispatcher = Dispatcher(
             runtime_dir,
             name=f"gateway-{os.getpid()}",

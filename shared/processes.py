@@ -11,14 +11,14 @@ from pathlib import Path
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
-def die_with_parent(parent_pid: int) -> None:
-    """Makes the kernel end this process when its parent ends; exits at once when that already happened.
+def die_with_parent(parent_pid: int, sign: signal.Signals = signal.SIGTERM) -> None:
+    """Makes the kernel end this process with `sign` when its parent ends; exits at once when that already happened.
 
     parent_pid: as the parent knew itself when it started this process. On systems without prctl it does
     nothing: there the closed pipes and sockets are the sign.
     """
     try:
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, sign, 0, 0, 0)
     except (OSError, AttributeError):
         return
     if os.getppid() != parent_pid:

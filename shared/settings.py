@@ -128,6 +128,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     decode_processes: Annotated[
         int, _number("Child processes per gateway process that decode and mask; 0 chooses", 0, 64)
     ] = 0
+    decode_sandbox: Annotated[
+        Literal["auto", "required", "off"],
+        _about("Whether Landlock and seccomp hold them: auto as far as the kernel can, required or it does not start"),
+    ] = "auto"
     max_queue: Annotated[int, _number("Most requests inside one gateway process", 1, 100_000)] = 256
     max_queue_bytes: Annotated[
         int, _number("Most bytes of bodies and crops inside one gateway process", MEBIBYTE, 1 << 40)
@@ -205,16 +209,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_format: Annotated[Literal["auto", "json", "text"], _about("auto is text on a terminal, else JSON")] = "auto"
 
 
-Checked = tuple[str, str]
-
-
-def checks(settings: Settings) -> Iterator[Checked]:
+def checks(settings: Settings) -> Iterator[tuple[str, str]]:
     """What no single range can say: (setting, problem with its mend) for each."""
     if settings.input_side % 32:
         yield "input_side", "must be a multiple of 32, 640 for instance"
     for name in ("detect_second_side", "mask_second_side"):
         if getattr(settings, name) % 32:
             yield name, "must be a multiple of 32, or 0 for none"
+    if settings.decode_sandbox == "required" and settings.decode_isolation == "thread":
+        yield "decode_sandbox", "needs FACE_API_DECODE_ISOLATION=process: threads cannot be shut in"
     yield from access_problems(settings)
 
 
@@ -255,7 +258,7 @@ def inherited_environment(settings: Settings) -> dict[str, str]:
 
 #: What a process that decodes strangers' files may know: its limits, and what Python needs to start. No secrets.
 _DECODER_LIMITS = ("max_pixels", "min_side", "max_decoded_bytes", "max_jpeg_scans", "decode_timeout")
-_DECODER_SETTINGS = (*_DECODER_LIMITS, "refuse_weak_masks", "scaled_jpeg")
+_DECODER_SETTINGS = (*_DECODER_LIMITS, "refuse_weak_masks", "scaled_jpeg", "decode_sandbox")
 _HARMLESS = frozenset({"PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV"})
 _HARMLESS_PREFIXES = ("PYTHON", "LC_", "LD_")
 

@@ -148,6 +148,8 @@ FIELDS: dict[str, dict[str, str]] = {
         "license": "Of the model's weights",
         "workers": "Worker processes that are serving",
         "queue": "Requests waiting in this gateway process",
+        "decode_sandbox": "What holds the processes that decode pictures: Landlock, seccomp, or none",
+        "decode_sandbox_note": "What of it this system lacks, and the mend",
     },
 }
 
@@ -220,6 +222,8 @@ HEALTH_EXAMPLE: dict[str, Any] = {
     "license": "see the model's publisher",
     "workers": 2,
     "queue": 0,
+    "decode_sandbox": "Landlock 7 and seccomp",
+    "decode_sandbox_note": "",
 }
 
 _CURL_DETECT = f"""\

@@ -18,6 +18,11 @@ Bytes = bytes | bytearray | memoryview
 HALF_BYTES = 4 * MEBIBYTE
 
 
+#: Memory that gets shorter under a reader's hands ends him with a bus error.
+_AS_LONG_AS_IT_IS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+_FOR_GOOD = _AS_LONG_AS_IT_IS | fcntl.F_SEAL_WRITE
+
+
 class Slab:
     """Memory that a gateway and one child keep: touching fresh pages costs more than copying into used ones.
 
@@ -34,7 +39,7 @@ class Slab:
         """New memory of the right size, which nobody can make shorter. The caller closes the descriptor."""
         descriptor = _create()
         os.ftruncate(descriptor, 2 * HALF_BYTES)
-        _seal(descriptor)
+        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _AS_LONG_AS_IT_IS)
         return descriptor
 
 
@@ -69,15 +74,28 @@ def _write(descriptor: int, rest: memoryview) -> None:
 def mapped(descriptor: int, size: int) -> memoryview:
     """The first `size` bytes, read-only; closes the descriptor. The memory lives as long as the view.
 
-    Raises ValueError when the memory is smaller, OSError when it cannot be sealed.
+    Raises ValueError when the memory is smaller.
     """
     try:
-        _seal(descriptor)
         if os.fstat(descriptor).st_size < size:
             raise ValueError("less memory than announced")
-        return memoryview(mmap.mmap(descriptor, size, prot=mmap.PROT_READ)) if size else memoryview(b"")
+        # kernels before 6.7 share no memory that is sealed against writing, but show it
+        return memoryview(mmap.mmap(descriptor, size, mmap.MAP_PRIVATE, mmap.PROT_READ)) if size else memoryview(b"")
     finally:
         os.close(descriptor)
+
+
+def received(descriptor: int, size: int) -> memoryview:
+    """The same of memory from a process that is not trusted: it can change nothing of it any more.
+
+    Raises OSError when it holds it in a way that it could, or when it is no memory.
+    """
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _FOR_GOOD)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return mapped(descriptor, size)
 
 
 def close_all(descriptors: Iterable[int]) -> None:
@@ -88,8 +106,3 @@ def close_all(descriptors: Iterable[int]) -> None:
 
 def _create() -> int:
     return os.memfd_create("picture", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-
-
-def _seal(descriptor: int) -> None:
-    """Whoever else holds it cannot make it shorter under our hands, which would end this process with a bus error."""
-    fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)

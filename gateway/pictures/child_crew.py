@@ -5,24 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import logging
 from collections import deque
 
-from gateway.pictures.child_process import Child, Job
-from shared.errors import ConfigurationError
+from gateway.pictures.child_process import Child
+from gateway.pictures.picture_jobs import Job, LostError
+from gateway.pictures.sandbox.report import Sandbox
+from shared.errors import ConfigurationError, Overloaded
 from shared.settings import Settings
 
 #: How long to wait before a child is started again, by how many died since one last worked.
 _RESTART_SECONDS = (0.0, 0.1, 0.5, 2.0)
 
 
-class LostError(Exception):
-    """The child that held a picture died over another one."""
-
-
 class Crew:
     """A fixed number of children, each with one job at a time; late binding, but for pictures a child holds.
 
-    deaths: children that ended without being asked to, since the start.
+    deaths: children that ended without being asked to, since the start. sandbox: how they are shut in.
     """
 
     def __init__(self, settings: Settings, size: int) -> None:
@@ -30,7 +29,9 @@ class Crew:
         self._size = size
         self._children: list[Child] = []
         self._waiting: deque[Job] = deque()
+        self._alone: deque[Job] = deque()  # these want a child that has had no job yet
         self.deaths = 0
+        self.sandbox = Sandbox()
         self._deaths_in_a_row = 0
         self._closing = False
 
@@ -42,10 +43,7 @@ class Crew:
             await asyncio.sleep(0.01)
             if self._deaths_in_a_row >= len(_RESTART_SECONDS):
                 await self.aclose()
-                raise ConfigurationError(
-                    "The processes that decode pictures do not start (their error stands above); "
-                    "FACE_API_DECODE_ISOLATION=thread does without them"
-                )
+                raise ConfigurationError(self._why_not())
 
     async def aclose(self) -> None:
         """Ends the children; jobs still waiting are dropped."""
@@ -56,8 +54,11 @@ class Crew:
                 child.hang_up()
         for child in children:
             await asyncio.to_thread(child.wait, 2.0)
-        for job in [*self._waiting, *itertools.chain.from_iterable(child.pinned for child in children)]:
-            job.answer.cancel()
+            child.close()
+        running = [child.running for child in children if child.running is not None]
+        pinned = itertools.chain.from_iterable(child.pinned for child in children)
+        for job in [*self._waiting, *self._alone, *running, *pinned]:
+            job.fail(Overloaded())
 
     def pids(self) -> tuple[int, ...]:
         """Of the children that live, for metrics and tests."""
@@ -65,31 +66,67 @@ class Crew:
 
     def all_ready(self) -> bool:
         """Whether every child that should be there can work."""
-        return sum(child.ready for child in self._children) == self._size
+        return sum(child.ready and not child.gone for child in self._children) == self._size
 
     def submit(self, job: Job) -> None:
-        """Puts a job in line: with the child that holds its picture, or with whoever is free first."""
-        (self._waiting if job.child is None else job.child.pinned).append(job)
-        self._dispatch()
+        """Puts a job in line: with the child that holds its picture, or with whoever is free first.
+
+        It fails with LostError when that child has ended, now or before its turn.
+        """
+        if job.child is not None and job.child.gone:
+            job.fail(LostError())
+        else:
+            self._line_of(job).append(job)
+            self._dispatch()
 
     def withdraw(self, job: Job) -> None:
-        """Takes a job that nobody waits for any more out of its line; one that runs goes on."""
+        """Takes a job that nobody waits for any more out of its line; one that runs goes on, and nothing follows it."""
+        job.then = None
         if not job.started:
             with contextlib.suppress(ValueError):
-                (self._waiting if job.child is None else job.child.pinned).remove(job)
+                self._line_of(job).remove(job)
+
+    def _line_of(self, job: Job) -> deque[Job]:
+        if job.child is not None:
+            return job.child.pinned
+        return self._alone if job.alone else self._waiting
 
     def _dispatch(self) -> None:
         for child in tuple(self._children):
-            line = child.pinned or self._waiting  # what a child already holds goes first
-            if child.free and line:
+            if not child.free:
+                continue
+            if self._alone and not child.pinned and not self._fresh_one_comes():
+                self._replace(child)
+            elif line := self._line_for(child):
                 child.start(line.popleft())
 
-    def _add_child(self) -> None:
-        if not self._closing:
-            self._children.append(Child(self._settings, self._free, self._gone))
+    def _line_for(self, child: Child) -> deque[Job]:
+        """What a child already holds goes first."""
+        if child.pinned:
+            return child.pinned
+        return self._alone if self._alone and child.fresh else self._waiting
 
-    def _free(self, _child: Child) -> None:
+    def _fresh_one_comes(self) -> bool:
+        return len(self._children) < self._size or any(child.fresh for child in self._children)
+
+    def _replace(self, child: Child) -> None:
+        """By one that has held no picture yet."""
+        self._children.remove(child)
+        child.retire()
+        self._add_child()
+
+    def _add_child(self) -> None:
+        if self._closing:
+            return
+        try:
+            self._children.append(Child(self._settings, self._free, self._gone))
+        except OSError as error:  # no memory, no descriptors: perhaps later
+            logging.getLogger("face_api.pictures").error("a picture child cannot be started: %s", error)
+            asyncio.get_running_loop().call_later(_RESTART_SECONDS[-1], self._add_child)
+
+    def _free(self, child: Child) -> None:
         self._deaths_in_a_row = 0
+        self.sandbox = child.sandbox or self.sandbox
         self._dispatch()
 
     def _gone(self, child: Child) -> None:
@@ -97,9 +134,19 @@ class Crew:
         if self._closing:
             return
         self._children.remove(child)
+        self.sandbox = child.sandbox or self.sandbox
         for job in child.pinned:
-            job.answer.set_exception(LostError())
+            job.fail(LostError())
         delay = _RESTART_SECONDS[min(self._deaths_in_a_row, len(_RESTART_SECONDS) - 1)]
         self.deaths += 1
         self._deaths_in_a_row += 1
         asyncio.get_running_loop().call_later(delay, self._add_child)
+
+    def _why_not(self) -> str:
+        """Why no child works, with the mend."""
+        if self.sandbox.notes and self._settings.decode_sandbox == "required":
+            return f"FACE_API_DECODE_SANDBOX=required, and {'; '.join(self.sandbox.notes)}"
+        return (
+            "The processes that decode pictures do not start (their error stands above); "
+            "FACE_API_DECODE_ISOLATION=thread does without them"
+        )

@@ -1,4 +1,8 @@
-"""A picture child as its gateway sees it: started, given one job at a time, watched. Alone knows why one died."""
+"""A picture child as its gateway sees it: started, given one job at a time, watched. Alone knows why one died.
+
+A child has decoded strangers' files, and a stranger may speak through it: whatever it says is checked before it is
+used, and one that says what no child says is ended.
+"""
 
 from __future__ import annotations
 
@@ -11,26 +15,24 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
-from gateway.pictures.anonymous_memory import Bytes, Slab, close_all, mapped, put
+from gateway.pictures.anonymous_memory import Slab, close_all, put, received
+from gateway.pictures.child_words import ChildWords
+from gateway.pictures.picture_jobs import Answer, CrashedError, Job
 from gateway.pictures.picture_messages import (
     PACKET_BYTES_MAX,
     Close,
     Failed,
-    Mask,
-    MaskDone,
-    Open,
-    Opened,
     Ready,
     ToGateway,
     answers,
     from_child,
     size_with,
 )
+from gateway.pictures.sandbox.report import Sandbox
 from shared.errors import BadImage, BadParameter, DetectionFailed, FaceApiError, Overloaded, TooLarge
 from shared.settings import Settings, decoder_environment
 
@@ -40,6 +42,8 @@ _ROOT = Path(__file__).resolve().parents[2]
 _START_SECONDS = 30.0
 #: The child counts seconds of computing and is ended by the kernel; one that stands still is ended by this many more.
 _WALL_PER_COMPUTING = 3
+#: One that hung up has this long to end by itself and say why; its end is looked for so often.
+_END_SECONDS, _LOOK_SECONDS = 1.0, 0.002
 _FAILURES: dict[str, type[FaceApiError]] = {
     "bad_image": BadImage,
     "too_large": TooLarge,
@@ -51,46 +55,8 @@ _CRASHES = {signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal
 _encoder = msgspec.msgpack.Encoder()
 
 
-@dataclass(eq=False, slots=True)
-class Answer:
-    """What a child said about a job, and the memory that came with it."""
-
-    message: Opened | MaskDone
-    memory: memoryview
-
-
-@dataclass(eq=False, slots=True)
-class Job:
-    """One message that is answered, and what goes with it.
-
-    started: a child has it; from then on it runs to its end, whoever still waits for the answer.
-    """
-
-    message: Open | Mask
-    payload: Bytes
-    answer: asyncio.Future[Answer]
-    child: Child | None = None
-    started: bool = field(default=False)
-
-    def __post_init__(self) -> None:
-        self.answer.add_done_callback(_look_at)
-
-    def when_over(self, act: Callable[[], None]) -> None:
-        """Calls `act` when no child works on it (any more): now, or when the answer comes that nobody awaits."""
-        if self.started and not self.answer.done():
-            self.answer.add_done_callback(lambda _: act())
-        else:
-            act()
-
-
-def _look_at(answer: asyncio.Future[Answer]) -> None:
-    """Marks an error as seen: whoever asked may have left."""
-    if not answer.cancelled():
-        answer.exception()
-
-
 class Child:
-    """A started process. when_free: it can take a job. when_gone: it has died; its pictures are lost."""
+    """A started process. when_free: it can take a job. when_gone: it has ended unasked; its pictures are lost."""
 
     def __init__(
         self, settings: Settings, when_free: Callable[[Child], None], when_gone: Callable[[Child], None]
@@ -98,11 +64,17 @@ class Child:
         self._loop = asyncio.get_running_loop()
         self._log = logging.getLogger("face_api.pictures")
         self._seconds = settings.decode_timeout
+        self._must_be_shut_in = settings.decode_sandbox == "required"
         self._when_free, self._when_gone = when_free, when_gone
         self._process, self._link, self._slab = _start(settings)
+        assert self._process.stderr is not None
+        self._words = ChildWords(self._process.stderr, f"picture child {self.pid}", self._log, self._breach)
         self._loop.add_reader(self._link.fileno(), self._readable)
         self._watchdog = self._loop.call_later(_START_SECONDS, self.kill)
-        self._timed_out = False
+        self._timed_out = self._breached = False
+        self._first_picture: int | None = None
+        self._alone = True
+        self.sandbox: Sandbox | None = None  # what it said when it was ready
         self.running: Job | None = None
         self.pinned: deque[Job] = deque()  # jobs on pictures that only this child holds
         self.ready = False
@@ -116,10 +88,17 @@ class Child:
     def free(self) -> bool:
         return self.ready and self.running is None and not self.gone
 
+    @property
+    def fresh(self) -> bool:
+        """It has never had a job."""
+        return self._first_picture is None and not self.gone
+
     def start(self, job: Job) -> None:
         """Hands a job over; the watchdog runs from now."""
         assert self.free
         self.running, job.child, job.started = job, self, True
+        self._first_picture = job.message.id if self._first_picture is None else self._first_picture
+        self._alone = self._alone and job.message.id == self._first_picture
         descriptor = put([job.payload], self._slab.to_child)
         descriptors = [] if descriptor is None else [descriptor]
         try:
@@ -151,6 +130,11 @@ class Child:
         self._loop.remove_reader(self._link.fileno())
         self._link.close()
 
+    def retire(self) -> None:
+        """Hangs up; its end is awaited beside other work."""
+        self.hang_up()
+        self._await_end(self._loop.time() + _END_SECONDS, self._words.close)
+
     def wait(self, seconds: float) -> None:
         """Blocks until it has ended, by force after `seconds`."""
         try:
@@ -158,6 +142,10 @@ class Child:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+    def close(self) -> None:
+        """After its end: lets go of what it wrote."""
+        self._words.close()
 
     def _readable(self) -> None:
         try:
@@ -167,82 +155,147 @@ class Child:
         except OSError:
             packet, descriptors = b"", []
         if not packet:
+            close_all(descriptors)
             self._die()
             return
+        said = self._checked(packet, descriptors)
+        if said is None:
+            self._breach()
+        else:
+            self._take(*said)
+
+    def _checked(self, packet: bytes, descriptors: list[int]) -> tuple[ToGateway, memoryview] | None:
+        """A message that is right at this moment, and the memory that comes with it; None for anything else."""
         try:
             message = from_child(packet)
-        except ValueError:  # not one of our children any more
+            size = size_with(message)
+            if not self._is_awaited(message) or size > self._bytes_max():
+                return None
+            return message, self._memory(descriptors, size)
+        except Exception:  # whatever a stranger's words can raise, they are no answer
+            return None
+        finally:
             close_all(descriptors)
-            self.kill()
-            return
-        try:
-            self._take(message, self._received(descriptors, size_with(message)))
-        except (ValueError, OSError):  # it announced what it did not send, or answers what it was not asked
-            self.kill()
 
-    def _received(self, descriptors: list[int], size: int) -> memoryview:
+    def _is_awaited(self, message: ToGateway) -> bool:
+        if isinstance(message, Ready):
+            return not self.ready
+        return self.running is not None and answers(message, self.running.message)
+
+    def _bytes_max(self) -> int:
+        return 0 if self.running is None else self.running.bytes_max
+
+    def _memory(self, descriptors: list[int], size: int) -> memoryview:
         """What came with a message; copied out of the slab, which the next job overwrites."""
         if descriptors:
-            return mapped(descriptors[0], size)
+            return received(descriptors.pop(), size)
         if size > len(self._slab.to_gateway):
             raise ValueError("more memory than a slab has")
         return memoryview(bytes(self._slab.to_gateway[:size]))
 
     def _take(self, message: ToGateway, memory: memoryview) -> None:
-        """Raises ValueError for an answer to nothing."""
-        job = self.running
-        if isinstance(message, Ready):
-            if self.ready:
-                raise ValueError("ready twice")
-            self.ready = True
-        elif job is None or not answers(message, job.message):
-            raise ValueError("an answer to nothing")
-        elif not job.answer.done():
-            if isinstance(message, Failed):
-                job.answer.set_exception(_FAILURES[message.kind](message.words))
-            else:
-                job.answer.set_result(Answer(message, memory))
         self._watchdog.cancel()
-        self.running = None
+        if isinstance(message, Ready):
+            self._let_in(message.sandbox)
+            return
+        job, self.running = self.running, None
+        assert job is not None
+        if isinstance(message, Failed):
+            job.fail(_FAILURES[message.kind](message.words))
+        elif not job.answer.done():
+            job.answer.set_result(Answer(message, memory))
+            self._pin(job.then)
         self._when_free(self)
+
+    def _let_in(self, sandbox: Sandbox) -> None:
+        """It may work, unless it had to be shut in and is not."""
+        self.sandbox = sandbox
+        if self._must_be_shut_in and not sandbox.whole:
+            self.kill()
+            return
+        self.ready = True
+        self._when_free(self)
+
+    def _pin(self, following: Job | None) -> None:
+        if following is not None:
+            following.child = self
+            self.pinned.appendleft(following)
 
     def _too_long(self) -> None:
         self._timed_out = True
         self.kill()
 
+    def _breach(self) -> None:
+        """It said what no child of ours says."""
+        if not self._breached:
+            self._log.error("picture child %d says what no decoder says; a file may have taken it over", self.pid)
+        self._breached = True
+        self.kill()
+
     def _die(self) -> None:
         self.hang_up()
-        self.wait(1.0)
-        self._log.warning("picture child %d ended with %d", self.pid, self._process.returncode)
-        if self.running is not None and not self.running.answer.done():
-            self.running.answer.set_exception(self._cause())
+        self._await_end(self._loop.time() + _END_SECONDS, self._buried)
+
+    def _await_end(self, until: float, then: Callable[[], None]) -> None:
+        """Looks for its end again and again, without blocking: one that only closed its link lives on."""
+        if self._process.poll() is not None:
+            then()
+            return
+        if self._loop.time() >= until:
+            self._breached = True
+            self.kill()
+        self._loop.call_later(_LOOK_SECONDS, self._await_end, until, then)
+
+    def _buried(self) -> None:
+        self._words.close()
+        self._log.warning("picture child %d ended with %d%s", self.pid, self._process.returncode, self._explained())
+        if self.running is not None:
+            self.running.fail(self._cause())
         self.running = None
         self._when_gone(self)
 
-    def _cause(self) -> FaceApiError:
+    def _explained(self) -> str:
+        if self._process.returncode != -signal.SIGSYS:
+            return ""
+        return (
+            ": it made a system call that no decoder makes. If every picture ends so, the libraries here need what the "
+            "sandbox forbids, and FACE_API_DECODE_SANDBOX=off does without it"
+        )
+
+    def _cause(self) -> Exception:
         if self._timed_out or -self._process.returncode == signal.SIGPROF:
             return BadImage(f"The picture takes more than {self._seconds:g} seconds to process")
-        if -self._process.returncode in _CRASHES:
-            return BadImage("The picture could not be processed: the decoder failed on it")
-        if self._process.returncode > 0:  # a mistake of ours, with its traceback on standard error
+        if self._breached or -self._process.returncode in _CRASHES:
+            return CrashedError(alone=self._alone)
+        if self._process.returncode > 0:  # a mistake of ours, with its traceback in the log
             return DetectionFailed("The picture could not be processed")
         return Overloaded()
 
 
 def _start(settings: Settings) -> tuple[subprocess.Popen[bytes], socket.socket, Slab]:
-    """A child in a session of its own, so that signals to the gateway's group do not end it in the middle of work."""
+    """A child in a session of its own, so that signals to the gateway's group do not end it in the middle of work.
+
+    It inherits its link and the shared memory, and no file, terminal or log of ours.
+    """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     memory = Slab.descriptor()
     slab = Slab(memory)
-    with theirs:
+    try:
         process = subprocess.Popen(
             [sys.executable, "-m", PROGRAM, str(theirs.fileno()), str(memory), str(os.getpid())],
             pass_fds=[theirs.fileno(), memory],
             stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
             env=decoder_environment(settings),
             cwd=_ROOT,
             start_new_session=True,
         )
-    close_all([memory])
+    except OSError:
+        ours.close()
+        raise
+    finally:
+        theirs.close()
+        close_all([memory])
     ours.setblocking(False)
     return process, ours, slab

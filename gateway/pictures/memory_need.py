@@ -20,6 +20,8 @@ _INKS, _PROFILE = 11, 4
 #: What encoding takes beyond the picture, and how much more when alpha goes with it.
 _ENCODING: dict[OutputFormat, int] = {"jpeg": 2, "png": 3, "webp": 13}
 _ENCODING_ALPHA: dict[OutputFormat, int] = {"jpeg": 3, "png": 3, "webp": 8}
+#: No encoder of ours writes half of this for noise.
+_ENCODED_MOST = 16
 #: The default budget is this part of the memory, inside these bounds.
 _BUDGET_PART = 4
 _BUDGET_LEAST, _BUDGET_MOST = 256 * MEBIBYTE, 8192 * MEBIBYTE
@@ -53,6 +55,11 @@ def masking(header: Header, output: OutputFormat) -> int:
     """Bytes at the peak of masking and encoding, beyond the picture itself."""
     per_pixel = _ENCODING[output] + _ENCODING_ALPHA[output] * header.alpha
     return header.width * header.height * per_pixel
+
+
+def encoded_most(header: Header) -> int:
+    """More bytes than any encoded picture of this size has, whatever it shows."""
+    return header.width * header.height * _ENCODED_MOST + MEBIBYTE
 
 
 def budget(settings: Settings, memory_bytes: int) -> int:

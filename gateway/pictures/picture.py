@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from gateway.pictures.headers.facts import Format, Header
 from gateway.pictures.masking import MaskOptions, MediaType
+from gateway.pictures.sandbox.report import Sandbox
 from shared.deadline import Deadline
-from shared.errors import BadImage
+from shared.errors import BadImage, ConfigurationError
 from shared.faces import Faces
 from shared.processes import usable_cores
 from shared.settings import Settings
@@ -99,11 +100,13 @@ class Picture(Protocol):
 class Pictures(Protocol):
     """Opens pictures, a bounded number and a bounded number of bytes at once.
 
-    deaths: processes for pictures that ended without being asked to, since the start.
+    deaths: processes for pictures that ended without being asked to, since the start. sandbox: how they are shut in.
     """
 
     @property
     def deaths(self) -> int: ...
+    @property
+    def sandbox(self) -> Sandbox: ...
 
     async def open(
         self,
@@ -127,6 +130,8 @@ class Pictures(Protocol):
 async def open_pictures(settings: Settings) -> Pictures:
     """The owner of all pictures of this gateway process. Raises ConfigurationError when it cannot start."""
     if settings.decode_isolation == "thread" or sys.platform != "linux":
+        if settings.decode_sandbox == "required":
+            raise ConfigurationError("FACE_API_DECODE_SANDBOX=required needs Linux: auto does without it")
         from gateway.pictures.picture_threads import ThreadPictures
 
         return ThreadPictures(settings)

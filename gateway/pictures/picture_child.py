@@ -1,7 +1,8 @@
 """The process that decodes and masks, one picture at a time, for one gateway process. It alone may crash.
 
 `python -m gateway.pictures.picture_child LINK SLAB PARENT`: two file descriptors, its end of a socket pair and the
-shared memory, and the parent's process number. It ends when the link closes or the parent does.
+shared memory, and the parent's process number. It ends when the link closes or the parent does. Before it sees the
+first file it is shut in (`sandbox/`).
 """
 
 from __future__ import annotations
@@ -9,12 +10,12 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import faulthandler
+import os
 import resource
 import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import cv2
 import msgspec
@@ -39,6 +40,9 @@ from gateway.pictures.picture_messages import (
 )
 from gateway.pictures.picture_work import Opened as OpenedPicture
 from gateway.pictures.picture_work import mask_picture, open_picture
+from gateway.pictures.rehearsal import rehearse
+from gateway.pictures.sandbox.door import close_door
+from gateway.pictures.sandbox.report import Sandbox
 from shared.errors import BadImage, BadParameter, TooLarge
 from shared.faces import Faces
 from shared.processes import die_with_parent, forbid_core_files
@@ -54,6 +58,9 @@ _KINDS: dict[type[Exception], FailureKind] = {
     BadParameter: "bad_parameter",
 }
 _PAGE_BYTES = resource.getpagesize()
+#: Descriptors it may have open at once: its link, its memory, one file each way and a few of Python's.
+_DESCRIPTORS_MAX = 64
+_WORDS_MAX = 1000
 
 
 class PictureChild:
@@ -61,6 +68,7 @@ class PictureChild:
 
     def __init__(self, link: socket.socket, slab: Slab, settings: Settings, complaints: Complaints) -> None:
         self._link = link
+        self._growth = Growth()
         self._slab = slab
         self._settings = settings
         self._complaints = complaints
@@ -69,10 +77,10 @@ class PictureChild:
         self._decoder = msgspec.msgpack.Decoder(ToChild)
         self._encoder = msgspec.msgpack.Encoder()
 
-    def serve(self) -> None:
-        """Answers until the gateway hangs up."""
+    def serve(self, sandbox: Sandbox) -> None:
+        """Answers until the gateway hangs up. sandbox: how this process is shut in."""
         with contextlib.suppress(ConnectionError):  # hung up, or died, while we worked
-            self._send(Ready())
+            self._send(Ready(sandbox))
             while True:
                 packet, descriptors, _flags, _address = socket.recv_fds(self._link, PACKET_BYTES_MAX, 4)
                 if not packet:
@@ -97,7 +105,7 @@ class PictureChild:
         try:
             act()
         except (BadImage, TooLarge, BadParameter) as error:
-            self._send(Failed(number, _KINDS[type(error)], str(error)))
+            self._send(Failed(number, _KINDS[type(error)], str(error)[:_WORDS_MAX]))
         except MemoryError:
             self._send(Failed(number, "too_large", "The picture needs more memory than it may take"))
         finally:
@@ -109,7 +117,7 @@ class PictureChild:
     def _expect(self, need: int) -> None:
         """Lets this process grow by twice the estimate and a little more, and remembers it."""
         self._need = need
-        limit_memory(need * 2 + _SLACK_BYTES)
+        self._growth.limit(need * 2 + _SLACK_BYTES)
 
     def _received(self, descriptors: list[int], size: int) -> memoryview:
         """What came with a message: from memory of its own, or from the slab, where the next job overwrites it."""
@@ -161,18 +169,25 @@ def give_memory_back() -> None:
         trim(0)
 
 
-def limit_memory(more: int) -> None:
-    """From now on this process may grow by `more` bytes of address space; then allocations fail, in C as well."""
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
-    _soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (pages * _PAGE_BYTES + more, hard))
+class Growth:
+    """How much this process may grow. Its size is read from a file that stays open: behind the door none opens."""
+
+    def __init__(self) -> None:
+        self._statm = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
+
+    def limit(self, more: int) -> None:
+        """From now on by `more` bytes of address space; then allocations fail, in C as well."""
+        pages = int(os.pread(self._statm, 64, 0).split()[0])
+        _soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (pages * _PAGE_BYTES + more, hard))
 
 
 def main(arguments: list[str]) -> int:
     """Runs until the gateway hangs up or dies."""
     link_descriptor, slab_descriptor, parent = map(int, arguments)
-    die_with_parent(parent)
+    die_with_parent(parent, signal.SIGKILL)  # which nothing in here can ignore
     forbid_core_files()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (_DESCRIPTORS_MAX, _DESCRIPTORS_MAX))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
     settings, _warnings = load()
@@ -180,9 +195,20 @@ def main(arguments: list[str]) -> int:
     faulthandler.enable(sys.stderr)
     slab = Slab(slab_descriptor)
     close_all([slab_descriptor])
+    rehearse(settings)
+    complaints.take()
     with socket.socket(fileno=link_descriptor) as link:
-        PictureChild(link, slab, settings, complaints).serve()
+        child = PictureChild(link, slab, settings, complaints)
+        child.serve(_shut_in(settings))
     return 0
+
+
+def _shut_in(settings: Settings) -> Sandbox:
+    """The last thing before the first file: what is not loaded and open by now never will be."""
+    if settings.decode_sandbox == "off":
+        return Sandbox(notes=("it is switched off by FACE_API_DECODE_SANDBOX",))
+    give_memory_back()
+    return close_door()
 
 
 if __name__ == "__main__":

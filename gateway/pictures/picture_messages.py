@@ -16,6 +16,7 @@ from msgspec import Meta
 
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.masking import MaskOptions, MediaType
+from gateway.pictures.sandbox.report import Sandbox
 
 #: No message comes near it; a socket pair takes this much in one packet by default.
 PACKET_BYTES_MAX = 64 * 1024
@@ -57,7 +58,9 @@ class Close(Message, frozen=True):
 
 
 class Ready(Message, frozen=True):
-    """The child has loaded what it needs."""
+    """The child has loaded what it needs and is shut in. Its first word, said once."""
+
+    sandbox: Sandbox = Sandbox()
 
 
 class CropShape(msgspec.Struct, frozen=True, array_like=True):
@@ -109,7 +112,7 @@ def from_child(packet: bytes) -> ToGateway:
     """What a child said. Raises ValueError for anything that no child of ours says."""
     try:
         message: ToGateway = _decoder.decode(packet)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"not a message: {error}") from None
     return message
 

@@ -1,6 +1,8 @@
 """Pictures that live in child processes: a crash or a loop in a decoder costs one picture an error, and nothing else.
 
-Alone knows how long a picture's bytes are counted, and how one is decoded again that was lost with its child.
+Alone knows how long a picture's bytes are counted, how one is decoded again that was lost with its child, and when a
+picture is held to be what crashes decoders: one crash does not convict it, since damage that an earlier file did to a
+child may fell it, too; a second one does, in a child that has held nothing else.
 """
 
 from __future__ import annotations
@@ -9,20 +11,23 @@ import asyncio
 import contextlib
 import itertools
 import time
+from collections.abc import Iterator
 
 import numpy as np
 
 from gateway.pictures import memory_need
 from gateway.pictures.byte_budget import ByteBudget
-from gateway.pictures.child_crew import Crew, LostError
-from gateway.pictures.child_process import Answer, Child, Job
+from gateway.pictures.child_crew import Crew
+from gateway.pictures.child_process import Child
 from gateway.pictures.encode import MEDIA_TYPES, refuse_too_long
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.image_header import check_limits, read_header
 from gateway.pictures.letterbox import Letterbox
 from gateway.pictures.masking import MaskOptions
 from gateway.pictures.picture import Crop, Data, Masked, PictureFacts, decoders_of, facts_of, refuse_frames
+from gateway.pictures.picture_jobs import Answer, CrashedError, Job, LostError
 from gateway.pictures.picture_messages import CropShape, Mask, MaskDone, Open, Opened
+from gateway.pictures.sandbox.report import Sandbox
 from shared.deadline import Deadline
 from shared.errors import BadImage, DeadlineExceeded
 from shared.faces import Faces
@@ -53,16 +58,17 @@ class ProcessPicture:
         self._child: Child | None = None
         self._id = owner.next_id()
         self._held = 0
+        self._crashes = 0
 
     async def decode(self) -> None:
         """Has a child decode the file; the crops are there afterwards."""
-        assert self._data is not None
         if not self._held:
             need = memory_need.holding(self._header, self._sides, to_mask=self._to_mask)
             self._held = await self._owner.holding.take(need, self._deadline, time.monotonic())
-        message = Open(self._id, self._header, len(self._data), self._sides, self._to_mask)
-        need = memory_need.decoding(self._header, to_mask=self._to_mask)
-        answer = await self._ask(message, self._data, need, None)
+        answer = None
+        while answer is None:
+            with self._crash_counted():
+                (answer,) = await self._ask(self._decoding_need(), self._opening(self._sides))
         assert isinstance(answer.message, Opened)
         self.crops = self._checked_crops(answer)
         self.decode_ms, self.preprocess_ms = answer.message.decode_ms, answer.message.preprocess_ms
@@ -70,12 +76,10 @@ class ProcessPicture:
     async def mask(self, faces: Faces, options: MaskOptions) -> Masked:
         assert self._data is not None, "the picture is closed"
         refuse_too_long(options.format, self.facts.width, self.facts.height)
-        message, boxes = Mask(self._id, len(faces), options), faces.boxes.astype(np.float32).tobytes()
-        need, answer = memory_need.masking(self._header, options.format), None
+        answer = None
         while answer is None:
-            await self._decode_again_if_lost()
-            with contextlib.suppress(LostError):
-                answer = await self._ask(message, boxes, need, self._child)
+            with self._crash_counted(), contextlib.suppress(LostError):
+                answer = await self._masked(faces, options)
         done = answer.message
         assert isinstance(done, MaskDone)
         data = answer.memory[: done.size]
@@ -90,42 +94,84 @@ class ProcessPicture:
         else:
             self._job.when_over(self._release)  # a child may still work on it
 
-    async def _decode_again_if_lost(self) -> None:
-        """A child may have died over another picture, and a picture opened to detect is not kept at all."""
-        if self._child is None or self._child.gone:
-            self._to_mask, self._child = True, None
-            await self.decode()
-
-    async def _ask(self, message: Open | Mask, payload: Data, need: int, child: Child | None) -> Answer:
-        """A child's answer, with `need` bytes counted as in use from before it begins until it is over."""
-        working = self._owner.working
-        taken = await working.take(need, self._deadline, time.monotonic())
-        job = self._job = Job(message, payload, asyncio.get_running_loop().create_future(), child)
-        try:
-            self._owner.crew.submit(job)
-            async with asyncio.timeout(self._deadline.left_s(time.monotonic())):
-                answer = await asyncio.shield(job.answer)
-            self._child = job.child if self._to_mask else None
+    async def _masked(self, faces: Faces, options: MaskOptions) -> Answer:
+        """The masked picture; decoded again first, in one go, where no child holds it (any more)."""
+        message, boxes = Mask(self._id, len(faces), options), faces.boxes.astype(np.float32).tobytes()
+        most, need = memory_need.encoded_most(self._header), memory_need.masking(self._header, options.format)
+        if self._child is not None and not self._child.gone:
+            (answer,) = await self._ask(need, self._job_for(message, boxes, most, child=self._child))
             return answer
+        self._to_mask, self._child = True, None
+        masking = self._job_for(message, boxes, most)
+        _opened, answer = await self._ask(max(need, self._decoding_need()), self._opening(()), masking)
+        return answer
+
+    def _opening(self, sides: tuple[int, ...]) -> Job:
+        assert self._data is not None
+        message = Open(self._id, self._header, len(self._data), sides, self._to_mask)
+        most = 2 * sum(side * side * 3 for side in sides)
+        return self._job_for(message, self._data, most, alone=self._crashes > 0)
+
+    @staticmethod
+    def _job_for(
+        message: Open | Mask, payload: Data, bytes_max: int, *, child: Child | None = None, alone: bool = False
+    ) -> Job:
+        answer = asyncio.get_running_loop().create_future()
+        return Job(message, payload, answer, bytes_max, child=child, alone=alone)
+
+    def _decoding_need(self) -> int:
+        return memory_need.decoding(self._header, to_mask=self._to_mask)
+
+    @contextlib.contextmanager
+    def _crash_counted(self) -> Iterator[None]:
+        """Lets a crash pass for another try, alone in a fresh child; the second, if it was alone, is its doing."""
+        try:
+            yield
+        except CrashedError as crash:
+            self._crashes, self._child = self._crashes + 1, None
+            if self._crashes > 1 and crash.alone:
+                raise BadImage("The picture could not be processed: the decoder failed on it") from None
+
+    async def _ask(self, need: int, *jobs: Job) -> list[Answer]:
+        """A child's answers, with `need` bytes counted as in use from before it begins until it is over.
+
+        jobs: each follows the one before, in the same child with nothing in between.
+        """
+        working, crew = self._owner.working, self._owner.crew
+        taken = await working.take(need, self._deadline, time.monotonic())
+        for job, following in itertools.pairwise(jobs):
+            job.then = following
+        try:
+            crew.submit(jobs[0])
+            async with asyncio.timeout(self._deadline.left_s(time.monotonic())):
+                answers = [await asyncio.shield(job.answer) for job in jobs]
+            self._child = jobs[-1].child if self._to_mask else None
+            return answers
         except TimeoutError:
             raise DeadlineExceeded("The picture was not ready in time; send it again later") from None
         finally:
-            self._owner.crew.withdraw(job)
-            job.when_over(lambda: working.give(taken))
+            for job in jobs:
+                crew.withdraw(job)
+            self._job = next((job for job in reversed(jobs) if job.started), jobs[0])
+            self._job.when_over(lambda: working.give(taken))
 
     def _checked_crops(self, answer: Answer) -> tuple[Crop, ...]:
         """The crops, if they are what the header announces: a child is not trusted with our own sizes."""
         assert isinstance(answer.message, Opened)
+        shapes = tuple(map(self._shape, self._sides))
+        if answer.message.crops not in {shapes, shapes * 2}:  # twice: as it looks on white as well
+            raise BadImage("The picture could not be decoded")
         crops, start = [], 0
         for shape in answer.message.crops:
-            fitted = Letterbox.fit(self.facts.width, self.facts.height, shape.side)
-            if shape.side not in self._sides or shape != CropShape(fitted.rows, fitted.cols, fitted.side, fitted.scale):
-                raise BadImage("The picture could not be decoded")
             end = start + shape.rows * shape.cols * 3
             pixels = np.frombuffer(answer.memory[start:end], np.uint8).reshape(shape.rows, shape.cols, 3)
             crops.append(Crop(pixels, shape.side, shape.scale))
             start = end
         return tuple(crops)
+
+    def _shape(self, side: int) -> CropShape:
+        fitted = Letterbox.fit(self.facts.width, self.facts.height, side)
+        return CropShape(fitted.rows, fitted.cols, fitted.side, fitted.scale)
 
     def _release(self) -> None:
         child = None if self._job is None else self._job.child
@@ -153,6 +199,10 @@ class ProcessPictures:
     @property
     def deaths(self) -> int:
         return self.crew.deaths
+
+    @property
+    def sandbox(self) -> Sandbox:
+        return self.crew.sandbox
 
     async def start(self) -> None:
         """Returns when the children can work. Raises ConfigurationError when they cannot."""

@@ -15,6 +15,7 @@ from gateway.pictures.image_header import check_limits, read_header
 from gateway.pictures.masking import OUTPUT_FORMATS, MaskOptions
 from gateway.pictures.picture import Crop, Data, Masked, PictureFacts, decoders_of, facts_of, refuse_frames
 from gateway.pictures.picture_work import Opened, mask_picture, open_picture
+from gateway.pictures.sandbox.report import Sandbox
 from shared.deadline import Deadline
 from shared.errors import Overloaded
 from shared.faces import Faces
@@ -71,6 +72,11 @@ class ThreadPictures:
     def deaths(self) -> int:
         """A thread does not die alone."""
         return 0
+
+    @property
+    def sandbox(self) -> Sandbox:
+        """Nothing is around threads."""
+        return Sandbox(notes=("pictures are decoded in threads; FACE_API_DECODE_ISOLATION=process shuts them in",))
 
     async def open(
         self,

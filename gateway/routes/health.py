@@ -31,6 +31,8 @@ class HealthResponse(msgspec.Struct, frozen=True):
     license: str | None
     workers: int
     queue: int
+    decode_sandbox: str
+    decode_sandbox_note: str
 
 
 async def health(request: Request) -> Response:
@@ -64,6 +66,8 @@ def health_of(services: Services) -> HealthResponse:
         license=model.license if model else None,
         workers=len(workers),
         queue=services.dispatcher.queue.waiting,
+        decode_sandbox=str(services.pictures.sandbox),
+        decode_sandbox_note="; ".join(services.pictures.sandbox.notes),
     )
 
 

@@ -16,9 +16,13 @@ import numpy as np
 import pytest
 import uvloop
 
+from gateway.pictures.child_process import Child
+from gateway.pictures.image_header import read_header
 from gateway.pictures.letterbox import Letterbox
 from gateway.pictures.masking import MaskOptions
-from gateway.pictures.picture import Picture
+from gateway.pictures.picture import Masked, Picture
+from gateway.pictures.picture_jobs import Job
+from gateway.pictures.picture_messages import Open
 from gateway.pictures.picture_process import ProcessPictures
 from shared.deadline import Deadline
 from shared.errors import BadImage, ConfigurationError, DeadlineExceeded, Overloaded, Unavailable
@@ -88,15 +92,137 @@ def test_a_file_larger_than_the_slab_goes_through_as_well(lone: Gallery) -> None
     assert bytes(masked.data[:8]) == make_png.SIGNATURE
 
 
-@pytest.mark.parametrize("sign", [signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL])
-def test_a_crash_costs_its_picture_a_400_and_the_next_one_is_served(lone: Gallery, sign: signal.Signals) -> None:
+def working(gallery: Gallery) -> Child:
+    """The child that works on something at this moment, as soon as one does."""
+
+    async def found() -> Child:
+        while True:
+            for child in gallery.pictures.crew._children:
+                if child.running is not None and not child.gone:
+                    return child
+            await asyncio.sleep(0.001)
+
+    return gallery.run(asyncio.wait_for(found(), 60))
+
+
+def crash(gallery: Gallery, sign: signal.Signals = signal.SIGSEGV) -> Child:
+    """Ends the child that works on something as a decoder's mistake would; returns when the gateway has seen it."""
+
+    child = working(gallery)
+    os.kill(child.pid, sign)
+    while child in gallery.pictures.crew._children:
+        gallery.run(asyncio.sleep(0.001))
+    return child
+
+
+@pytest.mark.parametrize("sign", [signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGSYS])
+def test_a_second_crash_costs_its_picture_a_400_and_the_next_one_is_served(lone: Gallery, sign: signal.Signals) -> None:
     task, before = opening(lone, SLOW), lone.pictures.deaths
-    os.kill(lone.pictures.crew.pids()[0], sign)
+    crash(lone, sign)
+    crash(lone, sign)
     with pytest.raises(BadImage, match="the decoder failed on it"):
         lone.run(asyncio.wait_for(task, 60))
-    assert lone.pictures.deaths == before + 1
+    assert lone.pictures.deaths == before + 2
     lone.open(PHOTO).close()
     assert lone.nothing_is_counted()
+
+
+def test_one_crash_convicts_no_picture(lone: Gallery) -> None:
+    lone.open(PHOTO).close()
+    task = opening(lone, SLOW, to_mask=True)
+    crash(lone)
+    picture = lone.run(asyncio.wait_for(task, 60))
+    assert lone.pictures.deaths == 1
+    assert len(lone.run(picture.mask(Faces.none(), MaskOptions())).data) > 1000
+    picture.close()
+    assert lone.nothing_is_counted()
+
+
+def test_the_second_try_is_made_by_a_child_that_has_held_nothing_else() -> None:
+    gallery = Gallery(decode_processes=2)
+    try:
+        for task in [opening(gallery, SLOW), opening(gallery, PHOTO)]:
+            gallery.run(task).close()
+        assert not any(child.fresh for child in gallery.pictures.crew._children)
+        before = gallery.pictures.crew.pids()
+        task = opening(gallery, SLOW, to_mask=True)
+        crash(gallery)  # the other child is free, and has held another picture
+        picture = gallery.run(asyncio.wait_for(task, 60))
+        assert picture._child.pid not in before
+        picture.close()
+        assert gallery.nothing_is_counted()
+    finally:
+        gallery.close()
+
+
+def test_where_no_fresh_child_comes_one_is_made(lone: Gallery) -> None:
+    lone.open(PHOTO).close()
+    (pid,) = lone.pictures.crew.pids()
+
+    async def alone() -> int:
+        answer = asyncio.get_running_loop().create_future()
+        message = Open(999, read_header(memoryview(PHOTO)), len(PHOTO), (), to_mask=False)
+        job = Job(message, PHOTO, answer, 0, alone=True)
+        lone.pictures.crew.submit(job)
+        await asyncio.wait_for(answer, 60)
+        assert job.child is not None
+        return job.child.pid
+
+    assert lone.run(alone()) != pid
+    wait_until_dead(pid)
+    assert lone.pictures.deaths == 0
+
+
+def test_a_crash_while_masking_has_a_second_try_too_and_only_a_lonely_one_convicts(lone: Gallery) -> None:
+    picture = lone.open(SLOW, to_mask=True)
+    lone.open(PHOTO).close()  # a stranger, whose damage it could be
+
+    async def masked() -> bytes:
+        return bytes((await picture.mask(Faces.none(), MaskOptions(format="png"))).data)
+
+    async def begun() -> asyncio.Task[bytes]:
+        return asyncio.ensure_future(masked())
+
+    task = lone.run(begun())
+    crash(lone)
+    assert lone.run(asyncio.wait_for(task, 120)).startswith(make_png.SIGNATURE)
+    lone.open(PHOTO).close()
+    task = lone.run(begun())
+    crash(lone)  # the picture's second, but a stranger was in that child
+    assert lone.run(asyncio.wait_for(task, 120)).startswith(make_png.SIGNATURE)
+    task = lone.run(begun())
+    crash(lone)
+    with pytest.raises(BadImage, match="the decoder failed on it"):
+        lone.run(asyncio.wait_for(task, 120))
+    picture.close()
+    assert lone.nothing_is_counted()
+
+
+def test_a_child_that_dies_while_a_mask_waits_for_memory_does_not_keep_it_waiting(lone: Gallery) -> None:
+    picture, budget = lone.open(PHOTO, to_mask=True), lone.pictures.working
+
+    async def begun() -> tuple[int, asyncio.Task[Masked]]:
+        taken = await budget.take(budget.total, Deadline.after(60, time.monotonic()), time.monotonic())
+        task = asyncio.ensure_future(picture.mask(Faces.none(), MaskOptions(format="png")))
+        await asyncio.sleep(0.01)
+        return taken, task
+
+    taken, task = lone.run(begun())
+    os.kill(lone.pictures.crew.pids()[0], signal.SIGKILL)
+    while not picture._child.gone:
+        lone.run(asyncio.sleep(0.001))
+    budget.give(taken)
+    assert bytes(lone.run(asyncio.wait_for(task, 20)).data).startswith(make_png.SIGNATURE)
+    picture.close()
+    assert lone.nothing_is_counted()
+
+
+def test_what_waits_or_runs_when_the_children_are_closed_is_answered(lone: Gallery) -> None:
+    tasks = [opening(lone, SLOW), opening(lone, PHOTO)]
+    lone.run(lone.pictures.aclose())
+    for task in tasks:
+        with pytest.raises(Overloaded):
+            lone.run(asyncio.wait_for(task, 20))
 
 
 def test_a_child_killed_from_outside_is_not_the_pictures_fault(lone: Gallery) -> None:
@@ -121,8 +247,7 @@ def test_a_picture_lost_with_its_child_is_decoded_again_when_it_is_masked(lone: 
         return await waiting
 
     assert lone.run(crash_while_the_other_waits()) == untroubled
-    with pytest.raises(BadImage):
-        lone.run(asyncio.wait_for(crashing, 60))
+    lone.run(asyncio.wait_for(crashing, 60)).close()
     first.close()
     second.close()
 
@@ -258,8 +383,8 @@ def test_pixels_of_a_caller_who_left_are_not_kept(lone: Gallery) -> None:
 def test_beyond_its_memory_limit_a_child_gets_an_error_not_the_memory() -> None:
     code = (
         "import numpy\n"
-        "from gateway.pictures.picture_child import limit_memory\n"
-        "limit_memory(64 << 20)\n"
+        "from gateway.pictures.picture_child import Growth\n"
+        "Growth().limit(64 << 20)\n"
         "numpy.ones(8 << 20, numpy.uint8)\n"
         "try:\n"
         "    numpy.ones(256 << 20, numpy.uint8)\n"

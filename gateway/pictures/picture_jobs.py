@@ -1,0 +1,73 @@
+"""Work for picture children: what is asked, what comes back, what is known when nothing comes back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gateway.pictures.anonymous_memory import Bytes
+from gateway.pictures.picture_messages import Mask, MaskDone, Open, Opened
+
+if TYPE_CHECKING:
+    from gateway.pictures.child_process import Child
+
+
+class LostError(Exception):
+    """The child that held a picture ended over another one."""
+
+
+class CrashedError(Exception):
+    """The child crashed over the job. alone: it had never held another picture, whose damage this could be."""
+
+    def __init__(self, *, alone: bool) -> None:
+        super().__init__()
+        self.alone = alone
+
+
+@dataclass(eq=False, slots=True)
+class Answer:
+    """What a child said about a job, and the memory that came with it."""
+
+    message: Opened | MaskDone
+    memory: memoryview
+
+
+@dataclass(eq=False, slots=True)
+class Job:
+    """One message that is answered, and what goes with it.
+
+    bytes_max: most bytes that may come with the answer. child: who alone can do it, then who does it. alone: it wants a
+    child that has held no picture yet. then: done next by the same child, with no stranger in between.
+    started: a child has it; from then on it runs to its end, whoever still waits for the answer.
+    """
+
+    message: Open | Mask
+    payload: Bytes
+    answer: asyncio.Future[Answer]
+    bytes_max: int
+    child: Child | None = None
+    alone: bool = False
+    then: Job | None = None
+    started: bool = False
+
+    def __post_init__(self) -> None:
+        self.answer.add_done_callback(_look_at)
+
+    def fail(self, error: Exception) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+    def when_over(self, act: Callable[[], None]) -> None:
+        """Calls `act` when no child works on it (any more): now, or when the answer comes that nobody awaits."""
+        if self.started and not self.answer.done():
+            self.answer.add_done_callback(lambda _: act())
+        else:
+            act()
+
+
+def _look_at(answer: asyncio.Future[Answer]) -> None:
+    """Marks an error as seen: whoever asked may have left."""
+    if not answer.cancelled():
+        answer.exception()

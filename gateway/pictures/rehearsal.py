@@ -1,0 +1,53 @@
+"""Everything a picture child needs, used once before its door closes: afterwards no module, codec or library loads."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import itertools
+import linecache
+import traceback
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+from PIL import Image, ImageCms
+
+from gateway.pictures.image_header import read_header
+from gateway.pictures.masking import METHODS, OUTPUT_FORMATS, MaskOptions
+from gateway.pictures.picture_work import mask_picture, open_picture
+from shared.faces import Faces
+from shared.settings import Settings
+
+_SIDE = 64
+#: What texts in picture files are stored in; Python finds a codec when it is first asked for.
+_CODECS = ("ascii", "latin-1", "utf-8", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252", "cp437", "mac-roman")
+#: What Python loads to tell of an exception.
+TELLING = (traceback, linecache)
+
+
+def rehearse(settings: Settings) -> None:
+    """Decodes a small picture of every kind, hides a face in every way, and encodes to every format."""
+    Image.preinit()
+    for name in _CODECS:
+        codecs.lookup(name)
+    for file, method, output in zip(_files(), itertools.cycle(METHODS), itertools.cycle(OUTPUT_FORMATS), strict=False):
+        _through(memoryview(file), MaskOptions(method=method, format=output), settings)
+    srgb = ImageCms.createProfile("sRGB")
+    ImageCms.applyTransform(Image.new("RGB", (1, 1)), ImageCms.buildTransform(srgb, srgb, "RGB", "RGB"))
+
+
+def _through(data: memoryview, options: MaskOptions, settings: Settings) -> None:
+    opened = open_picture(data, read_header(data), (_SIDE // 2,), settings, to_mask=True)
+    boxes = np.array([[8, 8, 40, 40]], np.float32)
+    mask_picture(opened, Faces(boxes, np.ones(1, np.float32), None), options, settings)
+
+
+def _files() -> Iterator[bytes]:
+    """Of every format, and by both decoders; with inks and transparency."""
+    for extension in (".jpg", ".png", ".webp", ".bmp", ".tiff"):
+        yield cv2.imencode(extension, np.full((_SIDE, _SIDE, 3), 99, np.uint8))[1].tobytes()
+    for mode, format_name in (("RGBA", "PNG"), ("RGBA", "WEBP"), ("CMYK", "JPEG"), ("CMYK", "TIFF"), ("P", "PNG")):
+        file = io.BytesIO()
+        Image.new(mode, (_SIDE, _SIDE)).save(file, format_name)
+        yield file.getvalue()

@@ -1,0 +1,1 @@
+"""What shuts a decoding process in: Landlock, seccomp, no capabilities. `door.py` is the way in."""

@@ -1,0 +1,48 @@
+"""Decodes a third of the hostile corpus and masks what opens, as a picture child does after its rehearsal: what was opened then?
+
+`python -m tests.unit.pictures.listener` prints what Python asked for, as a JSON list.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import sys
+
+import numpy as np
+
+from gateway.pictures.image_header import check_limits, read_header
+from gateway.pictures.masking import METHODS, OUTPUT_FORMATS, MaskOptions
+from gateway.pictures.picture_work import mask_picture, open_picture
+from gateway.pictures.rehearsal import rehearse
+from shared.errors import FaceApiError
+from shared.faces import Faces
+from shared.settings import Settings
+from tests.hostile.corpus import files
+
+SETTINGS = Settings()
+FACE = Faces(np.array([[1, 1, 9, 9]], np.float32), np.ones(1, np.float32), None)
+heard: list[str] = []
+
+
+def listen(event: str, arguments: tuple[object, ...]) -> None:
+    if event in {"import", "open", "os.listdir", "ctypes.dlopen"}:
+        heard.append(f"{event} {arguments[0]}")
+
+
+def work(data: memoryview, options: MaskOptions) -> None:
+    header = read_header(data)
+    check_limits(header, SETTINGS)
+    opened = open_picture(data, header, (640,), SETTINGS, to_mask=True)
+    mask_picture(opened, FACE, options, SETTINGS)
+
+
+if __name__ == "__main__":
+    corpus = list(files(heavy=False))[::3]
+    rehearse(SETTINGS)
+    sys.addaudithook(listen)
+    for file, method, output in zip(corpus, itertools.cycle(METHODS), itertools.cycle(OUTPUT_FORMATS), strict=False):
+        with contextlib.suppress(FaceApiError, MemoryError):
+            work(memoryview(file.data), MaskOptions(method=method, format=output))
+    print(json.dumps(heard))
