@@ -11,7 +11,7 @@ REQUIREMENTS := deploy/requirements
 INSTALL := $(BIN)/uv pip install --quiet --require-hashes --python $(BIN)/python
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url
 
-.PHONY: help run test install lint format verify replay chaos fuzz train open-weights export-open eval bench bench-full bench-gpu loadtest lock readme clean
+.PHONY: help run test install lint format verify replay differential chaos fuzz train open-weights export-open eval bench bench-full bench-gpu loadtest lock readme clean
 
 help: ## Print this list
 	@grep -hE '^(##@|[a-zA-Z_-]+:.*##)' $(MAKEFILE_LIST) | sed -E 's/^##@ (.*)/\n\1/; s/^([a-zA-Z_-]+):.*## (.*)/  make \1\t\2/' | awk -F'\t' 'NF==2 {printf "%-22s %s\n", $$1, $$2; next} {print}'
@@ -37,6 +37,9 @@ verify: $(VENV)/dev.ok ## Every mask method, format and edge on every photograph
 
 replay: $(VENV)/dev.ok ## Send any files through a server, and see it survive (CORPUS=folder, URL=… KEY=…; else its own)
 	@KEY='$(KEY)' $(BIN)/python -m tests.hostile.replay $(if $(CORPUS),'$(CORPUS)') $(if $(URL),--url '$(URL)') $(ARGS)
+
+differential: $(VENV)/dev.ok ## Odd and damaged files read by the service, Pillow and OpenCV (ARGS="--seeds 100 --format jpeg")
+	@$(BIN)/python -m tests.differential $(ARGS)
 
 chaos: $(VENV)/dev.ok ## Kill, stop, overload and restart everything under load, with a report (ARGS="storm --requests 50000")
 	@$(BIN)/python -m tests.chaos $(ARGS)

@@ -9,7 +9,6 @@ import os
 import re
 import sys
 
-from gateway.pictures.headers import jpeg
 from shared.errors import BadImage
 
 _TEXT_BYTES_MAX = 64 * 1024
@@ -20,7 +19,6 @@ _DAMAGE = re.compile(
     r"Corrupt JPEG data|Premature end of JPEG|Inconsistent progression|TIFF_Error|^\w+Decode\w*: (?!Warning)",
     re.MULTILINE,
 )
-_LEFT_OVER = re.compile(r"Corrupt JPEG data: (\d+) extraneous bytes before marker 0xd9")
 
 
 class Complaints:
@@ -46,13 +44,12 @@ class Complaints:
         return text
 
 
-def refuse_damage(complaints: str, data: memoryview) -> None:
-    """Raises BadImage when the words mean that part of the picture is not what was stored.
+def left_over(complaints: str) -> bool:
+    """Whether libjpeg has skipped bytes before a marker: harmless, or a sign that it has lost its way."""
+    return "extraneous bytes before marker" in complaints
 
-    Bytes left over before a JPEG's end are harmless when they are padding; otherwise the decoder lost its way.
-    """
-    left_over = _LEFT_OVER.search(complaints)
-    if left_over and jpeg.ends_in_padding(data, int(left_over[1])):
-        complaints = _LEFT_OVER.sub("", complaints)
+
+def refuse_damage(complaints: str) -> None:
+    """Raises BadImage when the words mean that part of the picture is not what was stored."""
     if _DAMAGE.search(complaints):
         raise BadImage("The picture is damaged: part of its data cannot be read")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gateway.pictures import tiff_rewrite
-from gateway.pictures.headers import png
+from gateway.pictures.headers import jpeg, png
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.pillow_files import ERRORS, bands, opened
 from gateway.pictures.tiff_samples import read_samples
@@ -74,7 +74,9 @@ def ready(data: memoryview, header: Header) -> memoryview:
     """The file as a decoder is to see it: without what would turn it, mislead it or could crash it."""
     if header.format == "tiff":
         return tiff_rewrite.plain(data)
-    return png.essential(data) if header.extras else data
+    if not header.extras:
+        return data
+    return png.essential(data) if header.format == "png" else jpeg.essential(data, header)
 
 
 def _stored(data: memoryview, header: Header, *, with_alpha: bool, shrink: int) -> Pixels:

@@ -23,7 +23,7 @@ import numpy as np
 
 from gateway.pictures import memory_need
 from gateway.pictures.anonymous_memory import Bytes, Slab, close_all, mapped, put
-from gateway.pictures.decoder_complaints import Complaints, refuse_damage
+from gateway.pictures.decoder_complaints import Complaints
 from gateway.pictures.picture_messages import (
     PACKET_BYTES_MAX,
     Close,
@@ -125,8 +125,10 @@ class PictureChild:
 
     def _open(self, message: Open, data: memoryview) -> None:
         self._expect(memory_need.decoding(message.header, to_mask=message.to_mask))
-        opened = open_picture(data, message.header, message.sides, self._settings, to_mask=message.to_mask)
-        refuse_damage(self._complaints.take(), data)
+        take = self._complaints.take
+        opened = open_picture(
+            data, message.header, message.sides, self._settings, to_mask=message.to_mask, complaints=take
+        )
         if message.to_mask:
             self._held[message.id] = opened
         shapes = tuple(

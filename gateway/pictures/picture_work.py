@@ -5,6 +5,7 @@ Knows nothing of threads, processes or waiting; times are measured around the st
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -12,8 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.pictures.color_profile import to_srgb
+from gateway.pictures.decoder_complaints import left_over, refuse_damage
 from gateway.pictures.encode import MEDIA_TYPES, encode, on_white, refuse_too_long
 from gateway.pictures.headers.facts import Header
+from gateway.pictures.headers.jpeg import is_closed
+from gateway.pictures.headers.jpeg_blocks import without_left_over
 from gateway.pictures.image_decode import decode, shrink_for
 from gateway.pictures.image_header import check_complete
 from gateway.pictures.letterbox import Letterbox
@@ -43,17 +47,31 @@ class Opened:
 
 
 def open_picture(
-    data: memoryview, header: Header, sides: tuple[int, ...], settings: Settings, *, to_mask: bool
+    data: memoryview,
+    header: Header,
+    sides: tuple[int, ...],
+    settings: Settings,
+    *,
+    to_mask: bool,
+    complaints: Callable[[], str] = str,
 ) -> Opened:
     """Decodes a file whose header passed the limits, and fits it once per side. Raises BadImage.
 
     to_mask: a picture that is partly transparent is fitted a second time as it looks on white, so that a face
     which only transparency draws is found as well; then its colours become sRGB, which detection never sees.
+    complaints: what the decoders have said since it was last asked; without it damage that they alone see is not.
     """
     begin = perf_counter()
     check_complete(data, header, settings)
     shrink = shrink_for(header, max(sides)) if settings.scaled_jpeg and not to_mask else 1
     pixels, alpha = decode(data, header, with_alpha=to_mask, shrink=shrink)
+    said = complaints()
+    if header.format == "jpeg" and (left_over(said) or not is_closed(data)):
+        del pixels, alpha
+        data = without_left_over(data, header)  # of which libjpeg has nothing to say unless it is damaged
+        pixels, alpha = decode(data, header, with_alpha=to_mask, shrink=shrink)
+        said = complaints()
+    refuse_damage(said)
     decoded = perf_counter()
     fits = [Letterbox.fit(*header.upright_size, side) for side in sides]
     crops = [Crop(fit.apply(pixels), fit.side, fit.scale) for fit in fits]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from tests.hostile import make_jpeg as make
 from tests.hostile import rasters
-from tests.hostile.files import Hostile, cuts, flips
+from tests.hostile.files import Expected, Hostile, cuts, flips
 
 SOF_NAMES = {0xC3: "lossless", 0xC5: "hierarchical", 0xC9: "arithmetic", 0xCA: "arithmetic-progressive", 0xCF: "sof15"}
 
@@ -89,7 +89,10 @@ def _tables(right: bytes) -> Iterator[Hostile]:
 
 def _segments(right: bytes) -> Iterator[Hostile]:
     for length in (0, 1, 65_535):
-        yield Hostile(f"jpeg-app-of-length-{length}", make.SOI + make.segment(0xE5, b"", length) + right[2:], "refused")
+        expected: Expected = (
+            "refused" if length > 1 else "picture"
+        )  # decoders pass over one too short to hold its length
+        yield Hostile(f"jpeg-app-of-length-{length}", make.SOI + make.segment(0xE5, b"", length) + right[2:], expected)
     yield Hostile("jpeg-comment-flood", make.SOI + make.segment(make.COM, b"") * 50_000 + right[2:], "refused")
     yield Hostile("jpeg-large-comments", make.SOI + make.segment(make.COM, bytes(65_000)) * 60 + right[2:], "picture")
     yield Hostile("jpeg-fill-flood", make.SOI + b"\xff" * 2_000_000 + right[2:], "picture")

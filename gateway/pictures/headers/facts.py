@@ -20,8 +20,8 @@ class Header:
     width, height: stored, in pixels. orientation: EXIF 1..8. frames: pictures in the file (animation, pages).
     samples, bits: per stored pixel, per sample. alpha: transparency is stored. icc: bytes of the colour profile that
     is stored or told in numbers, 0 for none. cmyk: four ink samples. progressive: a JPEG of several scans.
-    extras: a PNG with chunks its decoder need not see. decoder: who reads this file rightly;
-    samples: we do.
+    extras: there is what the decoder need not see: chunks of a PNG, bytes between segments of a JPEG.
+    decoder: who reads this file rightly; samples: we do.
     raster_bytes: of the stored raster when unpacked, padding of tiles included.
     """
 

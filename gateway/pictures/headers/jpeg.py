@@ -1,13 +1,16 @@
-"""JPEG: segments up to the first scan for the facts, then every marker to the end for completeness.
+"""JPEG: segments up to the first scan for the facts, then every marker to the end for the number of scans.
 
-ITU T.81 annex B. Alone knows which JPEG processes are accepted and how many scans are too many.
+ITU T.81 annex B. Alone knows which JPEG processes are accepted, how many scans are too many, and which oddities
+change no pixel. Markers are found as libjpeg finds them, and with it every viewer: whatever else stands between two
+segments is skipped.
 """
 
 from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from gateway.pictures.headers import exif
 from gateway.pictures.headers.facts import PARTS_MAX, Format, Header
@@ -16,29 +19,50 @@ from shared.settings import Settings
 
 FORMAT: Format = "jpeg"
 
-SOI, EOI, SOS, TEM = 0xD8, 0xD9, 0xDA, 0x01
-_RESTARTS = range(0xD0, 0xD8)
-_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0..15 without DHT, JPG and DAC
+SOI, EOI, SOS, DHT, DRI, TEM = 0xD8, 0xD9, 0xDA, 0xC4, 0xDD, 0x01
+#: Stands for a marker where a piece is the picture data behind a scan header.
+DATA = 0
+FRAMES = frozenset(range(0xC0, 0xD0)) - {DHT, 0xC8, 0xCC}  # SOF0..15 without DHT, JPG and DAC
+_BARE = frozenset({*range(0xD0, 0xD8), TEM})  # restart markers and TEM: no length, no meaning between segments
+_APP0, _APP14 = 0xE0, 0xEE
+#: Segments in which libjpeg finds fault with words that change no pixel.
+_WORDED = frozenset({_APP0, _APP14, SOS})
 _BASELINE, _EXTENDED, _PROGRESSIVE = 0xC0, 0xC1, 0xC2
-_MARKER_CODE = re.compile(rb"[^\xff]", re.DOTALL)
+_MARKER = re.compile(rb"\xff[^\0\xff]", re.DOTALL)
 #: In entropy-coded data: the next marker that is neither a stuffed FF00 nor a restart.
 _NEXT_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]", re.DOTALL)
+#: The last bytes of a sequential scan's header: all coefficients, at full precision.
+_ALL_COEFFICIENTS = b"\0\x3f\0"
+#: By components: the colour transforms that Adobe's segment may name; the last one is taken for any other.
+_ADOBE_TRANSFORMS = {3: (0, 1), 4: (0, 2)}
+
+#: Marker, where its FF stands, where its payload begins and ends; DATA for picture data.
+Piece = tuple[int, int, int, int]
 
 
 def read(data: memoryview) -> Header:
     """Facts from the segments before the first scan."""
     found: dict[str, int | bool] = {}
-    for marker, start, end in _segments(data, 2):
+    worded: list[tuple[int, memoryview]] = []
+    end = 2
+    for marker, at, start, stop in pieces(data):
+        if at > end and bytes(data[end:at]).strip(b"\xff"):
+            found["extras"] = True
+        end = stop
+        if marker in _WORDED:
+            worded.append((marker, data[start:stop]))
         if marker in (SOS, EOI):
             break
-        _note(marker, data[start:end], found)
+        _note(marker, data[start:stop], found)
     if "width" not in found:
         raise BadImage("The JPEG file has no frame header: it is truncated or corrupt")
-    return Header(format=FORMAT, **found)  # type: ignore[arg-type]
+    header = Header(format=FORMAT, **found)  # type: ignore[arg-type]
+    odd = any(_put_right(marker, payload, header) != payload for marker, payload in worded)
+    return replace(header, extras=True) if odd else header
 
 
 def _note(marker: int, payload: memoryview, found: dict[str, int | bool]) -> None:
-    if marker in _FRAMES:
+    if marker in FRAMES:
         if "width" in found:
             raise BadImage("The JPEG file has two frame headers")
         found |= _frame(marker, payload)
@@ -51,7 +75,7 @@ def _note(marker: int, payload: memoryview, found: dict[str, int | bool]) -> Non
 def profile(data: memoryview) -> bytes | None:
     """The colour profile, put together from its segments in the order of their numbers (ICC.1:2022, B.4)."""
     parts: dict[int, bytes] = {}
-    for marker, start, end in _segments(data, 2):
+    for marker, _at, start, end in pieces(data):
         if marker in (SOS, EOI):
             break
         if marker == 0xE2 and bytes(data[start : start + 12]) == b"ICC_PROFILE\0" and end - start > 14:
@@ -78,68 +102,83 @@ def _frame(marker: int, payload: memoryview) -> dict[str, int | bool]:
     }
 
 
-def _segments(data: memoryview, position: int) -> Iterator[tuple[int, int, int]]:
-    """(marker, start, end of its payload) from `position` to the first marker without a length after SOS or EOI."""
+def pieces(data: memoryview) -> Iterator[Piece]:
+    """Every segment and every scan's picture data, in order, to the end marker or the end of the file.
+
+    What stands between two of them is skipped by decoders. Raises BadImage.
+    """
+    position = 2
     for _ in range(PARTS_MAX):
-        if data[position] != 0xFF:
-            raise BadImage("The JPEG file is corrupt: no marker where one belongs")
-        code = _MARKER_CODE.search(data, position)  # any number of fill bytes may stand before it
-        if code is None:
-            raise BadImage("The JPEG file is truncated")
-        position = code.start()
-        marker = data[position]
-        position += 1
-        if marker == EOI:
-            yield marker, position, position
+        found = _MARKER.search(data, position)
+        if found is None:
             return
-        if marker in _RESTARTS or marker == TEM:
+        at, start = found.start(), found.end()
+        marker = data[at + 1]
+        if marker in _BARE:
+            yield marker, at, start, start
+            position = start
             continue
-        (length,) = struct.unpack_from(">H", data, position)
-        if marker in (0, SOI) or length < 2 or position + length > len(data):
-            raise BadImage("The JPEG file is truncated or corrupt")
-        yield marker, position + 2, position + length
-        position += length
-        if marker == SOS:
+        if marker == EOI:
+            yield marker, at, start, start
             return
+        (length,) = struct.unpack_from(">H", data, start)
+        position = start + max(2, length)  # as libjpeg does for segments that it skips
+        if marker == SOI or position > len(data):
+            raise BadImage("The JPEG file is truncated or corrupt")
+        yield marker, at, start + 2, position
+        if marker == SOS:
+            following = _NEXT_MARKER.search(data, position)
+            end = following.start() if following else len(data)
+            yield DATA, position, position, end
+            position = end
     raise BadImage("The JPEG file has too many segments")
 
 
 def check_complete(data: memoryview, header: Header, settings: Settings) -> None:
-    """Every scan up to the end marker; Raises BadImage when it is missing or there are too many scans."""
+    """Raises BadImage when there is no scan, another frame or too many scans.
+
+    Whether the data of a scan are whole only a decoder can tell; see `gateway.pictures.whole_jpeg`.
+    """
     assert header.format == FORMAT
-    scans, most = 0, settings.max_jpeg_scans
-    for scans, _ in enumerate(_runs(data), start=0):
-        if scans > most:
-            raise BadImage(f"The JPEG file has more than {most} scans; save it again as a baseline JPEG")
+    markers = [marker for marker, *_place in pieces(data)]
+    scans, most = markers.count(SOS), settings.max_jpeg_scans
+    if sum(marker in FRAMES for marker in markers) > 1:
+        raise BadImage("The JPEG file has two frame headers")
+    if scans > most:
+        raise BadImage(f"The JPEG file has more than {most} scans; save it again as a baseline JPEG")
     if not scans:
         raise BadImage("The JPEG file holds no picture data")
 
 
-def ends_in_padding(data: memoryview, count: int) -> bool:
-    """Whether the last `count` bytes before the end marker are all 00 or all FF."""
-    *_, end = _runs(data)
-    return bytes(data[max(0, end - 2 - count) : end - 2]) in (bytes(count), b"\xff" * count)
+def is_closed(data: memoryview) -> bool:
+    """Whether the file has an end marker of its own."""
+    return bytes(data[-2:]) == b"\xff\xd9" or any(marker == EOI for marker, *_place in pieces(data))
 
 
-def _runs(data: memoryview) -> Iterator[int]:
-    """Where each run of segments ends: behind a scan's header for all but the last, behind the end marker there."""
-    position = 2
-    while True:
-        marker, position = _last_segment(data, position)
-        yield position
-        if marker == EOI:
-            return
-        match = _NEXT_MARKER.search(data, position)
-        if match is None:
-            raise BadImage("The JPEG file is truncated: it ends inside its picture data")
-        position = match.start()
+def essential(data: memoryview, header: Header, scans: Sequence[bytes] = ()) -> memoryview:
+    """A copy without what decoders skip and with nothing that libjpeg would speak of needlessly.
+
+    libjpeg speaks of the first oddity in a file alone: what it says of the copy is about the picture data. scans: the
+    data of each scan, in place of the file's own; then the copy has an end marker in any case.
+    """
+    parts = [data[:2]]
+    replaced = iter(scans)
+    for marker, at, start, end in pieces(data):
+        if marker == DATA:
+            parts.append(memoryview(next(replaced, data[start:end])))
+        elif marker not in _BARE and not (scans and marker == EOI):
+            parts += [data[at:start], _put_right(marker, data[start:end], header)]
+    return memoryview(b"".join([*parts, b"\xff\xd9" if scans else b""]))
 
 
-def _last_segment(data: memoryview, position: int) -> tuple[int, int]:
-    """The scan or end marker that ends this run of segments, and where its payload ends."""
-    last = (EOI, position)
-    for marker, _start, end in _segments(data, position):
-        if marker in _FRAMES and position != 2:
-            raise BadImage("The JPEG file has two frame headers")
-        last = (marker, end)
-    return last
+def _put_right(marker: int, payload: memoryview, header: Header) -> memoryview:
+    """The payload as libjpeg takes it: with the version, transform or spectrum that it goes on with."""
+    right = bytearray(payload)
+    if marker == _APP0 and right[:5] == b"JFIF\0" and len(right) > 5:
+        right[5] = 1
+    elif marker == _APP14 and right[:5] == b"Adobe" and len(right) >= 12:
+        known = _ADOBE_TRANSFORMS.get(header.samples, (right[11],))
+        right[11] = right[11] if right[11] in known else known[-1]
+    elif marker == SOS and not header.progressive and len(right) >= 3:
+        right[-3:] = _ALL_COEFFICIENTS
+    return memoryview(right)

@@ -1,0 +1,66 @@
+"""What is a fault: the rule of this project, applied to what the service and the witnesses made of one file.
+
+What the decoder reads whole and without repair, and every ordinary viewer shows alike, is served; what is cut short or
+repaired by guess is refused. README.md lists what is decided otherwise, and why.
+"""
+
+from __future__ import annotations
+
+import re
+
+from tests.differential.oddity import Oddity
+from tests.differential.readings import Reading
+
+#: Mean difference, 0..255, up to which two programs show the same pixels: inverse transforms and colour sums differ.
+ALIKE = 1.0
+#: Refused on purpose though witnesses read it: see README.md.
+ON_PURPOSE = re.compile("lossless, hierarchical, arithmetic|more than 100 scans|at least 10×10|too many|at most")
+#: What OpenCV's decoders say of a file that they read whole: bytes that they skipped, and words of no consequence.
+HARMLESS = re.compile(
+    r"extraneous bytes before marker|unknown JFIF revision|Unknown Adobe color transform|Invalid SOS parameters"
+    r"|bad ICC marker|Warning, |TIFF_Warning|libpng warning: (?!.*(CRC|read|truncat|Not enough|corrupt))"
+)
+_DAMAGE = re.compile(
+    r"Corrupt JPEG|Premature end|Inconsistent progression|TIFF_Error|libpng error|CRC error|Not enough|truncat",
+    re.IGNORECASE,
+)
+
+
+def complains(reading: Reading) -> bool:
+    """Whether OpenCV's decoder reports damage."""
+    return any(_DAMAGE.search(line) and not HARMLESS.search(line) for line in reading.complaint.splitlines())
+
+
+def whole(reading: Reading) -> bool:
+    """Whether both witnesses read the file without complaint, to the same pixels."""
+    return not reading.pillow and not reading.opencv and not complains(reading) and reading.alike <= ALIKE
+
+
+def decided(reading: Reading) -> str:
+    """Why a refusal of what witnesses read is right, in words of README.md; "" when it is not."""
+    if ON_PURPOSE.search(reading.service):
+        return "refused by a limit, or a kind that is not accepted"
+    if "part of its data cannot be read" in reading.service and "extraneous bytes before" in reading.complaint:
+        return "bytes left over that go on as blocks do"
+    return ""
+
+
+def fault(oddity: Oddity, reading: Reading, twin: Reading | None = None) -> str:
+    """The fault, in words; "" when there is none. twin: how the oddity's twin fared."""
+    if reading.ended:
+        return "the process ended"
+    if reading.service:
+        return _fault_of_refusal(oddity, reading, twin)
+    if complains(reading) or (reading.pillow and reading.opencv):
+        return "served though damage is reported"
+    if twin and twin.service:
+        return "served though its twin is refused"
+    if twin and reading.pixels != twin.pixels:
+        return "served with other pixels than its twin"
+    return "served with other pixels" if whole(reading) and reading.ours > ALIKE else ""
+
+
+def _fault_of_refusal(oddity: Oddity, reading: Reading, twin: Reading | None) -> str:
+    if oddity.damaged or not whole(reading) or decided(reading):
+        return ""
+    return "refused though all read alike" if not (twin and twin.service) else ""

@@ -1,0 +1,164 @@
+"""A process that reads files as the service does and as Pillow and OpenCV do, and says how each fared.
+
+`python -m tests.differential.readings`: takes length-prefixed files on standard input and answers each with one line of
+JSON. It is a process of its own because decoders write their complaints to standard error, and may crash.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+import struct
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+
+import cv2
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from gateway.pictures.decoder_complaints import Complaints
+from gateway.pictures.image_decode import upright
+from gateway.pictures.image_header import check_limits, read_header
+from gateway.pictures.picture_work import open_picture
+from shared.errors import BadImage, TooLarge
+from shared.settings import Settings
+
+Pixels = NDArray[np.uint8]
+_SETTINGS = Settings()
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """What became of one file.
+
+    service, pillow, opencv: "" when it was read, else the words of the refusal. pixels: a digest of the service's.
+    complaint: what OpenCV's decoders said. alike: mean difference of Pillow's and OpenCV's pixels as stored, 0..255; 255 when one has none or the sizes
+    differ. ours: the same for the service's pixels and the nearer of the two. ended: the process did not live.
+    """
+
+    service: str
+    pixels: str = ""
+    pillow: str = "not asked"
+    opencv: str = "not asked"
+    complaint: str = ""
+    alike: float = 255.0
+    ours: float = 255.0
+    ended: bool = False
+
+
+def reading(data: bytes, complaints: Complaints) -> Reading:
+    """All three, and their pixels compared."""
+    service, ours, orientation = _service(data, complaints)
+    pillow, left = _pillow(data)
+    opencv, right = _opencv(data)
+    complaint = complaints.take().strip()
+    seen = [upright(np.ascontiguousarray(each), orientation) for each in (left, right) if each is not None]
+    nearest = min((_apart(ours, each) for each in seen), default=255.0)
+    digest = "" if ours is None else hashlib.sha256(ours.tobytes()).hexdigest()
+    return Reading(service, digest, pillow, opencv, complaint, _apart(left, right), nearest)
+
+
+def _service(data: bytes, complaints: Complaints) -> tuple[str, Pixels | None, int]:
+    """As detect reads it, and mask has to agree."""
+    to_detect, pixels, orientation = _opened(data, complaints, to_mask=False)
+    to_mask, _in_srgb, _ = _opened(data, complaints, to_mask=True)
+    assert to_detect == to_mask, (to_detect, to_mask)
+    return to_detect, pixels, orientation
+
+
+def _opened(data: bytes, complaints: Complaints, *, to_mask: bool) -> tuple[str, Pixels | None, int]:
+    view = memoryview(data)
+    try:
+        header = read_header(view)
+        check_limits(header, _SETTINGS)
+        opened = open_picture(view, header, (), _SETTINGS, to_mask=to_mask, complaints=complaints.take)
+    except (BadImage, TooLarge) as error:
+        return str(error), None, 1
+    finally:
+        complaints.take()
+    return "", opened.pixels, header.orientation
+
+
+def _pillow(data: bytes) -> tuple[str, Pixels | None]:
+    """BGR as stored; a warning counts as a refusal."""
+    try:
+        with warnings.catch_warnings(action="error"), Image.open(io.BytesIO(data)) as picture:
+            picture.load()
+            if picture.mode.startswith("I;16"):
+                return "", cv2.cvtColor((np.asarray(picture) >> 8).astype(np.uint8), cv2.COLOR_GRAY2BGR)
+            return "", np.asarray(picture.convert("RGB"))[:, :, ::-1]
+    except Exception as error:  # whatever it raises is what it says
+        return f"{type(error).__name__}: {error}", None
+
+
+def _opencv(data: bytes) -> tuple[str, Pixels | None]:
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    except cv2.error as error:
+        return f"error {error.code}", None
+    return ("", pixels) if pixels is not None else ("nothing", None)  # type: ignore[return-value]
+
+
+def _apart(left: Pixels | None, right: Pixels | None) -> float:
+    if left is None or right is None or left.shape != right.shape:
+        return 255.0
+    return float(np.abs(left.astype(np.int16) - right).mean())
+
+
+class Readers:
+    """The process, started anew when a file has ended it."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def read(self, data: bytes) -> Reading:
+        """Reading with `ended` when the process died of the file."""
+        process = self._process = self._process or subprocess.Popen(
+            [sys.executable, "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.write(struct.pack("<I", len(data)) + data)
+            process.stdin.flush()
+        line = process.stdout.readline()
+        if line:
+            return msgspec.json.decode(line, type=Reading)
+        self.close()
+        return Reading("the process ended", ended=True)
+
+    def close(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+
+
+@contextlib.contextmanager
+def readers() -> Iterator[Readers]:
+    """A process for as long as it is wanted."""
+    started = Readers()
+    try:
+        yield started
+    finally:
+        started.close()
+
+
+def main() -> None:
+    """Answers until standard input ends."""
+    answers = os.fdopen(os.dup(1), "wb")
+    complaints = Complaints()
+    cv2.setNumThreads(1)
+    while head := sys.stdin.buffer.read(4):
+        data = sys.stdin.buffer.read(*struct.unpack("<I", head))
+        answers.write(msgspec.json.encode(reading(data, complaints)) + b"\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main()
