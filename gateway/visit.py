@@ -22,13 +22,14 @@ from gateway.admission.fare import fare_of
 from gateway.dispatching.detection import detect_picture, sides_for
 from gateway.dispatching.dispatch import Detection
 from gateway.edge.conversation import Patience
+from gateway.form_parts import Upload
 from gateway.params import DetectParams, MaskParams, Params, parse_params, second_side
 from gateway.pictures.image_header import check_limits, read_header
 from gateway.pictures.picture import Picture
 from gateway.services import Services
 from gateway.timings import Timings
 from gateway.unknown_names import IGNORED_HEADER, ignored_names
-from gateway.upload import Upload, check_declared_length, check_encoding, read_upload
+from gateway.upload import check_head, read_upload
 from shared import numerals
 from shared.deadline import Deadline
 from shared.errors import BadParameter, DeadlineExceeded, ReceiveTimeout, Unavailable
@@ -67,8 +68,7 @@ async def visit(request: Request, endpoint: Endpoint, kind: type[Params], answer
     entry = await services.access.enter(request.scope, endpoint)
     timings.lap("auth")
     try:
-        check_encoding(request.scope["headers"])
-        check_declared_length(request.scope["headers"], services.settings.max_image_bytes)
+        check_head(request.scope["headers"], services.settings.max_image_bytes)
         with services.admission.enter(_declared_bytes(request, services), entry.client, _left_s(min(own, longest))):
             upload, deadline = await _receive(request, services, own)
             longest = Deadline.after(services.settings.request_timeout, now())

@@ -18,7 +18,7 @@ from gateway.params import SECOND_SIDES, DetectParams, MaskParams, Method
 from gateway.pictures.encode import MEDIA_TYPES
 from gateway.routes.health import HealthResponse
 from gateway.serialise import DetectResponse
-from gateway.unknown_names import IMAGE_FIELD
+from gateway.unknown_names import IGNORED_HEADER, IMAGE_FIELD
 from gateway.visit import TIMEOUT_HEADER, TIMEOUT_MS_MAX
 
 #: Of the API, the same as in pyproject.toml.
@@ -29,12 +29,16 @@ RAW_TYPES = ("image/jpeg", "image/png", "image/webp", "image/bmp", "image/tiff")
 
 _RATE = ("RateLimit-Policy", "RateLimit")
 _MASK_FACTS = ("X-Face-Count", "X-Inference-Ms", "X-Total-Ms", "X-Model", "X-Image-Width", "X-Image-Height")
-_DETECT_HEADERS = ("X-Request-Id", "X-Frames", "Server-Timing", *_RATE)
-_MASK_HEADERS = ("X-Request-Id", *_MASK_FACTS, "X-Blur-Method", "X-Mask-Weak", "X-Mask-Colors", "Server-Timing", *_RATE)
+_ALWAYS = (IGNORED_HEADER, "Server-Timing", *_RATE)
+_DETECT_HEADERS = ("X-Request-Id", "X-Frames", *_ALWAYS)
+_MASK_HEADERS = ("X-Request-Id", *_MASK_FACTS, "X-Blur-Method", "X-Mask-Weak", "X-Mask-Colors", *_ALWAYS)
 _ERROR_HEADERS = {
     401: ("X-Request-Id", "WWW-Authenticate"),
+    403: ("X-Request-Id",),
+    404: ("X-Request-Id",),
+    415: ("X-Request-Id", "Accept-Encoding", *_RATE),
     429: ("X-Request-Id", "Retry-After", *_RATE),
-    503: ("X-Request-Id", "Retry-After"),
+    503: ("X-Request-Id", "Retry-After", *_RATE),
 }
 
 
@@ -200,7 +204,7 @@ def _error(status: int) -> Json:
     answer = json_answer(
         words.ERRORS.get(status, words.NO_SUCH), ref("ErrorResponse"), {"detail": words.ERROR_DETAILS[status]}
     )
-    return answer | {"headers": headers(_ERROR_HEADERS.get(status, ("X-Request-Id",)))}
+    return answer | {"headers": headers(_ERROR_HEADERS.get(status, ("X-Request-Id", *_RATE)))}
 
 
 def _header(kind: str, description: str, example: Any) -> Json:

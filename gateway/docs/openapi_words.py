@@ -14,6 +14,9 @@ Finds faces in pictures and hides them, on your own machines.
 * **Mask** answers with the picture itself, its faces blurred, pixelated or painted over.
 
 Send the picture in the multipart field `image`, or as the whole body with its own `Content-Type`.
+In the query or in the form an empty value is a missing one, and a number is its value however it is written (`0.5`,
+`.5`, `5e-1`; `5`, `05`, `5.0`). Form fields that mean nothing here (`submit`, `dzuuid`, CSRF tokens) are ignored and
+named in `X-Ignored-Fields`; one that is like a parameter's name is refused, as is every unknown name in the query.
 JPEG, PNG, WebP, BMP and TIFF are read, by default up to 20 MB and 30,000,000 pixels, at least 10×10.
 Coordinates are pixels of the upright picture: an EXIF orientation is applied first.
 
@@ -65,8 +68,9 @@ ERRORS = {
     403: "API key revoked, or outside its scope",
     408: "The body did not arrive in time",
     413: "Image exceeds 20 MB or 30M pixels (defaults)",
-    415: "The body is neither multipart/form-data nor a picture",
-    422: "A parameter is unknown, missing or out of range, or the format cannot hold a picture this large",
+    415: "The body is neither multipart/form-data nor a picture, or it is packed (`Content-Encoding`)",
+    422: "A parameter is unknown or out of range, the form holds no picture or an encoded one, or the format cannot "
+    "hold a picture this large",
     429: "Rate limit exceeded",
     500: "An error of the service; `X-Request-Id` finds it in its log",
     503: "Server busy, retry after the seconds in `Retry-After`",
@@ -82,7 +86,8 @@ ERROR_DETAILS = {
     404: "No such key",
     408: "the body did not arrive in time; check the connection and try again",
     413: "Image exceeds 20 MB; send a smaller file",
-    415: "send multipart/form-data with the file in the field `image`, or the file itself as image/jpeg, image/png, …",
+    415: "JSON cannot carry a file; send multipart/form-data with the file in the field `image`, or the file itself as "
+    "image/jpeg, image/png, …",
     422: "confidence='2' is not allowed; confidence is 0.01 to 1.0",
     429: "Rate limit of 300 detect requests in 60 s exceeded; retry in 42 seconds",
     500: "Internal error; the request id in X-Request-Id finds it in the log",
@@ -106,8 +111,14 @@ HEADERS: dict[str, tuple[str, str, Any]] = {
         "as stored",
     ),
     "X-Frames": ("string", "Only for animated and multi-page files", "12; only the first was read"),
+    "X-Ignored-Fields": ("string", "Form fields that mean nothing here and were ignored", "dzuuid, submit"),
+    "Accept-Encoding": ("string", "The encodings a request's body may have", "identity"),
     "Server-Timing": ("string", "Milliseconds of each step, as browsers draw them", "decode;dur=3.21"),
-    "RateLimit-Policy": ("string", "The limit that applied: q requests in w seconds", '"detect";q=300;w=60'),
+    "RateLimit-Policy": (
+        "string",
+        "The limit that applied: q requests in w seconds",
+        '"detect";q=300;w=60',
+    ),
     "RateLimit": ("string", "r requests remain, the window ends in t seconds", '"detect";r=299;t=60'),
     "Retry-After": ("integer", "Seconds to wait before the next try", 1),
     "WWW-Authenticate": ("string", "How to authenticate", 'ApiKey realm="face-api"'),

@@ -16,10 +16,21 @@ Headers = list[tuple[bytes, bytes]]
 
 PATHS = ("/api/v1/detect", "/api/v1/mask", "/health", "/openapi.json")
 ALLOWED_METHODS = b"GET, POST"
-ALLOWED_HEADERS = b"X-API-Key, Content-Type, X-Request-Id, X-Request-Timeout-Ms"
+#: Ours; then what tracing adds to every request of a page, and what upload widgets and HTTP libraries send. The others
+#: mean nothing here, so they can do no harm; a page that must not send them could not call at all.
+ALLOWED_HEADERS = b", ".join(
+    (
+        b"X-API-Key, Content-Type, X-Request-Id, X-Request-Timeout-Ms",
+        b"traceparent, tracestate, baggage, b3, X-B3-TraceId, X-B3-SpanId, X-B3-ParentSpanId, X-B3-Sampled, X-B3-Flags",
+        b"sentry-trace, newrelic, uber-trace-id, elastic-apm-traceparent, X-Amzn-Trace-Id, X-Cloud-Trace-Context",
+        b"x-datadog-trace-id, x-datadog-parent-id, x-datadog-origin, x-datadog-sampling-priority, Request-Id",
+        b"Request-Context, X-Correlation-Id, X-Requested-With, Cache-Control, Pragma, Idempotency-Key, X-CSRF-Token",
+        b"X-XSRF-TOKEN",
+    )
+)
 EXPOSED_HEADERS = (
     b"X-Request-Id, X-Face-Count, X-Inference-Ms, X-Total-Ms, X-Model, X-Image-Width, X-Image-Height, X-Blur-Method, "
-    b"X-Mask-Weak, X-Mask-Colors, X-Frames, Retry-After, RateLimit, RateLimit-Policy, Server-Timing"
+    b"X-Mask-Weak, X-Mask-Colors, X-Frames, X-Ignored-Fields, Retry-After, RateLimit, RateLimit-Policy, Server-Timing"
 )
 PREFLIGHT_SECONDS = b"7200"  # the longest that Chromium takes
 

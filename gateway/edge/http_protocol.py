@@ -233,12 +233,13 @@ class Protocol(NoUpgrades):
 
     def _written(self, refusal: Refusal) -> bytes:
         path = self.url.partition(b"?")[0].decode("latin-1")
-        known = self.cycle.scope["state"].get("request_id") if self._answer_is_due() else None
+        state = self.cycle.scope["state"] if self._answer_is_due() else {}
         common = [
+            *state.get("limit_headers", ()),
             *self.server_state.default_headers,
             *cors.marks(self.connections_of_process.origins, path, self.headers),
         ]
-        return written(refusal, known or request_id_of(self.headers), common)
+        return written(refusal, state.get("request_id") or request_id_of(self.headers), common)
 
     def _answer_is_due(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete

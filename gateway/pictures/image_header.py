@@ -12,10 +12,9 @@ from typing import Any
 
 from gateway.pictures.headers import bmp, jpeg, png, tiff, webp
 from gateway.pictures.headers.facts import Header
+from gateway.pictures.what_came import START_BYTES, not_a_picture
 from shared.errors import BadImage, TooLarge
 from shared.settings import MEBIBYTE, Settings
-
-FORMATS = "JPEG, PNG, WebP, BMP or TIFF"
 
 #: libpng reads nothing wider or higher (PNG_USER_WIDTH_MAX), OpenCV nothing over 1,048,576 (CV_IO_MAX_IMAGE_WIDTH).
 SIDE_MAX = 1_000_000
@@ -78,6 +77,4 @@ def _in_format(data: memoryview, act: Callable[[ModuleType], Any]) -> Any:
                 return act(module)
             except (struct.error, IndexError, OverflowError):
                 raise BadImage(f"The {module.FORMAT.upper()} file is truncated") from None
-    if start[4:8] == b"ftyp":
-        raise BadImage(f"HEIC and AVIF files are not accepted; save the picture as one of {FORMATS}")
-    raise BadImage(f"The file is not a picture in one of the accepted formats: {FORMATS}")
+    raise BadImage(not_a_picture(bytes(data[:START_BYTES])))

@@ -21,6 +21,7 @@ from gateway.keys.records import Draft, State, facts_of, iso, parse_duration, pa
 from gateway.keys.store import Made
 from gateway.reporting.overview import CHART_MINUTES, LATENCY_MINUTES, Overview, overview
 from gateway.reporting.system_facts import system_facts
+from gateway.routes.json_body import read_json
 from shared import numerals
 from shared.errors import BadParameter, TooLarge
 
@@ -176,11 +177,9 @@ async def _body(request: Request, kind: type[Body]) -> Body:
             data += chunk
             if len(data) > MOST_BODY_BYTES:
                 raise TooLarge(f"The body has more than {MOST_BODY_BYTES} bytes")
-        return msgspec.json.decode(bytes(data) or b"{}", type=kind)
-    except msgspec.MsgspecError as error:
-        raise BadParameter(f"The body is not as expected: {redact(str(error))}") from error
     except ClientDisconnect:
         raise BadParameter("The body did not arrive") from None
+    return read_json(bytes(data) or b"{}", kind)
 
 
 def _number(text: str, name: str, low: int, high: int) -> int:

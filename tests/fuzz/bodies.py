@@ -8,8 +8,9 @@ from typing import Any, TypeVar, get_args
 import msgspec
 from starlette.datastructures import QueryParams
 
+from gateway.form_parts import FIELD_BYTES_MAX, FIELD_NAME_MAX, FIELDS_MAX, Upload
 from gateway.params import SECOND_SIDES, DetectParams, MaskParams, parse_params
-from gateway.upload import FIELD_BYTES_MAX, FIELD_NAME_MAX, FIELDS_MAX, Upload, read_upload
+from gateway.upload import read_upload
 from shared.errors import BadParameter, ClientError, TooLarge, UnsupportedMedia
 from tests.fuzz.target import check_words, steps_within
 

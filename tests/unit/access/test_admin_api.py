@@ -145,3 +145,34 @@ def test_with_the_store_gone_reading_and_writing_are_503(site: Site, tmp_path: P
     for answer in (site.client.get(KEYS), site.client.post(KEYS, json={"name": "n"})):
         assert answer.status_code == 503
         assert answer.headers["retry-after"] == "5"
+
+
+WRONG_BODIES = (
+    (b"{", "The body is not JSON; send an object"),
+    (b'{"name": "\xff"}', "The body is not JSON; send an object"),
+    (b'{"name": "\\ud800"}', "The body is not JSON; send an object"),
+    (b'{"name": ' + b"[" * 60_000, "The body is not JSON; send an object"),
+    (b'{"detect_limit": ' + b"9" * 5000 + b"}", "The body is not JSON; send an object"),
+    (b"[]", "JSON but no object"),
+    (b"{}", "name is missing; it is text"),
+    (b'{"nmae": "ci"}', "unknown field 'nmae'; did you mean name? Known: name, scopes,"),
+    (b'{"name": 5}', "name: must be text"),
+    (b'{"name": "ci", "scopes": "detect"}', "scopes: must be a list of texts"),
+    (b'{"name": "ci", "expires_in": 1.5}', "expires_in: must be a duration such as"),
+    (b'{"name": "ci", "expires_in": "\xc2\xb2d"}', "is no duration; write 90d, 24h"),
+    (b'{"name": "ci", "expires_in": 99999999999999999999}', "is no duration; write 90d, 24h"),
+    (b'{"name": "ci", "mask_limit": "many"}', "mask_limit: must be a whole number, or null"),
+)
+
+
+def test_a_wrong_body_is_told_by_field_and_without_a_parsers_words(site: Site) -> None:
+    for body, words in WRONG_BODIES:
+        answer = site.client.post(KEYS, content=body)
+        assert answer.status_code == 422, body[:40]
+        assert words in answer.json()["detail"]
+
+
+def test_a_wrong_number_in_the_query_is_told_and_an_empty_one_is_missing(site: Site) -> None:
+    for text in ("\xb2", "-1", "5.5", "0" * 5000, "1e999999999", "1_0", "x"):
+        assert "whole number from 0" in site.client.get(KEYS, params={"offset": text}).json()["detail"]
+    assert site.client.get(KEYS, params={"offset": "", "count": "1e1", "state": ""}).status_code == 200

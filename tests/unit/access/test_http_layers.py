@@ -77,6 +77,18 @@ def test_a_named_origin_may_call_with_a_key_and_see_our_headers(named: str, told
 
 
 @pytest.mark.parametrize(
+    "name",
+    ["traceparent", "tracestate", "baggage", "b3", "x-b3-traceid", "sentry-trace", "x-requested-with", "cache-control"],
+)
+def test_a_page_may_send_what_tracing_and_upload_widgets_add(name: str) -> None:
+    with client(Middleware(Cors, ["*"])) as site:
+        before = site.options("/api/v1/detect", headers=PREFLIGHT | {"access-control-request-headers": name})
+        allowed = before.headers["access-control-allow-headers"].lower().split(", ")
+        assert {name, "x-api-key"} <= set(allowed)
+        assert "authorization" not in allowed
+
+
+@pytest.mark.parametrize(
     "origin", ["https://evil.example", "http://app.example", "https://app.example.evil.example", "null"]
 )
 def test_another_origin_is_told_nothing(origin: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 from starlette.requests import Request
 
 from gateway.edge.conversation import Conversation, Patience
-from gateway.upload import Upload
+from gateway.form_parts import Upload
 from gateway.visit import _receive
 from shared.deadline import Deadline
 from shared.errors import ReceiveTimeout

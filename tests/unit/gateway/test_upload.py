@@ -7,7 +7,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from gateway.upload import FIELD_BYTES_MAX, FIELDS_MAX, FRAMING_BYTES_MAX, Upload, check_declared_length, read_upload
+from gateway.form_parts import FIELD_BYTES_MAX, FIELDS_MAX, PARTS_MAX, Upload
+from gateway.multipart import ALIKE_MAX, HEADER_BYTES_MAX
+from gateway.upload import FRAMING_BYTES_MAX, check_declared_length, check_head, read_upload
 from shared.errors import BadParameter, FaceApiError, TooLarge, UnsupportedMedia
 
 LIMIT = 1000
@@ -65,16 +67,24 @@ def test_a_declared_length_over_the_limit_is_refused_unread() -> None:
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        (b"", "closing boundary"),
+        (b"", "body is empty"),
+        (b"\r\n--b\r\n", "closing boundary"),
         (part("image", PICTURE), "closing boundary"),
-        (part("confidence", b"1") + b"--b--\r\n", "`image` is missing"),
+        (part("confidence", b"1") + b"--b--\r\n", "`image` is missing; what came is 'confidence'; send the file"),
+        (b"--b--\r\n", "`image` is missing; send the file"),
         (part("image", b"") + b"--b--\r\n", "`image` is empty"),
         (part("image", PICTURE) * 2 + b"--b--\r\n", "twice"),
-        (b"no multipart at all", "malformed"),
+        (b"no multipart at all", "boundary that its Content-Type names is not in the body"),
+        (b"--c\r\n" + part("image", PICTURE)[5:] + b"--c--\r\n", "boundary that its Content-Type names is not in the"),
+        (b"--b\r\nContent-Disposition\r\n\r\nx\r\n--b--\r\n", "empty line between its headers"),
+        (b"--b\r\nx: " + b"y" * HEADER_BYTES_MAX + b"\r\n\r\n", "headers of a part .* are over"),
+        (part("x", b"\r\n--bb" * (ALIKE_MAX + 1)), "choose another"),
+        (part("image", b"") * (PARTS_MAX + 1), "more than 64 parts"),
         (b"--b\r\n\r\nanonymous\r\n--b--\r\n", "no usable name"),
         (part("confidence", b"1" * (FIELD_BYTES_MAX + 1)) + part("image", b"x") + b"--b--\r\n", "belongs in `image`"),
         (part("x", b"1") * (FIELDS_MAX + 1) + part("image", b"x") + b"--b--\r\n", "form fields"),
-        (b"\r\n" * (FRAMING_BYTES_MAX), "malformed|closing|exceeds"),
+        (b"\r\n" * FRAMING_BYTES_MAX, "no boundary in the first 16 KB"),
+        (b"x" * FRAMING_BYTES_MAX, "no boundary in the first 16 KB"),
     ],
 )
 def test_a_wrong_multipart_body_is_told_what_is_wrong(body: bytes, words: str) -> None:
@@ -100,3 +110,37 @@ def test_other_content_types_are_refused_with_what_to_send(kind: bytes) -> None:
 def test_an_empty_raw_body_is_refused() -> None:
     with pytest.raises(BadParameter, match="empty"):
         read(b"", b"image/jpeg")
+
+
+@pytest.mark.parametrize(
+    "said", ["gzip", "br", "zstd", "deflate", "x-gzip", "GZIP", "gzip, br", "identity, gzip", "aws-chunked"]
+)
+def test_a_packed_body_is_told_its_encoding_and_what_is_taken(said: str) -> None:
+    with pytest.raises(UnsupportedMedia, match="Content-Encoding: ") as caught:
+        check_head([(b"content-encoding", said.encode())], LIMIT)
+    assert said.rpartition(", ")[2] in str(caught.value)
+    assert caught.value.headers == (("Accept-Encoding", "identity"),)
+
+
+def test_a_body_that_is_said_to_be_plain_is_plain() -> None:
+    check_head(
+        [(b"content-encoding", b"identity"), (b"content-encoding", b" Identity,"), (b"content-type", b"a/b")], LIMIT
+    )
+
+
+def test_two_content_types_that_differ_are_refused() -> None:
+    check_head([(b"content-type", b"image/png")] * 2, LIMIT)
+    with pytest.raises(UnsupportedMedia, match="twice and differs"):
+        check_head([(b"content-type", b"image/png"), (b"content-type", b"image/jpeg")], LIMIT)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("", "no Content-Type"), ("application/x-www-form-urlencoded", "url-encoded form cannot carry a file"), ("application/json", "JSON"),
+        ("text/plain; charset=utf-8", "text/plain is text"), ("multipart/mixed; boundary=b", "'multipart/mixed' is not accepted"),
+    ],
+)  # fmt: skip
+def test_another_content_type_is_named(kind: str, words: str) -> None:
+    with pytest.raises(UnsupportedMedia, match=f"{words}.*; send multipart/form-data"):
+        read(b"image=x", kind.encode())
