@@ -7,7 +7,7 @@ Credit: a worker grants each gateway the right to send so many requests. A reque
 Reply or Failure may bring new ones (`grant`). Over all gateways together a worker never has more credits
 and requests out than its capacity: what runs, what is next, and answers that wait to leave together. A
 gateway with work and no credit sends an Offer; the worker then Recalls idle credit from elsewhere, which that
-gateway Releases.
+gateway Releases. One whose work went away otherwise says so with an Offer of 0: then its credit counts as idle.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ class Cancel(Message, frozen=True):
 
 
 class Offer(Message, frozen=True):
-    """This gateway has `waiting` requests and no credit for them."""
+    """This gateway has `waiting` requests and no credit for them; or none any more, and credit that lies idle."""
 
     waiting: Count
 

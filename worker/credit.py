@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Account:
-    """One gateway: credits it may still use, requests of it in hand, how many more it has waiting."""
+    """One gateway: credits it may still use, requests of it in hand, how many more it has waiting, and how many of its
+    credits it was asked to give back and has not answered.
+    """
 
     credits: int = 0
     in_hand: int = 0
@@ -21,6 +23,16 @@ class Account:
     @property
     def share(self) -> int:
         return self.credits + self.in_hand
+
+    @property
+    def unmet(self) -> int:
+        """Requests that wait there without a credit."""
+        return max(0, self.waiting - self.credits)
+
+    @property
+    def idle(self) -> int:
+        """Credits without a request for them."""
+        return max(0, self.credits - self.waiting)
 
 
 @dataclass(slots=True)
@@ -91,25 +103,23 @@ class CreditLedger:
             gateway, account = min(self._accounts.items(), key=_claim)
             account.credits += 1
             moves.grants[gateway] = moves.grants.get(gateway, 0) + 1
-        self._recall_for_the_starving(moves)
+        self._recall(moves)
         return moves
 
-    def _recall_for_the_starving(self, moves: Moves) -> None:
-        """Gateways without any share get idle credit of others: its last only when they have work for it."""
+    def _recall(self, moves: Moves) -> None:
+        """What lies idle goes where work waits, to the last; one also to who has nothing, if a gateway has two."""
         accounts = self._accounts.values()
-        without = [account for account in accounts if account.share == 0]
-        hungry = sum(1 for account in without if account.waiting)
-        missing = len(without) - sum(account.recalled for account in accounts)
+        hungry = sum(account.unmet for account in accounts) - sum(account.recalled for account in accounts)
+        missing = hungry + sum(1 for account in accounts if not account.share and not account.waiting)
         for gateway, account in self._accounts.items():
-            idle = 0 if account.waiting else account.credits - account.recalled
-            wanted = min(idle if hungry else idle - 1, missing)
-            if wanted > 0:
-                account.recalled += wanted
-                missing -= wanted
+            wanted = min(max(account.idle - 1, min(account.idle, hungry)), missing)
+            if wanted > 0 and not account.recalled:
+                account.recalled = wanted
+                hungry, missing = hungry - wanted, missing - wanted
                 moves.recalls[gateway] = wanted
 
 
 def _claim(entry: tuple[bytes, Account]) -> tuple[bool, int]:
     """Smallest first: gateways with unmet work, then those with the smallest share."""
     _, account = entry
-    return (account.waiting <= account.credits, account.share)
+    return (not account.unmet, account.share)

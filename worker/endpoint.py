@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import Enum
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,14 @@ from shared.announcement import socket_path
 MESSAGE_BYTES_MAX = 64 * 1024 * 1024
 #: The longest path a unix socket may have (sockaddr_un.sun_path, less the closing zero).
 SOCKET_PATH_MAX = 107
+
+
+class Delivery(Enum):
+    """What became of a message; nothing waits. FULL: its gateway does not read. GONE: it is not there any more."""
+
+    SENT = "sent"
+    FULL = "full"
+    GONE = "gone"
 
 
 class Endpoint:
@@ -55,15 +64,16 @@ class Endpoint:
         frames = self._socket.recv_multipart(copy=False)
         return frames[0].bytes, [frame.buffer for frame in frames[1:]]
 
-    def send(self, gateway: bytes, frames: Sequence[Any]) -> bool:
-        """False when that gateway is gone or does not read; nothing waits for it then."""
+    def send(self, gateway: bytes, frames: Sequence[Any]) -> Delivery:
         try:
             self._socket.send_multipart([gateway, *frames], flags=zmq.DONTWAIT)
         except zmq.ZMQError as error:
-            if error.errno in (zmq.EHOSTUNREACH, zmq.EAGAIN):
-                return False
+            if error.errno == zmq.EAGAIN:
+                return Delivery.FULL
+            if error.errno == zmq.EHOSTUNREACH:
+                return Delivery.GONE
             raise
-        return True
+        return Delivery.SENT
 
     def close(self) -> None:
         self._socket.close()

@@ -13,6 +13,7 @@ from shared.messages import Goodbye, Grant, Heartbeat, Offer, Recall, Release, T
 from shared.wire import WireError, decode_to_worker, encode
 from worker.clock import Clock
 from worker.credit import CreditLedger, Moves
+from worker.endpoint import Delivery
 
 #: A gateway that was not heard of for this long has died; its credits go to others. Five heartbeats.
 GATEWAY_SILENCE_S_MAX = 5.0
@@ -26,12 +27,16 @@ class Sockets(Protocol):
     """What the loop needs of `worker/endpoint.py`."""
 
     def receive(self, timeout_s: float | None) -> tuple[bytes, list[memoryview]] | None: ...
-    def send(self, gateway: bytes, frames: Sequence[Any]) -> bool: ...
+    def send(self, gateway: bytes, frames: Sequence[Any]) -> Delivery: ...
 
 
 @dataclass(slots=True)
 class Links:
-    """dropped: called with every gateway that left. heard: when each gave its last sign. lost: how many just went."""
+    """dropped: called with every gateway that left. heard: when each gave its last sign. lost: how many just went.
+
+    unsaid: gateways that did not read when they were to be told that they are forgotten, and whether they said Hello
+    since. Each is told once it reads; until then it would count on what was dropped.
+    """
 
     sockets: Sockets
     ledger: CreditLedger
@@ -41,16 +46,17 @@ class Links:
     clock: Clock
     heard: dict[bytes, float] = field(default_factory=dict)
     lost: int = 0
+    unsaid: dict[bytes, bool] = field(default_factory=dict)
     _looked: float = 0.0
 
     def greet(self, gateway: bytes, now: float) -> None:
         """It said Hello, perhaps not for the first time: it starts from nothing."""
         if gateway in self.ledger:
             self._forget(gateway)
-        self.heard[gateway] = now
-        self.ledger.join(gateway)
-        self.sockets.send(gateway, encode(self.welcome))
-        self.settle()
+        if self._said(gateway, self.welcome, greeted=True):
+            self.heard[gateway] = now
+            self.ledger.join(gateway)
+            self.settle()
 
     def sign(self, gateway: bytes, sequence: int, batch_s: float, now: float) -> None:
         """Answers a Heartbeat; anybody's, the pool's too."""
@@ -70,7 +76,15 @@ class Links:
 
     def turn_away(self, gateway: bytes) -> None:
         """A stranger must say Hello first."""
-        self.sockets.send(gateway, encode(Goodbye(again=True)))
+        self._said(gateway, Goodbye(again=True), greeted=False)
+
+    def _said(self, gateway: bytes, message: Welcome | Goodbye, *, greeted: bool) -> bool:
+        """Whether what must be said is; where it does not fit now, it is tried again."""
+        self.unsaid.pop(gateway, None)
+        delivery = self.sockets.send(gateway, encode(message))
+        if delivery is Delivery.FULL:
+            self.unsaid[gateway] = greeted
+        return delivery is Delivery.SENT
 
     def settle(self) -> None:
         """Deals free credit out, and asks for idle credit where it is missed."""
@@ -84,17 +98,23 @@ class Links:
         return granted
 
     def send(self, gateway: bytes, frames: Sequence[Any]) -> None:
-        """To a gateway that is known. When it turns out to be gone, its credit goes to the others at once."""
-        if gateway in self.ledger and not self.sockets.send(gateway, frames):
+        """To a gateway that is known. If it is gone, or does not read, its credit goes to the others at once."""
+        if gateway not in self.ledger:
+            return
+        delivery = self.sockets.send(gateway, frames)
+        if delivery is not Delivery.SENT:
             self.lost += 1
-            self.told("a gateway is gone")
+            self.told("a gateway is gone" if delivery is Delivery.GONE else "a gateway does not read")
             self._forget(gateway)
+            self.turn_away(gateway)
             self.settle()
 
     def look(self, now: float) -> None:
         """Forgets the silent. Time in which the loop itself stood still, or ran a long batch, is not their silence."""
         absence = now - self._looked if self._looked and now - self._looked > 2 * LOOK_INTERVAL_S else 0.0
         self._looked = now
+        for gateway, greeted in list(self.unsaid.items()):
+            self.greet(gateway, now) if greeted else self.turn_away(gateway)
         for gateway in self.ledger.gateways:
             if gateway not in self.ledger:
                 continue  # found to be gone when credit moved a moment ago
@@ -102,8 +122,8 @@ class Links:
             if now - self.heard[gateway] > GATEWAY_SILENCE_S_MAX:
                 self.lost += 1
                 self.told(f"a gateway was silent for {GATEWAY_SILENCE_S_MAX:.0f} s")
-                self.turn_away(gateway)
                 self._forget(gateway)
+                self.turn_away(gateway)
                 self.settle()
 
     def part(self) -> None:

@@ -44,10 +44,16 @@ class Outbox(Generic[Item]):
 
     def due(self, now: float, waiting: int, run_s: float) -> bool:
         """Whether all should leave now. waiting: requests behind them here; run_s: seconds of the next run."""
+        return self.due_in(now, waiting, run_s) == 0
+
+    def due_in(self, now: float, waiting: int, run_s: float) -> float | None:
+        """Seconds until all should leave, if nothing else happens; None when there is nothing."""
         if not self._items:
-            return False
-        full = len(self._items) >= self.together or now + run_s > self._since + HELD_S_MAX
-        return full or waiting < (self._behind_the_first(run_s) if len(self._items) == 1 else WAITING_MIN)
+            return None
+        enough = self._behind_the_first(run_s) if len(self._items) == 1 else WAITING_MIN
+        if len(self._items) >= self.together or waiting < enough:
+            return 0.0
+        return max(0.0, self._since + HELD_S_MAX - run_s - now)
 
     def _behind_the_first(self, run_s: float) -> int:
         return max(WAITING_MIN, places(self.together, run_s) - MISSING_MAX)

@@ -122,8 +122,11 @@ class Serving:
 
     def wait_s(self, patience_s: float) -> float:
         """How long to wait for a message, at most `patience_s`, before something else is due."""
-        due = 0.0 if len(self.suspects) or self.running else self.batcher.due_in(self.clock.now())
-        return patience_s if due is None else min(due, patience_s)
+        if len(self.suspects) or self.running:
+            return 0.0
+        now = self.clock.now()
+        dues = (patience_s, self.batcher.due_in(now), self.outbox.due_in(now, len(self.batcher), self.batch_s))
+        return min(due for due in dues if due is not None)
 
     def turn(self, patience_s: float) -> bool:
         """Takes in everything that has arrived, waiting for the first at most `patience_s`, then runs what is due.
@@ -179,6 +182,8 @@ class Serving:
             return
         queue = self.suspects if job.request.suspected else self.batcher
         queue.add((job.gateway, job.request.id), job, now, now + job.request.left_ms / 1000)
+        if job.request.waiting:
+            self.links.settle()
 
     def _cancel(self, gateway: bytes, request_id: int) -> None:
         key = (gateway, request_id)

@@ -165,6 +165,7 @@ class Dispatcher:
     def _withdraw(self, work_id: int) -> None:
         held = self.queue.withdraw(work_id)
         if held is None:
+            self._tell()
             return
         generation, work = held
         # Its pixels go with the picture. What they were is kept: who hangs a worker must not get away by leaving early.
@@ -180,9 +181,12 @@ class Dispatcher:
             pending.future.set_exception(error)
 
     def _pump(self) -> None:
-        """Sends what can be sent, and tells workers when work waits without credit."""
+        """Sends what can be sent, and tells workers what waits without credit."""
         for generation, work in self.queue.assign(self._refused_now):
             self.roster.known[generation].link.send(self._frames(work))
+        self._tell()
+
+    def _tell(self) -> None:
         for generation in self.queue.offers():
             self.roster.known[generation].link.send(encode(Offer(self.queue.waiting)))
 

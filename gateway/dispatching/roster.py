@@ -114,15 +114,21 @@ class Roster:
         elif isinstance(message, Heartbeat):
             known.batch_s = message.batch_s
         elif isinstance(message, Goodbye):
-            known.welcome, known.parted, known.greeting = None, known.heard, False
-            self.on_parted(link.generation)
-            if message.again:
-                self._greet(known)
-            else:
-                link.send(encode(Goodbye()))
+            self._parted(known, again=message.again)
         if known.suspected and not known.greeting:
             self._greet(known)
         self.on_message(known, message, faces)
+
+    def _parted(self, known: Known, *, again: bool) -> None:
+        """It said Goodbye. Who wants a Hello while one is on its way gets no second: that would undo the first."""
+        if again and known.greeting:
+            return
+        known.welcome, known.parted, known.greeting = None, known.heard, False
+        self.on_parted(known.link.generation)
+        if again:
+            self._greet(known)
+        else:
+            known.link.send(encode(Goodbye()))
 
     def _greet(self, known: Known) -> None:
         known.greeting, known.parted = True, None

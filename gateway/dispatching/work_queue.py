@@ -49,7 +49,8 @@ class Work:
 @dataclass(slots=True)
 class WorkerState:
     """One serving worker as this gateway sees it: its capacity, how many requests keep it busy, our credits, our
-    requests in its hand. unasked: also in its hand, but nobody waits for them any more.
+    requests in its hand. unasked: also in its hand, but nobody waits for them any more. told: how many it was last told
+    that wait here.
     """
 
     capacity: int
@@ -57,7 +58,12 @@ class WorkerState:
     credits: int = 0
     in_hand: dict[int, Work] = field(default_factory=dict)
     unasked: dict[int, Work] = field(default_factory=dict)
-    offered: int = 0
+    told: int = 0
+
+    @property
+    def share(self) -> int:
+        """Places of it that are ours."""
+        return self.credits + len(self.in_hand) + len(self.unasked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +88,6 @@ class WorkQueue:
     @property
     def waiting(self) -> int:
         return len(self._waiting)
-
-    def oldest(self) -> Work | None:
-        """What waits longest."""
-        return next(iter(self._waiting.values()), None)
 
     @property
     def in_hand(self) -> int:
@@ -148,7 +150,6 @@ class WorkQueue:
     def granted(self, generation: str, credits_: int) -> None:
         if generation in self._workers:
             self._workers[generation].credits += credits_
-            self._workers[generation].offered = 0
 
     def recalled(self, generation: str, credits_: int) -> int:
         """How many of the recalled credits can be given back."""
@@ -174,16 +175,20 @@ class WorkQueue:
             worker.credits -= 1
             worker.in_hand[work.id] = work
             assigned.append((generation, work))
+        for generation, _ in assigned:
+            self._workers[generation].told = len(self._waiting)
         return assigned
 
     def offers(self) -> list[str]:
-        """Workers to tell that work waits without credit; each once until something changes."""
-        if not self._waiting:
-            return []
-        told = [generation for generation, worker in self._workers.items() if not worker.offered and not worker.in_hand]
-        for generation in told:
-            self._workers[generation].offered = len(self._waiting)
-        return told
+        """Workers that are to be told how much waits here: that any does, or that none does and credit lies idle.
+
+        Without the second a worker would count on work that was cancelled, or done elsewhere, and keep others waiting.
+        """
+        waiting = len(self._waiting)
+        untold = [generation for generation, worker in self._workers.items() if _believes_wrongly(worker, waiting)]
+        for generation in untold:
+            self._workers[generation].told = waiting
+        return untold
 
     def answered(self, generation: str, work_id: int) -> Work | None:
         """The work an answer belongs to; None for an answer nobody waits for any more."""
@@ -214,3 +219,10 @@ class WorkQueue:
     def _load(self, generation: str) -> tuple[float, int]:
         worker = self._workers[generation]
         return (len(worker.in_hand) / worker.capacity, -worker.credits)
+
+
+def _believes_wrongly(worker: WorkerState, waiting: int) -> bool:
+    """Whether a worker should hear how many requests wait here; who has no place left to give need not."""
+    if waiting:
+        return not worker.told and worker.share < worker.capacity
+    return bool(worker.told and worker.credits)

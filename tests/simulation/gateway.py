@@ -150,6 +150,7 @@ class SimGateway:
         self.dispatcher.roster = SimRoster(
             own.runtime_dir, own.name, own.on_message, self._on_lost, self._on_parted, NoContext(), self._link
         )  # type: ignore[arg-type]
+        own.context.term()
         self.dispatcher.open()
         self._scan()
         self._beat()

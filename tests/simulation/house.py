@@ -20,6 +20,8 @@ from tests.simulation.worker import SimWorker
 
 #: How often the promises about places and credit are looked at; how long at most after the last action.
 LOOK_S, LAST_S = 0.1, 60.0
+#: How long a slow worker stays slow.
+SLOW_S = 3.0
 
 
 @dataclass(slots=True)
@@ -52,7 +54,7 @@ class House:
     started: int = 0
 
     def __post_init__(self) -> None:
-        self.rules = Rules(self.loop)
+        self.rules = Rules(self.loop, could_serve=self._could_serve)
         self.starving = Starving(self.rules, self.plan.late_s)
         self.chance = random.Random(f"house {self.plan.seed}")
         for slot in range(self.plan.workers):
@@ -135,6 +137,7 @@ class House:
 
     def slow_worker(self, worker: SimWorker, much: float) -> None:
         worker.numbers.run_s = much
+        self.loop.call_later(SLOW_S, setattr, worker.numbers, "run_s", self.plan.make.run_s)
 
     def kill_gateway(self, gateway: SimGateway, _much: float) -> None:
         gateway.kill()
@@ -161,7 +164,12 @@ class House:
         name, held = f"w{slot}.{self.started}", self.rules.answered_late
         self.workers[slot] = SimWorker(self.loop, slot, name, make, make.run_s, self._worker_ended, held)
 
+    def _could_serve(self, since: float) -> bool:
+        return any(worker.well_since < since for worker in self.workers.values() if worker.serves)
+
     def _worker_ended(self, worker: SimWorker) -> None:
+        if worker.wrong:
+            self.rules.broken(worker.wrong)
         for gateway in self.gateways:
             for link in gateway.links:
                 if link.worker is worker and not link.closed:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,8 @@ from worker.outbox import HELD_S_MAX
 
 #: Timers and clocks are compared to within this (seconds); deadlines cross the wire in whole milliseconds.
 NEAR_S = 0.0021
+#: A worker that is well is found, greeted and welcomed within this.
+REACHED_S = 2.0
 
 
 @dataclass(slots=True)
@@ -33,7 +35,10 @@ class Hand:
 
 @dataclass(slots=True)
 class Rules:
-    """endings: how many requests ended how. violations: broken promises, in words. trace: every message, if wanted."""
+    """endings: how many requests ended how. violations: broken promises, in words. trace: every message, if wanted.
+
+    could_serve: whether some worker has been well and free since a moment.
+    """
 
     loop: asyncio.AbstractEventLoop
     endings: Counter[str] = field(default_factory=Counter)
@@ -44,6 +49,7 @@ class Rules:
     serving_until: dict[int, float] = field(default_factory=dict)
     welcomed: dict[int, set[str]] = field(default_factory=dict)
     letters: int = 0
+    could_serve: Callable[[float], bool] = lambda _since: False
     trace: list[str] | None = None
 
     def _note(self, gateway: int, arrow: str, worker: str, what: Any) -> None:
@@ -144,7 +150,7 @@ class Rules:
         served = self.welcomed.get(gateway.number) or now - self.serving_until.get(gateway.number, 0.0) < (
             NO_WORKER_GRACE_S - NEAR_S
         )
-        if served:
+        if served or self.could_serve(now - NO_WORKER_GRACE_S - REACHED_S):
             self.broken(f"{what} was told that no worker serves")
         return "no worker"
 
@@ -154,9 +160,6 @@ class Rules:
         """Places and credits, of every worker that lives and every link whose two ends agree that it is open."""
         for worker in workers:
             ledger = worker.serving.ledger
-            if worker.wrong:
-                self.broken(worker.wrong)
-                worker.wrong = ""
             if ledger.capacity and ledger.free < 0:
                 self.broken(f"{worker.generation} gave out {-ledger.free} places more than it has")
             for gateway in gateways:

@@ -8,6 +8,7 @@ A turn of the loop is computed at once. What it sends bears the worker's own tim
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from tests.simulation.network import Channel, Letter
 from tests.simulation.plan import Kind, Make, picture_of
 from worker.clock import Clock
 from worker.credit import CreditLedger
+from worker.endpoint import Delivery
 from worker.links import LOOK_INTERVAL_S
 from worker.micro_batch import MicroBatcher
 from worker.outbox import Outbox
@@ -120,10 +122,12 @@ class SimWorker:
     over: bool = False
     frozen_until: float = 0.0
     ever_frozen: bool = False
+    well_since: float = 0.0
     wrong: str = ""
     _timer: asyncio.TimerHandle | None = None
 
     def __post_init__(self) -> None:
+        self.well_since = self.loop.time()
         self.clock = OwnClock(self.loop.time())
         self.numbers = Numbers(self.clock, self.make, self.run_s)
         make = self.make
@@ -154,16 +158,18 @@ class SimWorker:
         channel.read()
         return gateway, [memoryview(frame) for frame in letter.frames]
 
-    def send(self, gateway: bytes, frames: list[Any]) -> bool:
+    def send(self, gateway: bytes, frames: list[Any]) -> Delivery:
         channel = self.channels.get(gateway)
-        if channel is None or gateway in self.gone or channel.full:
-            return False
+        if channel is None or gateway in self.gone:
+            return Delivery.GONE
+        if channel.full:
+            return Delivery.FULL
         plain = [bytes(frame) for frame in frames]
         message, faces = decode_to_gateway(plain)
         if faces is not None:
             self.held(self, self.clock.at - self.numbers.finished[int(faces.boxes[0, 0])])
         channel.send(self.clock.at, message, plain)
-        return True
+        return Delivery.SENT
 
     # What the world does
 
@@ -178,6 +184,7 @@ class SimWorker:
 
     def freeze(self, seconds: float) -> None:
         self.frozen_until, self.ever_frozen = self.loop.time() + seconds, True
+        self.well_since = self.frozen_until
 
     def stop(self) -> None:
         self.asked_to_stop = True
@@ -225,7 +232,9 @@ class SimWorker:
             if wait_s is None:
                 self._over(flushed=True)
             else:
-                self._wake_at(self.clock.at + (0.0 if self.inbox else wait_s))
+                self._wake_at(
+                    self.clock.at + (0.0 if self.inbox else math.ceil(wait_s * 1000) / 1000)
+                )  # as polling does
 
     def _over(self, *, flushed: bool) -> None:
         """It ends by itself, once its own time has come."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from gateway.dispatching.work_queue import MOVES_MAX, Work, WorkQueue
 from shared.deadline import Deadline
 
@@ -36,16 +38,43 @@ def test_without_credit_everything_waits_here() -> None:
     assert (queue.waiting, queue.in_hand) == (2, 1)
 
 
-def test_a_worker_is_told_once_that_work_waits_and_again_after_it_granted() -> None:
+def test_a_worker_is_told_once_that_work_waits_and_each_request_says_how_much_still_does() -> None:
     queue = queue_of(("a", 0), waiting=1)
     assert queue.offers() == ["a"]
     assert queue.offers() == []
     queue.granted("a", 1)
     queue.assign()
     assert queue.offers() == []
-    queue.answered("a", 0)
     queue.submit(work(9))
+    assert queue.offers() == ["a"], "the request said that none did"
+    assert queue.offers() == []
+
+
+def test_a_worker_that_gave_all_its_places_is_not_told_that_more_waits() -> None:
+    queue = queue_of(("a", 2), waiting=3)
+    queue.assign()
+    queue.withdraw(0)
+    queue.workers["a"].told = 0
+    assert queue.offers() == [], "the withdrawn one still has its place there"
+    queue.answered("a", 0)
     assert queue.offers() == ["a"]
+
+
+@pytest.mark.parametrize("how", ["cancelled", "done elsewhere"])
+def test_a_worker_hears_that_nothing_waits_any_more_once_its_credit_lies_idle(how: str) -> None:
+    queue = queue_of(("a", 0), waiting=1)
+    assert queue.offers() == ["a"]
+    if how == "cancelled":
+        queue.withdraw(0)
+    else:
+        queue.join("b", 2, 1)
+        queue.granted("b", 1)
+        queue.assign()
+    assert queue.offers() == [], "it gave nothing yet"
+    queue.granted("a", 1)
+    queue.assign()
+    assert (queue.offers(), queue.waiting) == (["a"], 0)
+    assert queue.offers() == []
 
 
 def test_an_answer_is_taken_once_and_only_from_the_worker_that_has_the_work() -> None:

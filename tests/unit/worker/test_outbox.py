@@ -51,7 +51,7 @@ def test_alone_means_that_none_waits() -> None:
 
 def test_none_is_held_for_a_run_that_would_take_it_over_its_time() -> None:
     assert filled(1).due(0.0, WAITING_MIN, HELD_S_MAX * 1.01)
-    assert not filled(2).due(HELD_S_MAX / 2, WAITING_MIN, HELD_S_MAX / 2)
+    assert not filled(2).due(HELD_S_MAX / 2 - RUN_S, WAITING_MIN, HELD_S_MAX / 2)
     assert filled(2).due(HELD_S_MAX / 2 + RUN_S, WAITING_MIN, HELD_S_MAX / 2)
 
 

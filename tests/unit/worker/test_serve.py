@@ -30,10 +30,12 @@ from shared.messages import (
 )
 from shared.wire import decode_to_gateway, encode, encode_request
 from tests.stub_detector import StubDetector
+from worker.clock import Clock
 from worker.credit import CreditLedger
+from worker.endpoint import Delivery
 from worker.links import GATEWAY_SILENCE_S_MAX
 from worker.micro_batch import MicroBatcher
-from worker.outbox import Outbox
+from worker.outbox import HELD_S_MAX, Outbox
 from worker.pipeline import Pipeline
 from worker.serve import Job, Serving
 
@@ -42,12 +44,13 @@ A, B = b"gateway a", b"gateway b"
 
 
 class ListedSockets:
-    """Frames to receive, frames sent; a gateway in `gone` cannot be reached any more."""
+    """Frames to receive, frames sent; one in `gone` cannot be reached any more, one in `full` does not read."""
 
     def __init__(self) -> None:
         self.arriving: deque[tuple[bytes, list[memoryview]]] = deque()
         self.sent: list[tuple[bytes, ToGateway, Faces | None]] = []
         self.gone: set[bytes] = set()
+        self.full: set[bytes] = set()
 
     def arrive(self, gateway: bytes, frames: list[Any]) -> None:
         self.arriving.append((gateway, [memoryview(bytes(frame)) for frame in frames]))
@@ -55,14 +58,27 @@ class ListedSockets:
     def receive(self, timeout_s: float | None) -> tuple[bytes, list[memoryview]] | None:
         return self.arriving.popleft() if self.arriving else None
 
-    def send(self, gateway: bytes, frames: Any) -> bool:
-        if gateway in self.gone:
-            return False
+    def send(self, gateway: bytes, frames: Any) -> Delivery:
+        if gateway in self.gone or gateway in self.full:
+            return Delivery.GONE if gateway in self.gone else Delivery.FULL
         self.sent.append((gateway, *decode_to_gateway([bytes(frame) for frame in frames])))
-        return True
+        return Delivery.SENT
 
     def sent_to(self, gateway: bytes, kind: type) -> list[Any]:
         return [message for to, message, _ in self.sent if to == gateway and isinstance(message, kind)]
+
+
+class OwnClock(Clock):
+    """Moves a little with every look at it, and when it is moved."""
+
+    at = 100.0
+
+    def now(self) -> float:
+        self.at += 0.0001
+        return self.at
+
+    def pause(self, seconds: float) -> None:
+        self.at += seconds
 
 
 class Worker:
@@ -73,6 +89,7 @@ class Worker:
         self.detector = StubDetector()
         self.told: list[str] = []
         self.asked_to_stop = False
+        self.clock = OwnClock()
         self.serving = Serving(
             sockets=self.sockets,
             pipeline=Pipeline(self.detector, 2, self.told.append),
@@ -81,6 +98,7 @@ class Worker:
             ledger=CreditLedger(4),
             told=self.told.append,
             stopping=lambda: self.asked_to_stop,
+            clock=self.clock,
             outbox=Outbox(together=4),
         )
 
@@ -159,11 +177,11 @@ def test_a_request_without_credit_is_refused_and_not_inferred(worker: Worker) ->
     assert sum(worker.detector.batches) == 3
 
 
-def test_a_starving_gateway_gets_what_an_idle_one_gives_back(worker: Worker) -> None:
+def test_a_starving_gateway_gets_what_idle_ones_give_back(worker: Worker) -> None:
     worker.greet(*[b"idle %d" % number for number in range(4)], B)
     worker.sockets.arrive(B, encode(Offer(3)))
     worker.serving.turn(0)
-    assert len([message for _, message, _ in worker.sockets.sent if isinstance(message, Recall)]) == 1
+    assert len([message for _, message, _ in worker.sockets.sent if isinstance(message, Recall)]) == 3
 
 
 def test_heartbeats_are_answered_with_their_own_number_even_to_strangers(worker: Worker) -> None:
@@ -257,6 +275,53 @@ def test_the_idle_credit_of_a_killed_gateway_goes_to_who_misses_it_at_once(worke
     worker.serving.turn(0)
     assert worker.serving.ledger.gateways == [B]
     assert sum(grant.credits for grant in worker.sockets.sent_to(B, Grant)) == 4
+
+
+def test_a_gateway_that_does_not_read_is_told_that_it_was_forgotten_once_it_does(worker: Worker) -> None:
+    worker.greet(A, B)
+    worker.ask(A, 1)
+    worker.sockets.full.add(A)
+    worker.serving.turn(0)
+    assert worker.serving.ledger.gateways == [B], "its places go to who reads"
+    worker.sockets.full.clear()
+    worker.serving.turn(0)
+    assert worker.sockets.sent_to(A, Goodbye) == [Goodbye(again=True)]
+    worker.serving.turn(0)
+    assert len(worker.sockets.sent_to(A, Goodbye)) == 1
+
+
+def test_a_gateway_whose_welcome_did_not_fit_is_welcomed_later(worker: Worker) -> None:
+    worker.sockets.full.add(A)
+    worker.greet(A)
+    assert worker.serving.ledger.gateways == []
+    worker.sockets.full.clear()
+    worker.serving.turn(0)
+    assert [type(message) for _, message, _ in worker.sockets.sent] == [Welcome, Grant]
+
+
+def test_answers_that_wait_for_others_leave_in_time_however_long_a_batch_waits_for_company(worker: Worker) -> None:
+    worker.serving.batcher = MicroBatcher(2, 10.0)
+    worker.serving.batch_s = 0.001
+    worker.greet(A)
+    for number in range(4):
+        worker.ask(A, number)
+    worker.serving.batcher._delay_s = 0.0
+    worker.serving.turn(0)
+    worker.serving.batcher._delay_s, worker.serving.batcher._max_batch = 10.0, 3
+    assert len(worker.serving.outbox) == 2
+    wait_s = worker.serving.wait_s(5.0)
+    assert 0 < wait_s < HELD_S_MAX
+    worker.clock.at += wait_s
+    worker.serving.turn(0)
+    assert [reply.id for reply in worker.sockets.sent_to(A, Reply)] == [0, 1]
+
+
+def test_work_that_a_request_leaves_waiting_calls_idle_credit_back_at_once(worker: Worker) -> None:
+    worker.greet(A, B)
+    worker.serving.batcher._delay_s = 10.0
+    worker.ask(A, 1, waiting=3)
+    worker.serving.turn(0)
+    assert [recall.credits for recall in worker.sockets.sent_to(B, Recall)] == [1]
 
 
 def test_a_silent_gateway_is_forgotten(worker: Worker) -> None:
