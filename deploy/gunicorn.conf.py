@@ -1,5 +1,6 @@
 """gunicorn for the gateway: the only place that knows its options. Started by deploy/launch.py."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -45,5 +46,8 @@ def child_exit(server: object, worker: object) -> None:
     from gateway.reporting import metrics_files
 
     runtime_dir, process = Path(settings.runtime_dir), worker.pid  # type: ignore[attr-defined]
-    metrics_files.fold(metrics_files.folder(runtime_dir), process)
-    presence.withdraw(runtime_dir, server.pid, process)  # type: ignore[attr-defined]
+    try:
+        presence.withdraw(runtime_dir, server.pid, process)  # type: ignore[attr-defined]
+        metrics_files.fold(metrics_files.folder(runtime_dir), process)
+    except Exception:  # else gunicorn would end with all its other processes
+        logging.getLogger("gunicorn.error").exception("the files of a gateway process that ended are not put in order")

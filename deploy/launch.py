@@ -12,6 +12,8 @@ import asyncio
 import signal
 import socket
 import sys
+from collections.abc import Coroutine
+from typing import Any
 
 from msgspec import structs
 
@@ -29,6 +31,7 @@ from shared.gpus import answering_gpus
 from shared.logs import Log, format_of, open_log
 from shared.processes import forbid_core_files, gateway_processes
 from shared.settings import Settings
+from shared.supervision import Loops
 
 OK, FAILED, CONFIGURATION = 0, 1, 78
 
@@ -68,7 +71,7 @@ async def serve(effective: Settings, log: Log) -> int:
             try:
                 await service.start()
                 announced = ready_block.announce(running, address, port, first, metrics_url, service.workers_expected)
-                announcing = asyncio.create_task(announced)
+                announcing = asyncio.create_task(_said(announced, log))
                 try:
                     return await _until_over(asked, service)
                 finally:
@@ -101,33 +104,38 @@ class Asked:
 async def _until_over(asked: Asked, service: Service) -> int:
     """Until it is to stop or a part ended by itself; replaces parts whenever asked."""
     stop = asyncio.create_task(asked.stop.wait())
-    replacing = asyncio.create_task(_replace_when_asked(asked, service))
+    replacing = Loops().keep("replacements", lambda: _replace_when_asked(asked, service), 0.0, last_round_s=0.0)
     try:
         while True:
             watched = {stop, service.gateway.ended, service.pool.ended}
-            await asyncio.wait({*watched, replacing}, timeout=1.0, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(watched, timeout=1.0, return_when=asyncio.FIRST_COMPLETED)
             if stop.done():
                 service.log.info("stopping: requests in flight are finished, then the workers end")
                 return OK
             for part in (service.pool, service.gateway):
                 if part.ended.done():
                     return _ended_by_itself(part, service.log)
-            if replacing.done():
-                replacing.result()  # a bug of ours: shows itself
     finally:
-        for task in (stop, replacing):
-            task.cancel()
-        await asyncio.gather(stop, replacing, return_exceptions=True)
+        await replacing.end()
+        stop.cancel()
+        await asyncio.gather(stop, return_exceptions=True)
 
 
 async def _replace_when_asked(asked: Asked, service: Service) -> None:
-    while True:
-        await asked.replace.wait()
-        asked.replace.clear()
-        try:
-            await service.replace(settled(checked_settings(service.log)))
-        except ConfigurationError as error:
-            service.log.error("not replaced, the old settings stay in force", why=str(error))
+    await asked.replace.wait()
+    asked.replace.clear()
+    try:
+        await service.replace(settled(checked_settings(service.log)))
+    except ConfigurationError as error:
+        service.log.error("not replaced, the old settings stay in force", why=str(error))
+
+
+async def _said(announced: Coroutine[Any, Any, None], log: Log) -> None:
+    """The service goes on without the block, but not without a word."""
+    try:
+        await announced
+    except Exception:
+        log.exception("it could not be told where the service is")
 
 
 def _ended_by_itself(part: Part, log: Log) -> int:

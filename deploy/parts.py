@@ -39,7 +39,8 @@ class Part:
     async def stop(self, grace_s: float) -> None:
         """SIGTERM, then after the grace SIGKILL to the whole group."""
         if not self.ended.done():
-            self.process.terminate()
+            with contextlib.suppress(ProcessLookupError):  # it ended this moment
+                self.process.terminate()
             await asyncio.wait({self.ended}, timeout=grace_s)
         if not self.ended.done():
             self.log.error("a part did not stop, killing it", which=self.name, seconds=grace_s)

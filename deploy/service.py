@@ -76,20 +76,15 @@ class Service:
         running = structs.replace(fresh, **kept)
         old_pool, old_gateway = self.pool, self.gateway
         self.log.info("replacing: new workers start beside the old ones")
-        pool = await start_pool(running, self.folder, self.log)
-        self.parts.append(pool)
-        if not await self._until(
-            lambda: announcement.workers_of(self.runtime_dir, pool.pid) > 0, pool, POOL_START_S_MAX
-        ):
-            await self._give_up(pool)
+        try:
+            why = await self._start_beside(running)
+        except Exception as error:
+            self.log.exception("starting new parts failed")
+            why = f"{type(error).__name__} on the way"
+        if why:
+            await self._give_up(why)
             return
-        gateway = await start_gateway(running, self.folder, self.log)
-        self.parts.append(gateway)
-        if not await self._until(
-            lambda: presence.is_ready(self.runtime_dir, gateway.pid), gateway, GATEWAY_START_S_MAX
-        ):
-            await self._give_up(gateway, pool)
-            return
+        pool, gateway = self.parts[-2:]
         await self._until(lambda: announcement.is_full(self.runtime_dir, pool.pid), pool, OVERLAP_S_MAX)
         self.running, self.parts = running, [pool, gateway, old_pool, old_gateway]
         presence.mark_replaced(self.runtime_dir, old_gateway.pid)
@@ -99,13 +94,27 @@ class Service:
         self._forget(old_gateway, old_pool)
         self.log.info("replaced: the new workers and gateway serve, the old ones have ended")
 
-    async def _give_up(self, *new: Part) -> None:
-        self.log.error(
-            "not replaced, the old part goes on serving", which=new[0].name, why="the new one did not come up"
+    async def _start_beside(self, running: Settings) -> str:
+        """Why the new parts, which stand behind the old ones in `parts`, do not serve; empty when they do."""
+        pool = await start_pool(running, self.folder, self.log)
+        self.parts.append(pool)
+        come = await self._until(
+            lambda: announcement.workers_of(self.runtime_dir, pool.pid) > 0, pool, POOL_START_S_MAX
         )
-        for part in new:
+        if not come:
+            return f"{pool.name} did not come up"
+        gateway = await start_gateway(running, self.folder, self.log)
+        self.parts.append(gateway)
+        come = await self._until(lambda: presence.is_ready(self.runtime_dir, gateway.pid), gateway, GATEWAY_START_S_MAX)
+        return "" if come else f"{gateway.name} did not come up"
+
+    async def _give_up(self, why: str) -> None:
+        """Ends the new parts, the youngest first."""
+        self.log.error("not replaced, the old parts go on serving", why=why)
+        new = self.parts[2:]
+        for part in reversed(new):
             await part.stop(STOP_MARGIN_S)
-            self.parts.remove(part)
+        self.parts = self.parts[:2]
         self._forget(*new)
 
     def _forget(self, *ended: Part) -> None:

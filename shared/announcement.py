@@ -93,7 +93,7 @@ def expected(runtime_dir: Path, pool: int) -> int:
     """How many workers this pool keeps; 0 while it has not told."""
     try:
         return int(_wanted(runtime_dir, pool).read_text(encoding="ascii"))
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):
         return 0
 
 

@@ -69,7 +69,8 @@ def fold(files: Path, process: int) -> None:
         for kind in ("counter", "histogram"):
             counted = files / f"{kind}_{process}.db"
             with contextlib.suppress(FileNotFoundError):
-                _add(counted, files / f"{kind}_{ENDED}.db")
+                with contextlib.suppress(struct.error):  # it ended before it had written anything
+                    _add(counted, files / f"{kind}_{ENDED}.db")
                 counted.unlink()
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import runpy
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -82,3 +84,19 @@ def test_who_holds_the_lock_and_stands_still_holds_nobody_up_for_long(files: Pat
     with metrics_files._lock(files, metrics_files.fcntl.LOCK_EX):
         metrics_files.fold(files, process)
         assert values(files.parent)["things_total{'kind': 'a'}"] == 3
+
+
+def test_a_process_that_ended_before_it_had_counted_anything_is_folded_away(tmp_path: Path) -> None:
+    for kind in ("counter", "histogram", "gauge_livesum"):
+        (tmp_path / f"{kind}_77.db").touch()
+    metrics_files.fold(tmp_path, 77)
+    assert not list(tmp_path.glob("*_77.db"))
+
+
+def test_whatever_fails_after_a_gateway_process_has_ended_does_not_end_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("FACE_API_RUNTIME_DIR", str(tmp_path))
+    gunicorn = runpy.run_path(str(ROOT / "deploy" / "gunicorn.conf.py"))
+    gunicorn["child_exit"](SimpleNamespace(pid=1), SimpleNamespace(pid=77))  # there is no folder for metrics
+    assert "the files of a gateway process" in caplog.text
