@@ -1,6 +1,7 @@
 """From faces to the answer of POST /api/v1/detect: every field of the API reference, and its rounding.
 
-Pixels to 1 decimal, areas to 2, confidence, relative and ratio to 4, milliseconds to 2.
+Pixels to 1 decimal, areas to 2, confidence, relative and ratio to 4, milliseconds to 2. Whatever is in pixels is not
+clipped to the picture; whatever is a share of it is clipped to 0..1.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class Landmarks(msgspec.Struct, frozen=True):
 
 
 class Relative(msgspec.Struct, frozen=True):
-    """As shares of the picture's width and height."""
+    """As shares of the picture's width and height, clipped to 0..1."""
 
     x_center: float
     y_center: float
@@ -157,7 +158,7 @@ def _numbers(faces: Faces, width: int, height: int) -> list[float]:
     sizes = corners[:, 2:] - corners[:, :2]
     centres = (corners[:, :2] + corners[:, 2:]) / 2
     areas = sizes[:, :1] * sizes[:, 1:]
-    relative = np.hstack([centres, sizes]) / (width, height, width, height)
+    relative = (np.hstack([centres, sizes]) / (width, height, width, height)).clip(0, 1)
     points = [] if faces.landmarks is None else [faces.landmarks.reshape(len(faces), 10)]
     columns = np.hstack([corners, faces.scores[:, None], *points, sizes, areas, centres, relative])
     steps = _STEPS_WITHOUT_LANDMARKS if faces.landmarks is None else _STEPS
@@ -178,5 +179,5 @@ def summary(faces: Faces, width: int, height: int) -> Summary:
         round(min(scores), 4),
         round(max(scores), 4),
         round(total, 2),
-        round(total / (width * height), 4),
+        round(min(1.0, total / (width * height)), 4),
     )

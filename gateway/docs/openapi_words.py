@@ -138,12 +138,13 @@ FIELDS: dict[str, dict[str, str]] = {
         "confidence": "0 to 1",
         "landmarks": "null when the model has none",
         "area": "Square pixels",
+        "relative": "Centre and size as shares of the picture's width and height, 0 to 1; only they are clipped",
     },
     "Image": {"size_bytes": "Of the file as sent"},
     "Summary": {
         "avg_confidence": "0 when there is no face",
         "total_face_area": "Square pixels",
-        "face_area_ratio": "Share of the picture",
+        "face_area_ratio": "total_face_area as a share of the picture; at most 1: boxes overlap and reach beyond it",
     },
     "Processing": {"input_size": "Width and height of the network's input"},
     "HealthResponse": {

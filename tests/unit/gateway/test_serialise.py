@@ -89,12 +89,16 @@ def plain_face(faces: Faces, index: int, width: int, height: int) -> DetectedFac
         size=Size(pixels(across), pixels(down)),
         area=rounded(across * down, 2),
         center=Point(pixels(x), pixels(y)),
-        relative=Relative(*(rounded(share, 4) for share in (x / width, y / height, across / width, down / height))),
+        relative=Relative(*map(of_whole, (x / width, y / height, across / width, down / height))),
     )
 
 
 def rounded(value: float, decimals: int) -> float:
     return float(np.round(value, decimals))
+
+
+def of_whole(share: float) -> float:
+    return rounded(min(1.0, max(0.0, share)), 4)
 
 
 def pixels(value: float) -> float:
@@ -119,6 +123,22 @@ def test_float32_noise_never_shows() -> None:
 def test_boxes_are_not_clipped_to_the_picture() -> None:
     faces = Faces(np.array([[-20, -10, 700, 500]], np.float32), np.array([0.5], np.float32), None)
     assert as_json(detected_faces(faces, 640, 480))[0]["bbox"] == {"x1": -20, "y1": -10, "x2": 700, "y2": 500}
+
+
+@pytest.mark.parametrize(
+    ("boxes", "ratio"),
+    [
+        ([[-20, -10, 700, 500]], 1.0),  # the picture is inside a face
+        ([[-900, -10, -100, 90]], 0.2604),  # a face beside it: its area is told as it is
+        ([[0, 0, 640, 480], [10, 10, 600, 470]], 1.0),
+        ([[0, 0, 320, 480]], 0.5),
+    ],
+)
+def test_shares_of_the_picture_lie_between_0_and_1(boxes: list[list[float]], ratio: float) -> None:
+    faces = Faces(np.array(boxes, np.float32), np.full(len(boxes), 0.5, np.float32), None)
+    shares = [share for face in as_json(detected_faces(faces, 640, 480)) for share in face["relative"].values()]
+    assert all(0 <= share <= 1 for share in shares)
+    assert summary(faces, 640, 480).face_area_ratio == ratio
 
 
 @pytest.mark.skipif(not REFERENCE.exists(), reason="the API reference is not beside the project")
