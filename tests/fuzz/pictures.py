@@ -68,18 +68,20 @@ def _as_pillow_sees(data: bytes, stored_as: Format) -> tuple[tuple[int, int], in
     """Size and number of pictures; None for what Pillow refuses, with whatever exception."""
     try:
         with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data), formats=[stored_as]) as seen:
-            return seen.size, _pages(seen) if stored_as == "tiff" else getattr(seen, "n_frames", 1)
+            sizes = _pages(seen) if stored_as == "tiff" else [seen.size] * getattr(seen, "n_frames", 1)
+            return (sizes[0], len(sizes)) if sizes else None
     except Exception:
         return None
 
 
-def _pages(seen: Image.Image) -> int:
-    """TIFF pages that are no smaller copy of another; beyond a few, how many does not matter."""
-    count = 1
-    for page in range(1, min(getattr(seen, "n_frames", 1), 8)):
+def _pages(seen: Image.Image) -> list[tuple[int, int]]:
+    """Sizes of TIFF pages that are no smaller copy of another; beyond a few, how many does not matter."""
+    sizes = []
+    for page in range(min(getattr(seen, "n_frames", 1), 8)):
         seen.seek(page)
-        count += not seen.tag_v2.get(_SUBFILE, 0) & _REDUCED  # type: ignore[attr-defined]
-    return count
+        if not seen.tag_v2.get(_SUBFILE, 0) & _REDUCED:  # type: ignore[attr-defined]
+            sizes.append(seen.size)
+    return sizes
 
 
 def check_orientation(data: bytes) -> None:
