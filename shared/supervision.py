@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from time import monotonic
+from typing import TypeVar
 
 #: The pause after a failure; each further one in a row doubles it.
 FIRST_PAUSE_S, PAUSE_S_MAX = 0.1, 10.0
@@ -21,6 +22,7 @@ FAILURES_MAX = 3
 #: The round in hand may take so long to finish when its loop is ended, unless its owner says otherwise.
 LAST_ROUND_S = 2.0
 
+Result = TypeVar("Result")
 Round = Callable[[], Awaitable[None] | None]
 
 
@@ -112,6 +114,17 @@ class Loop:
         with contextlib.suppress(OSError, ValueError):  # a log that cannot be written ends no loop
             self.told(self, error, pause)
         return pause
+
+
+async def finished(work: Callable[[], Awaitable[Result]], failed: Callable[[BaseException], None]) -> Result:
+    """The result of work that has an end, begun again, after the same pauses, as often as it fails on the way."""
+    fate = Fate()
+    while True:
+        try:
+            return await work()
+        except Exception as error:
+            failed(error)
+            await asyncio.sleep(fate.failed(error, monotonic()))
 
 
 class Loops:

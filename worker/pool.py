@@ -27,6 +27,7 @@ from shared.gpus import gpus_to_use
 from shared.logs import Log, format_of, open_log
 from shared.processes import die_with_parent, forbid_core_files, usable_cores
 from shared.settings import Settings, inherited_environment
+from shared.supervision import finished
 from worker import exit_codes
 from worker.backoff import Backoff
 from worker.pool_metrics import PoolMetrics
@@ -69,9 +70,10 @@ class Pool:
         announcement.folder(self.runtime_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
         announcement.expect(self.runtime_dir, os.getpid(), self.topology.workers)
         slots = [asyncio.create_task(self._keep(slot)) for slot in range(self.topology.workers)]
-        telling = asyncio.create_task(self._tell_when_full())
+        telling = asyncio.create_task(finished(self._tell_when_full, lambda error: self._failed("pool_full", error)))
         await asyncio.gather(*slots)
         telling.cancel()
+        await asyncio.gather(telling, return_exceptions=True)
         self.context.term()
         return exit_codes.CONFIGURATION if self.failure else exit_codes.OK
 
@@ -81,21 +83,50 @@ class Pool:
         announcement.mark_full(self.runtime_dir, os.getpid())
 
     async def _keep(self, slot: int) -> None:
-        """Keeps one slot filled."""
+        """Keeps one slot filled, whatever fails: no process to be had, a folder that cannot be read, a bug of ours."""
         backoff = Backoff()
         while not self.stopping.is_set():
-            generation = f"{self._run}.{next(self._numbers)}"
-            process = await self._start(slot, generation)
-            saying = asyncio.create_task(relay(process, generation, self.log, self.settings.log_format))
+            try:
+                await self._one_life(slot, backoff)
+            except Exception as error:
+                self._failed("pool_slot", error)
+                await self._pause(backoff.after_death(served=False))
+
+    async def _one_life(self, slot: int, backoff: Backoff) -> None:
+        """From the start of one worker until what follows from its end."""
+        generation = f"{self._run}.{next(self._numbers)}"
+        process = await self._start(slot, generation)
+        saying = asyncio.create_task(self._relayed(process, generation))
+        try:
             hung = await self._until_over(process, generation)
             last_words = await saying
-            served = generation in announcement.announced(self.runtime_dir)
-            announcement.withdraw(self.runtime_dir, generation)
-            if self.stopping.is_set():
-                return
-            await self._after_death(process.returncode, generation, backoff, last_words, served=served)
-            if not self.stopping.is_set():
-                self.metrics.restarted("hung" if hung else "died" if served else "start")
+        finally:
+            await _gone(process, saying)
+        served = generation in announcement.announced(self.runtime_dir)
+        announcement.withdraw(self.runtime_dir, generation)
+        if self.stopping.is_set():
+            return
+        await self._after_death(process.returncode, generation, backoff, last_words, served=served)
+        if not self.stopping.is_set():
+            self.metrics.restarted("hung" if hung else "died" if served else "start")
+
+    async def _relayed(self, process: asyncio.subprocess.Process, generation: str) -> str:
+        """Its last words. Read on whatever fails: a worker whose words nobody reads stands still."""
+        return await finished(
+            lambda: relay(process, generation, self.log, self.settings.log_format),
+            lambda error: self._failed("pool_relay", error),
+        )
+
+    async def _hung(self, generation: str) -> str:
+        return await finished(
+            lambda: until_hung(self.context, self.runtime_dir, generation),
+            lambda error: self._failed("pool_watch", error),
+        )
+
+    def _failed(self, loop: str, error: BaseException) -> None:
+        self.metrics.failed(loop)
+        with contextlib.suppress(OSError, ValueError):  # a log that cannot be written ends nothing
+            self.log.error("a loop of the pool failed and begins again", loop=loop, exc_info=error)
 
     async def _start(self, slot: int, generation: str) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
@@ -113,7 +144,7 @@ class Pool:
         """Until the process ended: by itself, because the pool stops, or killed because it hangs; whether the last."""
         ended = asyncio.create_task(process.wait())
         asked = asyncio.create_task(self.stopping.wait())
-        hung = asyncio.create_task(until_hung(self.context, self.runtime_dir, generation))
+        hung = asyncio.create_task(self._hung(generation))
         await asyncio.wait({ended, asked, hung}, return_when=asyncio.FIRST_COMPLETED)
         killed = hung.done() and not ended.done()
         if killed:
@@ -143,9 +174,23 @@ class Pool:
         )
         facts = {"last_words": last_words} if last_words and not served else {}
         self.log.error(words, why=f"it {how}", worker=generation, again_in_s=delay_s, **facts)
+        await self._pause(delay_s)
+
+    async def _pause(self, delay_s: float) -> None:
+        """Not longer than until the pool is to stop."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(delay_s):
                 await self.stopping.wait()
+
+
+async def _gone(process: asyncio.subprocess.Process, saying: asyncio.Task[str]) -> None:
+    """Leaves no worker behind that nobody keeps."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+    saying.cancel()
+    await asyncio.gather(saying, return_exceptions=True)
 
 
 async def _stop(process: asyncio.subprocess.Process, ended: asyncio.Task[int], log: Log) -> None:

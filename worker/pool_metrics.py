@@ -25,5 +25,12 @@ class PoolMetrics:
         for reason in REASONS:
             self._restarts.labels(reason)
 
+        self._failures = Counter(
+            "face_api_loop_failures", "Failed rounds of background loops", ["loop"], registry=self.registry
+        )
+
+    def failed(self, loop: str) -> None:
+        self._failures.labels(loop).inc()
+
     def restarted(self, reason: Reason) -> None:
         self._restarts.labels(reason).inc()

@@ -19,6 +19,7 @@ from shared.logs import open_log
 from shared.messages import Canary
 from shared.settings import Settings
 from worker import exit_codes
+from worker import pool as pool_module
 from worker.pool import Pool
 from worker.topology import Topology
 
@@ -90,3 +91,49 @@ def test_a_pool_whose_workers_had_served_goes_on_trying_until_it_is_stopped(tmp_
     assert first["why"] == f"it ended with code {exit_codes.CONFIGURATION}"
     assert "serving.json: cannot be read" in first["last_words"]
     assert 0 < first["again_in_s"] < second["again_in_s"]
+
+
+class Flaw:
+    """Fails so many times, then does what it stands for."""
+
+    def __init__(self, real: Any, failures: int = 2) -> None:
+        self._real, self._left, self.calls = real, failures, 0
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        self.calls += 1
+        if self._left > 0:
+            self._left -= 1
+            raise BlockingIOError("planted")
+        return self._real(*arguments, **named)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "loop"),
+    [
+        (asyncio, "create_subprocess_exec", "pool_slot"),
+        (pool_module, "relay", "pool_relay"),
+        (pool_module, "until_hung", "pool_watch"),
+        (announcement, "workers_of", "pool_full"),
+    ],
+)
+def test_a_pool_outlives_what_fails_in_its_loops_and_tells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, loop: str
+) -> None:
+    logged, flaw = Logged(), Flaw(getattr(owner, name))
+    monkeypatch.setattr(owner, name, flaw)
+
+    async def run() -> int:
+        pool = pool_without_a_model(tmp_path, logged)
+        pool.has_served = True
+        running = asyncio.create_task(pool.run())
+        async with asyncio.timeout(WAIT_S_MAX):
+            while flaw.calls < 3 or not replaced(logged):  # noqa: ASYNC110 — a stream
+                await asyncio.sleep(0.05)
+        pool.stopping.set()
+        assert pool.metrics.registry.get_sample_value("face_api_loop_failures_total", {"loop": loop}) == 2
+        return await running
+
+    assert asyncio.run(run()) == exit_codes.OK
+    told = [event for event in logged.events if event.get("loop") == loop]
+    assert len(told) == 2
+    assert all("BlockingIOError: planted" in event["exception"] for event in told)
