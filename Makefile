@@ -32,8 +32,8 @@ lint: $(VENV)/dev.ok ## Style and strict types
 format: $(VENV)/dev.ok ## Put the code into the house's form
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
-verify: $(VENV)/dev.ok ## Every mask method, format and edge on every photograph; memory with 64 of the worst pictures; a simulated house
-	@$(BIN)/python -m pytest tests/verify_masks.py tests/verify_memory.py tests/verify_simulation.py
+verify: $(VENV)/dev.ok ## Every mask method, format and edge on every photograph; memory with 64 of the worst pictures; a simulated house; 10,000 refused connections
+	@$(BIN)/python -m pytest tests/verify_*.py
 
 replay: $(VENV)/dev.ok ## Send any files through a server, and see it survive (CORPUS=folder, URL=… KEY=…; else its own)
 	@KEY='$(KEY)' $(BIN)/python -m tests.hostile.replay $(if $(CORPUS),'$(CORPUS)') $(if $(URL),--url '$(URL)') $(ARGS)

@@ -14,7 +14,7 @@ from gateway.edge.refusals import (
 )
 from shared import numerals
 
-#: So many chunks are free; beyond them they must hold so many bytes on average. A chunk costs a microsecond or two.
+#: So many chunks are free; beyond them they must hold so many bytes on average. A chunk costs half a microsecond.
 CHUNKS_FREE, CHUNK_BYTES_MEAN_MIN = 65_536, 16
 #: What may come beside the bytes of a body: its framing, for each chunk and in all.
 CHUNK_FRAMING_MAX, FRAMING_FREE = 16, 256 * 1024

@@ -37,6 +37,8 @@ from gateway.edge.request_id import request_id_of
 
 #: An answer that comes before the whole body ends the connection unless so few bytes are missing.
 UNREAD_BYTES_MAX = 256 * 1024
+#: When a client that is gone has answered: on this machine, in this house, anywhere; after that at every look.
+REPLY_S = (0.002, 0.02, 0.1)
 
 
 class _GentleTransport:
@@ -248,8 +250,8 @@ class Protocol(NoUpgrades):
 
     def look(self, now: float) -> None:
         """Called now and then: acts on what took too long."""
-        if self._half_closed is not None and sockets.is_reset(self.transport):
-            self.transport.abort()
+        self._listen()
+        if self.transport.is_closing() and not self.unsent():
             return
         self._ask_whether_it_reads(now)
         if self.flow.read_paused:
@@ -265,10 +267,19 @@ class Protocol(NoUpgrades):
             self._misunderstood(LATE)
 
     def _ask_whether_it_reads(self, now: float) -> None:
-        if self._half_closed is None or not self._answer_is_due() or self._answered.response_started:
+        if self._half_closed is None or self.transport.is_closing():
+            return
+        if not self._answer_is_due() or self._answered.response_started:
             return
         if question := self._half_closed.question(now):
             self.transport.write(question)
+            for seconds in REPLY_S:
+                self.loop.call_later(seconds, self._listen)
+
+    def _listen(self) -> None:
+        """Ends the work for a client that has said that nobody is there any more."""
+        if self._half_closed is not None and not self.transport.is_closing() and sockets.is_reset(self.transport):
+            self.transport.abort()
 
     def unsent(self) -> int:
         """Bytes of answers that wait in our memory for the client to read."""
