@@ -14,9 +14,11 @@ import pytest
 from gateway.edge.arriving import CHUNKS_FREE
 from gateway.edge.client_ip import bucket_of
 from gateway.edge.connections import TURNED_AWAY_MAX, Connections
+from gateway.edge.conversation import Patience
 from gateway.edge.refusals import HEADER_BYTES_MAX, TOO_MANY_FROM_ONE, TOO_MANY_HERE
 from gateway.edge.security_headers import HEADERS
 from tests.integration.hostile_server import (
+    CEILING_S,
     ORIGIN,
     PATIENCE,
     PER_ADDRESS,
@@ -109,7 +111,8 @@ def test_a_refusal_takes_nothing_from_the_request_before_it(server: Server) -> N
 
 
 def test_connections_that_are_refused_and_never_closed_stay_few_and_go() -> None:
-    with serving(most=2) as server, contextlib.ExitStack() as stack:
+    patient = Patience(header_s=CEILING_S, linger_s=1.0, drain_s=0.3)
+    with serving(patient, most=2) as server, contextlib.ExitStack() as stack:
         for number in range(2):
             stack.enter_context(server.connect(f"127.0.2.{number}"))
         wait_until(lambda: len(server.connections) == 2)
@@ -118,16 +121,17 @@ def test_connections_that_are_refused_and_never_closed_stay_few_and_go() -> None
             for number in range(TURNED_AWAY_MAX + 100)
         ]
         wait_until(lambda: server.connections.refused["connections"] == len(clients))
-        assert server.server is not None
-        assert len(server.server.server_state.connections) <= 2 + TURNED_AWAY_MAX
+        assert len(server.connections) <= 2 + TURNED_AWAY_MAX
         status, headers, body = parsed(received(clients[-1]))
         check_common(headers)
         assert (status, headers["retry-after"], body["detail"]) == (503, "1", TOO_MANY_HERE.words)
-        wait_until(lambda: len(server.server.server_state.connections) <= 2)
+        assert server.server is not None
+        uvicorns = server.server.server_state.connections
+        wait_until(lambda: len(uvicorns) == 2)
 
 
 def test_a_stop_does_not_wait_for_refused_connections_nor_for_lingering_ones() -> None:
-    patient = PATIENCE.__class__(header_s=30.0, grace_s=30.0, linger_s=30.0, drain_s=0.2)
+    patient = Patience(header_s=CEILING_S, grace_s=CEILING_S, linger_s=CEILING_S, drain_s=0.2)
     with serving(patient, most=1) as server, contextlib.ExitStack() as stack:
         lingering = stack.enter_context(server.connect())
         lingering.sendall(b"POST /refuse HTTP/1.1\r\nHost: a\r\nContent-Length: 9000000\r\n\r\n")
