@@ -33,7 +33,7 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 ALIKE_MAX = 1000
 
 Headers = dict[bytes, bytes]
-_Step = Callable[[bytes, int], int]
+_Step = Callable[["Multipart", bytes, int], int]
 
 
 class Receiver(Protocol):
@@ -54,7 +54,7 @@ class Multipart:
         self._dashes = b"--" + boundary
         self._delimiter = b"\r\n" + self._dashes
         self._receiver = receiver
-        self._step: _Step = self._preamble
+        self._step: _Step = Multipart._preamble
         self._held = b""
         self._passed_over = 0
         self._lead = 0
@@ -66,26 +66,27 @@ class Multipart:
         start, step = 0, cast("_Step | None", None)
         while step != self._step:
             step = self._step
-            start = step(data, start)
+            start = step(self, data, start)
         self._held = data[start:]
 
     def finish(self) -> None:
         """Raises BadParameter where the closing boundary never came."""
-        if self._step == self._preamble:
+        if self._step == Multipart._preamble:
             words = "the boundary that its Content-Type names is not in the body; let your HTTP client set Content-Type"
             raise BadParameter(f"{words} itself" if self._passed_over or self._held else "the body is empty")
-        if self._step != self._epilogue:
+        if self._step != Multipart._epilogue:
             raise BadParameter("the multipart body ends before its closing boundary; send it whole")
 
-    # Each step reads from `start`, gives back how far it came, and names the next one.
+    # Each step reads from `start`, gives back how far it came, and names the next one: as a plain function, since a
+    # bound one would hold this object, and with it a whole picture, until the garbage collector comes.
 
     def _preamble(self, data: bytes, start: int) -> int:
-        while (end := data.find(b"\n", start)) >= 0 and self._step == self._preamble:
+        while (end := data.find(b"\n", start)) >= 0 and self._step == Multipart._preamble:
             if self._passed_over <= PREAMBLE_BYTES_MAX:
                 self._first_boundary(data[start : end + 1])
             self._passed_over += end + 1 - start
             start = end + 1
-        if self._step == self._preamble and self._passed_over + len(data) - start > PREAMBLE_BYTES_MAX + _LINE_MAX:
+        if self._step == Multipart._preamble and self._passed_over + len(data) - start > PREAMBLE_BYTES_MAX + _LINE_MAX:
             raise BadParameter(
                 f"no boundary in the first {PREAMBLE_BYTES_MAX // 1024} KB of the multipart body; "
                 "let your HTTP client set Content-Type itself"
@@ -97,7 +98,7 @@ class Multipart:
         rest = _LINE_REST.match(line, len(self._dashes)) if line.startswith(self._dashes) else None
         if rest is not None and rest.end() <= _LINE_MAX:
             self._delimiter = (b"\r\n" if line.endswith(b"\r\n") else b"\n") + self._dashes
-            self._step = self._epilogue if rest[0] == b"--" else self._headers
+            self._step = Multipart._epilogue if rest[0] == b"--" else Multipart._headers
 
     def _headers(self, data: bytes, start: int) -> int:
         while (end := data.find(b"\n", start)) >= 0 and len(self._block) <= HEADER_BYTES_MAX:
@@ -105,7 +106,7 @@ class Multipart:
             if line in (b"\r\n", b"\n"):
                 self._receiver.begin(_parsed(bytes(self._block)))
                 self._block.clear()
-                self._step = self._content
+                self._step = Multipart._content
                 # The line's end may be the boundary's own newline, where the content is empty.
                 self._lead = len(line) if self._delimiter.startswith(line + b"-") else 0
                 return start - self._lead
@@ -120,7 +121,7 @@ class Multipart:
             if (rest := _LINE_REST.match(data, behind)) is not None:
                 self._pass_on(data, start, found)
                 self._receiver.end()
-                self._step = self._epilogue if rest[0] == b"--" else self._headers
+                self._step = Multipart._epilogue if rest[0] == b"--" else Multipart._headers
                 return rest.end()
             if _LINE_REST_BEGUN.fullmatch(data, behind):
                 break

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import email.policy
+import gc
 import re
+import weakref
 from email.mime.multipart import MIMEMultipart
 from email.mime.nonmultipart import MIMENonMultipart
 
@@ -11,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.multipart import PREAMBLE_BYTES_MAX
+from gateway.form_parts import Parts
+from gateway.multipart import PREAMBLE_BYTES_MAX, Multipart
 from shared.errors import BadParameter, TooLarge
 from tests.unit.gateway.test_upload import PICTURE, part, read
 
@@ -170,3 +173,18 @@ def test_several_files_in_one_part_and_wide_characters_are_told() -> None:
     for charset in ("utf-8", "ISO-8859-1", "windows-1252", "Shift_JIS", "none such"):
         field = part("confidence", b"0.6", f"\r\nContent-Type: text/plain; charset={charset}")
         assert read(field + part("image", b"x") + b"--b--\r\n").fields == [("confidence", "0.6")]
+
+
+def test_a_body_that_was_read_is_let_go_at_once_and_waits_for_no_garbage_collector() -> None:
+    parts = Parts(1000)
+    body = Multipart(b"b", parts)
+    body.feed(WHOLE)
+    body.finish()
+    gone = weakref.ref(body)
+    gc.disable()
+    try:
+        del body
+        assert gone() is None
+    finally:
+        gc.enable()
+    assert bytes(parts.upload().image) == PICTURE
