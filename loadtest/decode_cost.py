@@ -1,7 +1,9 @@
-"""What decoding in child processes costs against threads: CPU time and throughput, side by side in one interleaved run.
+"""What it costs to decode behind walls: CPU time and throughput of two ways, side by side in one interleaved run.
 
-`python -m loadtest.decode_cost [PHOTO]`: every round opens the same pictures both ways, in turn; medians over rounds.
-CPU time is counted over this process and its children, so other work on the machine matters little.
+`python -m loadtest.decode_cost [PHOTO]` compares child processes with threads, `--what sandbox` the same processes with
+Landlock and seccomp around them and without. Every round opens the same pictures both ways, in turn; medians over
+rounds, and of the rounds' differences. CPU time is counted over this process and its children, so other work on the
+machine matters little.
 """
 
 from __future__ import annotations
@@ -29,6 +31,13 @@ SIZES = {"640×360": (640, 360), "1080p": (1920, 1080), "12 MP": (4000, 3000)}
 REQUEST_MS = {"640×360": 27.0, "1080p": 36.0, "12 MP": 110.0}
 
 
+#: The cheaper way first.
+WAYS = {
+    "isolation": {"threads": Settings(decode_isolation="thread"), "processes": Settings()},
+    "sandbox": {"open": Settings(decode_sandbox="off"), "shut in": Settings(decode_sandbox="required")},
+}
+
+
 @dataclass(slots=True)
 class Figures:
     """Per round: CPU milliseconds a picture, pictures a second."""
@@ -39,12 +48,11 @@ class Figures:
 
 async def main() -> None:
     options = _options()
-    ways = {way: await open_pictures(Settings(decode_isolation=way)) for way in ("thread", "process")}
-    print(
-        f"{'picture':8} {'work':7} {'thread ms':>9} {'process ms':>10} {'more ms':>8} {'of a request':>12}   pictures/s"
-    )
-    for name, (width, height) in SIZES.items():
-        data = _jpeg(options.photo, width, height)
+    ways = {name: await open_pictures(settings) for name, settings in WAYS[options.what].items()}
+    named = "".join(f"{name + ' ms':>12}" for name in ways)
+    print(f"{'picture':8} {'work':7}{named}  more ms (quarters)   of it  of a request   pictures/s")
+    for name in options.sizes:
+        data = _jpeg(options.photo, *SIZES[name])
         for work in (_detect, _mask):
             figures = await _interleaved(ways, work, data, options)
             _report(name, work.__name__.strip("_"), figures)
@@ -121,16 +129,19 @@ def _jpeg(photo: Path | None, width: int, height: int) -> bytes:
 
 
 def _report(name: str, work: str, figures: dict[str, Figures]) -> None:
-    thread, process = (statistics.median(figures[way].cpu_ms) for way in ("thread", "process"))
-    rates = " / ".join(f"{statistics.median(figures[way].per_second):.0f}" for way in ("thread", "process"))
-    more = process - thread
-    share = f"{more / REQUEST_MS[name]:12.1%}"
-    print(f"{name:8} {work:7} {thread:9.2f} {process:10.2f} {more:8.2f} {share}   {rates}", flush=True)
+    cheap, dear = figures.values()
+    before, after = statistics.median(cheap.cpu_ms), statistics.median(dear.cpu_ms)
+    low, more, high = statistics.quantiles([b - a for a, b in zip(cheap.cpu_ms, dear.cpu_ms, strict=True)], n=4)
+    rates = " / ".join(f"{statistics.median(one.per_second):.0f}" for one in (cheap, dear))
+    spread, shares = f"({low:.3f} to {high:.3f})", f"{more / before:7.2%} {more / REQUEST_MS[name]:13.2%}"
+    print(f"{name:8} {work:7}{before:12.3f}{after:12.3f} {more:8.3f} {spread} {shares}   {rates}", flush=True)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("photo", nargs="?", type=Path, help="a photograph to scale; drawn when left out")
+    parser.add_argument("--what", choices=WAYS, default="isolation")
+    parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES))
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--pictures", type=int, default=24, help="per round")
     parser.add_argument("--at-once", type=int, default=4)

@@ -168,10 +168,7 @@ class Child:
         """A message that is right at this moment, and the memory that comes with it; None for anything else."""
         try:
             message = from_child(packet)
-            size = size_with(message)
-            if not self._is_awaited(message) or size > self._bytes_max():
-                return None
-            return message, self._memory(descriptors, size)
+            return (message, self._memory(descriptors, size_with(message))) if self._is_awaited(message) else None
         except Exception:  # whatever a stranger's words can raise, they are no answer
             return None
         finally:
@@ -180,10 +177,9 @@ class Child:
     def _is_awaited(self, message: ToGateway) -> bool:
         if isinstance(message, Ready):
             return not self.ready
-        return self.running is not None and answers(message, self.running.message)
-
-    def _bytes_max(self) -> int:
-        return 0 if self.running is None else self.running.bytes_max
+        if self.running is None or not answers(message, self.running.message):
+            return False
+        return isinstance(message, Failed) or self.running.is_right(message)
 
     def _memory(self, descriptors: list[int], size: int) -> memoryview:
         """What came with a message; copied out of the slab, which the next job overwrites."""

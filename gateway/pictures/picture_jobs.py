@@ -38,15 +38,16 @@ class Answer:
 class Job:
     """One message that is answered, and what goes with it.
 
-    bytes_max: most bytes that may come with the answer. child: who alone can do it, then who does it. alone: it wants a
-    child that has held no picture yet. then: done next by the same child, with no stranger in between.
+    is_right: whether an answer can be one to this; a child that gives another is not believed. child: who alone can do
+    it, then who does it. alone: it wants a child that has held no picture yet. then: done next by the same child, with
+    no stranger in between.
     started: a child has it; from then on it runs to its end, whoever still waits for the answer.
     """
 
     message: Open | Mask
     payload: Bytes
     answer: asyncio.Future[Answer]
-    bytes_max: int
+    is_right: Callable[[Opened | MaskDone], bool]
     child: Child | None = None
     alone: bool = False
     then: Job | None = None

@@ -70,7 +70,7 @@ class ProcessPicture:
             with self._crash_counted():
                 (answer,) = await self._ask(self._decoding_need(), self._opening(self._sides))
         assert isinstance(answer.message, Opened)
-        self.crops = self._checked_crops(answer)
+        self.crops = self._crops_of(answer)
         self.decode_ms, self.preprocess_ms = answer.message.decode_ms, answer.message.preprocess_ms
 
     async def mask(self, faces: Faces, options: MaskOptions) -> Masked:
@@ -96,28 +96,32 @@ class ProcessPicture:
 
     async def _masked(self, faces: Faces, options: MaskOptions) -> Answer:
         """The masked picture; decoded again first, in one go, where no child holds it (any more)."""
-        message, boxes = Mask(self._id, len(faces), options), faces.boxes.astype(np.float32).tobytes()
-        most, need = memory_need.encoded_most(self._header), memory_need.masking(self._header, options.format)
+        need = memory_need.masking(self._header, options.format)
         if self._child is not None and not self._child.gone:
-            (answer,) = await self._ask(need, self._job_for(message, boxes, most, child=self._child))
+            (answer,) = await self._ask(need, self._masking(faces, options, self._child))
             return answer
         self._to_mask, self._child = True, None
-        masking = self._job_for(message, boxes, most)
-        _opened, answer = await self._ask(max(need, self._decoding_need()), self._opening(()), masking)
+        jobs = self._opening(()), self._masking(faces, options, None)
+        _opened, answer = await self._ask(max(need, self._decoding_need()), *jobs)
         return answer
 
     def _opening(self, sides: tuple[int, ...]) -> Job:
         assert self._data is not None
         message = Open(self._id, self._header, len(self._data), sides, self._to_mask)
-        most = 2 * sum(side * side * 3 for side in sides)
-        return self._job_for(message, self._data, most, alone=self._crashes > 0)
+        shapes = tuple(map(self._shape, sides))
+        right = (shapes, shapes * 2)  # twice: as it looks on white as well
+        return Job(
+            message,
+            self._data,
+            _future(),
+            lambda said: isinstance(said, Opened) and said.crops in right,
+            alone=self._crashes > 0,
+        )
 
-    @staticmethod
-    def _job_for(
-        message: Open | Mask, payload: Data, bytes_max: int, *, child: Child | None = None, alone: bool = False
-    ) -> Job:
-        answer = asyncio.get_running_loop().create_future()
-        return Job(message, payload, answer, bytes_max, child=child, alone=alone)
+    def _masking(self, faces: Faces, options: MaskOptions, child: Child | None) -> Job:
+        message, boxes = Mask(self._id, len(faces), options), faces.boxes.astype(np.float32).tobytes()
+        most = memory_need.encoded_most(self._header)
+        return Job(message, boxes, _future(), lambda said: isinstance(said, MaskDone) and said.size <= most, child)
 
     def _decoding_need(self) -> int:
         return memory_need.decoding(self._header, to_mask=self._to_mask)
@@ -155,12 +159,8 @@ class ProcessPicture:
             self._job = next((job for job in reversed(jobs) if job.started), jobs[0])
             self._job.when_over(lambda: working.give(taken))
 
-    def _checked_crops(self, answer: Answer) -> tuple[Crop, ...]:
-        """The crops, if they are what the header announces: a child is not trusted with our own sizes."""
+    def _crops_of(self, answer: Answer) -> tuple[Crop, ...]:
         assert isinstance(answer.message, Opened)
-        shapes = tuple(map(self._shape, self._sides))
-        if answer.message.crops not in {shapes, shapes * 2}:  # twice: as it looks on white as well
-            raise BadImage("The picture could not be decoded")
         crops, start = [], 0
         for shape in answer.message.crops:
             end = start + shape.rows * shape.cols * 3
@@ -170,6 +170,7 @@ class ProcessPicture:
         return tuple(crops)
 
     def _shape(self, side: int) -> CropShape:
+        """What the header announces: a child is not trusted with our own sizes."""
         fitted = Letterbox.fit(self.facts.width, self.facts.height, side)
         return CropShape(fitted.rows, fitted.cols, fitted.side, fitted.scale)
 
@@ -180,6 +181,10 @@ class ProcessPicture:
         self._child = None
         self._owner.holding.give(self._held)
         self._held = 0
+
+
+def _future() -> asyncio.Future[Answer]:
+    return asyncio.get_running_loop().create_future()
 
 
 class ProcessPictures:

@@ -1,0 +1,74 @@
+"""A child that a file has taken over: its pictures are refused, and the gateway neither errs, leaks nor waits."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from shared.deadline import Deadline
+from shared.errors import BadImage
+from tests.hostile import make_png, rasters
+from tests.hostile.gallery import Gallery
+from tests.unit.pictures.intruder import Intruder
+
+LIES = tuple(Intruder(None).lies())
+FILE = make_png.png(rasters.noise(64, 64))
+
+
+@pytest.fixture
+def taken(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Gallery]:
+    monkeypatch.setattr("gateway.pictures.child_process.PROGRAM", "tests.unit.pictures.intruder")
+    monkeypatch.setenv("PYTHON_INTRUDER", request.param)
+    gallery = Gallery(decode_timeout=20)
+    yield gallery
+    gallery.close()
+
+
+def open_descriptors() -> int:
+    gc.collect()
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@pytest.mark.parametrize("taken", LIES, indirect=True)
+def test_what_a_taken_child_says_is_refused_and_leaves_nothing(taken: Gallery) -> None:
+    before = open_descriptors()
+    with pytest.raises(BadImage):
+        taken.open(FILE, sides=(64,), seconds=20)
+    taken.wait_for(1)
+    assert open_descriptors() == before
+    assert taken.nothing_is_counted()
+
+
+@pytest.mark.parametrize("taken", ["closes its link and lives"], indirect=True)
+def test_the_gateway_goes_on_while_a_child_without_a_link_lives_on(taken: Gallery) -> None:
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def both() -> None:
+        counting = asyncio.ensure_future(count())
+        with pytest.raises(BadImage):
+            await taken.pictures.open(
+                FILE, sides=(64,), deadline=Deadline.after(20, time.monotonic()), single_frame=False
+            )
+        counting.cancel()
+
+    taken.run(both())
+    assert turns > 1000  # a wait that blocks lets it turn a handful of times
+
+
+@pytest.mark.parametrize("taken", ["floods the log"], indirect=True)
+def test_a_childs_words_in_the_log_are_bounded(taken: Gallery, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "face_api.pictures"), pytest.raises(BadImage):
+        taken.open(FILE, sides=(64,))
+    assert sum(len(record.getMessage()) for record in caplog.records) < 20_000
