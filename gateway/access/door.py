@@ -5,8 +5,9 @@ It alone puts client address, key and limit together. `open_access` opens everyt
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -99,14 +100,20 @@ class Door:
         record = await self._known(scope, "admin", bucket)
         return await self._with_key(scope, record, "admin", address, bucket)
 
-    async def count_sign_in(self, bucket: str) -> None:
-        """Counts a try at the console's password, whatever the settings say of limits; RateLimited beyond them.
+    @contextlib.asynccontextmanager
+    async def counted_sign_in(self, bucket: str) -> AsyncIterator[None]:
+        """Around a try at the console's password: counted whatever the settings say of limits, RateLimited beyond them.
 
-        Cheaper than the throttle behind it, which writes to the store for every try.
+        Cheaper than the throttle behind it, which writes to the store for every try. None where the store is down.
         """
         verdict = await self.parts.limiter.hit(f"sign-in:{bucket}", MOST_SIGN_INS, SIGN_IN_WINDOW_S)
         if not verdict.allowed:
             raise rate_limit.refuse("sign-in", verdict, SIGN_IN_WINDOW_S, "Too many tries to sign in")
+        try:
+            yield
+        except StoreDown:
+            await verdict.limiter.refund(verdict)
+            raise
 
     async def aclose(self) -> None:
         await self.parts.aclose()

@@ -31,8 +31,7 @@ class SignIn:
         accounts, network, actor, now = visitor.accounts, visitor.network, visitor.actor, visitor.now
         name, password = visitor.value("name") or ADMIN, visitor.value("password")
         try:
-            await visitor.door.count_sign_in(network)
-            async with self._one_at_a_time:
+            async with visitor.door.counted_sign_in(network), self._one_at_a_time:
                 account = await visitor.door.parts.threads.call(
                     lambda: accounts.sign_in(name, password, network, actor, now)
                 )
@@ -52,8 +51,7 @@ class SignIn:
         try:
             if password != visitor.value("again"):
                 raise BadParameter("The two passwords differ")
-            await visitor.door.count_sign_in(visitor.network)
-            async with self._one_at_a_time:
+            async with visitor.door.counted_sign_in(visitor.network), self._one_at_a_time:
                 await visitor.door.parts.threads.call(lambda: accounts.use_link(token, password, actor, now))
         except BadParameter as error:
             return visitor.show(

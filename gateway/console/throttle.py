@@ -1,7 +1,8 @@
 """How often a password may be tried, per account and network. Pure: `now` is an argument.
 
 A network waits twice as long after each wrong try; an account that is guessed at from everywhere is closed to
-networks that never signed in, and stays open to those that did: guessing must not lock the owner out.
+networks that never signed in, and stays open to those that did: guessing must not lock the owner out. Nor must a
+clock that was set back (a machine that starts without a battery): what it says of the future counts for nothing.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ class Attempts(msgspec.Struct, frozen=True):
 
 def wait_s(mine: Attempts, everywhere: Attempts, now: float) -> float:
     """Seconds before the next try may be looked at; 0 for now."""
-    if mine.retry_at > now:
+    if now < mine.retry_at <= now + LONGEST_WAIT_S:
         return mine.retry_at - now
-    guessed_at = everywhere.failures >= EVERYWHERE_MOST and everywhere.since + EVERYWHERE_WINDOW_S > now
+    guessed_at = everywhere.failures >= EVERYWHERE_MOST and _is_within(everywhere.since, EVERYWHERE_WINDOW_S, now)
     if guessed_at and mine.trusted_until <= now:
         return everywhere.since + EVERYWHERE_WINDOW_S - now
     return 0.0
@@ -38,7 +39,7 @@ def wait_s(mine: Attempts, everywhere: Attempts, now: float) -> float:
 
 def after_failure(mine: Attempts, now: float) -> Attempts:
     """Counts one more wrong try of this network."""
-    fresh = mine.since + FORGIVEN_AFTER_S <= now
+    fresh = not _is_within(mine.since, FORGIVEN_AFTER_S, now)
     failures = 1 if fresh else mine.failures + 1
     delay = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(failures - 1, 30))
     return Attempts(failures, now if fresh else mine.since, now + delay, mine.trusted_until)
@@ -46,7 +47,7 @@ def after_failure(mine: Attempts, now: float) -> Attempts:
 
 def everywhere_after_failure(everywhere: Attempts, now: float) -> Attempts:
     """Counts one more wrong try from anywhere."""
-    if everywhere.since + EVERYWHERE_WINDOW_S <= now:
+    if not _is_within(everywhere.since, EVERYWHERE_WINDOW_S, now):
         return Attempts(failures=1, since=now)
     return msgspec.structs.replace(everywhere, failures=everywhere.failures + 1)
 
@@ -54,3 +55,7 @@ def everywhere_after_failure(everywhere: Attempts, now: float) -> Attempts:
 def after_success(now: float) -> Attempts:
     """This network knows the password."""
     return Attempts(trusted_until=now + TRUSTED_FOR_S)
+
+
+def _is_within(since: float, window_s: float, now: float) -> bool:
+    return since <= now < since + window_s

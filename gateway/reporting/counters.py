@@ -1,5 +1,7 @@
 """What the gateway processes of one host did, added up: requests, answers, times, faces, and what they say of now.
 
+Times are wall time, which may be set back, also over a reboot that keeps the file: what lies ahead counts for nothing.
+
 Each process counts in memory and hands in its sums once a second; anyone may read the total. It alone knows the
 file. Other outlets (Prometheus) can take the same calls: `Counters` is the place where they are made.
 """
@@ -118,7 +120,7 @@ class Counters:
         """Adds this process's sums to the file; what cannot be added now stays for the next time."""
         facts = msgspec.json.encode(_together([source() for source in self._sources])).decode()
         now = self._clock()
-        if not self._sums and facts == self._said and now - self._said_at < STALE_S / 2:
+        if not self._sums and facts == self._said and 0 <= now - self._said_at < STALE_S / 2:
             return  # idle: nothing to tell
         try:
             self._write(now, facts)
@@ -144,9 +146,10 @@ class Counters:
 
     def present(self) -> list[Present]:
         """What each living process of this host said last."""
-        query = "SELECT facts FROM present WHERE at > ? ORDER BY process"
+        query = "SELECT facts FROM present WHERE at > ? AND at < ? ORDER BY process"
+        now = self._clock()
         with contextlib.suppress(sqlite3.Error, OSError, msgspec.MsgspecError):
-            rows = self._open().execute(query, (self._clock() - STALE_S,)).fetchall()
+            rows = self._open().execute(query, (now - STALE_S, now + STALE_S)).fetchall()
             return [msgspec.json.decode(facts, type=Present) for (facts,) in rows]
         return []
 
@@ -164,21 +167,24 @@ class Counters:
             rows = [(minute, name, n) for (minute, name), n in sums.items()]
             connection.executemany(_ADD, rows + [(ALL_TIME, name, n) for _, name, n in rows])
             connection.execute(_SAY, (os.getpid(), now, facts))
-            connection.execute("DELETE FROM counts WHERE minute > 0 AND minute < ?", (int(now) // 60 - KEPT_MINUTES,))
+            minute = int(now) // 60
+            connection.execute("DELETE FROM counts WHERE minute > 0 AND minute < ?", (minute - KEPT_MINUTES,))
+            connection.execute("DELETE FROM counts WHERE minute > ?", (minute + 1,))
             connection.execute("COMMIT")
         except sqlite3.Error:
             with contextlib.suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
             raise
         self._sums = defaultdict(float)
-        self._said, self._said_at = facts, now
+        self._said, self._said_at, self._complained = facts, now, False
 
     def _read(self, minutes: int) -> dict[str, float]:
         if not minutes:
             rows: Any = self._open().execute("SELECT name, n FROM counts WHERE minute = ?", (ALL_TIME,))
         else:
-            first = int(self._clock()) // 60 - minutes
-            rows = self._open().execute("SELECT name, SUM(n) FROM counts WHERE minute > ? GROUP BY name", (first,))
+            last = int(self._clock()) // 60
+            query = "SELECT name, SUM(n) FROM counts WHERE minute > ? AND minute <= ? GROUP BY name"
+            rows = self._open().execute(query, (last - minutes, last))
         return dict(rows.fetchall())
 
     def _open(self) -> sqlite3.Connection:

@@ -23,7 +23,7 @@ from gateway.reporting.overview import CHART_MINUTES, LATENCY_MINUTES, Overview,
 from gateway.reporting.system_facts import system_facts
 from gateway.routes.json_body import read_json
 from shared import numerals
-from shared.errors import BadParameter, TooLarge
+from shared.errors import BadParameter, TooLarge, Unavailable
 
 MOST_BODY_BYTES = 65_536
 MOST_PER_PAGE = 1000
@@ -88,7 +88,11 @@ def _admitted(answers: dict[str, Answer]) -> Callable[[Request], Awaitable[Respo
         entry = await door.enter_admin(request.scope)
         visit = Visit(request, door, Administration(door.parts), entry.principal)
         method = "GET" if request.method == "HEAD" else request.method
-        response = await answers[method](visit)
+        try:
+            response = await answers[method](visit)
+        except Unavailable:
+            await entry.refund()  # a store that is down is no doing of the caller's
+            raise
         response.raw_headers.extend(entry.headers)
         return response
 

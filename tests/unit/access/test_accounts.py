@@ -231,3 +231,12 @@ def test_there_are_no_more_sessions_than_the_bound(sessions: Sessions) -> None:
 def test_nonsense_is_no_session(sessions: Sessions) -> None:
     for token in ("", "x", "x" * 10_000, "'; DROP TABLE sessions; --"):
         assert sessions.find(token, NOW, active=True) is None
+
+
+def test_a_clock_that_was_set_back_locks_nobody_out() -> None:
+    years = 3 * 365 * 86_400.0
+    mine = throttle.after_failure(Attempts(), NOW + years)
+    everywhere = Attempts(failures=EVERYWHERE_MOST, since=NOW + years)
+    assert throttle.wait_s(mine, everywhere, NOW) == 0
+    assert throttle.after_failure(mine, NOW).since == NOW
+    assert throttle.everywhere_after_failure(everywhere, NOW) == Attempts(failures=1, since=NOW)

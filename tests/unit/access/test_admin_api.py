@@ -139,6 +139,19 @@ def test_admin_requests_have_a_limit_of_their_own(tmp_path: Path) -> None:
         assert [site.client.get(KEYS).status_code for _ in range(3)] == [200, 200, 429]
 
 
+def test_requests_that_a_store_which_is_down_could_not_answer_are_not_charged(tmp_path: Path) -> None:
+    with opened(tmp_path, rate_limit_admin=2) as site:
+        headers = {"x-api-key": site.key(scopes=("admin",))}
+        assert site.client.get("/api/v1/admin/keys", headers=headers).status_code == 200
+        store = tmp_path / "var" / "keys.sqlite"
+        hidden = store.rename(store.with_suffix(".hidden"))
+        for _ in range(3):
+            assert site.client.get("/api/v1/admin/keys", headers=headers).status_code == 503
+        hidden.rename(store)
+        assert site.client.get("/api/v1/admin/keys", headers=headers).status_code == 200
+        assert site.client.get("/api/v1/admin/keys", headers=headers).status_code == 429
+
+
 def test_with_the_store_gone_reading_and_writing_are_503(site: Site, tmp_path: Path) -> None:
     site.client.get(KEYS)
     (tmp_path / "var" / "keys.sqlite").unlink()

@@ -126,6 +126,16 @@ def test_tries_to_sign_in_are_limited_by_address_before_the_store_is_asked(site:
     assert (beyond.status_code, "Too many tries to sign in" in beyond.text) == (429, True)
 
 
+def test_a_try_that_a_store_which_is_down_could_not_look_at_is_none(site: Site, tmp_path: Path) -> None:
+    store = tmp_path / "var" / "keys.sqlite"
+    hidden = store.rename(store.with_suffix(".hidden"))
+    for _ in range(MOST_SIGN_INS + 1):
+        down = site.client.post("/console/sign-in", data={"password": PASSWORD}, headers=OWN)
+        assert down.status_code == 503
+    hidden.rename(store)
+    assert site.client.post("/console/sign-in", data={"password": PASSWORD}, headers=OWN).status_code == 303
+
+
 @pytest.mark.parametrize(
     "target",
     ["//evil.example", "https://evil.example", "/console/../x", "/consolex", "javascript:1", "/console/\n", ""],

@@ -101,6 +101,41 @@ def test_a_process_says_what_is_going_on_until_it_is_gone(tmp_path: Path) -> Non
     assert Counters(tmp_path, clock).present() == []
 
 
+def test_what_was_said_and_counted_before_the_clock_was_set_back_is_no_part_of_now(tmp_path: Path) -> None:
+    clock = Clock()
+    gone, here = Counters(tmp_path, clock), Counters(tmp_path, clock)
+    gone.say_of_now(lambda: Present(in_flight=7))
+    gone.add("x", 5)
+    gone.hand_in()
+    clock.now -= 3600
+    assert here.present() == []
+    assert here.total(10) == {}
+    here.add("x")
+    here.hand_in()
+    assert here.total(120) == {"x": 1}
+    clock.now -= 3600
+    here.hand_in()  # idle, and yet it says that it is here
+    assert here.present() == [Present()]
+    clock.now += 7200
+    assert here.total(60) == {}
+    assert here.total() == {"x": 6}
+
+
+def test_a_file_that_breaks_again_after_it_was_well_is_complained_of_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    counters = Counters(tmp_path)
+    for complaints in (1, 2):
+        counters.add("x")
+        (tmp_path / FILE_NAME).unlink(missing_ok=True)
+        (tmp_path / FILE_NAME).mkdir()
+        counters.close()
+        counters.hand_in()
+        assert len(caplog.records) == complaints
+        (tmp_path / FILE_NAME).rmdir()
+        counters.hand_in()
+
+
 def test_an_idle_process_writes_next_to_nothing(tmp_path: Path) -> None:
     clock = Clock()
     counters = Counters(tmp_path, clock)
