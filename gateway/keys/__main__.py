@@ -88,7 +88,7 @@ def list_keys(command: Command) -> None:
 
 
 def rotate_pepper(command: Command) -> None:
-    peppers = rotate_file(command.settings)
+    peppers = rotate_file(command.settings, command.store.peppers_in_use(command.now))
     words = (
         "a new pepper hashes from now on; keys move to it as they are used, and the running processes know it "
         f"within {command.settings.key_check_seconds:g} s"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
+from collections.abc import Collection
 from pathlib import Path
 
 from gateway.keys.private_files import make_private_folder, write_new_private, write_private
@@ -60,8 +61,12 @@ def load_peppers(settings: Settings, *, make: bool) -> Peppers | None:
     return _bounded(lines + earlier_peppers(settings))
 
 
-def rotate_file(settings: Settings) -> Peppers:
-    """Puts a new pepper before those of the file; ConfigurationError where a setting holds the pepper."""
+def rotate_file(settings: Settings, in_use: Collection[str] = ()) -> Peppers:
+    """Puts a new pepper before those of the file, and drops the oldest beyond MOST_PEPPERS.
+
+    in_use: names of the peppers that working keys need. ConfigurationError where one of them would be dropped, or
+    where a setting holds the pepper.
+    """
     if settings.key_pepper:
         raise ConfigurationError(
             "the pepper comes from FACE_API_KEY_PEPPER: put a new one there and the present one "
@@ -69,8 +74,14 @@ def rotate_file(settings: Settings) -> Peppers:
         )
     path = Path(settings.data_dir) / FILE_NAME
     known = path.read_text(encoding="ascii").split() if path.exists() else []
+    kept, dropped = known[: MOST_PEPPERS - 1], known[MOST_PEPPERS - 1 :]
+    if any(_name(secret.encode()) in in_use for secret in dropped):
+        raise ConfigurationError(
+            f"working keys were hashed with the oldest of {len(known)} peppers and would end with it: they move to the "
+            "present one when they are used; revoke those that nobody uses"
+        )
     make_private_folder(path.parent)
-    write_private(path, "\n".join([secrets.token_hex(32), *known[: MOST_PEPPERS - 1]]) + "\n")
+    write_private(path, "\n".join([secrets.token_hex(32), *kept]) + "\n")
     peppers = load_peppers(settings, make=False)
     assert peppers is not None
     return peppers

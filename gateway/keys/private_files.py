@@ -1,4 +1,7 @@
-"""Files and folders that only their owner may read: 0600 and 0700 from the moment they exist."""
+"""Files and folders that only their owner may read: 0600 and 0700 from the moment they exist.
+
+What was written stays after a power cut: a pepper lost is every key lost.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,7 @@ def write_new_private(path: Path, text: str) -> bool:
             os.link(temporary, path)
         except FileExistsError:
             return False
+    _keep(path.parent)
     return True
 
 
@@ -28,6 +32,7 @@ def write_private(path: Path, text: str) -> None:
     """Writes a 0600 file whole or not at all, over what stood there."""
     with private_temporary(path, text) as temporary:
         temporary.replace(path)
+    _keep(path.parent)
 
 
 @contextlib.contextmanager
@@ -42,3 +47,12 @@ def private_temporary(path: Path, text: str) -> Iterator[Path]:
         yield Path(name)
     finally:
         Path(name).unlink(missing_ok=True)
+
+
+def _keep(folder: Path) -> None:
+    """Puts the folder's names on the disk: the file's own are of no use without its name."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -51,6 +52,36 @@ def test_rotating_puts_a_new_one_first_and_keeps_the_last_five(tmp_path: Path) -
         second = rotate_file(settings)
     assert len(second.names) == MOST_PEPPERS
     assert first.current not in second.names
+
+
+def test_a_pepper_that_working_keys_still_need_is_not_dropped(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    store, peppers = made_store(tmp_path)
+    made = store.create(Draft(name="seldom used"), peppers, ME, NOW)
+    for _ in range(MOST_PEPPERS - 1):
+        rotate_file(settings, store.peppers_in_use(NOW))
+    with pytest.raises(ConfigurationError, match="would end with it"):
+        rotate_file(settings, store.peppers_in_use(NOW))
+    kept = load_peppers(settings, make=False)
+    assert kept is not None and peppers.current in kept.names
+    store.revoke(made.record.id, ME, NOW)
+    assert peppers.current not in rotate_file(settings, store.peppers_in_use(NOW)).names
+
+
+def test_a_pepper_is_on_the_disk_with_its_name_before_a_key_is_hashed_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, really = list[str](), os.fsync
+
+    def fsync(descriptor: int) -> None:
+        kept.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+        really(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    load_peppers(settings_in(tmp_path), make=True)
+    assert kept[-1] == str(tmp_path / "var")
+    rotate_file(settings_in(tmp_path))
+    assert kept[-1] == str(tmp_path / "var") and len(kept) == 4
 
 
 def test_a_pepper_of_the_settings_is_not_rotated_by_file(tmp_path: Path) -> None:
