@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gateway.pictures import tiff_rewrite
+from gateway.pictures.bmp_pixels import read_pixels
 from gateway.pictures.headers import jpeg, png
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.pillow_files import ERRORS, bands, opened
@@ -112,7 +113,7 @@ def _by_pillow(data: memoryview, header: Header, mode: Literal["RGB", "RGBA"]) -
 
 def _by_samples(data: memoryview, header: Header) -> Pixels:
     try:
-        return read_samples(data)
+        return read_pixels(data) if header.format == "bmp" else read_samples(data)
     except ERRORS:
         raise _undecodable(header) from None
 

@@ -41,6 +41,6 @@ def bands(picture: Image.Image) -> Iterator[tuple[slice, Image.Image]]:
 
 @contextlib.contextmanager
 def opened(data: memoryview, stored_as: Format) -> Iterator[Image.Image]:
-    """The file, not yet decoded; not for BMP. Raises one of `ERRORS`."""
+    """The file, not yet decoded; not for BMP, which is read without it. Raises one of `ERRORS`."""
     with warnings.catch_warnings(action="ignore"), _OPENERS[stored_as](io.BytesIO(data)) as picture:
         yield picture
