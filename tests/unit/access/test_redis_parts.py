@@ -1,0 +1,110 @@
+"""What stands on Redis, where something fails that is not Redis: nobody waits for ever, and it goes on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from redis.exceptions import ConnectionError as RedisGone
+
+from gateway.access.rate_limit import LimiterDown
+from gateway.access.rate_limit_redis import RedisLimiter, open_client
+from gateway.keys import announce
+from gateway.keys.announce import Listening
+from shared import supervision
+from shared.supervision import Loops
+
+#: Nothing listens there; the tests never come so far.
+URL = "redis://127.0.0.1:1/0"
+
+
+@pytest.mark.parametrize("error", [LookupError("a bug"), RuntimeError("the transport is closed"), RedisGone("gone")])
+def test_whatever_fails_answers_everybody_who_waits_and_the_next_are_sent(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work() -> None:
+        limiter, broken = RedisLimiter(open_client(URL, 0.1), 5.0), True
+
+        async def send(batch: list[Any]) -> list[Any]:
+            await asyncio.sleep(0.01)
+            if broken:
+                raise error
+            return [[1, 1, 60_000, "7"] for _ in batch]
+
+        monkeypatch.setattr(limiter, "_send", send)
+        async with asyncio.timeout(5):
+            tries = (limiter.hit("a", 3, 60) for _ in range(300))  # more than are sent at once
+            answers = await asyncio.gather(*tries, return_exceptions=True)
+            assert {type(answer) for answer in answers} == {LimiterDown}
+            broken = False
+            assert (await limiter.hit("a", 3, 60)).allowed
+        await limiter.aclose()
+
+    asyncio.run(work())
+
+
+def test_closing_answers_those_whose_question_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work() -> None:
+        limiter, sent = RedisLimiter(open_client(URL, 0.1), 5.0), asyncio.Event()
+
+        async def never(_batch: list[Any]) -> list[Any]:
+            sent.set()
+            await asyncio.Event().wait()
+            return []
+
+        monkeypatch.setattr(limiter, "_send", never)
+        asking = asyncio.create_task(limiter.hit("a", 3, 60))
+        await sent.wait()
+        await limiter.aclose()
+        with pytest.raises(LimiterDown):
+            await asyncio.wait_for(asking, 5)
+
+    asyncio.run(work())
+
+
+class Subscription:
+    """Redis's publications: each round's is the next of what is planted."""
+
+    def __init__(self, planted: list[Any]) -> None:
+        self._planted, self.closed = planted, 0
+
+    async def subscribe(self, _channel: str) -> None: ...
+
+    async def get_message(self, **_: float) -> Any:
+        await asyncio.sleep(0.001)
+        found = self._planted.pop(0) if self._planted else None
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    async def aclose(self) -> None:
+        self.closed += 1
+
+
+def test_news_of_keys_go_on_after_redis_was_gone_and_after_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(announce, "FIRST_PAUSE_S", 0.001)
+    monkeypatch.setattr(supervision, "FIRST_PAUSE_S", 0.001)
+
+    async def work() -> None:
+        heard: list[int] = []
+        subscription = Subscription([{"data": b"1"}, RedisGone("gone"), LookupError("planted"), {"data": b"1"}])
+        client: Any = open_client(URL, 0.1)
+        monkeypatch.setattr(client, "pubsub", lambda **_: subscription)
+        loops, listening = Loops(), Listening(client, lambda: heard.append(1))
+        loops.keep("key_news", listening.round, 0.0, last_round_s=0.0)
+        await until(lambda: len(heard) == 4)  # two announcements, and once after each beginning
+        assert loops.failures == {"key_news": 1}
+        assert loops.failing() == ""
+        await loops.aclose()
+        await listening.aclose()
+        assert subscription.closed == 2
+
+    asyncio.run(work())
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not true():  # noqa: ASYNC110 — what it waits for is somebody else's
+            await asyncio.sleep(0.002)
