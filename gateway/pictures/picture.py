@@ -148,10 +148,19 @@ def facts_of(header: Header, size_bytes: int) -> PictureFacts:
     return PictureFacts(width, height, 3, header.format, size_bytes, header.orientation, header.frames)
 
 
-def refuse_frames(header: Header) -> None:
-    """Raises BadImage for files of several pictures: all but the first would stay unmasked."""
+def refuse_to_mask(header: Header) -> None:
+    """Raises BadImage for files of which more would be seen than is masked.
+
+    Of several pictures all but the first would stay as they are. Where viewers differ about which way up a picture is,
+    its faces may lie on their side for us, and are not found.
+    """
     if header.frames > 1:
         raise BadImage(
             f"The {header.format.upper()} file holds {header.frames} pictures (animation or pages); "
             "mask takes files of one picture, since the others would stay unmasked"
+        )
+    if header.disputed:
+        raise BadImage(
+            "Which way up the picture is, is stored in a way that programs read differently, so mask could miss faces; "
+            "turn it upright and save it again without an orientation in its EXIF or XMP data"
         )

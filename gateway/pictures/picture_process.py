@@ -24,7 +24,7 @@ from gateway.pictures.headers.facts import Header
 from gateway.pictures.image_header import check_limits, read_header
 from gateway.pictures.letterbox import Letterbox
 from gateway.pictures.masking import MaskOptions
-from gateway.pictures.picture import Crop, Data, Masked, PictureFacts, decoders_of, facts_of, refuse_frames
+from gateway.pictures.picture import Crop, Data, Masked, PictureFacts, decoders_of, facts_of, refuse_to_mask
 from gateway.pictures.picture_jobs import Answer, CrashedError, Job, LostError
 from gateway.pictures.picture_messages import CropShape, Mask, MaskDone, Open, Opened
 from gateway.pictures.sandbox.report import Sandbox
@@ -226,7 +226,7 @@ class ProcessPictures:
             header = read_header(memoryview(data))
             check_limits(header, self._settings)
         if single_frame:
-            refuse_frames(header)
+            refuse_to_mask(header)
         picture = ProcessPicture(self, data, header, sides, deadline, to_mask=single_frame)
         try:
             await picture.decode()

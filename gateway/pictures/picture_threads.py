@@ -13,7 +13,7 @@ from gateway.pictures.byte_budget import ByteBudget
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.image_header import check_limits, read_header
 from gateway.pictures.masking import OUTPUT_FORMATS, MaskOptions
-from gateway.pictures.picture import Crop, Data, Masked, PictureFacts, decoders_of, facts_of, refuse_frames
+from gateway.pictures.picture import Crop, Data, Masked, PictureFacts, decoders_of, facts_of, refuse_to_mask
 from gateway.pictures.picture_work import Opened, mask_picture, open_picture
 from gateway.pictures.sandbox.report import Sandbox
 from shared.deadline import Deadline
@@ -91,7 +91,7 @@ class ThreadPictures:
             header = read_header(memoryview(data))
             check_limits(header, self._settings)
         if single_frame:
-            refuse_frames(header)
+            refuse_to_mask(header)
         held = await self.budget.take(_at_most(header, sides, to_mask=single_frame), deadline, time.monotonic())
         work = self._threads.submit(self._in_time, deadline, memoryview(data), header, sides, single_frame)
         try:

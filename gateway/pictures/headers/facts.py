@@ -17,7 +17,8 @@ PROFILE_BYTES_MAX = 16 * 1024 * 1024
 class Header:
     """Facts of the stored raster, before orientation is applied.
 
-    width, height: stored, in pixels. orientation: EXIF 1..8. frames: pictures in the file (animation, pages).
+    width, height: stored, in pixels. orientation: EXIF 1..8. disputed: viewers differ about which way up it is.
+    frames: pictures in the file (animation, pages).
     samples, bits: per stored pixel, per sample. alpha: transparency is stored. icc: bytes of the colour profile that
     is stored or told in numbers, 0 for none. cmyk: four ink samples. progressive: a JPEG of several scans.
     extras: there is what the decoder need not see: chunks of a PNG, bytes between segments of a JPEG.
@@ -37,6 +38,7 @@ class Header:
     cmyk: bool = False
     progressive: bool = False
     extras: bool = False
+    disputed: bool = False
     decoder: Literal["opencv", "pillow", "samples"] = "opencv"
     raster_bytes: int = 0
 

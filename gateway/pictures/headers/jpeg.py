@@ -24,7 +24,8 @@ SOI, EOI, SOS, DHT, DRI, TEM = 0xD8, 0xD9, 0xDA, 0xC4, 0xDD, 0x01
 DATA = 0
 FRAMES = frozenset(range(0xC0, 0xD0)) - {DHT, 0xC8, 0xCC}  # SOF0..15 without DHT, JPG and DAC
 _BARE = frozenset({*range(0xD0, 0xD8), TEM})  # restart markers and TEM: no length, no meaning between segments
-_APP0, _APP14 = 0xE0, 0xEE
+_APP0, _APP1, _APP14 = 0xE0, 0xE1, 0xEE
+_EXIF, _XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 #: Segments in which libjpeg finds fault with words that change no pixel.
 _WORDED = frozenset({_APP0, _APP14, SOS})
 _BASELINE, _EXTENDED, _PROGRESSIVE = 0xC0, 0xC1, 0xC2
@@ -44,6 +45,7 @@ def read(data: memoryview) -> Header:
     """Facts from the segments before the first scan."""
     found: dict[str, int | bool] = {}
     worded: list[tuple[int, memoryview]] = []
+    told: list[memoryview] = []
     end = 2
     for marker, at, start, stop in pieces(data):
         if at > end and bytes(data[end:at]).strip(b"\xff"):
@@ -51,12 +53,15 @@ def read(data: memoryview) -> Header:
         end = stop
         if marker in _WORDED:
             worded.append((marker, data[start:stop]))
+        elif marker == _APP1:
+            told.append(data[start:stop])
         if marker in (SOS, EOI):
             break
         _note(marker, data[start:stop], found)
     if "width" not in found:
         raise BadImage("The JPEG file has no frame header: it is truncated or corrupt")
-    header = Header(format=FORMAT, **found)  # type: ignore[arg-type]
+    orientation, disputed = _orientation(told)
+    header = Header(format=FORMAT, orientation=orientation, disputed=disputed, **found)  # type: ignore[arg-type]
     odd = any(_put_right(marker, payload, header) != payload for marker, payload in worded)
     return replace(header, extras=True) if odd else header
 
@@ -66,10 +71,20 @@ def _note(marker: int, payload: memoryview, found: dict[str, int | bool]) -> Non
         if "width" in found:
             raise BadImage("The JPEG file has two frame headers")
         found |= _frame(marker, payload)
-    elif marker == 0xE1 and bytes(payload[:6]) == b"Exif\0\0":
-        found.setdefault("orientation", exif.orientation(payload))
     elif marker == 0xE2 and bytes(payload[:12]) == b"ICC_PROFILE\0":
         found["icc"] = found.get("icc", 0) + len(payload)
+
+
+def _orientation(told: list[memoryview]) -> exif.Orientation:
+    """From all APP1 segments: readers take the first EXIF, the first that speaks, or all of them in one piece."""
+    blocks = [bytes(each[6:]) for each in told if bytes(each[:6]) == _EXIF and len(each) > 6]
+    xmp = next((each for each in told if bytes(each[: len(_XMP)]) == _XMP), b"")
+    if blocks:
+        claims = [exif.claim(block) for block in blocks]
+        first = next((each for each in claims if each), None)
+        return exif.settled([first, claims[0], exif.claim(b"".join(blocks))], xmp)
+    padded = (exif.claim(each[6:]) for each in told if bytes(each[:5]) == _EXIF[:5])  # by something else than 0
+    return exif.settled([exif.doubtful(each) for each in padded], xmp)
 
 
 def profile(data: memoryview) -> bytes | None:

@@ -12,8 +12,8 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 
-from gateway.pictures.headers import exif
 from gateway.pictures.headers.facts import PARTS_MAX, PROFILE_BYTES_MAX, Format, Header
+from gateway.pictures.headers.png_orientation import Told
 from gateway.pictures.matrix_profile import Colours, is_nearly_srgb, matrix_profile
 from shared.errors import BadImage
 from shared.settings import Settings
@@ -23,6 +23,8 @@ FORMAT: Format = "png"
 #: Colour type: samples per pixel, and the bit depths allowed with it.
 _COLOUR_TYPES = {0: (1, (1, 2, 4, 8, 16)), 2: (3, (8, 16)), 3: (1, (1, 2, 4, 8)), 4: (2, (8, 16)), 6: (4, (8, 16))}
 _SIDE_MAX = (1 << 31) - 1
+#: Where a picture may say which way up it is.
+_TELLING = (b"eXIf", b"tEXt", b"zTXt", b"iTXt")
 #: By which a picture's colours can be others than sRGB.
 _COLOURS = (b"iCCP", b"gAMA", b"cHRM")
 
@@ -30,11 +32,11 @@ _COLOURS = (b"iCCP", b"gAMA", b"cHRM")
 def read(data: memoryview) -> Header:
     """Facts from all chunks; lengths only, no chunk but IHDR and some small ancillary ones is looked into."""
     width, height, samples, bits, alpha = _image_header(data)
-    orientation, icc, frames, animated, hidden, begun, extras = 1, 0, 0, 0, False, False, False
+    icc, frames, animated, hidden, begun, extras, told = 0, 0, 0, False, False, False, Told()
     for kind, start, end in _chunks(data):
         extras = extras or not _is_essential(data, kind, start, end)
-        if kind == b"eXIf":
-            orientation = exif.orientation(data[start:end])
+        if kind in _TELLING:
+            told.note(kind, data[start:end], sound=kind != b"eXIf" or _sum_is_right(data, start, end))
         elif kind in _COLOURS and not begun:
             icc = max(icc, _profile_bytes(data[start:end]) if kind == b"iCCP" else 1)
         elif kind == b"tRNS" and bits <= 8:  # a transparent colour of 16-bit samples is left opaque
@@ -45,6 +47,7 @@ def read(data: memoryview) -> Header:
             animated += 1
         elif kind == b"IDAT":  # if an animation follows, this picture is not part of it, yet it is the one we read
             begun, hidden = True, hidden or not animated
+    orientation, disputed = told.settled()
     return Header(
         FORMAT,
         width,
@@ -56,6 +59,7 @@ def read(data: memoryview) -> Header:
         alpha=alpha,
         icc=icc,
         extras=extras,
+        disputed=disputed,
     )
 
 

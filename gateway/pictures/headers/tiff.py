@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 
+from gateway.pictures.headers import exif
 from gateway.pictures.headers.facts import Format, Header
 from gateway.pictures.headers.tiff_directory import Directory, Numbers, main_page
 from shared.errors import BadImage
@@ -18,10 +19,10 @@ from shared.settings import Settings
 FORMAT: Format = "tiff"
 
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER = 256, 257, 258, 259, 262, 266
-STRIP_OFFSETS, ORIENTATION, SAMPLES, ROWS_PER_STRIP, STRIP_COUNTS = 273, 274, 277, 278, 279
+STRIP_OFFSETS, SAMPLES, ROWS_PER_STRIP, STRIP_COUNTS = 273, 277, 278, 279
 LARGEST, PLANAR, PREDICTOR, COLORMAP = 281, 284, 317, 320
 TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_COUNTS = 322, 323, 324, 325
-INK_SET, EXTRA, SAMPLE_FORMAT, SUBSAMPLING, PROFILE = 332, 338, 339, 530, 34675
+INK_SET, EXTRA, SAMPLE_FORMAT, SUBSAMPLING, XMP, PROFILE = 332, 338, 339, 530, 700, 34675
 
 WHITE_IS_ZERO, BLACK_IS_ZERO, TRUE_COLOUR, INDEXED, INKS, LUMA, CIE_LAB, ICC_LAB = 0, 1, 2, 3, 5, 6, 8, 9
 #: How many samples a pixel has before any extra ones.
@@ -112,14 +113,14 @@ def read(data: memoryview) -> Header:
     """Facts from the main page, pages from the chain."""
     page, pages = main_page(data)
     layout = _layout(page)
-    orientation = page.value(ORIENTATION, 1) if ORIENTATION in page.entries else 1
+    orientation, disputed = exif.settled([exif.claim_at(data, page.order, page.start, big=page.big)], page.raw(XMP))
     lab = layout.photometric in (CIE_LAB, ICC_LAB)
     profile = page.entries.get(PROFILE)
     return Header(
         FORMAT,
         layout.width,
         layout.height,
-        orientation if 1 <= orientation <= 8 else 1,
+        orientation,
         pages,
         samples=layout.samples,
         bits=layout.bits,
@@ -127,6 +128,7 @@ def read(data: memoryview) -> Header:
         icc=0 if profile is None or lab else max(1, profile.count),  # Lab says itself what its colours are
         cmyk=layout.photometric == INKS,
         decoder=_decoder(layout),
+        disputed=disputed,
         raster_bytes=_raster_bytes(layout),
     )
 

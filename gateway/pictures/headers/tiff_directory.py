@@ -37,12 +37,13 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """One page. order: "<" or ">". start: where it lies."""
+    """One page. order: "<" or ">". start: where it lies. big: of a BigTIFF."""
 
     data: memoryview
     order: str
     start: int
     entries: dict[int, Entry]
+    big: bool
 
     def value(self, tag: int, default: int) -> int:
         """The first integer of a tag."""
@@ -151,4 +152,4 @@ def _directory(data: memoryview, form: _Form, offset: int) -> Directory:
     for index, (tag, kind, number, value) in enumerate(packed.tolist()):
         fits = TYPE_SIZES.get(kind, 1) * number <= form.link.size
         entries.setdefault(tag, Entry(kind, number, slot + index * form.entry.itemsize if fits else value))
-    return Directory(data, form.order, offset, entries)
+    return Directory(data, form.order, offset, entries, form.big)

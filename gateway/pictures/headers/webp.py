@@ -15,14 +15,15 @@ from shared.settings import Settings
 
 FORMAT: Format = "webp"
 
-_ANIMATION, _ALPHA = 0x02, 0x10
+_ANIMATION, _XMP, _EXIF, _ALPHA = 0x02, 0x04, 0x08, 0x10
 
 
 def read(data: memoryview) -> Header:
     """Facts from the chunk chain and the first frame's header."""
     canvas: tuple[int, int] | None = None
     frame: tuple[int, int, bool] | None = None
-    orientation, frames, alpha, icc = 1, 0, False, 0
+    flags, frames, alpha, icc = 0, 0, False, 0
+    told: dict[bytes, memoryview] = {}
     for kind, start, end in _chunks(data):
         if kind == b"VP8X":
             flags = data[start]
@@ -34,14 +35,32 @@ def read(data: memoryview) -> Header:
             frames += 1
         elif kind == b"ICCP":
             icc = icc or end - start
-        elif kind == b"EXIF":
-            orientation = exif.orientation(data[start:end])
+        elif kind in (b"EXIF", b"XMP "):
+            told.setdefault(kind, data[start:end])
     if frame is None and not frames:
         raise BadImage("The WebP file holds no picture data")
     width, height = _agreed_size(canvas, frame, frames)
     alpha = alpha or bool(frame and frame[2])
     samples = 4 if alpha else 3
-    return Header(FORMAT, width, height, orientation, max(1, frames), samples=samples, alpha=alpha, icc=icc)
+    orientation, disputed = _orientation(told, flags)
+    return Header(
+        FORMAT,
+        width,
+        height,
+        orientation,
+        max(1, frames),
+        samples=samples,
+        alpha=alpha,
+        icc=icc,
+        disputed=disputed,
+    )
+
+
+def _orientation(told: dict[bytes, memoryview], flags: int) -> exif.Orientation:
+    """From the first chunk of a kind, which readers look for only where the flags say that there is one."""
+    block = told.get(b"EXIF") if flags & _EXIF else None
+    xmp = told.get(b"XMP ", b"") if flags & _XMP else b""
+    return exif.settled([exif.claim(block)] if block is not None else [], xmp)
 
 
 def _agreed_size(canvas: tuple[int, int] | None, frame: tuple[int, int, bool] | None, frames: int) -> tuple[int, int]:
