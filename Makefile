@@ -32,7 +32,7 @@ lint: $(VENV)/dev.ok ## Style and strict types
 format: $(VENV)/dev.ok ## Put the code into the house's form
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
-verify: $(VENV)/dev.ok ## Every mask method, format and edge on every photograph; memory with 64 of the worst pictures; a simulated house; 10,000 refused connections
+verify: $(VENV)/dev.ok .venv-fuzz/ok ## Every mask method, format and edge on every photograph; memory with 64 of the worst pictures; a simulated house; 10,000 refused connections; the API against its document
 	@$(BIN)/python -m pytest tests/verify_*.py
 
 replay: $(VENV)/dev.ok ## Send any files through a server, and see it survive (CORPUS=folder, URL=… KEY=…; else its own)

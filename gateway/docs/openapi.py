@@ -6,14 +6,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from typing import Any, get_args
 
 import msgspec
 
 from gateway.docs import openapi_admin
 from gateway.docs import openapi_words as words
-from gateway.docs.openapi_parts import REF, Json, error_answers, headers, json_answer, ref
+from gateway.docs.openapi_parts import REF, Json, error_answers, headers, json_answer, query_parameter, ref
 from gateway.params import SECOND_SIDES, DetectParams, MaskParams, Method
 from gateway.pictures.encode import MEDIA_TYPES
 from gateway.routes.health import HealthResponse
@@ -162,7 +161,7 @@ def _parameter(name: str, schema: Json) -> Json:
         schema["enum"] = list(get_args(Method))
     if "enum" in schema:
         schema.setdefault("type", "string")
-    return {"name": name, "in": "query", "required": False, "description": description, "schema": schema}
+    return query_parameter(name, schema, description)
 
 
 def _timeout_parameter() -> Json:
@@ -180,8 +179,9 @@ def _request_id_parameter() -> Json:
         "name": "X-Request-Id",
         "in": "header",
         "required": False,
-        "description": "A UUID of yours, to find this request again; else one is made",
-        "schema": {"type": "string", "format": "uuid"},
+        "description": "A UUID of yours, to find this request again; for anything else a new one is made",
+        "schema": {"type": "string"},
+        "example": words.DETECT_EXAMPLE["request_id"],
     }
 
 
@@ -220,18 +220,28 @@ def _schemas() -> Json:
     """The schemas of all JSON bodies by name, the same order in every process."""
     kinds = [DetectResponse, HealthResponse, ErrorResponse, ReadyResponse, *openapi_admin.SCHEMAS]
     (_, components) = msgspec.json.schema_components(kinds, ref_template=REF)
-    meanings = words.FIELDS | openapi_admin.FIELDS
-    return {name: _described(schema, meanings.get(name, {})) for name, schema in sorted(components.items())}
+    return {name: _described(name, schema) for name, schema in sorted(components.items())}
 
 
-def _described(schema: Json, meanings: Mapping[str, str]) -> Json:
-    """The schema with its fields' meanings; a meaning of a field that does not exist is a bug."""
-    assert meanings.keys() <= schema["properties"].keys(), (schema["title"], sorted(meanings))
+def _described(name: str, schema: Json) -> Json:
+    """The schema with its fields' meanings and ranges; one of a field that does not exist is a bug."""
+    meanings = (words.FIELDS | openapi_admin.FIELDS).get(name, {})
+    ranges = openapi_admin.RANGES.get(name, {})
+    assert meanings.keys() | ranges.keys() <= schema["properties"].keys(), (name, sorted(meanings))
     described = {
-        name: {**field, "description": meanings[name]} if name in meanings else field
-        for name, field in schema["properties"].items()
+        each: _plain(field) | ranges.get(each, {}) | ({"description": meanings[each]} if each in meanings else {})
+        for each, field in schema["properties"].items()
     }
     return {**schema, "properties": described}
+
+
+def _plain(field: Json) -> Json:
+    """A pair of alike values as an array of two: tools made for OpenAPI 3.0 do not know `prefixItems`."""
+    if "prefixItems" not in field:
+        return field
+    kinds = field["prefixItems"]
+    assert all(kind == kinds[0] for kind in kinds), field
+    return {name: value for name, value in field.items() if name != "prefixItems"} | {"items": kinds[0]}
 
 
 def main() -> int:

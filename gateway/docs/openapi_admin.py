@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 
-from gateway.docs.openapi_parts import Json, error_answers, headers, json_answer, ref
-from gateway.keys.records import Scope, State
+from gateway.docs.openapi_parts import Json, error_answers, headers, json_answer, query_parameter, ref
+from gateway.keys.records import HIGHEST_LIMIT, LONGEST_NAME, SCOPES, Scope, State
 from gateway.reporting.overview import Overview
-from gateway.routes.admin import MOST_PER_PAGE, PREFIX, CreateBody, RotateBody
+from gateway.routes.admin import MOST_OF_AN_ID, MOST_PER_PAGE, MOST_SEARCHED, PREFIX, CreateBody, RotateBody
 
 TAG = {
     "name": "Administration",
@@ -134,6 +134,22 @@ FIELDS: dict[str, dict[str, str]] = {
     "Setting": {"value": "Secrets are shown as ***"},
 }
 
+_DURATION: Json = {"type": "string", "pattern": "^[0-9]{1,9}[smhd]?$"}
+_SECONDS: Json = {"type": "integer", "minimum": 0}
+_LIMIT: Json = {"type": "integer", "minimum": 1, "maximum": HIGHEST_LIMIT}
+_NULL: Json = {"type": "null"}
+#: Schema → field → what is checked of it beyond its type, by `gateway/keys/records.py`.
+RANGES: dict[str, dict[str, Json]] = {
+    "CreateBody": {
+        "name": {"minLength": 1, "maxLength": LONGEST_NAME},
+        "scopes": {"items": {"type": "string", "enum": list(SCOPES)}, "minItems": 1},
+        "expires_in": {"anyOf": [_DURATION, _SECONDS, _NULL]},
+        "detect_limit": {"anyOf": [_LIMIT, _NULL]},
+        "mask_limit": {"anyOf": [_LIMIT, _NULL]},
+    },
+    "RotateBody": {"grace": {"anyOf": [_DURATION, _SECONDS]}},
+}
+
 _KEY: Json = {
     "id": "key_0a1b2c3d4e5f", "name": "ci", "hint": "xyl_0a1b…", "state": "active", "scopes": ["detect"],
     "detect_limit": 600, "mask_limit": None, "created_at": "2026-11-22T12:52:00Z", "created_by": "console:admin",
@@ -192,17 +208,26 @@ def paths() -> Json:
 def _list() -> Json:
     state = {"type": "string", "enum": ["active", "expired", "revoked"]}
     parameters = [
-        _query("search", {"type": "string", "maxLength": 100}, "A part of a key's name, id or hint"),
-        _query("state", state, "Only keys in this state"),
-        _query("offset", {"type": "integer", "minimum": 0, "maximum": 10_000_000, "default": 0}, "Keys to pass over"),
-        _query("count", _page_size(), "Most keys in the answer"),
+        query_parameter("search", {"type": "string", "maxLength": MOST_SEARCHED}, "A part of a key's name, id or hint"),
+        query_parameter("state", state, "Only keys in this state"),
+        query_parameter(
+            "offset", {"type": "integer", "minimum": 0, "maximum": 10_000_000, "default": 0}, "Keys to pass over"
+        ),
+        query_parameter("count", _page_size(), "Most keys in the answer"),
     ]
     return _operation("listKeys", "Keys, newest first", "KeyPage", parameters=parameters)
 
 
 def _create() -> Json:
     body = _body("CreateBody", {"name": "ci", "scopes": ["detect"], "expires_in": "90d"})
-    return _operation("createKey", "Make a key", "MadeKey", status=201, requestBody=body | {"required": True})
+    made = _operation("createKey", "Make a key", "MadeKey", status=201, requestBody=body | {"required": True})
+    made["responses"]["201"]["links"] = {name: _of_the_made_key(name) for name in ("getKey", "rotateKey", "revokeKey")}
+    return made
+
+
+def _of_the_made_key(operation: str) -> Json:
+    """What can be asked next."""
+    return {"operationId": operation, "parameters": {"key_id": "$response.body#/id"}}
 
 
 def _rotate() -> Json:
@@ -212,9 +237,11 @@ def _rotate() -> Json:
 
 def _audit() -> Json:
     parameters = [
-        _query("search", {"type": "string", "maxLength": 100}, "A part of any column"),
-        _query("before", {"type": "string", "maxLength": 64}, "The id of the last entry already seen"),
-        _query("count", _page_size(), "Most entries in the answer"),
+        query_parameter("search", {"type": "string", "maxLength": MOST_SEARCHED}, "A part of any column"),
+        query_parameter(
+            "before", {"type": "string", "maxLength": MOST_OF_AN_ID}, "The id of the last entry already seen"
+        ),
+        query_parameter("count", _page_size(), "Most entries in the answer"),
     ]
     return _operation("audit", "Who did what, newest first", "AuditPage", parameters=parameters)
 
@@ -246,10 +273,6 @@ def _too_large(more: Json) -> Json:
 
 def _body(name: str, example: Json) -> Json:
     return {"content": {"application/json": {"schema": ref(name), "example": example}}}
-
-
-def _query(name: str, schema: Json, description: str) -> Json:
-    return {"name": name, "in": "query", "required": False, "description": description, "schema": schema}
 
 
 def _page_size() -> Json:

@@ -25,5 +25,13 @@ def json_answer(description: str, schema: Json, example: Json) -> Json:
     return {"description": description, "headers": headers(["X-Request-Id"]), "content": content}
 
 
+def query_parameter(name: str, schema: Json, description: str) -> Json:
+    """An optional one; empty is the same as left out."""
+    return {
+        "name": name, "in": "query", "required": False, "allowEmptyValue": True, "description": description,
+        "schema": schema,
+    }  # fmt: skip
+
+
 def error_answers(statuses: Iterable[int]) -> Json:
     return {str(status): {"$ref": f"#/components/responses/Error{status}"} for status in statuses}

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, cast
 
 import msgspec
+from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -27,6 +28,7 @@ from shared.errors import BadParameter, TooLarge, Unavailable
 
 MOST_BODY_BYTES = 65_536
 MOST_PER_PAGE = 1000
+MOST_SEARCHED, MOST_OF_AN_ID = 100, 64
 PREFIX = "/api/v1/admin"
 Body = TypeVar("Body", bound=msgspec.Struct)
 
@@ -105,7 +107,7 @@ async def _list(visit: Visit) -> Response:
     if state not in {None, "active", "expired", "revoked"}:
         raise BadParameter("state: must be active, expired or revoked")
     page = await visit.administration.page(
-        search=query.get("search", "")[:100],
+        search=_text(query, "search", MOST_SEARCHED),
         state=cast("State | None", state),
         offset=_number(query.get("offset") or "0", "offset", 0, 10_000_000),
         count=_number(query.get("count") or "100", "count", 1, MOST_PER_PAGE),
@@ -144,8 +146,8 @@ async def _revoke(visit: Visit) -> Response:
 async def _audit(visit: Visit) -> Response:
     query = visit.request.query_params
     entries = await visit.administration.audit(
-        search=query.get("search", "")[:100],
-        before=query.get("before", "")[:64],
+        search=_text(query, "search", MOST_SEARCHED),
+        before=_text(query, "before", MOST_OF_AN_ID),
         count=_number(query.get("count") or "100", "count", 1, MOST_PER_PAGE),
     )
     rows = [msgspec.structs.asdict(entry) | {"at": iso(entry.at)} for entry in entries]
@@ -184,6 +186,13 @@ async def _body(request: Request, kind: type[Body]) -> Body:
     except ClientDisconnect:
         raise BadParameter("The body did not arrive") from None
     return read_json(bytes(data) or b"{}", kind)
+
+
+def _text(query: QueryParams, name: str, most: int) -> str:
+    text = query.get(name, "")
+    if len(text) > most:
+        raise BadParameter(f"{name}: at most {most} characters")
+    return text
 
 
 def _number(text: str, name: str, low: int, high: int) -> int:
