@@ -98,7 +98,7 @@ def range_words(kind: type[msgspec.Struct], name: str) -> str:
 
 def _value(kind: type[Params], name: str, text: str) -> Any:
     annotation = _annotations(kind)[name]
-    value, words = _read(annotation.__origin__, text)
+    value, words = numerals.read(annotation.__origin__, text)
     if value is not None:
         words = "is not allowed"
         with contextlib.suppress(msgspec.ValidationError):
@@ -106,15 +106,6 @@ def _value(kind: type[Params], name: str, text: str) -> Any:
             if name != "second_side" or value in SECOND_SIDES:
                 return value
     raise BadParameter(f"{name}={shown(text)} {words}; {name} is {range_words(kind, name)}")
-
-
-def _read(base: Any, text: str) -> tuple[Any, str]:
-    """The text as a value of the type, or None and what it is not."""
-    if base is float:
-        return numerals.real(text), "is not a number such as 0.5"
-    if base in (int, int | None):
-        return numerals.whole(text), "is not a whole number such as 5"
-    return text, ""
 
 
 @functools.cache

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 if TYPE_CHECKING:
     from shared.settings import Settings
@@ -44,9 +44,9 @@ def access_problems(settings: Settings) -> Iterator[tuple[str, str]]:
     yield from _proxy_problems(settings)
     yield from _secret_problems(settings)
     yield from _origin_problems(settings)
-    if settings.database_url and urlsplit(settings.database_url).scheme not in DATABASE_SCHEMES:
+    if settings.database_url and _split(settings.database_url).scheme not in DATABASE_SCHEMES:
         yield "database_url", "must begin with postgresql:// or sqlite:///"
-    if settings.redis_url and urlsplit(settings.redis_url).scheme not in REDIS_SCHEMES:
+    if settings.redis_url and _split(settings.redis_url).scheme not in REDIS_SCHEMES:
         yield "redis_url", "must begin with redis://, rediss:// or unix://"
 
 
@@ -83,10 +83,18 @@ def earlier_peppers(settings: Settings) -> list[str]:
     return items(settings.key_pepper_previous)
 
 
+def _split(url: str) -> SplitResult:
+    """The URL's parts; empty ones for what is no URL, such as half an IPv6 address in brackets."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return SplitResult("", "", "", "", "")
+
+
 def _origin_problems(settings: Settings) -> Iterator[tuple[str, str]]:
     for origin in items(settings.cors_origins):
         if origin == "*":
             continue
-        parts = urlsplit(origin)
+        parts = _split(origin)
         if parts.scheme not in {"http", "https"} or not parts.netloc or origin != f"{parts.scheme}://{parts.netloc}":
             yield "cors_origins", f"{origin} is no origin; write https://example.org without a path"

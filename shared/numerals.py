@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from typing import Any
 
 #: JavaScript's toFixed(100) fits; what is longer was made to cost something.
 LENGTH_MAX = 128
@@ -43,6 +44,15 @@ def whole(text: str) -> int | None:
     if not 0 <= value.adjusted() < DIGITS_MAX or value != value.to_integral_value():
         return None
     return int(value)
+
+
+def read(kind: Any, text: str) -> tuple[Any, str]:
+    """The text as a value of the kind, a number or else the text itself; or None, and what it is not."""
+    if kind is float:
+        return real(text), "is not a number such as 0.5"
+    if kind in (int, int | None):
+        return whole(text), "is not a whole number such as 5"
+    return text, ""
 
 
 def count(text: str) -> int | None:

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, cast
 import msgspec
 from msgspec import Meta
 
+from shared import numerals
 from shared.access_rules import access_problems
 from shared.errors import SettingsError
 from shared.settings_file import with_settings_file
@@ -306,10 +307,11 @@ def _raw_value(name: str, environ: Mapping[str, str], problems: list[str]) -> st
 
 
 def _convert(name: str, raw: str, wanted: Any, values: dict[str, Any], problems: list[str]) -> None:
+    value, words = numerals.read(wanted.__origin__, raw)
     try:
-        values[name] = msgspec.convert(raw, wanted, strict=False)
-    except msgspec.ValidationError as error:
-        problems.append(_problem(name, raw, str(error)))
+        values[name] = msgspec.convert(value, wanted, strict=False)
+    except msgspec.ValidationError:
+        problems.append(_problem(name, raw, words if value is None else "is not allowed"))
 
 
 def _problem(name: str, raw: str | None, words: str) -> str:

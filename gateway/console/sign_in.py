@@ -105,5 +105,8 @@ async def begin_session(visitor: Visitor, account: str, following: str) -> Respo
 
 def _is_local(visitor: Visitor) -> bool:
     """Whether the browser calls this very machine: nothing can listen in between."""
-    host = urlsplit("//" + visitor.request.headers.get("host", "")).hostname or ""
+    try:
+        host = urlsplit("//" + visitor.request.headers.get("host", "")).hostname
+    except ValueError:  # such as half an IPv6 address in brackets
+        return False
     return host in {"localhost", "127.0.0.1", "::1"}

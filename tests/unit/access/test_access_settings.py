@@ -46,7 +46,9 @@ def test_a_short_admin_password_refuses_to_start() -> None:
     assert load({"FACE_API_ADMIN_PASSWORD": "p" * 12})[0].admin_password
 
 
-@pytest.mark.parametrize("origin", ["example.org", "https://example.org/", "https://example.org/page", "null"])
+@pytest.mark.parametrize(
+    "origin", ["example.org", "https://example.org/", "https://example.org/page", "null", "https://[::1"]
+)
 def test_an_origin_that_is_none_is_named(origin: str) -> None:
     assert f"{origin} is no origin" in problems(cors_origins=origin)
 
@@ -58,6 +60,7 @@ def test_origins_and_the_star_start() -> None:
 
 def test_unknown_kinds_of_store_refuse_to_start() -> None:
     assert "postgresql://" in problems(database_url="mysql://x/y")
+    assert "postgresql://" in problems(database_url="postgresql://[::1/y")
     assert "redis://" in problems(redis_url="http://x")
 
 

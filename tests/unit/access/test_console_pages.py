@@ -40,6 +40,12 @@ def test_the_known_addresses_lead_to_the_keys(site: Site, path: str) -> None:
     assert site.client.get(path).headers["location"] == "/console/keys"
 
 
+@pytest.mark.parametrize("host", ["[::1", "[x]", "a:b:c", "", "\xb2:\xb2"])
+def test_an_odd_host_does_not_break_the_sign_in_page(site: Site, host: str) -> None:
+    site.client.cookies.clear()
+    assert site.client.get("/console/sign-in", headers={"host": host.encode("latin-1")}).status_code == 200
+
+
 def test_every_page_is_shown_to_who_signed_in(site: Site) -> None:
     site.sign_in()
     for path in (*PAGES, "/console/account", "/console/overview/live"):

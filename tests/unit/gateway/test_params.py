@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+from decimal import Decimal
+
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.params import DetectParams, MaskParams, parse_params
 from gateway.unknown_names import ignored_names
@@ -68,6 +74,27 @@ def test_what_is_no_number_is_told_so_in_few_words(name: str, text: str) -> None
     assert words.startswith(f"{name}=")
     assert f"; {name} is " in words
     assert len(words) < 200
+
+
+@given(st.floats(0.01, 1.0))
+def test_what_programs_print_for_a_value_is_that_value(value: float) -> None:
+    exact = repr(value)
+    for text in (
+        exact,
+        f"{value:.17e}",
+        f"{value:+.17g}",
+        f"{Decimal(exact):f}",
+        f"{Decimal(exact):E}",
+        exact.removeprefix("0"),
+    ):
+        found = parse_params(DetectParams, [("confidence", text)], [("confidence", exact), ("nms_threshold", text)])
+        assert (found.confidence, found.nms_threshold) == (value, value)
+
+
+@given(st.sampled_from(MaskParams.__struct_fields__), st.text() | st.text("0123456789.eE+-_ #abcdef", max_size=12))
+def test_any_text_is_a_value_in_range_or_refused(name: str, text: str) -> None:
+    with contextlib.suppress(BadParameter):
+        msgspec.convert(msgspec.to_builtins(parse_params(MaskParams, [(name, text)], [])), MaskParams)
 
 
 def test_a_fraction_is_told_that_a_whole_number_is_wanted() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -92,6 +93,19 @@ def test_the_command_prints_the_effective_settings_and_fails_on_wrong_ones() -> 
     wrong = command(FACE_API_PORT="x")
     assert wrong.returncode == 78
     assert "FACE_API_PORT=x" in wrong.stderr
+
+
+def test_numbers_are_read_as_everywhere_else_and_wrong_ones_are_told_in_our_words() -> None:
+    found, _ = load({"FACE_API_PORT": "08e3", "FACE_API_QUEUE_SHARE": ".5", "FACE_API_REQUEST_TIMEOUT": " 5e0 "})
+    assert (found.port, found.queue_share, found.request_timeout) == (8000, 0.5, 5.0)
+    for text in ("x", "", "nan", "inf", "1_000", "0x50", "9" * 5000, "\xb2", "5.5"):
+        with pytest.raises(
+            SettingsError, match=f"FACE_API_PORT={re.escape(text)}: is not a whole number such as 5"
+        ) as caught:
+            load({"FACE_API_PORT": text})
+        assert "Expected" not in str(caught.value)
+    with pytest.raises(SettingsError, match=r"FACE_API_PORT=99999: is not allowed .*0 to 65535"):
+        load({"FACE_API_PORT": "99999"})
 
 
 def test_the_readme_has_the_table_of_these_settings() -> None:
