@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 @dataclass(slots=True)
 class Account:
     """One gateway: credits it may still use, requests of it in hand, how many more it has waiting, and how many of its
-    credits it was asked to give back and has not answered.
+    credits it was asked to give back and has not answered. overdue: for so long that nobody counts on them.
     """
 
     credits: int = 0
     in_hand: int = 0
     waiting: int = 0
     recalled: int = 0
+    overdue: bool = False
 
     @property
     def share(self) -> int:
@@ -94,7 +95,12 @@ class CreditLedger:
     def released(self, gateway: bytes, count: int) -> None:
         account = self._accounts[gateway]
         account.credits -= min(count, account.credits)
-        account.recalled = 0
+        account.recalled, account.overdue = 0, False
+
+    def doubt(self) -> None:
+        """What was asked back until now should be here: who waits for it may have others' instead."""
+        for account in self._accounts.values():
+            account.overdue = account.recalled > 0
 
     def settle(self) -> Moves:
         """Deals free credits out (first to gateways with work, then evenly) and recalls idle ones that are missed."""
@@ -109,7 +115,8 @@ class CreditLedger:
     def _recall(self, moves: Moves) -> None:
         """What lies idle goes where work waits, to the last; one also to who has nothing, if a gateway has two."""
         accounts = self._accounts.values()
-        hungry = sum(account.unmet for account in accounts) - sum(account.recalled for account in accounts)
+        coming = sum(account.recalled for account in accounts if not account.overdue)
+        hungry = sum(account.unmet for account in accounts) - coming
         missing = hungry + sum(1 for account in accounts if not account.share and not account.waiting)
         for gateway, account in self._accounts.items():
             wanted = min(max(account.idle - 1, min(account.idle, hungry)), missing)

@@ -21,6 +21,8 @@ GATEWAY_SILENCE_S_MAX = 5.0
 FAREWELL_S_MAX, FAREWELL_LOOK_S = 1.0, 0.02
 #: The serving loop looks at its links at least so often when nothing happens.
 LOOK_INTERVAL_S = 0.5
+#: A gateway that was asked for idle credit and stands still is not waited for longer than this or twice this.
+RECALL_S_MAX = 0.5
 
 
 class Sockets(Protocol):
@@ -48,6 +50,7 @@ class Links:
     lost: int = 0
     unsaid: dict[bytes, bool] = field(default_factory=dict)
     _looked: float = 0.0
+    _doubted: float = 0.0
 
     def greet(self, gateway: bytes, now: float) -> None:
         """It said Hello, perhaps not for the first time: it starts from nothing."""
@@ -113,6 +116,10 @@ class Links:
         """Forgets the silent. Time in which the loop itself stood still, or ran a long batch, is not their silence."""
         absence = now - self._looked if self._looked and now - self._looked > 2 * LOOK_INTERVAL_S else 0.0
         self._looked = now
+        if now - self._doubted > RECALL_S_MAX:
+            self._doubted = now
+            self.ledger.doubt()
+            self.settle()
         for gateway, greeted in list(self.unsaid.items()):
             self.greet(gateway, now) if greeted else self.turn_away(gateway)
         for gateway in self.ledger.gateways:

@@ -92,7 +92,7 @@ class SimLink:
             return
         plain = [bytes(memoryview(frame).cast("B")) if not isinstance(frame, bytes) else frame for frame in frames]
         message = decode_to_worker(plain)[0]
-        self.gateway.rules.asked(self.gateway.number, self.generation, message, plain)
+        self.gateway.rules.asked(self.gateway.name, self.generation, message, plain)
         self.there.send(self.gateway.loop.time(), message, plain)
 
     def arrive(self, letter: Letter) -> None:
@@ -106,7 +106,7 @@ class SimLink:
         while self.held and not self.closed:
             letter = self.held.popleft()
             self.back.read()
-            self.gateway.rules.told(self.gateway.number, self.generation, letter.message)
+            self.gateway.rules.told(self.gateway.name, self.generation, letter.message)
             self.on_message(self, *decode_to_gateway(letter.frames))
 
     def lose(self) -> None:
@@ -140,9 +140,11 @@ class SimGateway:
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     alive: bool = True
     leaving: bool = False
-    frozen_until: float = 0.0
+    frozen_until: float = float("-inf")
+    began: float = 0.0
 
     def __post_init__(self) -> None:
+        self.began = self.loop.time()
         self.dispatcher = Dispatcher(Path("/simulated"), self.name, self._incident, clock=self.loop.time)
         self.dispatcher.quarantine = SharedFindings(Path("/simulated"))
         self.dispatcher.quarantine.findings = self.findings
@@ -172,11 +174,11 @@ class SimGateway:
             self.rules.broken(f"a worker refused a request as {facts}")
 
     def _on_lost(self, generation: str, why: str) -> None:
-        self.rules.lost(self.number, generation)
+        self.rules.lost(self.name, generation)
         self.dispatcher._on_lost(generation, why)
 
     def _on_parted(self, generation: str) -> None:
-        self.rules.parted(self.number, generation)
+        self.rules.parted(self.name, generation)
         self.dispatcher._on_parted(generation)
 
     def _link(self, _context: Any, announcement: Announcement, on_message: Any, on_lost: Any) -> SimLink:

@@ -43,37 +43,37 @@ class Rules:
     loop: asyncio.AbstractEventLoop
     endings: Counter[str] = field(default_factory=Counter)
     violations: list[str] = field(default_factory=list)
-    hands: dict[tuple[int, str], Hand] = field(default_factory=dict)
+    hands: dict[tuple[str, str], Hand] = field(default_factory=dict)
     convicted: dict[int, float] = field(default_factory=dict)
-    moves: Counter[tuple[int, int]] = field(default_factory=Counter)
-    serving_until: dict[int, float] = field(default_factory=dict)
-    welcomed: dict[int, set[str]] = field(default_factory=dict)
+    moves: Counter[tuple[str, int]] = field(default_factory=Counter)
+    serving_until: dict[str, float] = field(default_factory=dict)
+    welcomed: dict[str, set[str]] = field(default_factory=dict)
     letters: int = 0
     could_serve: Callable[[float], bool] = lambda _since: False
     trace: list[str] | None = None
 
-    def _note(self, gateway: int, arrow: str, worker: str, what: Any) -> None:
+    def _note(self, gateway: str, arrow: str, worker: str, what: Any) -> None:
         if self.trace is not None and not isinstance(what, Heartbeat):
-            self.trace.append(f"{self.loop.time():8.4f}  gateway {gateway} {arrow} {worker}  {what}"[:160])
+            self.trace.append(f"{self.loop.time():8.4f}  {gateway} {arrow} {worker}  {what}"[:160])
 
     def broken(self, words: str) -> None:
         self.violations.append(f"at {self.loop.time():.3f}: {words}")
 
     # What goes over the wire
 
-    def hand(self, gateway: int, worker: str) -> Hand:
+    def hand(self, gateway: str, worker: str) -> Hand:
         return self.hands.setdefault((gateway, worker), Hand())
 
-    def asked(self, gateway: int, worker: str, message: Any, frames: list[bytes]) -> None:
+    def asked(self, gateway: str, worker: str, message: Any, frames: list[bytes]) -> None:
         self.letters += 1
         self._note(gateway, "→", worker, message)
         if isinstance(message, Request):
             hand, picture = self.hand(gateway, worker), picture_of(decode_to_worker(frames)[1][0])
             if message.id in hand.pictures:
-                self.broken(f"gateway {gateway} sent request {message.id} twice to {worker}")
+                self.broken(f"{gateway} sent request {message.id} twice to {worker}")
             hand.pictures[message.id], hand.sent_at = picture, self.loop.time()
 
-    def told(self, gateway: int, worker: str, message: Any) -> None:
+    def told(self, gateway: str, worker: str, message: Any) -> None:
         self.letters += 1
         self._note(gateway, "←", worker, message)
         hand = self.hand(gateway, worker)
@@ -86,7 +86,7 @@ class Rules:
             self.hands[gateway, worker] = Hand()
             self.welcomed.setdefault(gateway, set()).add(worker)
 
-    def lost(self, gateway: int, worker: str) -> None:
+    def lost(self, gateway: str, worker: str) -> None:
         """The gateway holds that the worker ended or hangs: what it ran alone is convicted, by the rule."""
         self._note(gateway, "lost", worker, "")
         hand = self.hands.pop((gateway, worker), Hand())
@@ -96,12 +96,12 @@ class Rules:
                 self.convicted.setdefault(picture, self.loop.time())
         self._went(gateway, worker)
 
-    def parted(self, gateway: int, worker: str) -> None:
+    def parted(self, gateway: str, worker: str) -> None:
         self._note(gateway, "parted from", worker, "")
         self.hands.pop((gateway, worker), None)
         self._went(gateway, worker)
 
-    def _went(self, gateway: int, worker: str) -> None:
+    def _went(self, gateway: str, worker: str) -> None:
         self.welcomed.setdefault(gateway, set()).discard(worker)
         self.serving_until[gateway] = self.loop.time()
 
@@ -114,7 +114,7 @@ class Rules:
         self.endings[name] += 1
 
     def _judge(self, ask: Ask, request: int, gateway: Any, now: float, took_s: float, result: Any) -> str:
-        what = f"request {request} of gateway {gateway.number} for {ask.picture}"
+        what = f"request {request} of {gateway.name} for {ask.picture}"
         if took_s > ask.patience_s + NEAR_S:
             self.broken(f"{what} ended {took_s - ask.patience_s:.3f} s after its deadline")
         if isinstance(result, asyncio.CancelledError):
@@ -145,12 +145,14 @@ class Rules:
     def _judge_no_worker(self, what: str, request: int, gateway: Any, now: float) -> str:
         if gateway.leaving:
             return "stopping"
-        if self.moves[gateway.number, request] > MOVES_MAX:
+        if self.moves[gateway.name, request] > MOVES_MAX:
             return "given up"
-        served = self.welcomed.get(gateway.number) or now - self.serving_until.get(gateway.number, 0.0) < (
+        served = self.welcomed.get(gateway.name) or now - self.serving_until.get(gateway.name, gateway.began) < (
             NO_WORKER_GRACE_S - NEAR_S
         )
-        if served or self.could_serve(now - NO_WORKER_GRACE_S - REACHED_S):
+        reachable = self.could_serve(now - NO_WORKER_GRACE_S - REACHED_S)
+        stood_still = now - gateway.frozen_until < NO_WORKER_GRACE_S + REACHED_S
+        if served or (reachable and not stood_still):
             self.broken(f"{what} was told that no worker serves")
         return "no worker"
 
@@ -180,7 +182,7 @@ class Rules:
         coming = sum(message.credits for message in back if type(message).__name__ == "Grant")
         coming += sum(message.grant for message in back if isinstance(message, Reply | Failure))
         given_back = sum(message.credits for message in there if type(message).__name__ == "Release")
-        where = f"between gateway {gateway.number} and {worker.generation}"
+        where = f"between {gateway.name} and {worker.generation}"
         if min(state.credits, account.credits, account.in_hand) < 0:
             self.broken(f"negative credits {where}")
         if account.credits != state.credits + coming + sent + given_back:

@@ -23,11 +23,12 @@ class Starving:
     def look(self, workers: list[Any], gateways: list[Any]) -> None:
         now, seen = self.rules.loop.time(), {}
         for worker in workers:
-            # A message each way, twice, and the worker's turns between them, which a run may hold up.
-            bound_s = 0.5 + 6 * self.late_s + 4 * worker.numbers.longest_s
+            # Who was asked first may stand still; then a message each way, twice, and the worker's turns between them,
+            # which a run may hold up.
+            bound_s = 2.0 + 6 * self.late_s + 4 * worker.numbers.longest_s
             for hungry, idle in _hungry(worker, gateways):
                 key = (hungry.name, worker.generation, idle.name)
-                sent_at = self.rules.hand(idle.number, worker.generation).sent_at
+                sent_at = self.rules.hand(idle.name, worker.generation).sent_at
                 seen[key] = max(self.since.get(key, now), sent_at)
                 if now - seen[key] > bound_s:
                     self.rules.broken(f"{hungry.name} starves: {idle.name} holds idle credit of {worker.generation}")

@@ -90,6 +90,20 @@ def test_what_two_gateways_need_of_a_third_is_asked_for_once() -> None:
     assert ledger.settle().recalls == {}
 
 
+def test_who_waits_for_credit_of_a_gateway_that_stands_still_gets_that_of_another() -> None:
+    ledger = ledger_of(2, b"still", b"idle")
+    ledger.settle()
+    ledger.join(b"c")
+    ledger.offered(b"c", 1)
+    assert ledger.settle().recalls == {b"still": 1}
+    ledger.doubt()
+    assert ledger.settle().recalls == {b"idle": 1}
+    ledger.released(b"idle", 1)
+    assert ledger.settle().grants == {b"c": 1}
+    ledger.released(b"still", 1)
+    assert ledger.settle().grants != {}, "it counts again"
+
+
 def test_a_recall_that_comes_too_late_is_no_harm() -> None:
     ledger = ledger_of(1, b"a", b"b")
     ledger.settle()
