@@ -20,6 +20,7 @@ from shared.messages import Welcome
 from shared.processes import die_with_parent, forbid_core_files
 from shared.settings import Settings
 from worker import exit_codes
+from worker.cannot_run import NotNow
 from worker.credit import CreditLedger
 from worker.endpoint import Endpoint
 from worker.micro_batch import MicroBatcher
@@ -46,6 +47,9 @@ def main(arguments: list[str]) -> int:
     except ConfigurationError as error:
         log.error("cannot start", why=str(error))
         return exit_codes.CONFIGURATION
+    except NotNow as error:
+        log.error("cannot start now", why=str(error))
+        return exit_codes.FAILED
     except WorkerSick as error:
         log.error("gives up", why=str(error))
         return exit_codes.FAILED

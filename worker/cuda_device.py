@@ -1,6 +1,6 @@
 """An NVIDIA card through the CUDA runtime that onnxruntime brings along. The only place that calls it.
 
-Ten functions by ctypes rather than a package: the library is loaded anyway, and its C interface has been the
+A dozen functions by ctypes rather than a package: the library is loaded anyway, and its C interface has been the
 same for a decade. ctypes lets other threads run during a call.
 """
 
@@ -29,9 +29,10 @@ _SIGNATURES: dict[str, tuple[Any, ...]] = {
     "cudaDriverGetVersion": (ctypes.POINTER(ctypes.c_int),),
     "cudaRuntimeGetVersion": (ctypes.POINTER(ctypes.c_int),),
     "cudaMalloc": (ctypes.POINTER(_POINTER), ctypes.c_size_t),
-    "cudaMemset": (_POINTER, ctypes.c_int, ctypes.c_size_t),
+    "cudaMemsetAsync": (_POINTER, ctypes.c_int, ctypes.c_size_t, _POINTER),
     "cudaHostAlloc": (ctypes.POINTER(_POINTER), ctypes.c_size_t, ctypes.c_uint),
     "cudaStreamCreateWithFlags": (ctypes.POINTER(_POINTER), ctypes.c_uint),
+    "cudaStreamSynchronize": (_POINTER,),
     "cudaEventCreateWithFlags": (ctypes.POINTER(_POINTER), ctypes.c_uint),
     "cudaEventRecord": (_POINTER, _POINTER),
     "cudaStreamWaitEvent": (_POINTER, _POINTER, ctypes.c_uint),
@@ -109,7 +110,10 @@ class CudaDevice:
 
     def buffer(self, size: int) -> int:
         address = self.runtime.made("cudaMalloc", size)
-        self.runtime.call("cudaMemset", address, 0, size)
+        # On a stream of ours, and waited for: clearing on the default one is not over when it returns, and non-blocking
+        # streams do not wait for that one.
+        self.runtime.call("cudaMemsetAsync", address, 0, size, self._streams[Queue.UPLOAD])
+        self.runtime.call("cudaStreamSynchronize", self._streams[Queue.UPLOAD])
         return address
 
     def event(self) -> Event:

@@ -78,9 +78,9 @@ def open_on_gpu(
 ) -> GpuDetector:
     """The model on card `index`, ready but not warm. Raises ConfigurationError with the mend."""
     wanted = (TENSORRT, CUDA) if settings.tensorrt else (CUDA,)
+    onnxruntime.preload_dlls()  # first of all: what there is can be told only once its libraries are found
     for provider in wanted:
         check_available(provider, onnxruntime.get_available_providers())
-    onnxruntime.preload_dlls()
     device = CudaDevice(CudaRuntime(onnxruntime.cuda_version), index)
     limits = memory_limits(settings, sides)
     stream = device.compute_stream

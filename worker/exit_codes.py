@@ -2,7 +2,7 @@
 
 #: Stopped on purpose, everything in hand answered.
 OK = 0
-#: A bug or a failing runtime; the pool starts a replacement.
+#: A bug, a failing runtime, or memory that is short now; the pool starts a replacement.
 FAILED = 1
-#: Wrong settings or an unusable model (EX_CONFIG of sysexits.h): starting again would not help.
+#: Wrong settings or a model that cannot run here (EX_CONFIG of sysexits.h): starting again would not help.
 CONFIGURATION = 78

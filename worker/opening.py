@@ -12,6 +12,7 @@ from models.serving import ServingModel
 from models.trim import Trimming, part_of
 from shared.errors import ConfigurationError
 from shared.settings import Settings
+from worker.cannot_run import reason
 from worker.detector import Detector, OnnxDetector, warm_up
 
 Told = Callable[[str], None]
@@ -20,13 +21,22 @@ Told = Callable[[str], None]
 def open_detector(
     device: str, model: ServingModel, settings: Settings, threads: int, max_batch: int, told: Told
 ) -> tuple[Detector, float]:
-    """A warm detector, and the seconds a run takes on it. device: "cpu" or "cuda:0". Raises ConfigurationError."""
-    if device == "cpu":
-        return _on_cpu(model, settings, threads, max_batch)
-    index = re.fullmatch(r"cuda:(\d{1,3})", device)
-    if index is None:
+    """A warm detector, and the seconds a run takes on it. device: "cpu" or "cuda:0".
+
+    Raises ConfigurationError for a network that cannot run here, NotNow for one that may later.
+    """
+    index = re.fullmatch(r"cuda:([0-9]{1,3})", device)
+    if index is None and device != "cpu":
         raise ConfigurationError(f"--device {device}: must be cpu, or cuda: and the number of a card, cuda:0")
-    return _on_gpu(int(index[1]), model, settings, max_batch, told)
+    try:
+        if index is None:
+            return _on_cpu(model, settings, threads, max_batch)
+        return _on_gpu(int(index[1]), model, settings, max_batch, told)
+    except Exception as error:  # what is no runtime's goes on as it came
+        told_as = reason(error, model.path, device)
+        if told_as is None:
+            raise
+        raise told_as from error
 
 
 def sides_of(settings: Settings, model: ServingModel) -> list[int]:

@@ -145,6 +145,20 @@ def test_a_build_without_the_provider_is_refused_with_its_mend() -> None:
         check_available(CUDA, [CPU])
 
 
+def test_the_libraries_are_loaded_before_it_is_asked_what_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A runtime whose provider shows once its libraries are loaded, and then lacks the driver's."""
+    import onnxruntime
+
+    there = [CPU]
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: there.insert(0, CUDA))
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: there)
+    monkeypatch.setattr(onnxruntime, "cuda_version", "9999.0")
+    with pytest.raises(ConfigurationError, match=r"libcudart\.so\.9999"):
+        open_on_gpu(small_model(tmp_path), 0, Settings(), [WIDE], 2, lambda _: None)
+
+
 def test_the_runtime_itself_refuses_to_fall_back_to_the_cpu(tmp_path: Path) -> None:
     """With the real runtime: where there is no card, asking for one never serves on the CPU."""
     import onnxruntime

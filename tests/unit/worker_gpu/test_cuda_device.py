@@ -77,7 +77,7 @@ def test_copies_go_both_ways_each_on_its_own_stream_and_events_order_them() -> N
     ]
 
 
-def test_host_memory_is_page_locked_and_black_and_device_memory_is_cleared() -> None:
+def test_host_memory_is_page_locked_and_black_and_device_memory_is_cleared_before_any_stream_may_use_it() -> None:
     library = WritingLibrary()
     card = device(library)
     host = card.host_buffer(16)
@@ -85,7 +85,8 @@ def test_host_memory_is_page_locked_and_black_and_device_memory_is_cleared() -> 
     host[:] = 7
     assert bytes(library.memory[0]) == bytes([7] * 16)
     address = card.buffer(32)
-    assert library.written[-1] == ("cudaMemset", (address, 0, 32))
+    upload = card._streams[Queue.UPLOAD]
+    assert library.written[-2:] == [("cudaMemsetAsync", (address, 0, 32, upload)), ("cudaStreamSynchronize", (upload,))]
 
 
 @pytest.mark.parametrize("index", [2, -1])
