@@ -107,7 +107,7 @@ def _request(url: str) -> str:
 def _make_a_key() -> list[str]:
     here, python = quote(str(Path.cwd())), quote(sys.executable)
     return [
-        f"  a key      KEY=$(cd {here} && {python} -m gateway.keys create --name mine | head -1)",
+        f"  a key      KEY=$(cd {here} && {python} -m gateway.keys create --name mine | sed -n 1p)",
         "             with the FACE_API_ settings that this service was started with, if any",
     ]
 

@@ -80,6 +80,7 @@ class Parts:
         async with contextlib.AsyncExitStack() as last:
             last.callback(self.store.database.close)
             last.callback(self.threads.close)
+            last.push_async_callback(self.cache.aclose)
             last.callback(self.counters.close)
             if self.redis is not None:
                 last.push_async_callback(self.redis.aclose)

@@ -130,6 +130,13 @@ class KeyCache:
         with contextlib.suppress(FaceApiError):
             await self.refresh()
 
+    async def aclose(self) -> None:
+        """Nobody waits any longer for what the store might still say."""
+        asking = [task for task in (self._asking, self._next) if task is not None]
+        for task in asking:
+            task.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
+
     async def _ask_after(self, earlier: asyncio.Task[FaceApiError | None]) -> FaceApiError | None:
         await asyncio.shield(earlier)
         await asyncio.sleep(LEAST_PAUSE_S)

@@ -273,6 +273,20 @@ def test_a_bug_in_reading_the_store_does_not_make_old_knowledge_young(monkeypatc
     asyncio.run(work())
 
 
+def test_closing_leaves_no_question_behind() -> None:
+    async def work() -> None:
+        source = Source()
+        async with opened(source) as cache:
+            source.hold.clear()
+            asking = [asyncio.create_task(cache.refresh()) for _ in range(2)]
+            await until(lambda: source.asked == 1)
+            await cache.aclose()
+            await asyncio.gather(*asking, return_exceptions=True)
+            assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(work())
+
+
 async def until(true: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
         while not true():  # noqa: ASYNC110 — what it waits for is somebody else's
