@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Coroutine, Iterator
+from decimal import Decimal
 from typing import Any, TypeVar, get_args
 
 import msgspec
@@ -10,7 +12,11 @@ from starlette.datastructures import QueryParams
 
 from gateway.form_parts import FIELD_BYTES_MAX, FIELD_NAME_MAX, FIELDS_MAX, Upload
 from gateway.params import SECOND_SIDES, DetectParams, MaskParams, parse_params
+from gateway.routes.admin import CreateBody, RotateBody
+from gateway.routes.json_body import read_json
+from gateway.unknown_names import ignored_names
 from gateway.upload import read_upload
+from shared import numerals
 from shared.errors import BadParameter, ClientError, TooLarge, UnsupportedMedia
 from tests.fuzz.target import check_words, steps_within
 
@@ -92,6 +98,8 @@ def check_params(data: bytes) -> None:
         assert found.second_side in (None, *SECOND_SIDES)
         told = [(name, _text(value)) for name, value in msgspec.structs.asdict(found).items() if value is not None]
         assert parsed(kind, told, []) == parsed(kind, [], told) == found
+        ignored = ignored_names(kind.__struct_fields__, QueryParams(query).multi_items(), pairs)  # type: ignore[arg-type]
+        assert re.fullmatch(r"[\x21-\x7e, ]*", ignored), f"no value of a header: {ignored!r}"
 
 
 def parsed(
@@ -109,6 +117,53 @@ def parsed(
 
 def _text(value: object) -> str:
     return repr(value) if isinstance(value, float) else str(value)
+
+
+def check_number(data: bytes) -> None:
+    """What is read as a number is that number to Python's decimal arithmetic; anything else is none, quickly."""
+    text = data.decode("latin-1")
+    with steps_within(_STEPS_FREE):
+        whole, real, count = numerals.whole(text), numerals.real(text), numerals.count(text)
+    plain = numerals.stripped(text).replace("e ", "e").replace("E ", "E")
+    if real is None:
+        assert whole is None
+    else:
+        exact = Decimal(plain)
+        assert real == float(exact)
+        assert whole is None or whole == exact
+        assert whole is None or abs(whole) < 10**numerals.DIGITS_MAX
+    if count is not None:
+        assert re.fullmatch("[0-9]+", text)
+        assert count == int(text)
+
+
+def check_json(data: bytes) -> None:
+    """A body of the admin endpoints: the struct, or words by field."""
+    for kind in (CreateBody, RotateBody):
+        try:
+            with steps_within(_STEPS_FREE + _STEPS_PER_BYTE * len(data)):
+                found = read_json(data, kind)
+        except BadParameter as error:
+            check_words(error)
+            continue
+        assert read_json(msgspec.json.encode(found), kind) == found
+
+
+def number_seeds() -> Iterator[bytes]:
+    for text in ("0", "5", "05", "5.0", ".5", "5.", "+5", "-5", "5e0", "5E-1", "1e 5", "1e+400", " 7 ", "9" * 19, "9" * 20, "0" * 200,
+                 "0x10", "1_000", "1,5", "inf", "nan", "\xb2", "1e999999999", "1e-999999999", "-0", "", "e5", "."):  # fmt: skip
+        yield text.encode("latin-1")
+
+
+def json_seeds() -> Iterator[bytes]:
+    yield b'{"name":"ci","scopes":["detect","mask"],"expires_in":"90d","detect_limit":600,"mask_limit":null}'
+    yield b'{"grace":"24h"}'
+    yield b'{"grace":86400.0,"grace":1}'
+    yield b'{"nam":1}'
+    yield b'{"name":"\\ud800","scopes":[]}'
+    yield b"[" * 500
+    yield b"null"
+    yield b"\xff"
 
 
 def body_seeds() -> Iterator[bytes]:

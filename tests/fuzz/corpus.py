@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,17 +38,13 @@ class Corpus:
         """Inputs that broke a promise, or ended the process."""
         return sorted(path for path in self.findings.glob(f"{target.name}-*") if path.suffix != ".txt")
 
-    def settle(self, target: Target) -> None:
-        """What was found earlier and keeps its promise now becomes an input like any other."""
+    def settle(self, target: Target, is_kept: Callable[[Path], bool]) -> None:
+        """What was found and keeps the promise now becomes an input like any other: mended, or the machine was busy."""
         for path in self.found(target):
-            data = path.read_bytes()
-            try:
-                target.check(data)
-            except Exception:
-                continue
-            self._keep(target, data)
-            path.unlink()
-            path.with_suffix(".txt").unlink(missing_ok=True)
+            if is_kept(path):
+                self._keep(target, path.read_bytes())
+                path.unlink()
+                path.with_suffix(".txt").unlink(missing_ok=True)
 
     def _keep(self, target: Target, data: bytes) -> None:
         (self.inputs(target) / hashlib.sha1(data, usedforsecurity=False).hexdigest()).write_bytes(data)

@@ -104,6 +104,15 @@ _PROFILED: tuple[Callable[[bytes], bytes], ...] = (
 def whole_seeds() -> Iterator[bytes]:
     for seeds in (picture_seeds.jpeg, picture_seeds.png, picture_seeds.tiff, picture_seeds.bmp, picture_seeds.webp):
         yield from seeds()
+    yield from (
+        b"GIF89a" + bytes(20),
+        b"\0\0\0\x18ftypheic" + bytes(12),
+        b"%PDF-1.7",
+        b"<html>",
+        b"\x1f\x8b\x08",
+        b"/9j/4AAQSk",
+        b"",
+    )
 
 
 def profile_seeds() -> Iterator[bytes]:

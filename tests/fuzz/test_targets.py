@@ -75,7 +75,7 @@ def test_what_was_found_stays_until_it_is_mended_and_is_an_input_then(tmp_path: 
     (corpus.findings / "odd-1").write_bytes(b"odd")
     (corpus.findings / "odd-1.txt").write_text("its traceback")
     (corpus.findings / "odd-2").write_bytes(b"even")
-    corpus.settle(ODD)
+    corpus.settle(ODD, lambda path: path.read_bytes() == b"even")
     assert corpus.found(ODD) == [corpus.findings / "odd-1"]
     assert b"even" in [path.read_bytes() for path in corpus.inputs(ODD).iterdir()]
 
