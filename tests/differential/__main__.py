@@ -34,7 +34,7 @@ def main() -> int:
 def show(name: str, trial: Trial) -> None:
     print(f"{name}: {trial.files} files, {trial.served} served, {trial.faults.total()} faults")
     for why, count in sorted(trial.decided.items()):
-        print(f"  {count:5} refused as decided: {why}")
+        print(f"  {count:5} as decided: {why}")
     for kind, count in sorted(trial.faults.items()):
         _oddity, reading = trial.examples[kind]
         print(f"  {count:5} {kind}")

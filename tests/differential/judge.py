@@ -18,7 +18,7 @@ ON_PURPOSE = re.compile("lossless, hierarchical, arithmetic|more than 100 scans|
 #: What OpenCV's decoders say of a file that they read whole: bytes that they skipped, and words of no consequence.
 HARMLESS = re.compile(
     r"extraneous bytes before marker|unknown JFIF revision|Unknown Adobe color transform|Invalid SOS parameters"
-    r"|bad ICC marker|Warning, |TIFF_Warning|libpng warning: (?!.*(CRC|read|truncat|Not enough|corrupt))"
+    r"|bad ICC marker|Warning, |TIFF_Warning|libpng warning: (?!IDAT|Not enough|Read Error)"
 )
 _DAMAGE = re.compile(
     r"Corrupt JPEG|Premature end|Inconsistent progression|TIFF_Error|libpng error|CRC error|Not enough|truncat",
@@ -36,13 +36,24 @@ def whole(reading: Reading) -> bool:
     return not reading.pillow and not reading.opencv and not complains(reading) and reading.alike <= ALIKE
 
 
-def decided(reading: Reading) -> str:
-    """Why a refusal of what witnesses read is right, in words of README.md; "" when it is not."""
-    if ON_PURPOSE.search(reading.service):
-        return "refused by a limit, or a kind that is not accepted"
+def decided(reading: Reading, twin: Reading | None = None) -> str:
+    """Why what witnesses see otherwise is right, in words of README.md; "" when it is not."""
+    if reading.service and ON_PURPOSE.search(reading.service):
+        return "refused by a limit, or of a kind that is not accepted"
     if "part of its data cannot be read" in reading.service and "extraneous bytes before" in reading.complaint:
-        return "bytes left over that go on as blocks do"
+        return "refused: bytes left over that go on as blocks do"
+    if not reading.service and twin and reading.pixels == twin.pixels:
+        return "served with the pixels of its twin, though a witness complains"
+    if not reading.service and not reading.pillow and reading.ours <= ALIKE and "TIFF" in reading.complaint:
+        return "served as Pillow reads it, though libtiff does not"
     return ""
+
+
+def is_decided(oddity: Oddity, reading: Reading) -> bool:
+    """Whether something had to be decided that the rule alone does not settle."""
+    if reading.service:
+        return whole(reading) and not oddity.damaged
+    return complains(reading) or bool(reading.pillow and reading.opencv)
 
 
 def fault(oddity: Oddity, reading: Reading, twin: Reading | None = None) -> str:
@@ -51,7 +62,7 @@ def fault(oddity: Oddity, reading: Reading, twin: Reading | None = None) -> str:
         return "the process ended"
     if reading.service:
         return _fault_of_refusal(oddity, reading, twin)
-    if complains(reading) or (reading.pillow and reading.opencv):
+    if (complains(reading) or (reading.pillow and reading.opencv)) and not decided(reading, twin):
         return "served though damage is reported"
     if twin and twin.service:
         return "served though its twin is refused"

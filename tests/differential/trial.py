@@ -7,11 +7,17 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from tests.differential import judge, odd_jpeg
+from tests.differential import judge, odd_bmp, odd_jpeg, odd_png, odd_tiff, odd_webp
 from tests.differential.oddity import Maker, Oddity
 from tests.differential.readings import Readers, Reading, readers
 
-MAKERS: dict[str, Maker] = {"jpeg": odd_jpeg.files}
+MAKERS: dict[str, Maker] = {
+    "jpeg": odd_jpeg.files,
+    "png": odd_png.files,
+    "webp": odd_webp.files,
+    "bmp": odd_bmp.files,
+    "tiff": odd_tiff.files,
+}
 
 
 @dataclass(slots=True)
@@ -31,8 +37,8 @@ class Trial:
             name = f"{found}: {oddity.kind}"
             self.faults[name] += 1
             self.examples.setdefault(name, (oddity, reading))
-        elif reading.service and judge.whole(reading) and not oddity.damaged:
-            self.decided[judge.decided(reading)] += 1
+        elif judge.is_decided(oddity, reading):
+            self.decided[judge.decided(reading, twin)] += 1
 
 
 def files(maker: Maker, seeds: Iterable[int]) -> Iterator[Oddity]:
