@@ -3,12 +3,13 @@
 Half is whatever leads into a convolution; what comes after the last one (sigmoid, scales, reshapes) and the
 outputs stay float32, and the input stays bytes. Our own surgery rather than the general converters: those put
 casts around every operator they do not know and turn the outputs' last steps half too, which costs half of
-the error allowed. Whether the result is good enough is proven elsewhere (`models/half_proof.py`).
+the error allowed. Whether the result is good enough is proven elsewhere (`models/half_precision.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
@@ -25,20 +26,59 @@ _LARGEST_HALF = 65504.0
 
 def to_half(served: ModelProto) -> ModelProto:
     """A copy in half precision. Raises ConfigurationError where a weight is beyond half's range."""
+    model, half, changed = _parted(served)
+    graph = model.graph
+    for node in half:
+        if node.op_type == "Cast":
+            node.attribute[0].i = TensorProto.FLOAT16
+    _narrow_weights(graph, half, np.float16)
+    _widen_afterwards(graph, half, changed)
+    drop_unused(graph)
+    return model
+
+
+def rounded_as_half(served: ModelProto) -> ModelProto:
+    """A float32 network that answers as `to_half`'s does on a card: weights and whatever operators pass on are halves.
+
+    For a CPU, which computes halves in float32 and rounds nothing in between, since onnxruntime takes its own pairs
+    of casts out again; casts that stand in the network it leaves. Raises as `to_half` does.
+    """
+    model, half, changed = _parted(served)
+    graph = model.graph
+    _narrow_weights(graph, half, np.float32)
+    inside = {node.output[0] for node in half}
+    body: list[NodeProto] = []
+    for node in graph.node:
+        body.append(node)
+        if node.output[0] in inside:
+            body += [cast for place in range(len(node.output)) for cast in _rounding(node, place, changed)]
+    _put(graph, body)
+    drop_unused(graph)
+    return model
+
+
+def _rounding(node: NodeProto, place: int, changed: set[str]) -> list[NodeProto]:
+    """Casts through half after one output of a node, which is computed under another name; none if it is no float."""
+    name = node.output[place]
+    if name not in changed:
+        return []
+    exact, half = f"{_OURS}/exact/{name}", f"{_OURS}/rounded/{name}"
+    node.output[place] = exact
+    return [
+        helper.make_node("Cast", [exact], [half], to=TensorProto.FLOAT16),
+        helper.make_node("Cast", [half], [name], to=TensorProto.FLOAT),
+    ]
+
+
+def _parted(served: ModelProto) -> tuple[ModelProto, list[NodeProto], set[str]]:
+    """A copy, with its nodes that become half and the float tensors they pass on."""
     model = copied(served)
     graph = model.graph
     del graph.value_info[:]
     _constants_to_initializers(graph)
     _unfold_scale(graph)
     half = _leading_into_convolutions(graph)
-    changed = _float_tensors(graph, half)
-    for node in half:
-        if node.op_type == "Cast":
-            node.attribute[0].i = TensorProto.FLOAT16
-    _narrow_weights(graph, half)
-    _widen_afterwards(graph, half, changed)
-    drop_unused(graph)
-    return model
+    return model, half, _float_tensors(graph, half)
 
 
 def _constants_to_initializers(graph: GraphProto) -> None:
@@ -99,8 +139,8 @@ def _float_tensors(graph: GraphProto, half: list[NodeProto]) -> set[str]:
     return changed
 
 
-def _narrow_weights(graph: GraphProto, half: list[NodeProto]) -> None:
-    """Float32 weights of half nodes, as halves under names of their own: others may read the same weight."""
+def _narrow_weights(graph: GraphProto, half: list[NodeProto], kept_as: type[np.floating[Any]]) -> None:
+    """Float32 weights of half nodes, rounded to halves, under names of their own: others may read the same weight."""
     weights = {tensor.name: tensor for tensor in graph.initializer if tensor.data_type == TensorProto.FLOAT}
     narrowed: dict[str, str] = {}
     for node, place in _float_inputs(half, weights):
@@ -110,7 +150,7 @@ def _narrow_weights(graph: GraphProto, half: list[NodeProto]) -> None:
             if np.abs(values).max(initial=0.0) > _LARGEST_HALF:
                 raise ConfigurationError(f"weight {name} is beyond half precision's range; set FACE_API_PRECISION=fp32")
             narrowed[name] = f"{_OURS}/weight/{name}"
-            graph.initializer.append(numpy_helper.from_array(values.astype(np.float16), narrowed[name]))
+            graph.initializer.append(numpy_helper.from_array(values.astype(np.float16).astype(kept_as), narrowed[name]))
         node.input[place] = narrowed[name]
 
 
@@ -137,6 +177,11 @@ def _widen_afterwards(graph: GraphProto, half: list[NodeProto], changed: set[str
                     node.input[place] = widened[name]
         assert not outputs.intersection(node.output) or node.output[0] not in inside, "an output is a convolution's"
         body.append(node)
+    _put(graph, body)
+
+
+def _put(graph: GraphProto, body: list[NodeProto]) -> None:
+    """These nodes in place of the graph's own, some of which they are."""
     kept = [NodeProto.FromString(node.SerializeToString()) for node in body]
     del graph.node[:]
     graph.node.extend(kept)

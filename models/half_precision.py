@@ -1,30 +1,29 @@
 """When half precision is served, and the proof that it may: on a GPU, where it answers nearly as fp32 does.
 
-The proof runs on the CPU, which rounds to halves after every operator as the card does; the worker compares the
-card with the CPU again before it serves (`worker/gpu_check.py`).
+The proof runs on the CPU. That computes halves in float32 and rounds the weights alone; so the proof also runs a
+network that rounds after every operator, as the card does. The worker compares the card with the CPU again before
+it serves (`worker/gpu_check.py`).
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 from msgspec import structs
 
 from models.cache import Cache
 from models.choose import sha256_of
 from models.expectation import TOLERANCES
-from models.fp16 import to_half
-from models.place import is_whole
+from models.fp16 import rounded_as_half, to_half
+from models.place import is_whole, key_of
 from models.proof import ServingNetwork, proof_pictures
 from models.reference import STRIDES
 from models.runtime import spare_threads
-from models.serving import NETWORK_NAME, ServingModel, load, read_sidecar, write_sidecar
+from models.serving import NETWORK_NAME, SIDECAR_NAME, ServingModel, load, read_sidecar, write_sidecar
 from shared.canary import canary_picture
 from shared.errors import ConfigurationError
 from shared.faces import FloatArray
@@ -83,22 +82,17 @@ def in_half(full: ServingModel, data_dir: Path, progress: Callable[[str], None])
 
     Raises ConfigurationError when it is not near enough to fp32.
     """
-    key = _cache_key(read_sidecar(full.path).serving_sha256)
+    key = key_of(sha256_of(full.path), sha256_of(full.path.with_name(SIDECAR_NAME)), "fp16")
     place = Cache(data_dir).entry(key, is_whole, lambda folder: _build(full, folder, progress))
     return load(place / NETWORK_NAME)
-
-
-def _cache_key(full_sum: str) -> str:
-    code = b"".join(Path(__file__).with_name(name).read_bytes() for name in ("fp16.py", "half_precision.py"))
-    parts = (full_sum, "fp16", onnxruntime.__version__, onnx.__version__, hashlib.sha256(code).hexdigest())
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 
 def _build(full: ServingModel, folder: Path, progress: Callable[[str], None]) -> None:
     path, sidecar = folder / NETWORK_NAME, read_sidecar(full.path)
     progress(f"preparing {full.info.name} in half precision")
-    onnx.save(to_half(onnx.load(full.path)), path)
-    drift = measured(full.path, path, full.info.input_side)
+    network = onnx.load(full.path)
+    onnx.save(to_half(network), path)
+    drift = measured(full.path, (path, rounded_as_half(network).SerializeToString()), full.info.input_side)
     if not drift.small:
         raise ConfigurationError(
             f"{full.info.name} in half precision strays from fp32 by {drift}, more than {SCORE_TOLERANCE} or "
@@ -119,13 +113,16 @@ def _build(full: ServingModel, folder: Path, progress: Callable[[str], None]) ->
     progress(f"{full.info.name} in half precision proven near fp32 ({drift})")
 
 
-def measured(full: Path, half: Path, side: int) -> Drift:
-    """The largest drift over the proof's pictures at side×side, the canary among them; both on the CPU."""
+def measured(full: Path, halves: Sequence[Path | bytes], side: int) -> Drift:
+    """The largest drift of any of `halves` over the pictures at side×side, the canary among them; on the CPU."""
     threads = spare_threads()
-    whole, halved = ServingNetwork(full, threads), ServingNetwork(half, threads)
+    whole = ServingNetwork(full, threads)
+    pictures = [picture[None] for picture in proof_pictures(canary_picture(), side, side)]
+    right = [whole.run(picture) for picture in pictures]
     drifts = [
-        drift_of(halved.run(picture[None]), whole.run(picture[None]))
-        for picture in proof_pictures(canary_picture(), side, side)
+        drift_of(network.run(picture), answer)
+        for network in (ServingNetwork(half, threads) for half in halves)
+        for picture, answer in zip(pictures, right, strict=True)
     ]
     return Drift(
         float(np.max([drift.score for drift in drifts])),  # np.max lets a NaN through

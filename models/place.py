@@ -15,11 +15,14 @@ from models.machine import Machine
 from models.serving import NETWORK_NAME, TRIMMED_NAMES, read_sidecar
 from shared.errors import ConfigurationError
 
-#: Modules whose change makes every prepared model stale.
-_CODE = (
-    "black_edge", "byte_stem", "cheaper", "equalise", "expectation", "export", "gate", "graphs", "int8", "int8_heads",
-    "int8_work", "pixels", "prepare", "proof", "quantize", "reference", "surgery",
-    "trim", "trimmed", "widen",
+_ROOT = Path(__file__).resolve().parents[1]
+#: Modules whose change makes every prepared model stale: what preparing imports, but what only finds files and speaks.
+CODE = (
+    "models.black_edge", "models.byte_stem", "models.cheaper", "models.equalise", "models.expectation", "models.export",
+    "models.figures", "models.fp16", "models.gate", "models.graphs", "models.half_precision", "models.int8",
+    "models.int8_heads", "models.int8_work", "models.machine", "models.pixels", "models.place", "models.prepare",
+    "models.proof", "models.quantize", "models.reference", "models.runtime", "models.serving", "models.surgery",
+    "models.trim", "models.trimmed", "models.widen", "shared.canary", "shared.faces", "shared.messages",
 )  # fmt: skip
 
 
@@ -46,11 +49,15 @@ class Place:
 
 def cache_key(place: Place, precision: str, *more: str) -> str:
     """Changes with whatever could change the prepared network or its sidecar."""
-    code = hashlib.sha256()
-    for module in _CODE:
-        code.update(Path(__file__).with_name(f"{module}.py").read_bytes())
     machine, choice = place.machine, place.choice
-    parts = (place.source_sha256, choice.name, choice.license, precision, str(place.side), repr(machine), *more)
+    return key_of(place.source_sha256, choice.name, choice.license, precision, str(place.side), repr(machine), *more)
+
+
+def key_of(*parts: str) -> str:
+    """A key of these parts, of the libraries that compute, and of our code that decides."""
+    code = hashlib.sha256()
+    for module in CODE:
+        code.update((_ROOT / f"{module.replace('.', '/')}.py").read_bytes())
     versions = (onnxruntime.__version__, onnx.__version__, code.hexdigest())
     return hashlib.sha256("\n".join([*parts, *versions]).encode()).hexdigest()[:32]
 

@@ -16,7 +16,7 @@ from worker.buckets import buckets_up_to
 from worker.detector import Detector, ImageBatch, OverlappingDetector
 from worker.scrfd import AnyHeads
 
-#: Half precision against the same halves on a CPU, summed in another order; TF32 in fp32 stays far below.
+#: Half precision against the same weights on a CPU, which rounds nothing in between; TF32 in fp32 stays far below.
 SCORE_TOLERANCE = 5e-3
 #: Pixels of the input, where there is something to see.
 BOX_TOLERANCE_PX = 1.0

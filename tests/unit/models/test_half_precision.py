@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import ModelProto, TensorProto, numpy_helper
 
-from models.fp16 import to_half
+from models.fp16 import rounded_as_half, to_half
 from models.half_precision import PIXEL_TOLERANCE, SCORE_TOLERANCE, SEEN, Drift, drift_of, wants_half
 from models.proof import ServingNetwork, proof_pictures
 from models.serving import ServingModel, ensure, read_sidecar
@@ -69,6 +70,33 @@ def test_answers_stay_near_in_batches_too(full: ModelProto) -> None:
     found = ServingNetwork(to_half(full).SerializeToString()).run(pictures)
     assert [output.dtype for output in found] == [np.float32] * 9
     assert drift_of(found, right).small
+
+
+def casts_to_half(model: ModelProto) -> int:
+    casts = [node for node in model.graph.node if node.op_type == "Cast"]
+    return sum(attribute.i == TensorProto.FLOAT16 for node in casts for attribute in node.attribute)
+
+
+def as_the_cpu_runs_it(model: ModelProto, folder: Path) -> ModelProto:
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(folder / "optimised.onnx")
+    options.log_severity_level = 3
+    onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return onnx.load(folder / "optimised.onnx")
+
+
+def test_the_proof_runs_a_network_that_rounds_after_every_operator_since_a_cpu_does_not(
+    full: ModelProto, tmp_path: Path
+) -> None:
+    half, rounded = to_half(full), rounded_as_half(full)
+    onnx.checker.check_model(rounded, full_check=True)
+    convolutions = sum(node.op_type == "Conv" for node in full.graph.node)
+    assert casts_to_half(as_the_cpu_runs_it(half, tmp_path)) == 0, "halves are only weights to it"
+    assert casts_to_half(as_the_cpu_runs_it(rounded, tmp_path)) > convolutions
+    pictures = np.stack(proof_pictures(canary_picture(), SIDE, SIDE))
+    exact, halved, right = (ServingNetwork(one.SerializeToString()).run(pictures) for one in (full, half, rounded))
+    assert drift_of(right, exact).score > 0
+    assert drift_of(right, halved).score > 0
 
 
 def test_a_weight_beyond_the_range_of_halves_is_refused(full: ModelProto) -> None:
