@@ -31,13 +31,16 @@ _MEANT = {
     "confidence": "confidence", "conf": "confidence", "score": "confidence", "nms": "nms_threshold",
     "iou": "nms_threshold", "threshold": "confidence or nms_threshold", "faces": "max_faces", "face": "max_faces",
     "method": "method", "blur": "method or strength", "strength": "strength", "intensity": "strength",
-    "kernel": "strength", "block": "strength", "padding": "padding", "pad": "padding", "margin": "padding",
-    "format": "format", "fmt": "format", "quality": "quality", "color": "color", "colour": "color",
+    "kernel": "strength", "block": "strength", "radius": "strength", "sigma": "strength", "padding": "padding",
+    "pad": "padding", "margin": "padding", "expand": "padding", "format": "format", "fmt": "format",
+    "quality": "quality", "color": "color", "colour": "color",
 }  # fmt: skip
 #: How like two names are: 0.8 takes a swapped, missing or doubled letter.
 _LIKE = 0.8
 #: So much of a name is compared: more than anybody's slip, and little work.
 _NAME_READ_MAX, _WORDS_READ_MAX = 64, 4
+#: A longer word may go on as it likes: `kernelsize`, `formats`.
+_WORD_BEGUN_MIN = 5
 _NAME_SHOWN_MAX = 40
 #: Parameters of mask alone; detect refuses them, since who sends one expects a masked picture.
 _OF_MASK = ("method", "strength", "padding", "format", "quality", "color")
@@ -88,8 +91,14 @@ def _meant(name: str, known: Sequence[str]) -> str:
     like = difflib.get_close_matches(_letters(name), [_letters(each) for each in known], n=1, cutoff=_LIKE)
     if like:
         return next(each for each in known if _letters(each) == like[0])
-    meant = (_MEANT[near[0]] for word in _words(name) if (near := difflib.get_close_matches(word, _MEANT, 1, 0.9)))
+    meant = (_MEANT.get(_like_a_word_of_ours(word), "") for word in _words(name))
     return next((each for each in meant if any(part in known for part in each.split(" or "))), "")
+
+
+def _like_a_word_of_ours(word: str) -> str:
+    """`strenght` and `blocksize` are strength and block; "" for others."""
+    begun = [each for each in _MEANT if len(each) >= _WORD_BEGUN_MIN and word.startswith(each)]
+    return next(iter(begun or difflib.get_close_matches(word, _MEANT, n=1, cutoff=0.9)), "")
 
 
 def _letters(name: str) -> str:

@@ -208,7 +208,7 @@ def test_fields_of_widgets_and_frameworks_are_ignored_and_named(kind: type) -> N
 @pytest.mark.parametrize(
     ("name", "meant"),
     [
-        ("Strength", "strength"), ("strenght", "strength"), ("blur_strength", "strength"), ("kernelSize", "strength"),
+        ("Strength", "strength"), ("strenght", "strength"), ("blur_strength", "strength"), ("kernelSize", "strength"), ("blocksize", "strength"), ("blur_radius", "method or strength"), ("expand", "padding"),
         ("methode", "method"), ("mask-method", "method"), ("conf", "confidence"), ("min_confidence", "confidence"),
         ("nmsThreshold", "nms_threshold"), ("iou", "nms_threshold"), ("maxFaces", "max_faces"), ("padidng", "padding"),
         ("output_format", "format"), ("colour", "color"), ("jpegQuality", "quality"), ("strength[]", "strength"),
