@@ -9,15 +9,9 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Hashable
-from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item", bound=Hashable)
-
-
-@dataclass(slots=True)
-class _Class(Generic[Item]):
-    heap: list[tuple[float, int, Item]] = field(default_factory=list)
 
 
 class FairQueue(Generic[Item]):
@@ -25,7 +19,8 @@ class FairQueue(Generic[Item]):
 
     def __init__(self) -> None:
         self._waiting: dict[Item, tuple[bool, float]] = {}
-        self._classes: dict[bool, _Class[Item]] = {False: _Class(), True: _Class()}
+        #: Of small and of large ones: start tag, number, item.
+        self._heaps: dict[bool, list[tuple[float, int, Item]]] = {False: [], True: []}
         self._finish: dict[Hashable, float] = {}
         self._virtual = 0.0
         self._numbers = itertools.count()
@@ -33,16 +28,13 @@ class FairQueue(Generic[Item]):
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def waiting_large(self) -> int:
-        return sum(large for large, _ in self._waiting.values())
-
     def add(self, item: Item, flow: Hashable, cost: float, *, large: bool, now: float) -> None:
         assert item not in self._waiting
         assert cost > 0
         start = max(self._virtual, self._finish.get(flow, 0.0))
         self._finish[flow] = start + cost
         self._waiting[item] = (large, now)
-        heapq.heappush(self._classes[large].heap, (start, next(self._numbers), item))
+        heapq.heappush(self._heaps[large], (start, next(self._numbers), item))
 
     def remove(self, item: Item) -> bool:
         """Takes out an item whose client left or whose time is over; False when it does not wait here."""
@@ -55,7 +47,7 @@ class FairQueue(Generic[Item]):
             return None
         start, _, item = min(heads)
         large, _ = self._waiting.pop(item)
-        heapq.heappop(self._classes[large].heap)
+        heapq.heappop(self._heaps[large])
         self._virtual = max(self._virtual, start)
         if not self._waiting:
             self._finish.clear()
@@ -67,7 +59,7 @@ class FairQueue(Generic[Item]):
         return min((since for _, since in self._waiting.values()), default=None)
 
     def _head(self, large: bool) -> tuple[float, int, Item] | None:
-        heap = self._classes[large].heap
+        heap = self._heaps[large]
         while heap and heap[0][2] not in self._waiting:
             heapq.heappop(heap)
         return heap[0] if heap else None
