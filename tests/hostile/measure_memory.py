@@ -6,6 +6,7 @@ The constants of `gateway/pictures/memory_need.py` come from here.
 from __future__ import annotations
 
 import io
+import zlib
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -15,7 +16,7 @@ from gateway.pictures import memory_need
 from gateway.pictures.image_header import read_header
 from gateway.pictures.masking import OUTPUT_FORMATS, MaskOptions, OutputFormat
 from shared.faces import Faces
-from tests.hostile import make_icc, make_jpeg, make_png, make_tiff, rasters
+from tests.hostile import make_bmp, make_icc, make_jpeg, make_png, make_tiff, rasters
 from tests.hostile.gallery import Gallery
 
 SIDE = 4000
@@ -39,6 +40,11 @@ def kinds() -> dict[str, Callable[[], bytes]]:
         "webp": lambda: _webp(colours),
         "tiff-tiled": lambda: make_tiff.tiff(black[:, :, :3].copy(), compression=8, tile=256),
         "tiff-alpha": lambda: make_tiff.tiff(black, compression=8, rows=64, extra=alpha),
+        "tiff-alpha-apart": lambda: _apart(black),
+        "tiff-lab-16": lambda: make_tiff.tiff(black[:, :, :3].astype(np.uint16), 8, compression=8, rows=64),
+        "tiff-inks-spots-16": lambda: make_tiff.tiff(np.zeros((SIDE, SIDE, 6), np.uint16), make_tiff.CMYK, 8),
+        "bmp-runs": _runs,
+        "png-profile-12-mb": lambda: _profiled(make_icc.linear_rgb(padding=12 << 20)),
         "tiff-16": lambda: make_tiff.tiff(black[:, :, :3].astype(np.uint16), compression=8, rows=64),
     }
 
@@ -66,6 +72,22 @@ def _peaks(data: bytes, output: OutputFormat) -> Iterator[float]:
     yield (held + memory_need.masking(header, output)) / PIXELS
     picture.close()
     gallery.close()
+
+
+def _apart(samples: np.ndarray) -> bytes:
+    planes = [zlib.compress(np.ascontiguousarray(samples[:, :, index]).tobytes()) for index in range(4)]
+    tags = {**make_tiff.tags_of(samples, make_tiff.TRUE_COLOUR, 8), make_tiff.PLANAR: [2], make_tiff.EXTRA_SAMPLES: [2]}
+    return make_tiff.File([make_tiff.Page(tags, planes)]).bytes()
+
+
+def _runs() -> bytes:
+    row = b"\xff\x01" * (SIDE // 255) + bytes([SIDE % 255]) + b"\x01\0\0"
+    return make_bmp.bmp(SIDE, SIDE, 8, row * SIDE + b"\0\1", palette=rasters.indexed()[1], compression=make_bmp.RLE8)
+
+
+def _profiled(profile: bytes) -> bytes:
+    stored = make_png.chunk(b"iCCP", b"any\0\0" + zlib.compress(profile))
+    return make_png.png(np.zeros((SIDE, SIDE, 3), np.uint8), before=stored)
 
 
 def _webp(pixels: np.ndarray, **options: object) -> bytes:
