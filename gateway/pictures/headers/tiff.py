@@ -5,7 +5,7 @@ TIFF 6.0, Adobe's supplement 2. Alone knows which kinds of TIFF are accepted and
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -152,7 +152,7 @@ def _layout(page: Directory) -> Layout:
         piece = (width, min(page.value(ROWS_PER_STRIP, height), height))
     if not all(piece):
         raise BadImage(f"The TIFF file is corrupt: its {'tiles' if tiled else 'strips'} have no size")
-    return Layout(
+    layout = Layout(
         page,
         width,
         height,
@@ -164,6 +164,10 @@ def _layout(page: Directory) -> Layout:
         tiled,
         piece,
     )
+    if layout.planes > 1 and layout.extra and layout.alpha is None:  # planes that nobody looks at need not be there
+        base = BASE[layout.photometric]
+        return replace(layout, samples=base, planes=base)
+    return layout
 
 
 def _photometric(page: Directory) -> int:

@@ -138,6 +138,12 @@ def test_samples_are_put_together_however_they_lie(name: str, compression: int, 
         assert (read(apart(samples, photometric, compression, order, extra))[0] == expected).all(), order
 
 
+def test_a_plane_that_is_no_colour_need_not_be_there() -> None:
+    whole = make.page(GREY, make.BLACK_IS_ZERO)
+    tags = {**make.tags_of(np.dstack([GREY, GREY]), make.BLACK_IS_ZERO), make.PLANAR: [2], **SPOT}
+    assert (read(make.File([make.Page(tags, [*whole.strips, b""])]).bytes())[0] == three(GREY)).all()
+
+
 @pytest.mark.parametrize("bits", [8, 16])
 def test_colours_that_were_multiplied_with_their_alpha_are_divided_again(bits: int) -> None:
     most = (1 << bits) - 1

@@ -160,6 +160,36 @@ def test_a_lossless_file_gives_its_raster_back(name: str) -> None:
     assert (pixels == expected).all()
 
 
+_END, _TEXT = make_png.chunk(b"IEND", b""), make_png.chunk(b"tEXt", b"a\0b")
+_DATA = make_png.parts(make_png.png(RGB))[1][1]
+_LOSSLESS_WEBP = make_webp.webp(RGB, lossless=True)
+ODD: dict[str, tuple[bytes, Pixels]] = {
+    "png, chunks behind its end": (make_png.png(RGB) + _TEXT, RGB),
+    "png, bytes behind its end": (make_png.png(RGB) + b"PK\3\4" + bytes(99), RGB),
+    "png, an end with bytes in it": (make_png.file(make_png.header(64, 48), make_png.chunk(b"IDAT", _DATA), make_png.chunk(b"IEND", b"xx")), RGB),
+    "png, more rows than it needs": (make_png.file(make_png.header(64, 48), make_png.chunk(b"IDAT", _DATA + b"junk"), _END), RGB),
+    "png, a palette beside colours": (make_png.png(RGB, before=make_png.palette(PALETTE)), RGB),
+    "png, a palette beside grey": (make_png.png(GREY, make_png.GREY, before=make_png.palette(PALETTE)), three(GREY)),
+    "png, transparency of few colours": (make_png.png(INDEXED, make_png.PALETTE, before=make_png.palette(PALETTE) + make_png.chunk(b"tRNS", b"\0\5")), PALETTE[INDEXED]),
+    "png, transparency of too many": (make_png.png(INDEXED, make_png.PALETTE, before=make_png.palette(PALETTE) + make_png.chunk(b"tRNS", bytes(300))), PALETTE[INDEXED]),
+    "png, transparency behind": (make_png.png(INDEXED, make_png.PALETTE, before=make_png.palette(PALETTE), after=make_png.chunk(b"tRNS", b"\0\5")), PALETTE[INDEXED]),
+    "webp, bytes behind it": (_LOSSLESS_WEBP + bytes(77), RGB),
+    "webp, unknown chunks": (make_webp.riff([*make_webp.chunks(_LOSSLESS_WEBP), (b"ABCD", b"xyz")]), RGB),
+    "webp, flags for what is not there": (
+        make_webp.riff([make_webp.extended(make_webp.EXIF | make_webp.ICC | make_webp.XMP, 64, 48), *make_webp.chunks(_LOSSLESS_WEBP)]), RGB
+    ),
+    "webp, a profile without its flag": (
+        make_webp.riff([make_webp.extended(0, 64, 48), (b"ICCP", bytes(99)), *make_webp.chunks(_LOSSLESS_WEBP)]), RGB
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_what_is_odd_beside_the_pixels_changes_none(name: str) -> None:
+    data, expected = ODD[name]
+    assert (read(data)[0] == expected).all()
+
+
 SMOOTH = cv2.GaussianBlur(rasters.colours(160, 120), (0, 0), 2.0)
 SMOOTH_INKS = np.dstack([255 - SMOOTH, np.zeros(SMOOTH.shape[:2], np.uint8)]).astype(np.uint8)
 
