@@ -52,6 +52,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     runtime_dir = Path(settings.runtime_dir)
     async with contextlib.AsyncExitStack() as stack:
         loops = Loops()
+        loops.hear_event_loop(asyncio.get_running_loop())
         stack.push_async_callback(loops.aclose)
         access = await open_access(settings, runtime_dir, loops)
         stack.push_async_callback(access.aclose)

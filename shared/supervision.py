@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import TypeVar
+from typing import Any, TypeVar
 
 #: The pause after a failure; each further one in a row doubles it.
 FIRST_PAUSE_S, PAUSE_S_MAX = 0.1, 10.0
@@ -151,6 +151,15 @@ class Loops:
         self.failures[name] += 1
         with contextlib.suppress(OSError, ValueError):
             self._log.error("%s failed", name, exc_info=error)
+
+    def hear_event_loop(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Counts what nobody else catches: in callbacks, timers, and tasks that nobody awaits. asyncio logs it."""
+
+        def unheard(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+            self.failures["event_loop"] += 1
+            loop.default_exception_handler(context)
+
+        loop.set_exception_handler(unheard)
 
     def failing(self) -> str:
         """Which loop does not go on, and why; empty when all do."""

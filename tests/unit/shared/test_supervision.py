@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from shared import supervision
-from shared.supervision import FAILURES_MAX, FIRST_PAUSE_S, PAUSE_S_MAX, Fate, Loops
+from shared.supervision import FAILURES_MAX, FIRST_PAUSE_S, PAUSE_S_MAX, Fate, Loops, finished
 
 
 @pytest.fixture(autouse=True)
@@ -117,6 +117,31 @@ def test_a_log_that_cannot_be_written_ends_no_loop(monkeypatch: pytest.MonkeyPat
         loops.keep("planted", planted, 0.0)
         await until(lambda: planted.rounds > 3)
         assert loops.failures == {"planted": 2}
+
+    run(work)
+
+
+def test_what_fails_in_a_timer_is_counted_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async def work(loops: Loops) -> None:
+        loop = asyncio.get_running_loop()
+        loops.hear_event_loop(loop)
+        loop.call_later(0, Planted(1))
+        await until(lambda: loops.failures == {"event_loop": 1})
+
+    run(work)
+    assert "Exception in callback" in caplog.text
+
+
+def test_work_with_an_end_is_begun_again_until_it_comes_to_it() -> None:
+    async def work(loops: Loops) -> None:
+        planted, failed = Planted(3), list[BaseException]()
+
+        async def five() -> int:
+            planted()
+            return 5
+
+        assert await finished(five, failed.append) == 5
+        assert failed == [planted.error] * 3
 
     run(work)
 
