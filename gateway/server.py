@@ -110,7 +110,10 @@ class DrainingServer(Server):
                 connection, _address = listening.accept()
             except OSError:  # nobody waits
                 return
-            await loop.connect_accepted_socket(self._protocol, connection)
+            try:
+                await loop.connect_accepted_socket(self._protocol, connection)
+            except OSError:  # it has gone again
+                connection.close()
 
     def _protocol(self) -> asyncio.Protocol:
         return self.config.http_protocol_class(

@@ -63,6 +63,13 @@ class Protocol(NoUpgrades):
     connections_of_process: Connections
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        try:
+            self._begin(transport)
+        except BaseException:
+            transport.abort()  # nobody owns it
+            raise
+
+    def _begin(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
         house = self.connections_of_process
         self.access_log = False  # gunicorn's class gives uvicorn's logger a handler; our own line is told elsewhere
