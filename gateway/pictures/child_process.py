@@ -19,6 +19,7 @@ from pathlib import Path
 
 import msgspec
 
+from gateway.pictures import memory_need
 from gateway.pictures.anonymous_memory import Slab, close_all, put, received
 from gateway.pictures.child_words import ChildWords
 from gateway.pictures.picture_jobs import Answer, CrashedError, Job
@@ -276,9 +277,10 @@ def _start(settings: Settings) -> tuple[subprocess.Popen[bytes], socket.socket, 
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     memory = Slab.descriptor()
     slab = Slab(memory)
+    most = memory_need.child_most(settings, memory_need.memory_of_host())
     try:
         process = subprocess.Popen(
-            [sys.executable, "-m", PROGRAM, str(theirs.fileno()), str(memory), str(os.getpid())],
+            [sys.executable, "-m", PROGRAM, *map(str, (theirs.fileno(), memory, os.getpid(), most))],
             pass_fds=[theirs.fileno(), memory],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

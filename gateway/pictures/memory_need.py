@@ -20,8 +20,10 @@ _INKS, _PROFILE = 11, 4
 #: What encoding takes beyond the picture, and how much more when alpha goes with it.
 _ENCODING: dict[OutputFormat, int] = {"jpeg": 2, "png": 3, "webp": 13}
 _ENCODING_ALPHA: dict[OutputFormat, int] = {"jpeg": 3, "png": 3, "webp": 8}
-#: No encoder of ours writes half of this for noise.
+#: Bytes a pixel; no encoder of ours writes half of this for noise.
 _ENCODED_MOST = 16
+#: More bytes a pixel than decoding, holding, masking and encoding one picture take together.
+_ALL_AT_ONCE = 64
 #: The default budget is this part of the memory, inside these bounds.
 _BUDGET_PART = 4
 _BUDGET_LEAST, _BUDGET_MOST = 256 * MEBIBYTE, 8192 * MEBIBYTE
@@ -60,6 +62,12 @@ def masking(header: Header, output: OutputFormat) -> int:
 def encoded_most(header: Header) -> int:
     """More bytes than any encoded picture of this size has, whatever it shows."""
     return header.width * header.height * _ENCODED_MOST + MEBIBYTE
+
+
+def child_most(settings: Settings, memory_bytes: int) -> int:
+    """More bytes than a child of this gateway process ever needs beyond what it has when it starts."""
+    one = max(settings.max_pixels * _ALL_AT_ONCE, 2 * settings.max_decoded_bytes)
+    return 2 * budget(settings, memory_bytes) + one + 2 * settings.max_image_bytes
 
 
 def budget(settings: Settings, memory_bytes: int) -> int:

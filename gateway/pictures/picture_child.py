@@ -1,8 +1,8 @@
 """The process that decodes and masks, one picture at a time, for one gateway process. It alone may crash.
 
-`python -m gateway.pictures.picture_child LINK SLAB PARENT`: two file descriptors, its end of a socket pair and the
-shared memory, and the parent's process number. It ends when the link closes or the parent does. Before it sees the
-first file it is shut in (`sandbox/`).
+`python -m gateway.pictures.picture_child LINK SLAB PARENT MOST`: two file descriptors, its end of a socket pair and the
+shared memory; the parent's process number; most bytes it may ever grow by. It ends when the link closes or the parent
+does. Before it sees the first file it is shut in (`sandbox/`).
 """
 
 from __future__ import annotations
@@ -59,16 +59,18 @@ _KINDS: dict[type[Exception], FailureKind] = {
 }
 _PAGE_BYTES = resource.getpagesize()
 #: Descriptors it may have open at once: its link, its memory, one file each way and a few of Python's.
-_DESCRIPTORS_MAX = 64
+_DESCRIPTORS_MAX = 32
 _WORDS_MAX = 1000
 
 
 class PictureChild:
     """Serves one gateway process until it closes its end."""
 
-    def __init__(self, link: socket.socket, slab: Slab, settings: Settings, complaints: Complaints) -> None:
+    def __init__(
+        self, link: socket.socket, slab: Slab, growth: Growth, settings: Settings, complaints: Complaints
+    ) -> None:
         self._link = link
-        self._growth = Growth()
+        self._growth = growth
         self._slab = slab
         self._settings = settings
         self._complaints = complaints
@@ -179,17 +181,34 @@ class Growth:
 
     def limit(self, more: int) -> None:
         """From now on by `more` bytes of address space; then allocations fail, in C as well."""
-        pages = int(os.pread(self._statm, 64, 0).split()[0])
         _soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-        resource.setrlimit(resource.RLIMIT_AS, (pages * _PAGE_BYTES + more, hard))
+        resource.setrlimit(resource.RLIMIT_AS, (_at_most(self._size() + more, hard), hard))
+
+    def limit_for_good(self, most: int) -> None:
+        """Whatever a file makes of this process: by `most` bytes in all, in memory of its own and in each it shares."""
+        _lower(resource.RLIMIT_AS, self._size() + most)
+        _lower(resource.RLIMIT_FSIZE, most)
+        _lower(resource.RLIMIT_NOFILE, _DESCRIPTORS_MAX)
+
+    def _size(self) -> int:
+        return int(os.pread(self._statm, 64, 0).split()[0]) * _PAGE_BYTES
+
+
+def _lower(limit: int, most: int) -> None:
+    """Soft and hard, so that nothing raises it again."""
+    value = _at_most(most, resource.getrlimit(limit)[1])
+    resource.setrlimit(limit, (value, value))
+
+
+def _at_most(wanted: int, hard: int) -> int:
+    return wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
 
 
 def main(arguments: list[str]) -> int:
     """Runs until the gateway hangs up or dies."""
-    link_descriptor, slab_descriptor, parent = map(int, arguments)
+    link_descriptor, slab_descriptor, parent, most = map(int, arguments)
     die_with_parent(parent, signal.SIGKILL)  # which nothing in here can ignore
     forbid_core_files()
-    resource.setrlimit(resource.RLIMIT_NOFILE, (_DESCRIPTORS_MAX, _DESCRIPTORS_MAX))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
     settings, _warnings = load()
@@ -200,8 +219,9 @@ def main(arguments: list[str]) -> int:
     rehearse(settings)
     complaints.take()
     with socket.socket(fileno=link_descriptor) as link:
-        child = PictureChild(link, slab, settings, complaints)
-        child.serve(_shut_in(settings))
+        growth = Growth()
+        growth.limit_for_good(most)
+        PictureChild(link, slab, growth, settings, complaints).serve(_shut_in(settings))
     return 0
 
 
@@ -209,7 +229,6 @@ def _shut_in(settings: Settings) -> Sandbox:
     """The last thing before the first file: what is not loaded and open by now never will be."""
     if settings.decode_sandbox == "off":
         return Sandbox(notes=("it is switched off by FACE_API_DECODE_SANDBOX",))
-    give_memory_back()
     return close_door()
 
 

@@ -69,7 +69,7 @@ def kept(size: int) -> int:
 mappings: list[mmap.mmap] = []
 
 if __name__ == "__main__":
-    link, slab, _parent = map(int, sys.argv[1:])
+    link, slab, *_ = map(int, sys.argv[1:])
     Slab(slab)
     intruder = Intruder(socket.socket(fileno=link))
     intruder.serve(os.environ["PYTHON_INTRUDER"])

@@ -226,7 +226,7 @@ def results_of(attempts: dict[str, Attempt]) -> dict[str, tuple[int, str]]:
         ours.close()
         made_in_turn = map(made, attempts.values())
         picture_child.open_picture = lambda *_, **__: next(made_in_turn)
-        os._exit(picture_child.main([str(theirs.detach()), str(memory), str(PARENT)]))
+        os._exit(picture_child.main([str(theirs.detach()), str(memory), str(PARENT), str(1 << 30)]))
     theirs.close()
     os.close(memory)
     with ours:

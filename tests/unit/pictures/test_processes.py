@@ -330,6 +330,19 @@ def test_a_child_may_not_grow_far_beyond_what_the_header_announced(lone: Gallery
     assert core.split()[4] == "0"
 
 
+def test_a_child_cannot_raise_its_limits() -> None:
+    gallery = Gallery(decode_budget_bytes=64 * MEBIBYTE, max_pixels=1_000_000, max_decoded_bytes=8 * MEBIBYTE)
+    try:
+        gallery.mask(PHOTO, [[1, 1, 50, 50]])
+        text = Path(f"/proc/{gallery.pictures.crew.pids()[0]}/limits").read_text(encoding="ascii")
+        hard = {line[:26].strip(): line[47:68].strip() for line in text.splitlines()}
+        assert int(hard["Max address space"]) < 2 * 1024 * MEBIBYTE
+        assert int(hard["Max file size"]) < 512 * MEBIBYTE
+        assert int(hard["Max open files"]) < 64
+    finally:
+        gallery.close()
+
+
 def test_decoders_know_the_pixel_limit_before_they_are_loaded() -> None:
     gallery = Gallery(max_pixels=5000)
     try:
