@@ -51,6 +51,14 @@ def test_it_counts_the_workers_that_serve_of_those_that_will(workers: int, expec
     assert processes_line(workers, expected) == f"  processes  {said}"
 
 
+@pytest.mark.parametrize("note", ["", "the kernel has no Landlock: take a newer one"])
+def test_it_says_how_decoders_are_shut_in_and_what_lacks(note: str) -> None:
+    health = msgspec.structs.replace(HEALTH, decode_sandbox="seccomp", decode_sandbox_note=note)
+    lines = block(SETTINGS, "127.0.0.1", 8000, health, 2, FirstKey(), "").splitlines()
+    at = next(at for at, line in enumerate(lines) if line.startswith("  sandbox    seccomp"))
+    assert (lines[at + 1].strip() == note) == bool(note)
+
+
 @pytest.mark.parametrize("metrics_url", ["", "http://127.0.0.1:9000/metrics"])
 def test_it_names_the_metrics_when_they_are_served(metrics_url: str) -> None:
     text = block(SETTINGS, "127.0.0.1", 8000, HEALTH, 2, FirstKey(), metrics_url)

@@ -79,6 +79,18 @@ def test_a_child_has_nothing_open_but_what_it_works_with() -> None:
         gallery.close()
 
 
+def test_the_kernel_says_that_a_child_is_shut_in() -> None:
+    gallery = Gallery()
+    try:
+        status = Path(f"/proc/{gallery.pictures.crew.pids()[0]}/status").read_text(encoding="ascii")
+        facts = dict(line.split(":\t") for line in status.splitlines() if ":\t" in line)
+        assert facts["NoNewPrivs"] == "1"
+        assert int(facts["CapEff"], 16) == int(facts["CapPrm"], 16) == 0
+        assert (facts["Seccomp"] == "2") == gallery.pictures.sandbox.seccomp
+    finally:
+        gallery.close()
+
+
 def test_nothing_is_loaded_or_opened_behind_the_door() -> None:
     """Every file of the hostile corpus, and every mask of one: whatever asks for a module there would fail."""
     command = [sys.executable, "-m", "tests.unit.pictures.listener"]
