@@ -117,13 +117,12 @@ def _runs(data: memoryview, layout: Layout) -> Pixels:
                 run = b"".join(map(alike.__getitem__, run)) if nibbles else run
                 at += size + size % 2
             else:
-                ended = value == _END
+                run, ended = b"", value == _END
                 if value == _END_OF_ROW:
                     x, y = 0, y + 1
                 elif value == _MOVE:
                     x, y, at = x + source[at], y + source[at + 1], at + 2
-                continue
-            if x + count > width or y >= height:
+            if x + count > width or y + (count > 0) > height:
                 raise BadImage("The BMP file is corrupt: its run-length data leaves the picture")
             place = y * width + x
             rows[place : place + count] = run[:count]

@@ -92,7 +92,7 @@ def _stored(data: memoryview, header: Header, *, with_alpha: bool, shrink: int) 
             return _by_pillow(data, header, "RGBA")
         pixels = _imdecode(data, header, cv2.IMREAD_UNCHANGED)
         if pixels.ndim == 3 and pixels.shape[2] == 4:
-            return _eight_bits(pixels)
+            return pixels
     return _imdecode(data, header, _SHRINKING[shrink] | cv2.IMREAD_IGNORE_ORIENTATION)
 
 
@@ -121,14 +121,6 @@ def _by_samples(data: memoryview, header: Header) -> Pixels:
 def _in_mode(band: Image.Image, mode: Literal["RGB", "RGBA"]) -> Image.Image:
     """Colours as stored: converting drops alpha and composes nothing."""
     return band if band.mode == mode else band.convert(mode)
-
-
-def _eight_bits(pixels: Pixels) -> Pixels:
-    """16-bit samples keep their upper eight, as libpng strips them; a view, no copy."""
-    if pixels.dtype != np.uint16:
-        return pixels
-    halves = pixels.astype("<u2", copy=False).view(np.uint8)
-    return halves.reshape(*pixels.shape, 2)[..., 1]
 
 
 def _imdecode(data: memoryview, header: Header, flags: int) -> Pixels:

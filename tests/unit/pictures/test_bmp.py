@@ -159,7 +159,9 @@ def test_what_run_lengths_leave_out_is_the_first_colour() -> None:
     assert (read(rle(64, body))[0] == PALETTE[expected]).all()
 
 
-@pytest.mark.parametrize("body", [b"\x41\x05\0\1", b"\0\0" * 49 + b"\x01\x05\0\1", b"\0\2\x50\x2f\x01\x05\0\1"])
+@pytest.mark.parametrize(
+    "body", [b"\x41\x05\0\1", b"\0\0" * 49 + b"\x01\x05\0\1", b"\0\2\x50\x2f\0\1", b"\0\2\0\x80\0\1"]
+)
 def test_run_lengths_that_leave_the_picture_are_refused(body: bytes) -> None:
     with pytest.raises(BadImage, match="leaves the picture"):
         read(rle(64, body))

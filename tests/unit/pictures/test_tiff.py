@@ -180,6 +180,14 @@ def test_twelve_bits_a_sample_are_read(picture: Pixels, order: str) -> None:
     assert np.abs(pixels.astype(int) - (three(picture) if picture.ndim == 2 else picture)).max() <= 1
 
 
+def test_twelve_bits_a_sample_are_read_from_tiles() -> None:
+    right = make.page(RGB, compression=make.ADOBE_DEFLATE, tile=16)
+    tiles = [np.frombuffer(zlib.decompress(tile), np.uint8).reshape(16, 16, 3) for tile in right.strips]
+    packed = [zlib.compress(twelve(tile.astype(int) << 4)) for tile in tiles]
+    data = make.File([make.Page({**right.tags, make.BITS: [12] * 3}, packed)]).bytes()
+    assert (read(data)[0] == RGB).all()
+
+
 @pytest.mark.parametrize("bits", [8, 10, 12])
 @pytest.mark.parametrize("photometric", [make.BLACK_IS_ZERO, make.WHITE_IS_ZERO, make.TRUE_COLOUR])
 def test_few_bits_in_sixteen_keep_their_look(bits: int, photometric: int) -> None:
