@@ -9,9 +9,11 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -60,7 +62,11 @@ def fuzz(target: Target, corpus: Corpus, seconds: float) -> Outcome:
     corpus.settle(target, lambda path: _keeps(target, path))
     outcome, begin = Outcome(target.name), time.monotonic()
     while (left := seconds - (time.monotonic() - begin)) > _SHORTEST_S:
-        ended = subprocess.run(_command(target, corpus, left), cwd=ROOT, stderr=subprocess.PIPE, check=False)
+        with tempfile.TemporaryDirectory(prefix="face-api-fuzz-") as folder:
+            ended = subprocess.run(
+                _command(target, corpus, left), cwd=ROOT, env=os.environ | {"TMPDIR": folder},
+                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False,
+            )  # fmt: skip
         said = ended.stderr.decode("utf-8", "replace")
         if not outcome.add(said):
             raise SystemExit(f"{target.name} does not start:\n{said[-4000:]}")

@@ -44,48 +44,38 @@ class _Answers:
 
 
 class Room:
-    """An event loop with our protocol and a small application, used by one connection after the other."""
+    """An event loop with our protocol and an application, used by one connection after the other."""
 
-    def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
-        self.failures: list[str] = []
-        self.loop.set_exception_handler(self._failed)
-        self.house = Connections(_PATIENCE, 100, 100, lambda _: False)
-        self.asked = 0
-        self.config = uvicorn.Config(
-            self._application, http=protocol_class(self.house), ws="none", interface="asgi3", log_config=None
+    def __init__(self, loop: asyncio.AbstractEventLoop, application: Any, state: dict[str, Any]) -> None:
+        self.loop, self._state = loop, state
+        self._failures: list[str] = []
+        self._standing = asyncio.all_tasks(loop)
+        loop.set_exception_handler(self._failed)
+        self._house = Connections(_PATIENCE, 100, 100, lambda _: False)
+        self._config = uvicorn.Config(
+            application, http=protocol_class(self._house), ws="none", interface="asgi3", log_config=None
         )
-        self.config.load()
+        self._config.load()
 
     def _failed(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        self.failures.append(f"{context['message']}: {context.get('exception')!r}")
-
-    async def _application(self, scope: Any, receive: Any, send: Any) -> None:
-        """Reads the body and answers how long it was; HEAD with nothing, so that answers can be read without it."""
-        self.asked += 1
-        count, more = 0, True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return
-            count, more = count + len(message["body"]), message["more_body"]
-        body = b"" if scope["method"] == "HEAD" else b"%d" % count
-        head = [(b"content-length", b"%d" % len(body)), (b"content-type", b"text/plain")]
-        await send({"type": "http.response.start", "status": 200, "headers": head})
-        await send({"type": "http.response.body", "body": body})
+        self._failures.append(f"{context['message']}: {context.get('exception')!r}")
 
     def ask(self, data: bytes, chunk: int) -> bytes:
         """Everything that is answered until the server closes, when the client closes its end after sending."""
-        return self.loop.run_until_complete(asyncio.wait_for(self._ask(data, chunk), CEILING_S))
+        return self.loop.run_until_complete(self._in_time(data, chunk))
+
+    async def _in_time(self, data: bytes, chunk: int) -> bytes:
+        async with asyncio.timeout(CEILING_S):
+            answer = await self._ask(data, chunk)
+            while len(self._house) or self._tasks():  # noqa: ASYNC110 — nobody tells when the last one ends
+                await asyncio.sleep(0)
+            return answer
 
     async def _ask(self, data: bytes, chunk: int) -> bytes:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         with ours:
-            make = self.config.http_protocol_class
-            await self.loop.connect_accepted_socket(
-                lambda: make(config=self.config, server_state=ServerState(), app_state={}, _loop=self.loop), theirs
-            )
+            await self.loop.connect_accepted_socket(self._protocol, theirs)
             reading = asyncio.ensure_future(self._received(ours))
             try:
                 for start in range(0, len(data), chunk):
@@ -94,11 +84,15 @@ class Room:
                 ours.shutdown(socket.SHUT_WR)
             except OSError:  # it has closed already
                 pass
-            answer = await reading
-        async with asyncio.timeout(CEILING_S):
-            while len(self.house):  # noqa: ASYNC110 — it tells nobody
-                await asyncio.sleep(0)
-        return answer
+            return await reading
+
+    def _protocol(self) -> asyncio.Protocol:
+        make, state = self._config.http_protocol_class, dict(self._state)
+        return make(config=self._config, server_state=ServerState(), app_state=state, _loop=self.loop)
+
+    def _tasks(self) -> set[asyncio.Task[Any]]:
+        """Those that were not there before, and are not this one."""
+        return asyncio.all_tasks(self.loop) - self._standing - {asyncio.current_task(self.loop)}
 
     async def _received(self, ours: socket.socket) -> bytes:
         parts = []
@@ -111,27 +105,49 @@ class Room:
 
     def left(self) -> list[str]:
         """What should not be there when a connection is over."""
-        tasks = [repr(task) for task in asyncio.all_tasks(self.loop)]
-        failures, self.failures = self.failures, []
-        return tasks + failures
+        failures, self._failures = self._failures, []
+        return [*map(repr, self._tasks()), *failures]
+
+
+class Counting:
+    """A small application: reads the body and answers how long it was. asked: how often."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """HEAD is answered with nothing, so that answers can be read without their requests."""
+        self.asked += 1
+        count, more = 0, True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+            count, more = count + len(message["body"]), message["more_body"]
+        body = b"" if scope["method"] == "HEAD" else b"%d" % count
+        head = [(b"content-length", b"%d" % len(body)), (b"content-type", b"text/plain")]
+        await send({"type": "http.response.start", "status": 200, "headers": head})
+        await send({"type": "http.response.body", "body": body})
 
 
 @lru_cache(1)
-def room() -> Room:
+def room() -> tuple[Room, Counting]:
     """One for all inputs."""
-    return Room()
+    application = Counting()
+    return Room(asyncio.new_event_loop(), application, {}), application
 
 
 def check_conversation(data: bytes) -> None:
     """Sent at once and in pieces: whole answers with statuses of ours, and nothing left behind."""
+    place, application = room()
     for chunk in (max(1, len(data)), 1 + len(data) % 29):
-        asked_before = room().asked
-        answer = room().ask(data, chunk)
-        assert room().left() == []
+        asked_before = application.asked
+        answer = place.ask(data, chunk)
+        assert place.left() == []
         statuses = read_answers(answer)
         assert set(statuses) <= _STATUSES, statuses
         counts = Counter(statuses)
-        assert counts[200] <= room().asked - asked_before
+        assert counts[200] <= application.asked - asked_before
         assert len(statuses) - counts[200] <= 1, f"more than one refusal: {statuses}"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.fuzz import bodies, callers, children, conversations, decoders, frames, picture_seeds, pictures
+from tests.fuzz import bodies, callers, children, conversations, decoders, frames, picture_seeds, pictures, services
 from tests.fuzz.target import Target
 
 _PICTURE = (
@@ -53,6 +53,8 @@ TARGETS: dict[str, Target] = {
                callers.check_address, callers.address_seeds, (b"10.0.0.1", b"::ffff:", b"%25", b"[", b"]:80", b", ", b"2001:db8::"), longest=512),
         Target("http", "whole HTTP answers with statuses of ours, at most one refusal, and no task, connection or exception left",
                conversations.check_conversation, conversations.seeds, conversations.WORDS, longest=1024),
+        Target("service", "the whole application over a socket: whole HTTP answers, no 5xx but that no worker serves, errors as words",
+               services.check_service, services.seeds, services.WORDS, longest=1024),
         Target("key", "a key only with the right checksum, never shown whole, never taken from a URL",
                callers.check_key, callers.key_seeds, (b"xyl_", b"api_key=", b"%78yl_", b"&"), longest=256),
     )

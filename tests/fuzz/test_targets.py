@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -10,7 +11,7 @@ import pytest
 from shared.messages import Grant, Heartbeat
 from shared.wire import encode
 from tests.fuzz import __main__ as fuzz
-from tests.fuzz import again
+from tests.fuzz import again, services
 from tests.fuzz.corpus import Corpus
 from tests.fuzz.target import Target, TooManySteps, steps_within
 from tests.fuzz.targets import TARGETS
@@ -30,6 +31,13 @@ FINDINGS = (
     ("child", "a crop of less than nothing", msgspec.msgpack.encode(["Opened", 1, [[-1, 5, 5, 1.0]], 1.0, 1.0])),
     ("child", "text that is no text", b"\x91\xa2\xff\xfe"),
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def house() -> Iterator[None]:
+    """What a target has opened is closed."""
+    yield
+    services.close()
 
 
 @pytest.mark.parametrize("name", TARGETS)
