@@ -50,7 +50,7 @@ class DrainRate:
 
 @dataclass(slots=True)
 class Admission:
-    """requests_max, bytes_max: the house rules; client_share: of the places, for one client.
+    """requests_max, bytes_max: the house rules; client_share: of places and bytes, for one client.
 
     model_interval_s: seconds per picture as the workers' cost model has it, for the time before the drain rate
     is known. saturated: whether somebody waits. jitter: a number from 0 to 1 that spreads the retries.
@@ -68,6 +68,7 @@ class Admission:
     refused: Counter[str] = field(default_factory=Counter)
     accepted: int = 0
     _by_client: Counter[str] = field(default_factory=Counter)
+    _bytes_by_client: Counter[str] = field(default_factory=Counter)
 
     @property
     def interval_s(self) -> float:
@@ -94,6 +95,7 @@ class Admission:
         self.requests += 1
         self.bytes += declared_bytes
         self._by_client[client] += 1
+        self._bytes_by_client[client] += declared_bytes
         return Permit(self, declared_bytes, client)
 
     def check_again(self, ahead: int, left_s: float) -> None:
@@ -117,17 +119,24 @@ class Admission:
         self.requests -= 1
         self.bytes -= permit.held_bytes
         self._by_client[permit.client] -= 1
+        self._bytes_by_client[permit.client] -= permit.held_bytes
         if not self._by_client[permit.client]:
-            del self._by_client[permit.client]
+            del self._by_client[permit.client], self._bytes_by_client[permit.client]
 
     def _no_place(self, declared_bytes: int, client: str) -> str:
         if self.requests >= self.requests_max:
             return "count"
         if self.requests and self.bytes + declared_bytes > self.bytes_max:
             return "bytes"
-        if self.requests_max >= SHARED_FROM and self._by_client[client] >= self.requests_max * self.client_share:
+        if self.requests_max >= SHARED_FROM and self._has_its_share(declared_bytes, client):
             return "client's share"
         return ""
+
+    def _has_its_share(self, declared_bytes: int, client: str) -> bool:
+        """Of the places, or of the bytes: a slow upload holds both for long. One request alone is never too heavy."""
+        held = self._by_client[client]
+        heavy = self._bytes_by_client[client] + declared_bytes > self.bytes_max * self.client_share
+        return held >= self.requests_max * self.client_share or (held > 0 and heavy)
 
 
 @dataclass(slots=True)

@@ -22,7 +22,7 @@ CHUNK_FRAMING_MAX, FRAMING_FREE = 16, 256 * 1024
 
 @dataclass(slots=True)
 class Arriving:
-    """declared: the body's length as its header has it; framing: bytes that came in its time and are not of it."""
+    """declared: the body's length as its header has it, 0 for none; body: how many bytes of it are here."""
 
     declared: int = 0
     body: int = 0

@@ -51,6 +51,19 @@ def test_one_client_holds_no_more_than_its_share_and_others_still_come_in() -> N
     assert house.refused == {"client's share": 1}
 
 
+def test_one_client_fills_no_more_than_its_share_of_the_bytes_either() -> None:
+    house = Admission(SHARED_FROM, 1000, client_share=0.5)
+    with house.enter(900, "large"):
+        assert house.bytes == 900
+    with house.enter(400, "slow"):
+        with pytest.raises(Overloaded):
+            house.enter(101, "slow")
+        with house.enter(100, "slow"), house.enter(500, "other"):
+            assert house.bytes == 1000
+    assert house.refused == {"client's share": 1}
+    assert not house._bytes_by_client
+
+
 def test_who_cannot_be_answered_in_time_is_refused_at_once() -> None:
     house = Admission(100, 1000, model_interval_s=lambda: 0.5)
     for _ in range(4):
