@@ -138,8 +138,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, _number("Most bytes of bodies and crops inside one gateway process", MEBIBYTE, 1 << 40)
     ] = 512 * MEBIBYTE
     queue_share: Annotated[
-        float,
-        _number("Part of the places in the queue, and of their bytes, that one client may hold; 1 is all", 0.01, 1),
+        float, _number("Part of the queue's places and bytes that one client may hold, 1 is all", 0.01, 1)
     ] = 0.75
     request_timeout: Annotated[float, _number("Seconds a request may take once its body is here", 0.1, 600)] = 30.0
     header_timeout: Annotated[float, _number("Seconds the headers of a request may take to arrive", 0.5, 120)] = 10.0
