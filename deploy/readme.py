@@ -6,10 +6,20 @@ import re
 import sys
 from pathlib import Path
 
-from shared.settings import Settings, describe, markdown
+from shared.settings import Settings
+from shared.settings_told import describe
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 BEGIN, END = "<!-- settings: made by `make readme` -->", "<!-- end of settings -->"
+
+
+def markdown(rows: list[dict[str, str]]) -> str:
+    """The README's table of settings."""
+    lines = ["| setting | default | range | meaning |", "| --- | --- | --- | --- |"]
+    for row in rows:
+        cells = [f"`{row['variable']}`", row["default"] or "(empty)", row["range"].replace("|", "or"), row["meaning"]]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
 
 
 def with_settings(text: str) -> str:

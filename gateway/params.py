@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 from msgspec import Meta
@@ -18,6 +18,9 @@ from gateway.unknown_names import refuse_unknown, shown
 from shared import numerals
 from shared.errors import BadParameter
 
+#: A caller cannot make the workers look more often.
+TILES_MAX = 32
+
 Confidence = Annotated[float, Meta(ge=0.01, le=1.0, description="Minimum confidence threshold")]
 NmsThreshold = Annotated[float, Meta(ge=0.01, le=1.0, description="NMS IoU threshold")]
 MaxFaces = Annotated[int, Meta(ge=0, le=2**31 - 1, description="Max faces to return (0 = all)")]
@@ -25,20 +28,42 @@ SecondSide = Annotated[
     int | None,
     Meta(description="Input side of a second look at a smaller copy, for faces that fill the picture (0 = off)"),
 ]
+Turns = Annotated[
+    Literal["never", "unsure", "always"] | None,
+    Meta(
+        description="Whether the picture is looked at turned by 90°, 180° and 270° as well: never, where the upright "
+        "look is unsure, or always"
+    ),
+]
+Tiles = Annotated[
+    int | None,
+    Meta(description="Most tiles a large picture is looked at in, beside the whole (0 = none)"),
+]
+Thorough = Annotated[
+    bool | None,
+    Meta(description="Whether everything is done to find faces: turns=always, tiles and a second look; slower"),
+]
 Method = Literal["gaussian", "pixelate", "solid", "elliptical", "erase"]
 OutputFormat = Literal["jpeg", "png", "webp"]
 
+#: How languages and forms write it.
+TRUTHS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 #: Sides a second look may have; bounded so that a caller cannot make workers allocate at will.
 SECOND_SIDES = (0, 128, 160, 192, 256, 320)
+#: What the whole numbers may be that can also be left out.
+_WHOLE: dict[str, Sequence[int]] = {"second_side": SECOND_SIDES, "tiles": range(TILES_MAX + 1)}
 
 
 class DetectParams(msgspec.Struct, frozen=True, kw_only=True):
-    """Parameters of POST /api/v1/detect. `second_side` None takes the server's setting."""
+    """Parameters of POST /api/v1/detect. None takes the server's setting (`gateway/looking.py`)."""
 
     confidence: Confidence = 0.5
     nms_threshold: NmsThreshold = 0.4
     max_faces: MaxFaces = 0
     second_side: SecondSide = None
+    turns: Turns = None
+    tiles: Tiles = None
+    thorough: Thorough = None
 
 
 class MaskParams(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +79,9 @@ class MaskParams(msgspec.Struct, frozen=True, kw_only=True):
     quality: Annotated[int, Meta(ge=1, le=100, description="Compression quality")] = 95
     color: Annotated[str, Meta(pattern="^#[0-9a-fA-F]{6}$", description="Colour of method=solid, #rrggbb")] = "#000000"
     second_side: SecondSide = None
+    turns: Turns = None
+    tiles: Tiles = None
+    thorough: Thorough = None
 
 
 Params = TypeVar("Params", DetectParams, MaskParams)
@@ -78,34 +106,46 @@ def parse_params(kind: type[Params], query: Sequence[tuple[str, str]], form: Seq
     return kind(**{name: value for name, (_, value) in given.items()})
 
 
-def second_side(asked: int | None, setting: int) -> int:
-    """The input side of the second look, 0 for none: the caller's wish, else the server's setting."""
-    return setting if asked is None else asked
-
-
 def range_words(kind: type[msgspec.Struct], name: str) -> str:
     """The range of one parameter in words, for messages and documents."""
     if name == "second_side":
         return " | ".join(map(str, SECOND_SIDES))
+    if name == "tiles":
+        return f"0 to {TILES_MAX}"
     annotation = _annotations(kind)[name]
     meta, base = annotation.__metadata__[0], annotation.__origin__
     if meta.pattern is not None:
         return "#rrggbb"
-    if get_args(base):
-        return " | ".join(map(str, get_args(base)))
+    if choices := _choices(base):
+        return " | ".join(choices)
     return f"{meta.ge} to {meta.le}" if name != "max_faces" else "0 or more"
+
+
+def _choices(base: Any) -> tuple[str, ...]:
+    """The words a parameter may be; none for a number."""
+    if base == bool | None:
+        return ("true", "false")
+    literal = next((one for one in (base, *get_args(base)) if get_origin(one) is Literal), None)
+    return get_args(literal) if literal else ()
 
 
 def _value(kind: type[Params], name: str, text: str) -> Any:
     annotation = _annotations(kind)[name]
-    value, words = numerals.read(annotation.__origin__, text)
+    value, words = _read(annotation.__origin__, text)
     if value is not None:
         words = "is not allowed"
         with contextlib.suppress(msgspec.ValidationError):
             value = msgspec.convert(value, annotation)
-            if name != "second_side" or value in SECOND_SIDES:
+            if value in _WHOLE.get(name, [value]):
                 return value
     raise BadParameter(f"{name}={shown(text)} {words}; {name} is {range_words(kind, name)}")
+
+
+def _read(base: Any, text: str) -> tuple[Any, str]:
+    """The text as a value of the type, or None and what it is not."""
+    if base == bool | None:
+        return TRUTHS.get(text.lower()), "is neither true nor false"
+    return numerals.read(base, text)
 
 
 @functools.cache

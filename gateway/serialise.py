@@ -91,6 +91,9 @@ class Processing(msgspec.Struct, frozen=True):
     nms_threshold: float
     inference_ms: float
     total_ms: float
+    passes: int
+    tiles: int
+    turns: int
 
 
 class Profiling(msgspec.Struct, frozen=True):

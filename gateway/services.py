@@ -16,7 +16,7 @@ from gateway import presence
 from gateway.access.door import Access, open_access
 from gateway.admission.admission import Admission
 from gateway.admission.turnstile import Turnstile, places_for
-from gateway.dispatching.detection import detect_picture
+from gateway.dispatching.detection import Question, detect_picture
 from gateway.dispatching.dispatch import Detection, Dispatcher
 from gateway.pictures.picture import Pictures, decoders_of, open_pictures
 from gateway.readiness import LOOK_INTERVAL_S, Probe, Readiness
@@ -144,7 +144,7 @@ def _probe(settings: Settings, pictures: Pictures, dispatcher: Dispatcher) -> Pr
         picture = await pictures.open(data, sides=(settings.input_side,), deadline=deadline, single_frame=True)
         try:
             return await detect_picture(
-                dispatcher, picture, canary.confidence, canary.nms_threshold, max_faces=0, deadline=deadline
+                dispatcher, picture, Question(canary.confidence, canary.nms_threshold), deadline
             )
         finally:
             picture.close()

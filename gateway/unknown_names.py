@@ -25,7 +25,7 @@ Pairs = Sequence[tuple[str, str]]
 #: Sent with a number by libraries so that nothing between caches the answer.
 CACHE_BUSTERS = ("_", "_dc")
 #: Fields of frameworks that only look like parameters: Rails and Laravel name an HTTP method, browsers a form.
-_FRAMEWORKS_OWN = ("_method", "form", "formdata")
+_FRAMEWORKS_OWN = ("_method", "form", "formdata", "title")
 #: A word in a field's name → the parameter its sender has in mind.
 _MEANT = {
     "confidence": "confidence", "conf": "confidence", "score": "confidence", "nms": "nms_threshold",

@@ -11,7 +11,7 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Generic, Literal
+from typing import Any, Generic
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -19,11 +19,12 @@ from starlette.types import Receive
 
 from gateway.access.charging import is_charged
 from gateway.admission.fare import fare_of
-from gateway.dispatching.detection import detect_picture, sides_for
+from gateway.dispatching.detection import Question, detect_picture
 from gateway.dispatching.dispatch import Detection
 from gateway.edge.conversation import Patience
 from gateway.form_parts import Upload
-from gateway.params import DetectParams, MaskParams, Params, parse_params, second_side
+from gateway.looking import Endpoint, looking
+from gateway.params import Params, parse_params
 from gateway.pictures.image_header import check_limits, read_header
 from gateway.pictures.picture import Picture
 from gateway.services import Services
@@ -34,11 +35,11 @@ from shared import numerals
 from shared.deadline import Deadline
 from shared.errors import BadParameter, DeadlineExceeded, ReceiveTimeout, Unavailable
 
+#: How often the picture was looked at.
+LOOKS_HEADER = "X-Looks"
 #: A caller may shorten its own time, in milliseconds.
 TIMEOUT_HEADER = "x-request-timeout-ms"
 TIMEOUT_MS_MAX = 600_000
-
-Endpoint = Literal["detect", "mask"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +103,17 @@ async def _look(
     services: Services = state["services"]
     header = read_header(memoryview(image))
     check_limits(header, services.settings)  # a refusal waits for nobody
-    fare = fare_of(header, client, services.admission.model_interval_s())
-    services.admission.check_again(services.turnstile.waiting, _left_s(deadline))
-    sides = _sides(services, endpoint, params)
+    looks = looking(endpoint, params, services.settings)
+    fare = fare_of(header, client, services.admission.model_interval_s() * looks.passes)
+    services.admission.check_again(services.turnstile.waiting, _left_s(deadline), looks.passes)
     async with services.turnstile.turn(fare, deadline):
         state["timings"].lap("queue")
         picture = await services.pictures.open(
-            image, sides=sides, deadline=deadline, single_frame=endpoint == "mask", header=header
-        )
+            image, sides=looks.sides, deadline=deadline, single_frame=endpoint == "mask", header=header,
+            tiles=looks.tiles,
+        )  # fmt: skip
         try:
-            response = await _answer_from(state, picture, params, deadline, answer)
+            response = await _answer_from(state, picture, params, looks.question, deadline, answer)
         finally:
             picture.close()
     services.admission.answered(asyncio.get_running_loop().time())
@@ -119,29 +121,27 @@ async def _look(
 
 
 async def _answer_from(
-    state: dict[str, Any], picture: Picture, params: Params, deadline: Deadline, answer: Answer[Params]
+    state: dict[str, Any],
+    picture: Picture,
+    params: Params,
+    question: Question,
+    deadline: Deadline,
+    answer: Answer[Params],
 ) -> Response:
     services: Services = state["services"]
     timings: Timings = state["timings"]
     timings.add("decode", picture.decode_ms)
     timings.add("preprocess", picture.preprocess_ms)
-    detection = await detect_picture(
-        services.dispatcher, picture, params.confidence, params.nms_threshold, params.max_faces, deadline
-    )
+    detection = await detect_picture(services.dispatcher, picture, question, deadline)
     services.metrics.batch(detection.batch_size, detection.dispatch)
     state["faces"] = len(detection.faces)
     timings.add("queue", detection.queue_ms)
     timings.add("inference", detection.inference_ms)
     timings.add("postprocess", detection.postprocess_ms)
     timings.skip()
-    return await answer(Visit(state["request_id"], services, timings, params, picture, detection, deadline))
-
-
-def _sides(services: Services, endpoint: Endpoint, params: DetectParams | MaskParams) -> tuple[int, ...]:
-    settings = services.settings
-    default_second = settings.mask_second_side if endpoint == "mask" else settings.detect_second_side
-    second = second_side(params.second_side, default_second)
-    return sides_for(settings.input_side, second)
+    response = await answer(Visit(state["request_id"], services, timings, params, picture, detection, deadline))
+    response.headers[LOOKS_HEADER] = detection.looks.told()
+    return response
 
 
 def _left_s(deadline: Deadline) -> float:

@@ -23,7 +23,7 @@ from models.serving import ServingModel, load
 from shared.faces import Faces
 from shared.settings import Settings
 from worker.detector import OnnxDetector, warm_up
-from worker.scrfd import Heads, Question, detect
+from worker.scrfd import Heads, Question, View, detect
 from worker.slab import Slab
 
 #: The defaults of the API.
@@ -82,7 +82,7 @@ class Looker:
     @staticmethod
     def faces(heads: Heads, row: int, fitted: Fitted) -> Faces:
         question = Question(CONFIDENCE, NMS_THRESHOLD, 0, fitted.width, fitted.height)
-        return detect([(heads, row, fitted.scale)], question)
+        return detect([(heads, row, View(0, 0, fitted.scale))], question)
 
 
 class Answerer:
@@ -104,7 +104,7 @@ class Answerer:
                 image=Image(width, height, 3, fitted.size_bytes),
                 detections=cast("list[DetectedFace]", detected_faces(faces, width, height)),
                 summary=summary(faces, width, height),
-                processing=Processing(self._model.info.name, (side, side), CONFIDENCE, NMS_THRESHOLD, *times),
+                processing=Processing(self._model.info.name, (side, side), CONFIDENCE, NMS_THRESHOLD, *times, 1, 0, 0),
                 profiling=Profiling(
                     round(fitted.decode_ms, 2), round(fitted.preprocess_ms, 2), times[0], 0.0, times[1],
                     f"{width}x{height}", fitted.size_bytes,

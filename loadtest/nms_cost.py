@@ -1,4 +1,4 @@
-"""`python -m loadtest.nms_cost`: from how many boxes on the way of the pairs beats the plain loop (`worker/nms.py`)."""
+"""`python -m loadtest.nms_cost`: from how many boxes on the way of the pairs beats the plain loop (`shared/nms.py`)."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from time import perf_counter
 
 import numpy as np
 
+from shared import nms
 from shared.faces import FloatArray
-from worker import nms
 
 COUNTS = (4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 256, 512, 1024)
 #: The reference's default.

@@ -25,7 +25,7 @@ from models.gate import CONFIDENCE, PARTNER_CONFIDENCE, Accuracy, Tally, add_pic
 from models.serving import ensure, load
 from shared.faces import FloatArray
 from shared.settings import Settings
-from worker.scrfd import Question, detect
+from worker.scrfd import Question, View, detect
 
 #: Longer sides by name; the picture keeps its aspect.
 SIZES = {"1080p": 1920, "12 MP": 4000}
@@ -62,7 +62,7 @@ def seen(looker: Looker, data: bytes, side: int, *, scaled: bool) -> tuple[Float
     (crop,) = opened.crops
     rows, columns = crop.pixels.shape[:2]
     question = Question(PARTNER_CONFIDENCE, NMS_THRESHOLD, 0, columns, rows)
-    return detect([(looker.look([crop.pixels]), 0, 1.0)], question).packed(), spent_ms
+    return detect([(looker.look([crop.pixels]), 0, View(rows, columns, 1.0))], question).packed(), spent_ms
 
 
 def measure(looker: Looker, paths: list[Path], size: str, side: int) -> Row:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,6 +51,23 @@ class Faces:
         assert rows.shape[1] in (PACKED_COLUMNS, PACKED_COLUMNS_WITHOUT_LANDMARKS), rows.shape
         landmarks = rows[:, 5:].reshape(-1, 5, 2) if rows.shape[1] == PACKED_COLUMNS else None
         return Faces(rows[:, :4], rows[:, 4], landmarks)
+
+    def taken(self, order: NDArray[np.intp]) -> Faces:
+        """Those at these places, in this order."""
+        landmarks = None if self.landmarks is None else self.landmarks[order]
+        return Faces(self.boxes[order], self.scores[order], landmarks)
+
+    @staticmethod
+    def joined(found: Sequence[Faces]) -> Faces:
+        """One after the other; at least one. Landmarks only where all have them."""
+        if len(found) == 1:
+            return found[0]
+        landmarks = [faces.landmarks for faces in found if faces.landmarks is not None]
+        return Faces(
+            np.concatenate([faces.boxes for faces in found]),
+            np.concatenate([faces.scores for faces in found]),
+            np.concatenate(landmarks) if len(landmarks) == len(found) else None,
+        )
 
     @staticmethod
     def none(*, landmarks: bool = True) -> Faces:

@@ -12,13 +12,13 @@ gateway Releases. One whose work went away otherwise says so with an Offer of 0:
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
 #: Raised by one with every change of a message or of the frames around it; both sides refuse any other.
-PROTOCOL_VERSION = 3
+PROTOCOL_VERSION = 4
 
 #: What can be counted with on either side; anything else in a message makes it none (`shared/wire.py`).
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
@@ -27,6 +27,8 @@ Positive = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 Measure = Annotated[float, Meta(ge=0.0, le=1e12)]
 #: Where something lies, in pixels; it may be outside the picture.
 Pixel = Annotated[float, Meta(ge=-1e12, le=1e12)]
+#: Quarter turns counterclockwise.
+Turn = Literal[0, 1, 2, 3]
 
 
 class Message(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -37,12 +39,17 @@ class CropHeader(msgspec.Struct, frozen=True, array_like=True):
     """One fitted crop: `rows`×`cols`×3 uint8 BGR pixels, for the top left of a black `side`×`side` input.
 
     scale: input pixels per picture pixel, the reference's det_scale (fitted height / picture height).
+    x, y: the crop's top left corner, in pixels of the upright picture. turns: the quarter turns counterclockwise
+    in which it is looked at, one look each; 0 is as it is.
     """
 
     rows: Positive
     cols: Positive
     side: Positive
     scale: Measure
+    x: Pixel = 0.0
+    y: Pixel = 0.0
+    turns: tuple[Turn, ...] = (0,)
 
 
 class Canary(msgspec.Struct, frozen=True, array_like=True):
@@ -181,6 +188,7 @@ class Reply(Message, frozen=True):
 
     faces: N. columns: 15, or 5 without landmarks. Milliseconds: waited in this worker, in the batch's
     inference, in this picture's post-processing. dispatch: why the batch went ("full", "idle", "delay").
+    sure: the best score in the request's largest look, the others' aside; 0 where it shows no face.
     """
 
     id: Count
@@ -193,6 +201,7 @@ class Reply(Message, frozen=True):
     batch_size: Positive
     dispatch: str
     grant: Count = 0
+    sure: Measure = 0.0
 
 
 class Failure(Message, frozen=True):

@@ -1,14 +1,12 @@
 """Every FACE_API_* setting, typed, with range and meaning: the only reader of the environment.
 
-`load()` reports all mistakes together. `python -m shared.settings` prints the effective settings with
-secrets masked (`--json` for scripts, `--markdown` for the README's table).
+`load()` reports all mistakes together. `python -m shared.settings_told` prints the effective settings.
 """
 
 from __future__ import annotations
 
 import difflib
 import os
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
@@ -38,6 +36,9 @@ def _secret(meaning: str) -> Meta:
 
 def _number(meaning: str, low: float, high: float) -> Meta:
     return Meta(description=meaning, ge=low, le=high)
+
+
+Turns = Literal["never", "unsure", "always"]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +73,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, _number("Input side of detect's second pass for faces that fill the picture; 0 is off", 0, 640)
     ] = 0
     mask_second_side: Annotated[int, _number("The same for mask, on by default; 0 is off", 0, 640)] = 160
+    detect_turns: Annotated[
+        Turns,
+        _about(
+            "Whether detect also looks at pictures turned by 90°, 180° and 270°; unsure: only where the upright look is"
+        ),
+    ] = "never"
+    mask_turns: Annotated[Turns, _about("The same for mask")] = "unsure"
+    detect_tiles: Annotated[
+        int, _number("Most tiles in which detect looks at a large picture beside the whole; 0 is none", 0, 32)
+    ] = 0
+    mask_tiles: Annotated[int, _number("The same for mask", 0, 32)] = 0
+    mask_thorough: Annotated[
+        bool,
+        _about(
+            "Whether mask does everything to find faces, as with thorough=true: finds most, takes several times as long"
+        ),
+    ] = False
+    thorough_tiles: Annotated[int, _number("Most tiles of a thorough look", 1, 32)] = 16
 
     # Workers
     workers: Annotated[int, _number("Worker processes; 0 is one per GPU, or per usable CPU core", 0, 256)] = 0
@@ -245,7 +264,7 @@ def environment_of(settings: Settings) -> dict[str, str]:
     """The variables that make `load` give these settings: how one process hands them to its children."""
     defaults = Settings()
     return {
-        variable(name): _text(getattr(settings, name))
+        variable(name): text_of(getattr(settings, name))
         for name in settings.__struct_fields__
         if getattr(settings, name) != getattr(defaults, name)
     }
@@ -315,9 +334,9 @@ def _convert(name: str, raw: str, wanted: Any, values: dict[str, Any], problems:
 
 
 def _problem(name: str, raw: str | None, words: str) -> str:
-    meta = _meta(name)
-    shown = "" if raw is None else "=***" if _is_secret(meta) else f"={raw}"
-    return f"{variable(name)}{shown}: {words} ({meta.description}; {_range_words(name)})"
+    meta = meta_of(name)
+    shown = "" if raw is None else "=***" if is_secret(meta) else f"={raw}"
+    return f"{variable(name)}{shown}: {words} ({meta.description}; {range_words(name)})"
 
 
 def _unknown_names(environ: Mapping[str, str], known: set[str]) -> Iterator[str]:
@@ -333,16 +352,16 @@ def _annotation(name: str) -> Any:
     return next(field.type for field in msgspec.structs.fields(Settings) if field.name == name)
 
 
-def _meta(name: str) -> Meta:
+def meta_of(name: str) -> Meta:
     return cast("Meta", _annotation(name).__metadata__[0])
 
 
-def _is_secret(meta: Meta) -> bool:
+def is_secret(meta: Meta) -> bool:
     return bool((meta.extra or {}).get("secret"))
 
 
-def _range_words(name: str) -> str:
-    meta, kind = _meta(name), _annotation(name).__origin__
+def range_words(name: str) -> str:
+    meta, kind = meta_of(name), _annotation(name).__origin__
     if meta.ge is not None:
         return f"{meta.ge} to {meta.le}"
     if kind is bool:
@@ -350,51 +369,5 @@ def _range_words(name: str) -> str:
     return " | ".join(kind.__args__) if getattr(kind, "__args__", None) else "text"
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def describe(settings: Settings) -> list[dict[str, str]]:
-    """One row per setting (variable, value, default, range, meaning), secrets masked."""
-    defaults = Settings()
-    rows = []
-    for name in settings.__struct_fields__:
-        meta, value = _meta(name), getattr(settings, name)
-        shown = "***" if _is_secret(meta) and value else _text(value)
-        row = {"variable": variable(name), "value": shown, "default": _text(getattr(defaults, name))}
-        rows.append(row | {"range": _range_words(name), "meaning": meta.description or ""})
-    return rows
-
-
-def markdown(rows: list[dict[str, str]]) -> str:
-    """The README's table of settings."""
-    lines = ["| setting | default | range | meaning |", "| --- | --- | --- | --- |"]
-    for row in rows:
-        cells = [f"`{row['variable']}`", row["default"] or "(empty)", row["range"].replace("|", "or"), row["meaning"]]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
-def main(arguments: list[str]) -> int:
-    """Prints the effective settings; 78 (EX_CONFIG) when they are wrong."""
-    try:
-        settings, warnings = load()
-    except SettingsError as error:
-        print(f"wrong settings:\n{error}", file=sys.stderr)
-        return 78
-    for warning in warnings:
-        print(f"warning: {warning}", file=sys.stderr)
-    rows = describe(settings)
-    if "--json" in arguments:
-        print(msgspec.json.encode({row["variable"]: row["value"] for row in rows}).decode())
-    elif "--markdown" in arguments:
-        print(markdown(rows))
-    else:
-        width = max(len(row["variable"]) for row in rows)
-        for row in rows:
-            print(f"{row['variable']:<{width}}  {row['value'] or '(empty)':<12}  {row['meaning']}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -34,8 +34,9 @@ CropArray = NDArray[np.uint8]
 
 #: No header of ours comes near it; a longer one is not ours.
 HEADER_BYTES_MAX = 64 * 1024
-#: A request may carry this many crops (scales).
+#: A request may carry this many crops, and be looked at so often in all.
 CROPS_MAX = 4
+LOOKS_MAX = 16
 #: Largest side of an input; bounds what one request can make a worker allocate.
 SIDE_MAX = 4096
 
@@ -70,6 +71,11 @@ def encode_reply(message: Reply, faces: Faces) -> list[Any]:
     rows = faces.packed()
     assert rows.shape == (message.faces, message.columns)
     return [_VERSION + _encoder.encode(message), rows.astype("<f4", copy=False).tobytes()]
+
+
+def looks_of(crops: Sequence[CropHeader]) -> int:
+    """How many runs of the network these crops ask for."""
+    return sum(len(header.turns) for header in crops)
 
 
 def decode_to_worker(frames: Sequence[Frame]) -> tuple[ToWorker, list[CropArray]]:
@@ -119,6 +125,8 @@ def _expect_rows(canary: Canary) -> None:
 def _request_crops(message: Request, frames: Sequence[Frame]) -> list[CropArray]:
     if not 1 <= len(message.crops) <= CROPS_MAX or len(frames) != len(message.crops):
         raise WireError(f"{len(frames)} crops, header announces {len(message.crops)}")
+    if not all(header.turns for header in message.crops) or looks_of(message.crops) > LOOKS_MAX:
+        raise WireError("a crop that nobody looks at, or too many looks")
     if not (0 < message.confidence <= 1 and 0 < message.nms_threshold <= 1):
         raise WireError("thresholds outside 0..1")
     return [_crop(header, frame) for header, frame in zip(message.crops, frames, strict=True)]

@@ -18,31 +18,35 @@ from shared.faces import Faces
 from shared.messages import Request
 from worker.anchors import Size
 from worker.detector import Detector, OneAtATime, OverlappingDetector
-from worker.scrfd import AnyHeads, Question, detect
+from worker.scrfd import AnyHeads, Question, View, best_score, detect
 from worker.slab import Slab
 
 Crops = Sequence[NDArray[np.uint8]]
-#: A crop in a run: the index of its request, its pixels, its scale.
-Member = tuple[int, NDArray[np.uint8], float]
+#: One look in a run: the index of its request, its pixels, what they show.
+Member = tuple[int, NDArray[np.uint8], View]
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The faces of one request, or what went wrong; milliseconds of the shared run and of its own rest."""
+    """The faces of one request, or what went wrong; milliseconds of the shared run and of its own rest.
+
+    sure: the best score in its largest look.
+    """
 
     faces: Faces | None
     error: str
     inference_ms: float
     postprocess_ms: float
+    sure: float = 0.0
 
 
 @dataclass(slots=True)
 class Flight:
-    """One run of the network on its way, in a room of its side. members: (request index, scale) of each crop."""
+    """One run of the network on its way, in a room of its side. members: (request index, what it shows) a look."""
 
     side: int
     room: int
-    members: list[tuple[int, float]]
+    members: list[tuple[int, View]]
     thresholds: list[float]
     answer: Sequence[tuple[AnyHeads, int]] = ()
     error: Exception | None = None
@@ -110,10 +114,10 @@ class Pipeline:
         error = submitted.error or next((flight.error for flight in submitted.flights if flight.error), None)
         if error is not None:
             return self._one_by_one(submitted.batch, error)
-        looked: list[list[tuple[AnyHeads, int, float]]] = [[] for _ in submitted.batch]
+        looked: list[list[tuple[AnyHeads, int, View]]] = [[] for _ in submitted.batch]
         for flight in submitted.flights:
-            for (index, scale), (heads, row) in zip(flight.members, flight.answer, strict=True):
-                looked[index].append((heads, row, scale))
+            for (index, view), (heads, row) in zip(flight.members, flight.answer, strict=True):
+                looked[index].append((heads, row, view))
         inference_ms = (perf_counter() - submitted.started) * 1000
         return [self._finish(job[0], heads, inference_ms) for job, heads in zip(submitted.batch, looked, strict=True)]
 
@@ -137,10 +141,10 @@ class Pipeline:
             self._land(self._flying[0])
             taken = [flight.room for flight in self._flying if flight.side == side]
         room = next(number for number in range(len(slabs)) if number not in taken)
-        slabs[room].fill([crop for _, crop, _ in members])
+        slabs[room].fill([pixels for _, pixels, _ in members])
         self._detector.submit(side, room, len(members), part)
         thresholds = [batch[index][0].confidence for index, _, _ in members]
-        flight = Flight(side, room, [(index, scale) for index, _, scale in members], thresholds)
+        flight = Flight(side, room, [(index, view) for index, _, view in members], thresholds)
         self._flying.append(flight)
         return flight
 
@@ -158,14 +162,16 @@ class Pipeline:
             self._slabs[side] = [Slab(self._max_batch, side, images) for images in rooms]
         return self._slabs[side]
 
-    def _finish(self, request: Request, looked: list[tuple[AnyHeads, int, float]], inference_ms: float) -> Found:
+    def _finish(self, request: Request, looked: list[tuple[AnyHeads, int, View]], inference_ms: float) -> Found:
         started = perf_counter()
         question = Question(request.confidence, request.nms_threshold, request.max_faces, request.width, request.height)
         faces = detect(looked, question)
+        heads, row, _ = max(looked, key=lambda look: look[2].rows * look[2].cols)
+        sure = best_score(heads, row, request.confidence)
         spent_ms = (perf_counter() - started) * 1000
         if not np.isfinite(faces.packed()).all():
             return Found(None, "the network answered numbers that are not finite", inference_ms, spent_ms)
-        return Found(faces, "", inference_ms, spent_ms)
+        return Found(faces, "", inference_ms, spent_ms, sure)
 
     def _one_by_one(self, batch: Sequence[tuple[Request, Crops]], error: Exception) -> list[Found]:
         self._told(f"a run of {len(batch)} failed: {error}")
@@ -177,7 +183,7 @@ class Pipeline:
 def _by_input(
     batch: Sequence[tuple[Request, Crops]], only: Sequence[int], trimming: Trimming | None
 ) -> dict[tuple[int, Size], list[Member]]:
-    """Members by input side and the part that must be seen; a request may look at more than one crop of a side.
+    """Members by input side and the part that must be seen; a request may have several looks of one side.
 
     Only pictures of one part share a run, so that a picture's part, and its answer, depend on itself alone.
     only: the sides there are, ascending; empty for any.
@@ -186,8 +192,11 @@ def _by_input(
     for index, (request, crops) in enumerate(batch):
         for header, crop in zip(request.crops, crops, strict=True):
             side = _input_side(header.side, only)
-            part = part_of(header.rows, header.cols, side, trimming)
-            inputs.setdefault((side, part), []).append((index, crop, header.scale))
+            for turn in header.turns:
+                pixels = np.rot90(crop, turn)  # a view: it is turned when the slab is painted
+                part = part_of(pixels.shape[0], pixels.shape[1], side, trimming)
+                view = View(header.rows, header.cols, header.scale, header.x, header.y, turn)
+                inputs.setdefault((side, part), []).append((index, pixels, view))
     return inputs
 
 

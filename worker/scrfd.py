@@ -13,9 +13,9 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.choice import limited, suppressed
 from shared.faces import Faces, FloatArray
 from worker.anchors import STRIDES, Size, anchor_centres, anchor_count
-from worker.nms import non_maximum_suppression
 
 
 class Level(NamedTuple):
@@ -84,6 +84,26 @@ class Question:
     height: int
 
 
+@dataclass(frozen=True, slots=True)
+class View:
+    """What one look shows: a crop of rows × cols input pixels whose top left corner is at x, y in the upright picture.
+
+    scale: input pixels per picture pixel. turn: quarter turns counterclockwise that the crop was given.
+    """
+
+    rows: int
+    cols: int
+    scale: float
+    x: float = 0.0
+    y: float = 0.0
+    turn: int = 0
+
+    @property
+    def plain(self) -> bool:
+        """Whether the look's pixels are the picture's but for their scale."""
+        return not (self.turn or self.x or self.y)
+
+
 def candidates(heads: AnyHeads, row: int, scale: float, confidence: float) -> Faces:
     """Every anchor of picture `row` scoring `confidence` or more, levels 8, 16, 32 in turn, unsorted.
 
@@ -109,6 +129,11 @@ def candidates(heads: AnyHeads, row: int, scale: float, confidence: float) -> Fa
     )
 
 
+def best_score(heads: AnyHeads, row: int, confidence: float) -> float:
+    """The best score of picture `row`, 0 where none is `confidence` or more."""
+    return max((float(level.scores.max()) for level in heads.over(row, np.float32(confidence))), default=0.0)
+
+
 def distance_to_box(centres: FloatArray, distances: FloatArray) -> FloatArray:
     """(K, 4) x1 y1 x2 y2 from (K, 2) centres and (K, 4) l t r b, all float32 input pixels; not clipped."""
     return np.concatenate([centres - distances[:, :2], centres + distances[:, 2:]], axis=1)
@@ -120,44 +145,39 @@ def offset_to_landmarks(centres: FloatArray, offsets: FloatArray) -> FloatArray:
     return landmarks
 
 
-def detect(per_scale: Sequence[tuple[AnyHeads, int, float]], question: Question) -> Faces:
+def in_picture(found: Faces, view: View) -> Faces:
+    """Faces in pixels of a look, divided by its scale, in pixels of the upright picture."""
+    width, height = view.cols / view.scale, view.rows / view.scale
+    x1, y1, x2, y2 = found.boxes.T
+    corners = {
+        0: (x1, y1, x2, y2),
+        1: (width - y2, x1, width - y1, x2),
+        2: (width - x2, height - y2, width - x1, height - y1),
+        3: (y1, height - x2, y2, height - x1),
+    }[view.turn]
+    boxes = np.stack(corners, axis=1) + np.array([view.x, view.y] * 2)
+    landmarks = None if found.landmarks is None else _points_in_picture(found.landmarks, view, width, height)
+    return Faces(boxes.astype(np.float32), found.scores, landmarks)
+
+
+def _points_in_picture(points: FloatArray, view: View, width: float, height: float) -> FloatArray:
+    x, y = points[..., 0], points[..., 1]
+    turned = {0: (x, y), 1: (width - y, x), 2: (width - x, height - y), 3: (y, height - x)}[view.turn]
+    placed: FloatArray = (np.stack(turned, axis=-1) + np.array([view.x, view.y])).astype(np.float32)
+    return placed
+
+
+def detect(looks: Sequence[tuple[AnyHeads, int, View]], question: Question) -> Faces:
     """The faces of one picture, best first (or by the reference's value where max_faces cuts).
 
-    per_scale: (heads, row in their batch, scale) for each size the picture was looked at; their candidates
-    meet in one suppression, in pixels of the upright picture.
+    looks: (heads, row in their batch, what was looked at) of each look; their candidates meet in one suppression,
+    in pixels of the upright picture.
     """
-    found = [candidates(heads, row, scale, question.confidence) for heads, row, scale in per_scale]
-    merged = found[0] if len(found) == 1 else _merge(found)
-    if not len(merged):
-        return merged
-    best_first = _take(merged, np.argsort(-merged.scores, kind="stable"))
-    kept = _take(best_first, non_maximum_suppression(best_first.boxes, question.nms_threshold))
-    if 0 < question.max_faces < len(kept):
-        return _take(kept, most_central(kept.boxes, question)[: question.max_faces])
-    return kept
+    found = [_seen(heads, row, view, question.confidence) for heads, row, view in looks]
+    kept = suppressed(Faces.joined(found), question.nms_threshold)
+    return limited(kept, question.max_faces, question.width, question.height)
 
 
-def most_central(boxes: FloatArray, question: Question) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
-    """Order of boxes by area − 2·(distance to the centre)², largest first: the reference's choice for max_faces.
-
-    The centre is the integer one (side // 2) and areas are without +1, as there.
-    """
-    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    off_x = (boxes[:, 0] + boxes[:, 2]) / np.float32(2) - np.float32(question.width // 2)
-    off_y = (boxes[:, 1] + boxes[:, 3]) / np.float32(2) - np.float32(question.height // 2)
-    values = areas - (off_x**2 + off_y**2) * np.float32(2)
-    return np.argsort(-values, kind="stable")
-
-
-def _merge(found: Sequence[Faces]) -> Faces:
-    landmarks = [faces.landmarks for faces in found if faces.landmarks is not None]
-    return Faces(
-        np.concatenate([faces.boxes for faces in found]),
-        np.concatenate([faces.scores for faces in found]),
-        np.concatenate(landmarks) if len(landmarks) == len(found) else None,
-    )
-
-
-def _take(faces: Faces, order: np.ndarray[tuple[int], np.dtype[np.intp]]) -> Faces:
-    landmarks = None if faces.landmarks is None else faces.landmarks[order]
-    return Faces(faces.boxes[order], faces.scores[order], landmarks)
+def _seen(heads: AnyHeads, row: int, view: View, confidence: float) -> Faces:
+    found = candidates(heads, row, view.scale, confidence)
+    return found if view.plain else in_picture(found, view)

@@ -263,6 +263,7 @@ class Serving:
             batch_size=finished.batch_size,
             dispatch=finished.dispatch,
             grant=self.links.settle_for(job.gateway),
+            sure=finished.found.sure,
         )
         self.links.send(job.gateway, encode_reply(reply, faces))
 

@@ -98,10 +98,14 @@ class Admission:
         self._bytes_by_client[client] += declared_bytes
         return Permit(self, declared_bytes, client)
 
-    def check_again(self, ahead: int, left_s: float) -> None:
-        """Before decoding: whether it can still be answered in its time behind so many that wait before it."""
-        if ahead and ahead * self.interval_s > left_s:
-            raise self.refuse_for_time("no time left", ahead * self.interval_s)
+    def check_again(self, ahead: int, left_s: float, passes: float = 1.0) -> None:
+        """Before decoding: whether it can still be answered in its time behind so many that wait before it.
+
+        passes: how often the network may have to look at it.
+        """
+        needed_s = ahead * self.interval_s + (passes - 1) * self.model_interval_s()
+        if needed_s > left_s:
+            raise self.refuse_for_time("no time left", needed_s)
 
     def refuse(self, reason: str) -> Overloaded:
         self.refused[reason] += 1

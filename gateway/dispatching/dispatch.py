@@ -22,7 +22,7 @@ from shared.errors import DeadlineExceeded, DetectionFailed, FaceApiError, NoWor
 from shared.faces import Faces
 from shared.messages import Cancel, Failure, Grant, Offer, Recall, Release, Reply, Request, Started, ToGateway, Welcome
 from shared.supervision import Loops
-from shared.wire import encode, encode_request
+from shared.wire import encode, encode_request, looks_of
 
 #: Without any worker for this long who waits for one is answered 503, and who comes is at once.
 NO_WORKER_GRACE_S = 5.0
@@ -31,8 +31,24 @@ Incident = Callable[[str, dict[str, object]], None]
 
 
 @dataclass(frozen=True, slots=True)
+class Looks:
+    """How a picture was looked at. passes: runs of the network. tiles: parts of it. turns: beside upright, 0 or 3."""
+
+    passes: int
+    tiles: int = 0
+    turns: int = 0
+
+    def told(self) -> str:
+        """The value of X-Looks: a structured field (RFC 9651)."""
+        return f"passes={self.passes}, tiles={self.tiles}, turns={self.turns}"
+
+
+@dataclass(frozen=True, slots=True)
 class Detection:
-    """Faces in pixels of the upright picture, with the milliseconds they took on the way."""
+    """Faces in pixels of the upright picture, with the milliseconds they took on the way.
+
+    sure: the best score in the largest look.
+    """
 
     faces: Faces
     queue_ms: float
@@ -41,6 +57,8 @@ class Detection:
     batch_size: int
     dispatch: str
     worker: Welcome
+    looks: Looks
+    sure: float
 
 
 @dataclass(slots=True)
@@ -116,7 +134,7 @@ class Dispatcher:
         Raises DeadlineExceeded, NoWorker (503), PoisonPicture (422), DetectionFailed (500). A cancelled
         caller frees its place at once.
         """
-        now = self._now()
+        now, passes = self._now(), looks_of(work.headers)
         self._refuse_hopeless(work, now)
         loop = asyncio.get_running_loop()
         pending = Pending(loop.create_future(), now)
@@ -136,8 +154,9 @@ class Dispatcher:
         total_ms = (self._now() - now) * 1000
         queue_ms = max(0.0, total_ms - reply.inference_ms - reply.postprocess_ms)
         return Detection(
-            faces, queue_ms, reply.inference_ms, reply.postprocess_ms, reply.batch_size, reply.dispatch, worker
-        )
+            faces, queue_ms, reply.inference_ms, reply.postprocess_ms, reply.batch_size, reply.dispatch, worker,
+            Looks(passes), reply.sure,
+        )  # fmt: skip
 
     def _refuse_hopeless(self, work: Work, now: float) -> None:
         if self.workers:
@@ -235,7 +254,8 @@ class Dispatcher:
             self.counts.late_answers += 1
             return
         self.counts.answered += 1
-        self.cost.learn(reply.batch_size, (reply.inference_ms + reply.batch_size * reply.postprocess_ms) / 1000)
+        if work.plain:
+            self.cost.learn(reply.batch_size, (reply.inference_ms + reply.batch_size * reply.postprocess_ms) / 1000)
         pending.future.set_result((reply, faces, known.welcome))
 
     def _on_failure(self, generation: str, failure: Failure) -> None:

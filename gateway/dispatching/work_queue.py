@@ -41,6 +41,11 @@ class Work:
     digest: bytes = b""
 
     @property
+    def plain(self) -> bool:
+        """Whether it looks at the whole picture as it is: what a run costs is learned from these."""
+        return all(header.turns == (0,) and not (header.x or header.y) for header in self.headers)
+
+    @property
     def suspected(self) -> bool:
         """Whether it may be what ended a worker: then it is run alone, and the worker says so first."""
         return self.noted or self.moves > 0

@@ -13,7 +13,7 @@ import msgspec
 from gateway.docs import openapi_admin
 from gateway.docs import openapi_words as words
 from gateway.docs.openapi_parts import REF, Json, error_answers, headers, json_answer, query_parameter, ref
-from gateway.params import SECOND_SIDES, DetectParams, MaskParams, Method
+from gateway.params import SECOND_SIDES, TILES_MAX, DetectParams, MaskParams, Method
 from gateway.pictures.encode import MEDIA_TYPES
 from gateway.routes.health import HealthResponse
 from gateway.serialise import DetectResponse
@@ -29,8 +29,8 @@ RAW_TYPES = ("image/jpeg", "image/png", "image/webp", "image/bmp", "image/tiff")
 _RATE = ("RateLimit-Policy", "RateLimit")
 _MASK_FACTS = ("X-Face-Count", "X-Inference-Ms", "X-Total-Ms", "X-Model", "X-Image-Width", "X-Image-Height")
 _ALWAYS = (IGNORED_HEADER, "Server-Timing", *_RATE)
-_DETECT_HEADERS = ("X-Request-Id", "X-Frames", *_ALWAYS)
-_MASK_HEADERS = ("X-Request-Id", *_MASK_FACTS, "X-Blur-Method", "X-Mask-Weak", "X-Mask-Colors", *_ALWAYS)
+_DETECT_HEADERS = ("X-Request-Id", "X-Looks", "X-Frames", *_ALWAYS)
+_MASK_HEADERS = ("X-Request-Id", *_MASK_FACTS, "X-Looks", "X-Blur-Method", "X-Mask-Weak", "X-Mask-Colors", *_ALWAYS)
 _ERROR_HEADERS = {
     401: ("X-Request-Id", "WWW-Authenticate"),
     403: ("X-Request-Id",),
@@ -154,14 +154,23 @@ def _query_parameters(kind: type[msgspec.Struct]) -> list[Json]:
 
 def _parameter(name: str, schema: Json) -> Json:
     description = schema.pop("description")
-    if name == "second_side":
-        schema = {"type": "integer", "enum": list(SECOND_SIDES)}
+    if schema.get("default", "") is None:
+        schema = _OPTIONAL[name]
         description += ". Left out, the server's own setting holds"
     elif name == "method":
         schema["enum"] = list(get_args(Method))
     if "enum" in schema:
         schema.setdefault("type", "string")
     return query_parameter(name, schema, description)
+
+
+#: What a parameter may be that the server has a setting for.
+_OPTIONAL: dict[str, Json] = {
+    "second_side": {"type": "integer", "enum": list(SECOND_SIDES)},
+    "turns": {"type": "string", "enum": ["never", "unsure", "always"]},
+    "tiles": {"type": "integer", "minimum": 0, "maximum": TILES_MAX},
+    "thorough": {"type": "boolean"},
+}
 
 
 def _timeout_parameter() -> Json:

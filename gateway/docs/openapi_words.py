@@ -104,6 +104,11 @@ HEADERS: dict[str, tuple[str, str, Any]] = {
     "X-Image-Width": ("integer", "Width of the upright original in pixels", 1920),
     "X-Image-Height": ("integer", "Height of the upright original in pixels", 1080),
     "X-Blur-Method": ("string", "Method used", "gaussian"),
+    "X-Looks": (
+        "string",
+        "How the picture was looked at: runs of the network, tiles beside the whole, quarter turns beside upright",
+        "passes=2, tiles=0, turns=0",
+    ),
     "X-Mask-Weak": ("string", "`true` when the strength is weak for the size of a face: use a larger one", "true"),
     "X-Mask-Colors": (
         "string",
@@ -146,7 +151,12 @@ FIELDS: dict[str, dict[str, str]] = {
         "total_face_area": "Square pixels",
         "face_area_ratio": "total_face_area as a share of the picture; at most 1: boxes overlap and reach beyond it",
     },
-    "Processing": {"input_size": "Width and height of the network's input"},
+    "Processing": {
+        "input_size": "Width and height of the network's input",
+        "passes": "How often the network looked at the picture",
+        "tiles": "How many tiles it looked at beside the whole",
+        "turns": "How many quarter turns it looked at beside upright: 0 or 3",
+    },
     "HealthResponse": {
         "status": "`ok` or `degraded`",
         "input_size": "Width and height of the network's input",
@@ -203,6 +213,9 @@ DETECT_EXAMPLE: dict[str, Any] = {
         "nms_threshold": 0.4,
         "inference_ms": 12.34,
         "total_ms": 18.56,
+        "passes": 1,
+        "tiles": 0,
+        "turns": 0,
     },
     "profiling": {
         "decode_ms": 3.21,

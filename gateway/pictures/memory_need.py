@@ -47,9 +47,9 @@ def decoding(header: Header, *, to_mask: bool) -> int:
     return max(pixels * per_pixel, raster) + _PROFILE * header.icc * to_mask
 
 
-def holding(header: Header, sides: tuple[int, ...], *, to_mask: bool) -> int:
-    """Bytes that stay while a picture is open: its crops, and to mask its pixels and their alpha."""
-    crops = sum(side * side * 3 for side in sides)
+def holding(header: Header, sides: tuple[int, ...], tiles: int = 0, *, to_mask: bool) -> int:
+    """Bytes that stay while a picture is open: its crops and tiles, and to mask its pixels and their alpha."""
+    crops = sum(side * side * 3 for side in (*sides, *sides[:1] * tiles))
     return crops + header.width * header.height * (3 + header.alpha) * to_mask
 
 

@@ -49,15 +49,19 @@ class PictureFacts:
 
 @dataclass(frozen=True, slots=True)
 class Crop:
-    """The picture fitted into a square network input; only the fitted rows.
+    """The picture, or a tile of it, fitted into a square network input; only the fitted rows.
 
     pixels: (rows, cols, 3) uint8 BGR, C-contiguous. side: of the input. scale: input pixels per picture pixel
-    (fitted height / picture height).
+    (fitted height / picture height). x, y: its top left corner, in pixels of the upright picture. tile: of a picture
+    that is looked at in parts, beside the whole.
     """
 
     pixels: NDArray[np.uint8]
     side: int
     scale: float
+    x: float = 0.0
+    y: float = 0.0
+    tile: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +120,9 @@ class Pictures(Protocol):
         deadline: Deadline,
         single_frame: bool,
         header: Header | None = None,
+        tiles: int = 0,
     ) -> Picture:
-        """The picture and one crop per side. `data` must stay unchanged until the picture is closed.
+        """The picture, one crop per side, and at most so many tiles. `data` must stay unchanged until it is closed.
 
         single_frame: refuse animated and multi-page files (for mask). header: of `data`, where it was read and found
         within the limits before. Raises BadImage, TooLarge, Unavailable.

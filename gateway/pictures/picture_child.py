@@ -27,7 +27,6 @@ from gateway.pictures.decoder_complaints import Complaints
 from gateway.pictures.picture_messages import (
     PACKET_BYTES_MAX,
     Close,
-    CropShape,
     Failed,
     FailureKind,
     Mask,
@@ -43,6 +42,7 @@ from gateway.pictures.picture_work import mask_picture, open_picture
 from gateway.pictures.rehearsal import rehearse
 from gateway.pictures.sandbox.door import close_door
 from gateway.pictures.sandbox.report import Sandbox
+from gateway.pictures.views import shape_of
 from shared.errors import BadImage, BadParameter, TooLarge
 from shared.faces import Faces
 from shared.processes import die_with_parent, forbid_core_files
@@ -127,15 +127,13 @@ class PictureChild:
 
     def _open(self, message: Open, data: memoryview) -> None:
         self._expect(memory_need.decoding(message.header, to_mask=message.to_mask))
-        take = self._complaints.take
         opened = open_picture(
-            data, message.header, message.sides, self._settings, to_mask=message.to_mask, complaints=take
-        )
+            data, message.header, message.sides, self._settings,
+            to_mask=message.to_mask, tiles=message.tiles, complaints=self._complaints.take,
+        )  # fmt: skip
         if message.to_mask:
             self._held[message.id] = opened
-        shapes = tuple(
-            CropShape(crop.pixels.shape[0], crop.pixels.shape[1], crop.side, crop.scale) for crop in opened.crops
-        )
+        shapes = tuple(map(shape_of, opened.crops))
         pixels = [crop.pixels.reshape(-1).data for crop in opened.crops]
         opened.crops = ()
         self._send(Opened(message.id, shapes, opened.decode_ms, opened.preprocess_ms), pixels)

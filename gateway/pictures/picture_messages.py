@@ -26,6 +26,7 @@ PACKET_BYTES_MAX = 64 * 1024
 Count = Annotated[int, Meta(ge=0, le=2**40)]
 Positive = Annotated[int, Meta(ge=1, le=2**20)]
 Milliseconds = Annotated[float, Meta(ge=0.0, le=1e9)]
+Place = Annotated[float, Meta(ge=0.0, le=2**20)]
 Scale = Annotated[float, Meta(gt=0.0, le=1e6)]
 
 
@@ -34,13 +35,16 @@ class Message(msgspec.Struct, frozen=True, array_like=True, tag=True):
 
 
 class Open(Message, frozen=True):
-    """Decode the file of `size` bytes; one crop per side. to_mask: keep the pixels until Close."""
+    """Decode the file of `size` bytes; one crop per side, and at most `tiles` tiles of sides[0]. to_mask: keep the
+    pixels until Close.
+    """
 
     id: int
     header: Header
     size: int
     sides: tuple[int, ...]
     to_mask: bool
+    tiles: int = 0
 
 
 class Mask(Message, frozen=True):
@@ -70,6 +74,9 @@ class CropShape(msgspec.Struct, frozen=True, array_like=True):
     cols: Positive
     side: Positive
     scale: Scale
+    x: Place = 0.0
+    y: Place = 0.0
+    tile: bool = False
 
 
 class Opened(Message, frozen=True):

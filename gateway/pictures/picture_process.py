@@ -22,12 +22,12 @@ from gateway.pictures.child_process import Child
 from gateway.pictures.encode import MEDIA_TYPES, refuse_too_long
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.image_header import check_limits, read_header
-from gateway.pictures.letterbox import Letterbox
 from gateway.pictures.masking import MaskOptions
 from gateway.pictures.picture import Crop, Data, Masked, PictureFacts, decoders_of, facts_of, refuse_to_mask
 from gateway.pictures.picture_jobs import Answer, CrashedError, Job, LostError
-from gateway.pictures.picture_messages import CropShape, Mask, MaskDone, Open, Opened
+from gateway.pictures.picture_messages import Mask, MaskDone, Open, Opened
 from gateway.pictures.sandbox.report import Sandbox
+from gateway.pictures.views import crop_of, shapes_of
 from shared.deadline import Deadline
 from shared.errors import BadImage, DeadlineExceeded
 from shared.faces import Faces
@@ -46,13 +46,14 @@ class ProcessPicture:
         deadline: Deadline,
         *,
         to_mask: bool,
+        tiles: int,
     ) -> None:
         self.facts: PictureFacts = facts_of(header, len(data))
         self.crops: tuple[Crop, ...] = ()
         self.decode_ms = 0.0
         self.preprocess_ms = 0.0
         self._owner, self._header, self._sides, self._deadline = owner, header, sides, deadline
-        self._to_mask = to_mask
+        self._to_mask, self._tiles = to_mask, tiles
         self._data: Data | None = data
         self._job: Job | None = None
         self._child: Child | None = None
@@ -63,12 +64,12 @@ class ProcessPicture:
     async def decode(self) -> None:
         """Has a child decode the file; the crops are there afterwards."""
         if not self._held:
-            need = memory_need.holding(self._header, self._sides, to_mask=self._to_mask)
+            need = memory_need.holding(self._header, self._sides, self._tiles, to_mask=self._to_mask)
             self._held = await self._owner.holding.take(need, self._deadline, time.monotonic())
         answer = None
         while answer is None:
             with self._crash_counted():
-                (answer,) = await self._ask(self._decoding_need(), self._opening(self._sides))
+                (answer,) = await self._ask(self._decoding_need(), self._opening(self._sides, self._tiles))
         assert isinstance(answer.message, Opened)
         self.crops = self._crops_of(answer)
         self.decode_ms, self.preprocess_ms = answer.message.decode_ms, answer.message.preprocess_ms
@@ -101,14 +102,15 @@ class ProcessPicture:
             (answer,) = await self._ask(need, self._masking(faces, options, self._child))
             return answer
         self._to_mask, self._child = True, None
-        jobs = self._opening(()), self._masking(faces, options, None)
+        jobs = self._opening((), 0), self._masking(faces, options, None)
         _opened, answer = await self._ask(max(need, self._decoding_need()), *jobs)
         return answer
 
-    def _opening(self, sides: tuple[int, ...]) -> Job:
+    def _opening(self, sides: tuple[int, ...], tiles: int) -> Job:
+        """The crops must be what the header announces: a child is not trusted with our own sizes."""
         assert self._data is not None
-        message = Open(self._id, self._header, len(self._data), sides, self._to_mask)
-        shapes = tuple(map(self._shape, sides))
+        message = Open(self._id, self._header, len(self._data), sides, self._to_mask, tiles)
+        shapes = tuple(shapes_of(self.facts.width, self.facts.height, sides, tiles))
         right = (shapes, shapes * 2)  # twice: as it looks on white as well
         return Job(
             message,
@@ -165,14 +167,9 @@ class ProcessPicture:
         for shape in answer.message.crops:
             end = start + shape.rows * shape.cols * 3
             pixels = np.frombuffer(answer.memory[start:end], np.uint8).reshape(shape.rows, shape.cols, 3)
-            crops.append(Crop(pixels, shape.side, shape.scale))
+            crops.append(crop_of(shape, pixels))
             start = end
         return tuple(crops)
-
-    def _shape(self, side: int) -> CropShape:
-        """What the header announces: a child is not trusted with our own sizes."""
-        fitted = Letterbox.fit(self.facts.width, self.facts.height, side)
-        return CropShape(fitted.rows, fitted.cols, fitted.side, fitted.scale)
 
     def _release(self) -> None:
         child = None if self._job is None else self._job.child
@@ -221,13 +218,14 @@ class ProcessPictures:
         deadline: Deadline,
         single_frame: bool,
         header: Header | None = None,
+        tiles: int = 0,
     ) -> ProcessPicture:
         if header is None:
             header = read_header(memoryview(data))
             check_limits(header, self._settings)
         if single_frame:
             refuse_to_mask(header)
-        picture = ProcessPicture(self, data, header, sides, deadline, to_mask=single_frame)
+        picture = ProcessPicture(self, data, header, sides, deadline, to_mask=single_frame, tiles=tiles)
         try:
             await picture.decode()
         except BaseException:

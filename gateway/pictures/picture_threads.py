@@ -86,14 +86,15 @@ class ThreadPictures:
         deadline: Deadline,
         single_frame: bool,
         header: Header | None = None,
+        tiles: int = 0,
     ) -> ThreadPicture:
         if header is None:
             header = read_header(memoryview(data))
             check_limits(header, self._settings)
         if single_frame:
             refuse_to_mask(header)
-        held = await self.budget.take(_at_most(header, sides, to_mask=single_frame), deadline, time.monotonic())
-        work = self._threads.submit(self._in_time, deadline, memoryview(data), header, sides, single_frame)
+        held = await self.budget.take(_at_most(header, sides, tiles, to_mask=single_frame), deadline, time.monotonic())
+        work = self._threads.submit(self._in_time, deadline, memoryview(data), header, sides, single_frame, tiles)
         try:
             opened = await asyncio.wrap_future(work)
         except BaseException:
@@ -116,11 +117,11 @@ class ThreadPictures:
         await asyncio.get_running_loop().run_in_executor(None, self._threads.shutdown)
 
     def _in_time(
-        self, deadline: Deadline, data: memoryview, header: Header, sides: tuple[int, ...], to_mask: bool
+        self, deadline: Deadline, data: memoryview, header: Header, sides: tuple[int, ...], to_mask: bool, tiles: int
     ) -> Opened:
         if deadline.passed(time.monotonic()):
             raise Overloaded
-        return open_picture(data, header, sides, self._settings, to_mask=to_mask)
+        return open_picture(data, header, sides, self._settings, to_mask=to_mask, tiles=tiles)
 
     def _give_when_done(self, work: Future[Opened], held: int) -> None:
         """A caller may leave while the thread still works: its bytes stay counted until it is done."""
@@ -128,9 +129,9 @@ class ThreadPictures:
         work.add_done_callback(lambda _: loop.call_soon_threadsafe(self.budget.give, held))
 
 
-def _at_most(header: Header, sides: tuple[int, ...], *, to_mask: bool) -> int:
+def _at_most(header: Header, sides: tuple[int, ...], tiles: int, *, to_mask: bool) -> int:
     """Bytes at the highest peak of a picture's life, counted from its beginning."""
-    stays = memory_need.holding(header, sides, to_mask=to_mask)
+    stays = memory_need.holding(header, sides, tiles, to_mask=to_mask)
     peaks = [memory_need.decoding(header, to_mask=to_mask)]
     if to_mask:
         peaks += [memory_need.masking(header, output) for output in OUTPUT_FORMATS]

@@ -20,10 +20,10 @@ from gateway.pictures.headers.jpeg import is_closed
 from gateway.pictures.headers.jpeg_blocks import without_left_over
 from gateway.pictures.image_decode import decode, shrink_for
 from gateway.pictures.image_header import check_complete
-from gateway.pictures.letterbox import Letterbox
 from gateway.pictures.mask_methods import paint
 from gateway.pictures.masking import MaskOptions, is_weak, regions, weak_words
 from gateway.pictures.picture import Crop, Masked
+from gateway.pictures.views import crop_of, shapes_of, shown
 from shared.errors import BadParameter
 from shared.faces import Faces
 from shared.settings import Settings
@@ -53,9 +53,10 @@ def open_picture(
     settings: Settings,
     *,
     to_mask: bool,
+    tiles: int = 0,
     complaints: Callable[[], str] = str,
 ) -> Opened:
-    """Decodes a file whose header passed the limits, and fits it once per side. Raises BadImage.
+    """Decodes a file whose header passed the limits, fits it once per side and cuts its tiles. Raises BadImage.
 
     to_mask: a picture that is partly transparent is fitted a second time as it looks on white, so that a face
     which only transparency draws is found as well; then its colours become sRGB, which detection never sees.
@@ -63,7 +64,7 @@ def open_picture(
     """
     begin = perf_counter()
     check_complete(data, header, settings)
-    shrink = shrink_for(header, max(sides)) if settings.scaled_jpeg and not to_mask else 1
+    shrink = shrink_for(header, max(sides)) if settings.scaled_jpeg and not (to_mask or tiles) else 1
     pixels, alpha = decode(data, header, with_alpha=to_mask, shrink=shrink)
     said = complaints()
     if header.format == "jpeg" and (left_over(said) or not is_closed(data)):
@@ -73,10 +74,11 @@ def open_picture(
         said = complaints()
     refuse_damage(said)
     decoded = perf_counter()
-    fits = [Letterbox.fit(*header.upright_size, side) for side in sides]
-    crops = [Crop(fit.apply(pixels), fit.side, fit.scale) for fit in fits]
+    wanted = *header.upright_size, sides, tiles
+    shapes, fits = shapes_of(*wanted), shown(pixels, *wanted)
+    crops = [*map(crop_of, shapes, fits)]
     if alpha is not None and alpha.min() < 255:  # fitted, then composed: nearly the same, for far less memory
-        crops += [Crop(on_white(fit.apply(pixels), fit.apply(alpha)), fit.side, fit.scale) for fit in fits]
+        crops += map(crop_of, shapes, map(on_white, fits, shown(alpha, *wanted)))
     fitted = perf_counter()
     as_stored = to_mask and not to_srgb(data, header, pixels)
     decode_ms = (decoded - begin + perf_counter() - fitted) * 1000

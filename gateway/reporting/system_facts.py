@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from gateway.access.parts import Parts
-from shared.settings import describe
+from shared.settings_told import describe
 
 PACKAGES: tuple[str, ...] = (
     *("starlette", "gunicorn", "uvicorn", "pyzmq", "onnxruntime", "onnxruntime-gpu", "opencv-python-headless"),

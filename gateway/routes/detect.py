@@ -50,6 +50,9 @@ def answer(seen: Visit[DetectParams]) -> DetectResponse:
             nms_threshold=params.nms_threshold,
             inference_ms=inference_ms,
             total_ms=total_ms,
+            passes=seen.detection.looks.passes,
+            tiles=seen.detection.looks.tiles,
+            turns=seen.detection.looks.turns,
         ),
         profiling=Profiling(
             decode_ms=round(seen.picture.decode_ms, 2),

@@ -31,7 +31,7 @@ def test_imports_run_in_one_direction() -> None:
         ("gateway/planted.py", "import onnxruntime"),
         ("worker/planted.py", "from gateway.dispatching.dispatch import Dispatcher"),
         ("worker/planted.py", "from starlette.requests import Request"),
-        ("models/planted.py", "from worker.nms import non_maximum_suppression"),
+        ("models/planted.py", "from worker.scrfd import detect"),
         ("shared/planted.py", "from gateway import app"),
         ("shared/planted.py", "import zmq"),
         ("gateway/planted.py", "from tests.service import start"),

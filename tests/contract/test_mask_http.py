@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import cv2
@@ -195,16 +195,55 @@ def best_score(client: httpx2.Client, data: bytes, second_side: int) -> float:
     return float(answer.json()["summary"]["max_confidence"])
 
 
-def test_a_face_that_fills_the_picture_is_masked_by_default_and_found_by_detect_on_request(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def open_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx2.Client]:
+    """A service with the network that ships: beacons look alike from all sides, faces do not."""
+    folder = tmp_path_factory.mktemp("open")
     with (
-        running_service(tmp_path, model="scrfd_500m_open", precision="fp32", workers=1) as service,
+        running_service(folder, model="scrfd_500m_open", precision="fp32", workers=1) as service,
         httpx2.Client(base_url=service.url, timeout=60) as client,
     ):
-        data = close_up()
-        once, twice = best_score(client, data, 0), best_score(client, data, 160)
-        assert twice > once + 0.02, (once, twice)
-        between = (once + twice) / 2
-        found = client.post("/api/v1/detect", params={"confidence": between}, files={"image": ("p", data)})
-        assert found.json()["summary"]["face_count"] == 0
-        assert mask(client, data, confidence=between, second_side=None).headers["x-face-count"] == "1"
-        assert mask(client, data, confidence=between, second_side=0).headers["x-face-count"] == "0"
+        yield client
+
+
+def test_a_face_that_fills_the_picture_is_masked_by_default_and_found_by_detect_on_request(
+    open_client: httpx2.Client,
+) -> None:
+    data = close_up()
+    once, twice = best_score(open_client, data, 0), best_score(open_client, data, 160)
+    assert twice > once + 0.02, (once, twice)
+    between = (once + twice) / 2
+    found = open_client.post("/api/v1/detect", params={"confidence": between}, files={"image": ("p", data)})
+    assert found.json()["summary"]["face_count"] == 0
+    ways = {"confidence": between, "turns": "never"}
+    assert mask(open_client, data, **ways, second_side=None).headers["x-face-count"] == "1"
+    assert mask(open_client, data, **ways, second_side=0).headers["x-face-count"] == "0"
+
+
+@pytest.mark.parametrize("turn", [1, 3])
+def test_a_scene_on_its_side_is_masked_by_default_and_found_by_detect_on_request(
+    open_client: httpx2.Client, turn: int
+) -> None:
+    data = encoded(np.ascontiguousarray(np.rot90(scene(), turn)))
+    answer = mask(open_client, data, second_side=None)
+    assert answer.headers["x-face-count"] == str(len(PEOPLE))
+    assert answer.headers["x-looks"] == "passes=8, tiles=0, turns=3"
+    assert mask(open_client, data, turns="never").headers["x-face-count"] == "0"
+    for turns, faces in (("never", 0), ("always", len(PEOPLE))):
+        found = open_client.post("/api/v1/detect", params={"turns": turns}, files={"image": ("p", data)})
+        assert found.json()["summary"]["face_count"] == faces
+
+
+def test_small_faces_of_a_large_picture_are_found_in_tiles(open_client: httpx2.Client) -> None:
+    large = np.full((1600, 2200, 3), 120, np.uint8)
+    small = cv2.resize(scene(), None, fx=0.15, fy=0.15, interpolation=cv2.INTER_AREA)
+    large[1000 : 1000 + small.shape[0], 1500 : 1500 + small.shape[1]] = small
+    answers = [
+        open_client.post("/api/v1/detect", params={"tiles": tiles}, files={"image": ("p", encoded(large))})
+        for tiles in (0, 12)
+    ]
+    assert [answer.json()["summary"]["face_count"] for answer in answers] == [0, len(PEOPLE)]
+    assert answers[1].json()["processing"]["tiles"] == 12
+    for face in answers[1].json()["detections"]:
+        assert 1500 < face["center"]["x"] < 1500 + small.shape[1]
+        assert 1000 < face["center"]["y"] < 1000 + small.shape[0]

@@ -71,13 +71,14 @@ def test_faces_without_landmarks_and_no_faces_travel_too() -> None:
 
 def test_the_bytes_of_this_protocol_version_are_pinned() -> None:
     # A change here is a change of the protocol: raise PROTOCOL_VERSION with it.
-    assert PROTOCOL_VERSION == 3
+    assert PROTOCOL_VERSION == 4
     assert Welcome.__struct_fields__ == ("generation", "slot", "pid", "capacity", "busy_with", "model", "canary")
-    assert encode(Grant(3)) == [b"\x03\x92\xa5Grant\x03"]
-    assert encode(Hello("g")) == [b"\x03\x92\xa5Hello\xa1g"]
+    assert encode(Grant(3)) == [b"\x04\x92\xa5Grant\x03"]
+    assert encode(Hello("g")) == [b"\x04\x92\xa5Hello\xa1g"]
     header = encode_request(REQUEST, [CROP])[0].hex()
     assert header == (
-        "039ba75265717565737407cd05dccb3fe0000000000000cb3fd999999999999a001e149194020320cb3fb999999999999a02c2"
+        "049ba75265717565737407cd05dccb3fe0000000000000cb3fd999999999999a001e149197020320cb3fb999999999999acb0000000000000000"
+        "cb0000000000000000910002c2"
     )
 
 
@@ -93,6 +94,8 @@ def test_the_bytes_of_this_protocol_version_are_pinned() -> None:
         {"crops": (CropHeader(2, 3, 32, 0.0),)},
         {"crops": (CropHeader(2, 3, 32, float("nan")),)},
         {"crops": (CropHeader(2, 3, 32, float("inf")),)},
+        {"crops": (CropHeader(2, 3, 32, 0.1, turns=()),)},
+        {"crops": (CropHeader(2, 3, 32, 0.1, turns=(0,) * 17),)},
         {"confidence": 0.0},
         {"confidence": float("nan")},
         {"nms_threshold": 1.5},

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from shared.errors import SettingsError
-from shared.settings import describe, load
+from shared.settings import load
+from shared.settings_told import describe
 
 
 def problems(**settings: str) -> str:

@@ -149,6 +149,6 @@ def test_the_fields_and_their_order_are_the_api_references() -> None:
     assert list(example) == list(DetectResponse.__struct_fields__)
     for name in ("image", "summary", "processing", "profiling"):
         kind = next(field.type for field in msgspec.structs.fields(DetectResponse) if field.name == name)
-        assert list(example[name]) == list(kind.__struct_fields__)
+        assert list(kind.__struct_fields__)[: len(example[name])] == list(example[name])  # more may follow
     face = as_json(detected_faces(EXAMPLE, 1920, 1080))[0]
     assert list(example["detections"][0]) == list(face)

@@ -10,8 +10,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from deploy.readme import markdown
 from shared.errors import SettingsError
-from shared.settings import Settings, describe, environment_of, load, markdown
+from shared.settings import Settings, environment_of, load
+from shared.settings_told import describe
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -85,7 +87,7 @@ def test_every_setting_has_a_meaning() -> None:
 def test_the_command_prints_the_effective_settings_and_fails_on_wrong_ones() -> None:
     def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         base = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)}
-        line = [sys.executable, "-m", "shared.settings", *arguments]
+        line = [sys.executable, "-m", "shared.settings_told", *arguments]
         return subprocess.run(line, env=base | environment, capture_output=True, text=True, check=False)
 
     told = msgspec.json.decode(command("--json", FACE_API_PORT="8111").stdout)

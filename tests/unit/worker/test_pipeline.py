@@ -50,6 +50,17 @@ def test_more_crops_of_one_side_than_a_batch_holds_run_one_batch_after_the_other
     assert detector.batches == [2, 2, 1]
 
 
+def test_a_crop_is_looked_at_once_for_every_turn_and_each_turn_shows_it_turned() -> None:
+    seen: list[np.ndarray] = []
+    pipeline = Pipeline(StubDetector(lambda images: seen.extend(images.copy())), 4, lambda _: None)
+    crop = np.zeros((8, 6, 3), np.uint8)
+    crop[0, 5] = 200  # the top right corner
+    header = CropHeader(8, 6, 64, 1.0, turns=(0, 1, 2, 3))
+    (found,) = pipeline.run([(Request(1, 1000, 0.01, 0.4, 0, 6, 8, (header,)), [crop])])
+    assert brightness_of(found) == 200
+    assert [np.argwhere(image[..., 0] == 200)[0].tolist() for image in seen] == [[0, 5], [0, 0], [7, 0], [5, 7]]
+
+
 def test_a_crop_for_a_side_the_network_does_not_take_is_looked_at_in_the_next_larger_one() -> None:
     detector = StubDetector()
     pipeline = Pipeline(detector, 4, lambda _: None, sides=(64, 96))

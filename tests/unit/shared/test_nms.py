@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from models.reference import kept
-from worker import nms
-from worker.nms import non_maximum_suppression
+from shared import nms
+from shared.nms import non_maximum_suppression
 
 
 def boxes_of(*rows: tuple[float, float, float, float]) -> np.ndarray:

@@ -1,0 +1,41 @@
+"""How a request's picture is looked at: what its parameters ask for, else what the server's settings say. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from gateway.dispatching.detection import Question, passes_for, sides_for
+from gateway.params import DetectParams, MaskParams
+from shared.settings import Settings
+
+Endpoint = Literal["detect", "mask"]
+
+
+@dataclass(frozen=True, slots=True)
+class Looking:
+    """sides: of the plain look and the second. tiles: at most so many."""
+
+    sides: tuple[int, ...]
+    tiles: int
+    question: Question
+
+    @property
+    def passes(self) -> float:
+        """What it may cost, in plain looks."""
+        return passes_for(self.question.turns, self.tiles)
+
+
+def looking(endpoint: Endpoint, params: DetectParams | MaskParams, settings: Settings) -> Looking:
+    """A parameter of one's own comes before `thorough`, and that before the settings."""
+    masks = endpoint == "mask"
+    second = settings.mask_second_side if masks else settings.detect_second_side
+    turns = settings.mask_turns if masks else settings.detect_turns
+    tiles = settings.mask_tiles if masks else settings.detect_tiles
+    if (masks and settings.mask_thorough) if params.thorough is None else params.thorough:
+        turns, tiles = "always", settings.thorough_tiles
+        second = second or settings.mask_second_side
+    second = second if params.second_side is None else params.second_side
+    tiles = tiles if params.tiles is None else params.tiles
+    question = Question(params.confidence, params.nms_threshold, params.max_faces, params.turns or turns)
+    return Looking(sides_for(settings.input_side, second), tiles, question)

@@ -1,0 +1,45 @@
+"""The effective settings for people: `python -m shared.settings_told`, secrets masked (`--json` for scripts)."""
+
+from __future__ import annotations
+
+import sys
+
+import msgspec
+
+from shared.errors import SettingsError
+from shared.settings import Settings, is_secret, load, meta_of, range_words, text_of, variable
+
+
+def describe(settings: Settings) -> list[dict[str, str]]:
+    """One row per setting (variable, value, default, range, meaning), secrets masked."""
+    defaults = Settings()
+    rows = []
+    for name in settings.__struct_fields__:
+        meta, value = meta_of(name), getattr(settings, name)
+        shown = "***" if is_secret(meta) and value else text_of(value)
+        row = {"variable": variable(name), "value": shown, "default": text_of(getattr(defaults, name))}
+        rows.append(row | {"range": range_words(name), "meaning": meta.description or ""})
+    return rows
+
+
+def main(arguments: list[str]) -> int:
+    """Prints the effective settings; 78 (EX_CONFIG) when they are wrong."""
+    try:
+        settings, warnings = load()
+    except SettingsError as error:
+        print(f"wrong settings:\n{error}", file=sys.stderr)
+        return 78
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    rows = describe(settings)
+    if "--json" in arguments:
+        print(msgspec.json.encode({row["variable"]: row["value"] for row in rows}).decode())
+    else:
+        width = max(len(row["variable"]) for row in rows)
+        for row in rows:
+            print(f"{row['variable']:<{width}}  {row['value'] or '(empty)':<12}  {row['meaning']}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,179 @@
+"""How often a picture is looked at, in which portions, and how everything that is seen becomes one answer."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from gateway.dispatching.detection import INPUTS_PER_WORK, SURE, WORKS_AT_ONCE, Question, Turns, detect_picture
+from gateway.dispatching.dispatch import Detection, Looks
+from gateway.dispatching.work_queue import Work
+from gateway.looking import looking
+from gateway.params import DetectParams, MaskParams
+from gateway.pictures.picture import Crop, PictureFacts
+from gateway.pictures.views import crop_of, shapes_of, shown
+from shared.deadline import Deadline
+from shared.errors import DeadlineExceeded
+from shared.faces import Faces
+from shared.settings import Settings
+from shared.wire import CROPS_MAX, LOOKS_MAX, looks_of
+
+SIDE = 640
+FAR = Deadline.after(60.0, 0.0)
+
+
+def face(x: float, y: float, size: float, score: float) -> Faces:
+    box = np.array([[x, y, x + size, y + size]], np.float32)
+    return Faces(box, np.array([score], np.float32), np.zeros((1, 5, 2), np.float32))
+
+
+NOBODY = Faces.none()
+
+
+@dataclass
+class Workers:
+    """Answers each request with what its looks show: `upright` for the plain one, `turned` and `tiled` for those."""
+
+    upright: Faces = NOBODY
+    turned: Faces = NOBODY
+    tiled: Faces = NOBODY
+    fails: bool = False
+    seen: list[Work] = field(default_factory=list)
+    at_once: int = 0
+    at_once_most: int = 0
+
+    def next_id(self) -> int:
+        return len(self.seen) + 1
+
+    async def detect(self, work: Work) -> Detection:
+        self.seen.append(work)
+        self.at_once += 1
+        self.at_once_most = max(self.at_once_most, self.at_once)
+        await asyncio.sleep(0)
+        self.at_once -= 1
+        if self.fails and len(self.seen) > 1:
+            raise DeadlineExceeded("too late")
+        turned = any(0 not in header.turns for header in work.headers)
+        faces = self.turned if turned else self.upright if work.plain else self.tiled
+        sure = float(faces.scores.max(initial=0.0))
+        return Detection(faces, 0.0, 1.0, 0.1, 1, "idle", None, Looks(looks_of(work.headers)), sure)  # type: ignore[arg-type]
+
+    @property
+    def turns(self) -> list[tuple[int, ...]]:
+        return [header.turns for work in self.seen for header in work.headers]
+
+
+@dataclass
+class Photograph:
+    facts: PictureFacts
+    crops: tuple[Crop, ...]
+
+
+def photograph(width: int = 800, height: int = 600, tiles: int = 0, sides: tuple[int, ...] = (SIDE,)) -> Photograph:
+    wanted = width, height, sides, tiles
+    crops = map(crop_of, shapes_of(*wanted), shown(np.zeros((height, width, 3), np.uint8), *wanted))
+    return Photograph(PictureFacts(width, height, 3, "jpeg", 1, 1, 1), tuple(crops))
+
+
+def look(workers: Workers, picture: Photograph, turns: Turns = "never", max_faces: int = 0) -> Detection:
+    question = Question(0.5, 0.4, max_faces, turns)
+    return asyncio.run(detect_picture(workers, picture, question, FAR))  # type: ignore[arg-type]
+
+
+def test_without_a_wish_one_request_goes_out_and_its_answer_comes_back_as_it_is() -> None:
+    workers = Workers(upright=face(10, 10, 50, 0.6))
+    found = look(workers, photograph(sides=(SIDE, 160)), max_faces=3)
+    assert found.faces is workers.upright
+    assert workers.turns == [(0,), (0,)]
+    assert workers.seen[0].max_faces == 3
+    assert found.looks == Looks(2)
+
+
+def test_an_upright_look_that_is_sure_of_itself_is_enough() -> None:
+    workers = Workers(upright=face(10, 10, 50, SURE + 0.01))
+    assert look(workers, photograph(), "unsure").looks == Looks(1)
+
+
+@pytest.mark.parametrize("upright", [NOBODY, face(10, 10, 50, SURE - 0.01)])
+def test_one_that_is_unsure_is_followed_by_turned_looks_at_small_copies(upright: Faces) -> None:
+    workers = Workers(upright=upright, turned=face(400, 300, 100, 0.9))
+    found = look(workers, photograph(), "unsure")
+    assert found.faces.scores[0] == pytest.approx(0.9)
+    assert workers.turns == [(0,), (1, 2, 3), (1, 2, 3)]
+    assert [header.side for header in workers.seen[1].headers] == [160, 320]
+    assert found.looks == Looks(7, 0, 3)
+
+
+def test_always_is_turned_in_full_whatever_the_upright_look_saw() -> None:
+    workers = Workers(upright=face(10, 10, 50, 0.99))
+    found = look(workers, photograph(), "always")
+    assert sorted(header.side for work in workers.seen for header in work.headers) == [160, 320, SIDE, SIDE]
+    assert found.looks == Looks(10, 0, 3)
+
+
+@pytest.mark.parametrize(("turns", "passes"), [("never", 7), ("always", 34)])
+def test_tiles_are_looked_at_beside_the_whole_and_with_always_in_every_turn(turns: Turns, passes: int) -> None:
+    workers = Workers(tiled=face(10, 10, 50, 0.9))
+    found = look(workers, photograph(1600, 900, tiles=16), turns)
+    assert found.looks == Looks(passes, 6, 3 if turns == "always" else 0)
+    assert len(found.faces) == 1
+
+
+@pytest.mark.parametrize("turns", ["never", "unsure", "always"])
+def test_no_request_holds_a_worker_for_long_and_only_a_few_are_out_at_once(turns: Turns) -> None:
+    workers = Workers()
+    look(workers, photograph(6000, 4000, tiles=32), turns)
+    for work in workers.seen:
+        cost = sum((header.side / SIDE) ** 2 * len(header.turns) for header in work.headers)
+        assert cost <= INPUTS_PER_WORK
+        assert len(work.crops) <= CROPS_MAX
+        assert looks_of(work.headers) <= LOOKS_MAX
+    assert workers.at_once_most <= WORKS_AT_ONCE
+
+
+def test_a_face_seen_twice_is_one_and_a_part_of_it_is_none() -> None:
+    seen_in_part = face(40, 40, 30, 0.7)
+    workers = Workers(upright=face(10, 10, 100, 0.9), tiled=Faces.joined([face(12, 11, 100, 0.8), seen_in_part]))
+    found = look(workers, photograph(1600, 900, tiles=16))
+    np.testing.assert_allclose(found.faces.boxes, [[10, 10, 110, 110]])
+
+
+def test_max_faces_cuts_when_everything_was_seen() -> None:
+    workers = Workers(upright=face(0, 0, 30, 0.9), tiled=face(700, 400, 200, 0.6))
+    found = look(workers, photograph(1600, 900, tiles=16), max_faces=1)
+    assert {work.max_faces for work in workers.seen} == {0}
+    np.testing.assert_allclose(found.faces.boxes, [[700, 400, 900, 600]])
+
+
+def test_a_look_that_cannot_be_finished_fails_the_whole() -> None:
+    workers = Workers(upright=face(0, 0, 30, 0.9), fails=True)
+    with pytest.raises(DeadlineExceeded):
+        look(workers, photograph(1600, 900, tiles=16))
+
+
+def test_settings_are_the_default_thorough_comes_before_them_and_a_parameter_before_all() -> None:
+    settings = Settings(mask_tiles=4, detect_turns="always", thorough_tiles=20)
+    plain = looking("mask", MaskParams(), settings)
+    assert (plain.question.turns, plain.tiles, plain.sides) == ("unsure", 4, (640, 160))
+    assert looking("detect", DetectParams(), settings).question.turns == "always"
+    thorough = looking("detect", DetectParams(thorough=True), settings)
+    assert (thorough.question.turns, thorough.tiles, thorough.sides) == ("always", 20, (640, 160))
+    own = looking("mask", MaskParams(thorough=True, tiles=0, turns="never", second_side=0), settings)
+    assert (own.question.turns, own.tiles, own.sides) == ("never", 0, (640,))
+    by_setting = Settings(mask_thorough=True)
+    assert looking("mask", MaskParams(), by_setting).question.turns == "always"
+    assert looking("mask", MaskParams(thorough=False), by_setting).question.turns == "unsure"
+    assert looking("detect", DetectParams(), by_setting).question.turns == "never"
+
+
+def test_the_price_of_a_look_is_at_least_what_it_costs() -> None:
+    for turns in ("never", "unsure", "always"):
+        for tiles in (0, 6):
+            workers = Workers()
+            look(workers, photograph(1600, 900, tiles=tiles), turns)
+            inputs = sum((h.side / SIDE) ** 2 * len(h.turns) for work in workers.seen for h in work.headers)
+            params = DetectParams(turns=turns, tiles=tiles)
+            assert looking("detect", params, Settings()).passes >= inputs - 1e-9
