@@ -15,7 +15,7 @@ from PIL import Image
 
 from gateway.pictures import tiff_rewrite
 from gateway.pictures.bmp_pixels import read_pixels
-from gateway.pictures.headers import jpeg, png
+from gateway.pictures.headers import jpeg, png, webp
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.pillow_files import ERRORS, bands, opened
 from gateway.pictures.tiff_samples import read_samples
@@ -75,6 +75,8 @@ def ready(data: memoryview, header: Header) -> memoryview:
     """The file as a decoder is to see it: without what would turn it, mislead it or could crash it."""
     if header.format == "tiff":
         return tiff_rewrite.plain(data)
+    if header.format == "webp":
+        return webp.container(data)
     if not header.extras:
         return data
     return png.essential(data) if header.format == "png" else jpeg.essential(data, header)

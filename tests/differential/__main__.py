@@ -10,6 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from tests.differential.browser import browser
 from tests.differential.trial import MAKERS, Trial, files, tried
 
 
@@ -20,10 +21,10 @@ def main() -> int:
     parser.add_argument("--format", action="append", choices=list(MAKERS))
     parser.add_argument("--keep", type=Path)
     options = parser.parse_args()
-    trials = {
-        name: tried(files(MAKERS[name], range(options.first, options.first + options.seeds)))
-        for name in options.format or MAKERS
-    }
+    seeds = range(options.first, options.first + options.seeds)
+    with browser() as witness:
+        print("Chromium testifies as well" if witness else "There is no Chromium here to testify")
+        trials = {name: tried(files(MAKERS[name], seeds), witness) for name in options.format or MAKERS}
     for name, trial in trials.items():
         show(name, trial)
         if options.keep:
@@ -39,9 +40,8 @@ def show(name: str, trial: Trial) -> None:
         _oddity, reading = trial.examples[kind]
         print(f"  {count:5} {kind}")
         print(f"        service: {reading.service or 'served'}")
-        print(
-            f"        Pillow: {reading.pillow or 'read'}; OpenCV: {reading.opencv or 'read'} {reading.complaint[:200]}"
-        )
+        print(f"        Pillow: {reading.pillow or 'read'}; Chromium: {reading.chromium or 'read'}")
+        print(f"        OpenCV: {reading.opencv or 'read'} {reading.complaint[:200]}")
         print(f"        witnesses apart {reading.alike:.2f}, service from the nearer {reading.ours:.2f}")
 
 

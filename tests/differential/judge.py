@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from tests.differential.oddity import Oddity
-from tests.differential.readings import Reading
+from tests.differential.readings import NOT_SHOWN, Reading
 
 #: Mean difference, 0..255, up to which two programs show the same pixels: inverse transforms and colour sums differ.
 ALIKE = 1.0
@@ -32,19 +32,32 @@ def complains(reading: Reading) -> bool:
 
 
 def whole(reading: Reading) -> bool:
-    """Whether both witnesses read the file without complaint, to the same pixels."""
-    return not reading.pillow and not reading.opencv and not complains(reading) and reading.alike <= ALIKE
+    """Whether all witnesses that were asked read the file without complaint, to the same pixels."""
+    return _both(reading) and not _browser_differs(reading)
+
+
+def _both(reading: Reading) -> bool:
+    read = not reading.pillow and not reading.opencv
+    return read and not complains(reading) and reading.alike <= ALIKE
+
+
+def _browser_differs(reading: Reading) -> bool:
+    return reading.chromium not in ("", "not asked")
 
 
 def decided(reading: Reading, twin: Reading | None = None) -> str:
     """Why what witnesses see otherwise is right, in words of README.md; "" when it is not."""
     if reading.service and ON_PURPOSE.search(reading.service):
         return "refused by a limit, or of a kind that is not accepted"
-    if "part of its data cannot be read" in reading.service and "extraneous bytes before" in reading.complaint:
+    damaged = "part of its data cannot be read" in reading.service or "could not be decoded" in reading.service
+    if damaged and "extraneous bytes before" in reading.complaint:
         return "refused: bytes left over that go on as blocks do"
     if not reading.service and twin and reading.pixels == twin.pixels:
         return "served with the pixels of its twin, though a witness complains"
-    if not reading.service and not reading.pillow and reading.ours <= ALIKE and "TIFF" in reading.complaint:
+    as_pillow = not reading.service and not reading.pillow and reading.ours <= ALIKE
+    if as_pillow and not complains(reading) and reading.chromium == NOT_SHOWN:
+        return "served as Pillow reads it whole, though others want what comes behind the last pixel"
+    if as_pillow and "TIFF" in reading.complaint:
         return "served as Pillow reads it, though libtiff does not"
     return ""
 
@@ -53,7 +66,7 @@ def is_decided(oddity: Oddity, reading: Reading) -> bool:
     """Whether something had to be decided that the rule alone does not settle."""
     if reading.service:
         return whole(reading) and not oddity.damaged
-    return complains(reading) or bool(reading.pillow and reading.opencv)
+    return complains(reading) or bool(reading.pillow and reading.opencv) or _browser_differs(reading)
 
 
 def fault(oddity: Oddity, reading: Reading, twin: Reading | None = None) -> str:
@@ -64,6 +77,8 @@ def fault(oddity: Oddity, reading: Reading, twin: Reading | None = None) -> str:
         return _fault_of_refusal(oddity, reading, twin)
     if (complains(reading) or (reading.pillow and reading.opencv)) and not decided(reading, twin):
         return "served though damage is reported"
+    if _browser_differs(reading) and not decided(reading, twin) and not (oddity.damaged and _both(reading)):
+        return "served though the browser differs"
     if twin and twin.service:
         return "served though its twin is refused"
     if twin and reading.pixels != twin.pixels:

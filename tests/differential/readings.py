@@ -30,15 +30,21 @@ from shared.errors import BadImage, TooLarge
 from shared.settings import Settings
 
 Pixels = NDArray[np.uint8]
+#: What a browser's refusal is called: it gives no reasons.
+NOT_SHOWN = "the browser does not show it"
 _SETTINGS = Settings()
+#: By which means over a part of the picture may differ, 0..255.
+_FAR = 12.0
 
 
 class Reading(msgspec.Struct, frozen=True):
     """What became of one file.
 
     service, pillow, opencv: "" when it was read, else the words of the refusal. pixels: a digest of the service's.
-    complaint: what OpenCV's decoders said. alike: mean difference of Pillow's and OpenCV's pixels as stored, 0..255; 255 when one has none or the sizes
-    differ. ours: the same for the service's pixels and the nearer of the two. ended: the process did not live.
+    complaint: what OpenCV's decoders said. alike: mean difference of Pillow's and OpenCV's pixels as stored, 0..255;
+    255 when one has none or the sizes differ. ours: the same for the service's pixels and the nearer of the two.
+    ended: the process did not live. looks: OpenCV's pixels in small, to hold a browser's against. chromium: as the
+    others, where it was asked.
     """
 
     service: str
@@ -49,18 +55,36 @@ class Reading(msgspec.Struct, frozen=True):
     alike: float = 255.0
     ours: float = 255.0
     ended: bool = False
+    looks: list[float] = []
+    chromium: str = "not asked"
 
 
 def reading(data: bytes, complaints: Complaints) -> Reading:
     """All three, and their pixels compared."""
     service, ours, orientation = _service(data, complaints)
+    if "at most" in service:  # it could take more memory than there is
+        return Reading(service)
     pillow, left = _pillow(data)
     opencv, right = _opencv(data)
     complaint = complaints.take().strip()
     seen = [upright(np.ascontiguousarray(each), orientation) for each in (left, right) if each is not None]
     nearest = min((_apart(ours, each) for each in seen), default=255.0)
     digest = "" if ours is None else hashlib.sha256(ours.tobytes()).hexdigest()
-    return Reading(service, digest, pillow, opencv, complaint, _apart(left, right), nearest)
+    return Reading(service, digest, pillow, opencv, complaint, _apart(left, right), nearest, looks=looks(right))
+
+
+def looks(pixels: Pixels | None) -> list[float]:
+    """(3 × 8 × 8) means over a grid; nothing of no pixels."""
+    return [] if pixels is None else cv2.resize(pixels, (8, 8), interpolation=cv2.INTER_AREA).ravel().tolist()
+
+
+def with_browser(reading: Reading, shown: tuple[str, Pixels | None] | None) -> Reading:
+    """The reading with a browser's testimony, if it has one to give."""
+    if shown is None:
+        return reading
+    words, pixels = shown
+    far = np.abs(np.subtract(looks(pixels), reading.looks)).max() if pixels is not None and reading.looks else 0.0
+    return msgspec.structs.replace(reading, chromium=words or ("the browser shows other pixels" if far > _FAR else ""))
 
 
 def _service(data: bytes, complaints: Complaints) -> tuple[str, Pixels | None, int]:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.differential import judge
 from tests.differential.oddity import Oddity
-from tests.differential.readings import Reading
+from tests.differential.readings import NOT_SHOWN, Reading
 from tests.differential.trial import MAKERS, files, tried
 
 ODD, BROKEN, TWINNED = Oddity("odd", b"x"), Oddity("broken", b"x", damaged=True), Oddity("odd", b"x", twin=b"y")
@@ -40,6 +40,9 @@ def test_what_all_read_alike_is_served_and_what_is_damaged_is_refused(stored_as:
         (ODD, Reading("", "a", "OSError", "nothing"), None, "served though damage is reported"),
         (ODD, Reading("", "a", "", "", "", 0.0, 40.0), None, "served with other pixels"),
         (ODD, Reading("", ended=True), None, "the process ended"),
+        (ODD, Reading("", "a", "", "", "", 0.0, 0.0, chromium="the browser shows other pixels"), None,
+         "served though the browser differs"),
+        (ODD, Reading("The file is corrupt", "", "", "", "", 0.0, chromium=NOT_SHOWN), None, ""),
         (ODD, Reading("The picture is 9×9 pixels; at least 10×10 are needed", "", "", "", "", 0.0), None, ""),
         (ODD, Reading("Corrupt", "", "", "", "Corrupt JPEG data: 3 extraneous bytes before marker 0xdb", 0.0), None,
          "refused though all read alike"),

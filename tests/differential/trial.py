@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from tests.differential import judge, odd_bmp, odd_jpeg, odd_png, odd_tiff, odd_webp
+from tests.differential.browser import Browser
 from tests.differential.oddity import Maker, Oddity
-from tests.differential.readings import Readers, Reading, readers
+from tests.differential.readings import Readers, Reading, readers, with_browser
 
 MAKERS: dict[str, Maker] = {
     "jpeg": odd_jpeg.files,
@@ -47,13 +48,16 @@ def files(maker: Maker, seeds: Iterable[int]) -> Iterator[Oddity]:
         yield from maker(random.Random(seed))
 
 
-def tried(oddities: Iterable[Oddity]) -> Trial:
-    """All of them, read and judged."""
+def tried(oddities: Iterable[Oddity], browser: Browser | None = None) -> Trial:
+    """All of them, read and judged. browser: a third witness."""
     trial = Trial()
     with readers() as reader:
         twins: dict[bytes, Reading] = {}
         for oddity in oddities:
-            trial.note(oddity, reader.read(oddity.data), _of_twin(oddity, reader, twins))
+            reading = reader.read(oddity.data)
+            if browser is not None:
+                reading = with_browser(reading, browser.show(oddity.data))
+            trial.note(oddity, reading, _of_twin(oddity, reader, twins))
     return trial
 
 

@@ -122,7 +122,7 @@ def pieces(data: memoryview) -> Iterator[Piece]:
 
     What stands between two of them is skipped by decoders. Raises BadImage.
     """
-    position = 2
+    position, scanned = 2, False
     for _ in range(PARTS_MAX):
         found = _MARKER.search(data, position)
         if found is None:
@@ -139,9 +139,12 @@ def pieces(data: memoryview) -> Iterator[Piece]:
         (length,) = struct.unpack_from(">H", data, start)
         position = start + max(2, length)  # as libjpeg does for segments that it skips
         if marker == SOI or position > len(data):
+            if scanned:
+                return  # what it means for the picture the decoder knows
             raise BadImage("The JPEG file is truncated or corrupt")
         yield marker, at, start + 2, position
         if marker == SOS:
+            scanned = True
             following = _NEXT_MARKER.search(data, position)
             end = following.start() if following else len(data)
             yield DATA, position, position, end

@@ -26,11 +26,15 @@ def read(data: memoryview) -> Header:
     told: dict[bytes, memoryview] = {}
     for kind, start, end in _chunks(data):
         if kind == b"VP8X":
+            if canvas is not None:
+                raise BadImage("The WebP file gives its size twice")
             flags = data[start]
             canvas = (_u24(data, start + 4) + 1, _u24(data, start + 7) + 1)
             alpha, frames = alpha or bool(flags & _ALPHA), max(frames, 0)
         elif kind in (b"VP8 ", b"VP8L"):
-            frame = frame or _frame(kind, data[start:end])
+            if frame is not None:
+                raise BadImage("The WebP file holds two pictures that are no animation")
+            frame = _frame(kind, data[start:end])
         elif kind == b"ANMF":
             frames += 1
         elif kind == b"ICCP":
@@ -95,7 +99,7 @@ def _chunks(data: memoryview) -> Iterator[tuple[bytes, int, int]]:
     """(type, start, end of payload) inside the RIFF container."""
     (size,) = struct.unpack_from("<I", data, 4)
     stop, position = 8 + size, 12
-    if stop > len(data):
+    if stop > len(data) or size % 2:
         raise BadImage("The WebP file is truncated")
     for _ in range(PARTS_MAX):
         if position + 8 > stop:
@@ -112,6 +116,12 @@ def _chunks(data: memoryview) -> Iterator[tuple[bytes, int, int]]:
 def profile(data: memoryview) -> bytes | None:
     """The first colour profile."""
     return next((bytes(data[start:end]) for kind, start, end in _chunks(data) if kind == b"ICCP"), None)
+
+
+def container(data: memoryview) -> memoryview:
+    """The file to where it says it ends: OpenCV would read on behind that, where a picture's data are cut short."""
+    (size,) = struct.unpack_from("<I", data, 4)
+    return data[: 8 + size]
 
 
 def check_complete(data: memoryview, header: Header, settings: Settings) -> None:

@@ -132,6 +132,20 @@ def test_a_webp_whose_sizes_disagree_is_refused() -> None:
         header_of(make_webp.riff([make_webp.extended(0, 63, 48), picture]))
 
 
+def test_a_webp_of_two_pictures_or_two_sizes_is_refused() -> None:
+    canvas, picture = make_webp.extended(0, 64, 48), make_webp.chunks(RIGHT["webp"])[0]
+    for parts, words in (([canvas, picture, picture], "two pictures"), ([canvas, canvas, picture], "size twice")):
+        with pytest.raises(BadImage, match=words):
+            header_of(make_webp.riff(parts))
+
+
+def test_what_lies_behind_a_webp_does_not_fill_its_gaps() -> None:
+    kind, payload = make_webp.chunks(make_webp.webp(rasters.noise(64, 48)))[0]
+    for missing in range(10, 1000, 100):
+        with pytest.raises(BadImage):
+            read(make_webp.riff([(kind, payload[:-missing])]) + payload[-missing:])
+
+
 def test_a_tiff_whose_directories_run_in_a_circle_is_refused() -> None:
     with pytest.raises(BadImage, match="circle"):
         header_of(make_tiff.File([make_tiff.page(COLOURS)], following={0: 8}).bytes())
