@@ -18,7 +18,8 @@ from gateway.admission.admission import Admission
 from gateway.admission.turnstile import Turnstile, places_for
 from gateway.dispatching.detection import Question, detect_picture
 from gateway.dispatching.dispatch import Detection, Dispatcher
-from gateway.pictures.picture import Pictures, decoders_of, open_pictures
+from gateway.pictures.picture import Pictures, open_pictures
+from gateway.pictures.picture_facts import decoders_of
 from gateway.readiness import LOOK_INTERVAL_S, Probe, Readiness
 from gateway.reporting.counters import Present, Worker
 from gateway.reporting.metrics import REFRESH_INTERVAL_S, Metrics

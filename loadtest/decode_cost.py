@@ -1,9 +1,8 @@
-"""What it costs to decode behind walls: CPU time and throughput of two ways, side by side in one interleaved run.
+"""What it costs to shut decoders in: CPU time and throughput of two ways, side by side in one interleaved run.
 
-`python -m loadtest.decode_cost [PHOTO]` compares child processes with threads, `--what sandbox` the same processes with
-Landlock and seccomp around them and without. Every round opens the same pictures both ways, in turn; medians over
-rounds, and of the rounds' differences. CPU time is counted over this process and its children, so other work on the
-machine matters little.
+`python -m loadtest.decode_cost [PHOTO]` compares child processes with Landlock and seccomp around them and without.
+Every round opens the same pictures both ways, in turn; medians over rounds, and of the rounds' differences. CPU time is
+counted over this process and its children, so other work on the machine matters little.
 """
 
 from __future__ import annotations
@@ -21,7 +20,6 @@ import numpy as np
 
 from gateway.pictures.masking import MaskOptions
 from gateway.pictures.picture import Pictures, open_pictures
-from gateway.pictures.picture_process import ProcessPictures
 from shared.deadline import Deadline
 from shared.faces import Faces
 from shared.settings import Settings
@@ -30,12 +28,8 @@ SIZES = {"640×360": (640, 360), "1080p": (1920, 1080), "12 MP": (4000, 3000)}
 #: CPU of one whole request in the bare loop (decode, fit, SCRFD-500M fp32, NMS, JSON), DECISIONS.md.
 REQUEST_MS = {"640×360": 27.0, "1080p": 36.0, "12 MP": 110.0}
 
-
 #: The cheaper way first.
-WAYS = {
-    "isolation": {"threads": Settings(decode_isolation="thread"), "processes": Settings()},
-    "sandbox": {"open": Settings(decode_sandbox="off"), "shut in": Settings(decode_sandbox="required")},
-}
+WAYS = {"open": Settings(decode_sandbox="off"), "shut in": Settings(decode_sandbox="required")}
 
 
 @dataclass(slots=True)
@@ -48,7 +42,7 @@ class Figures:
 
 async def main() -> None:
     options = _options()
-    ways = {name: await open_pictures(settings) for name, settings in WAYS[options.what].items()}
+    ways = {name: await open_pictures(settings) for name, settings in WAYS.items()}
     named = "".join(f"{name + ' ms':>12}" for name in ways)
     print(f"{'picture':8} {'work':7}{named}  more ms (quarters)   of it  of a request   pictures/s")
     for name in options.sizes:
@@ -107,8 +101,7 @@ def _deadline() -> Deadline:
 
 
 def _cpu_seconds(pictures: Pictures) -> float:
-    children: tuple[int, ...] = pictures.crew.pids() if isinstance(pictures, ProcessPictures) else ()
-    return time.process_time() + sum(_on_cpu(pid) for pid in children)
+    return time.process_time() + sum(_on_cpu(pid) for pid in pictures.crew.pids())
 
 
 def _on_cpu(pid: int) -> float:
@@ -140,7 +133,6 @@ def _report(name: str, work: str, figures: dict[str, Figures]) -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("photo", nargs="?", type=Path, help="a photograph to scale; drawn when left out")
-    parser.add_argument("--what", choices=WAYS, default="isolation")
     parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES))
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--pictures", type=int, default=24, help="per round")

@@ -1,6 +1,6 @@
 """`python -m loadtest.side_by_side A B`: the service with one set of settings against itself with another.
 
-A and B are settings without their prefix, `name=value` with commas between (`decode_isolation=thread`), or `-` for the
+A and B are settings without their prefix, `name=value` with commas between (`decode_sandbox=off`), or `-` for the
 defaults (in fp32 unless they say otherwise). Both services run at once and are loaded in turn; a ratio is of two
 neighbours in time. They are started anew several times: one start was seen to be a tenth quicker or slower than the
 next for as long as it lived, and why is not known.

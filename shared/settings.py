@@ -141,10 +141,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         bool,
         _about("Whether detect decodes JPEGs of twice the input or more at 1/2, 1/4 or 1/8: quicker, other scores"),
     ] = False
-    decode_isolation: Annotated[
-        Literal["process", "thread"],
-        _about("Where pictures are decoded and masked; process survives what crashes or loops (Linux)"),
-    ] = "process"
     decode_processes: Annotated[
         int, _number("Child processes per gateway process that decode and mask; 0 chooses", 0, 64)
     ] = 0
@@ -236,8 +232,6 @@ def checks(settings: Settings) -> Iterator[tuple[str, str]]:
     for name in ("detect_second_side", "mask_second_side"):
         if getattr(settings, name) % 32:
             yield name, "must be a multiple of 32, or 0 for none"
-    if settings.decode_sandbox == "required" and settings.decode_isolation == "thread":
-        yield "decode_sandbox", "needs FACE_API_DECODE_ISOLATION=process: threads cannot be shut in"
     yield from access_problems(settings)
 
 

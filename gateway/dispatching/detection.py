@@ -18,7 +18,8 @@ import numpy as np
 from gateway.dispatching.dispatch import Detection, Dispatcher, Looks
 from gateway.dispatching.work_queue import Work
 from gateway.pictures.letterbox import Letterbox
-from gateway.pictures.picture import Crop, Picture
+from gateway.pictures.picture import Picture
+from gateway.pictures.picture_facts import Crop
 from shared.choice import limited, suppressed, without_contained
 from shared.deadline import Deadline
 from shared.faces import Faces

@@ -146,7 +146,4 @@ class Crew:
         """Why no child works, with the mend."""
         if self.sandbox.notes and self._settings.decode_sandbox == "required":
             return f"FACE_API_DECODE_SANDBOX=required, and {'; '.join(self.sandbox.notes)}"
-        return (
-            "The processes that decode pictures do not start (their error stands above); "
-            "FACE_API_DECODE_ISOLATION=thread does without them"
-        )
+        return "The processes that decode pictures do not start; their error stands above"

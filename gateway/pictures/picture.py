@@ -1,116 +1,229 @@
 """One owner of a picture from its bytes to its last use: open → facts and crops, mask → bytes, close.
 
-This is the interface the routes know. Where the pixels live (a thread's memory or a child process's) is known
-only behind it.
+Its pixels live in a child process: a crash or a loop in a decoder costs one picture an error, and nothing else.
+
+Alone knows how long a picture's bytes are counted, how one is decoded again that was lost with its child, and when a
+picture is held to be what crashes decoders: one crash does not convict it, since damage that an earlier file did to a
+child may fell it, too; a second one does, in a child that has held nothing else.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import itertools
 import sys
-from dataclasses import dataclass
-from typing import Protocol
+import time
+from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gateway.pictures.headers.facts import Format, Header
-from gateway.pictures.masking import MaskOptions, MediaType
+from gateway.pictures import memory_need
+from gateway.pictures.byte_budget import ByteBudget
+from gateway.pictures.child_crew import Crew
+from gateway.pictures.child_process import Child
+from gateway.pictures.encode import MEDIA_TYPES, refuse_too_long
+from gateway.pictures.headers.facts import Header
+from gateway.pictures.image_header import check_limits, read_header
+from gateway.pictures.masking import MaskOptions
+from gateway.pictures.picture_facts import Crop, Data, Masked, PictureFacts, decoders_of, facts_of, refuse_to_mask
+from gateway.pictures.picture_jobs import Answer, CrashedError, Job, LostError
+from gateway.pictures.picture_messages import Mask, MaskDone, Open, Opened
 from gateway.pictures.sandbox.report import Sandbox
+from gateway.pictures.views import crop_of, shapes_of
 from shared.deadline import Deadline
-from shared.errors import BadImage, ConfigurationError
+from shared.errors import BadImage, ConfigurationError, DeadlineExceeded
 from shared.faces import Faces
-from shared.processes import usable_cores
 from shared.settings import Settings
 
-Data = bytes | bytearray | memoryview
 
+class Picture:
+    """One decoded picture. Times in milliseconds. Not used by two tasks at once.
 
-def decoders_of(settings: Settings) -> int:
-    """How many pictures one gateway process decodes at once: together they have every core once."""
-    return settings.decode_processes or max(1, usable_cores() // max(1, settings.gateway_processes))
-
-
-@dataclass(frozen=True, slots=True)
-class PictureFacts:
-    """Facts of the upright picture.
-
-    width, height: pixels. channels: 3, what detection saw. size_bytes: of the file. orientation: EXIF 1..8 as
-    stored. frames: more than 1 for animated or multi-page files, of which the first is used.
+    facts: of the upright picture. crops: as they were asked for; of a picture that is partly transparent each twice.
     """
 
-    width: int
-    height: int
-    channels: int
-    format: Format
-    size_bytes: int
-    orientation: int
-    frames: int
+    def __init__(
+        self,
+        owner: Pictures,
+        data: Data,
+        header: Header,
+        sides: tuple[int, ...],
+        deadline: Deadline,
+        *,
+        to_mask: bool,
+        tiles: int,
+    ) -> None:
+        self.facts: PictureFacts = facts_of(header, len(data))
+        self.crops: tuple[Crop, ...] = ()
+        self.decode_ms = 0.0
+        self.preprocess_ms = 0.0
+        self._owner, self._header, self._sides, self._deadline = owner, header, sides, deadline
+        self._to_mask, self._tiles = to_mask, tiles
+        self._data: Data | None = data
+        self._job: Job | None = None
+        self._child: Child | None = None
+        self._id = owner.next_id()
+        self._held = 0
+        self._crashes = 0
 
-
-@dataclass(frozen=True, slots=True)
-class Crop:
-    """The picture, or a tile of it, fitted into a square network input; only the fitted rows.
-
-    pixels: (rows, cols, 3) uint8 BGR, C-contiguous. side: of the input. scale: input pixels per picture pixel
-    (fitted height / picture height). x, y: its top left corner, in pixels of the upright picture. tile: of a picture
-    that is looked at in parts, beside the whole.
-    """
-
-    pixels: NDArray[np.uint8]
-    side: int
-    scale: float
-    x: float = 0.0
-    y: float = 0.0
-    tile: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Masked:
-    """The answer of mask: an encoded picture without metadata.
-
-    weak: some face keeps too much detail at the chosen strength (`masking.weak`). as_stored: the file's colour profile
-    cannot be used, so that the colours are the stored ones. mask_ms, encode_ms: milliseconds.
-    """
-
-    data: Data
-    media_type: MediaType
-    weak: bool
-    as_stored: bool
-    mask_ms: float
-    encode_ms: float
-
-
-class Picture(Protocol):
-    """One decoded picture. Times in milliseconds. Not used by two tasks at once."""
-
-    @property
-    def facts(self) -> PictureFacts: ...
-    @property
-    def crops(self) -> tuple[Crop, ...]: ...
-    @property
-    def decode_ms(self) -> float: ...
-    @property
-    def preprocess_ms(self) -> float: ...
+    async def decode(self) -> None:
+        """Has a child decode the file; the crops are there afterwards."""
+        if not self._held:
+            need = memory_need.holding(self._header, self._sides, self._tiles, to_mask=self._to_mask)
+            self._held = await self._owner.holding.take(need, self._deadline, time.monotonic())
+        answer = None
+        while answer is None:
+            with self._crash_counted():
+                (answer,) = await self._ask(self._decoding_need(), self._opening(self._sides, self._tiles))
+        assert isinstance(answer.message, Opened)
+        self.crops = self._crops_of(answer)
+        self.decode_ms, self.preprocess_ms = answer.message.decode_ms, answer.message.preprocess_ms
 
     async def mask(self, faces: Faces, options: MaskOptions) -> Masked:
         """Hides the faces and encodes. Raises BadParameter, BadImage, Unavailable; never returns original pixels."""
-        ...
+        assert self._data is not None, "the picture is closed"
+        refuse_too_long(options.format, self.facts.width, self.facts.height)
+        answer = None
+        while answer is None:
+            with self._crash_counted(), contextlib.suppress(LostError):
+                answer = await self._masked(faces, options)
+        done = answer.message
+        assert isinstance(done, MaskDone)
+        data = answer.memory[: done.size]
+        return Masked(data, MEDIA_TYPES[options.format], done.weak, done.as_stored, done.mask_ms, done.encode_ms)
 
     def close(self) -> None:
-        """Frees every byte at once; may be called again."""
-        ...
+        """Frees every byte as soon as no child works on it; may be called again."""
+        if self._data is None:
+            return
+        self._data, self.crops = None, ()
+        if self._job is None:
+            self._release()
+        else:
+            self._job.when_over(self._release)  # a child may still work on it
+
+    async def _masked(self, faces: Faces, options: MaskOptions) -> Answer:
+        """The masked picture; decoded again first, in one go, where no child holds it (any more)."""
+        need = memory_need.masking(self._header, options.format)
+        if self._child is not None and not self._child.gone:
+            (answer,) = await self._ask(need, self._masking(faces, options, self._child))
+            return answer
+        self._to_mask, self._child = True, None
+        jobs = self._opening((), 0), self._masking(faces, options, None)
+        _opened, answer = await self._ask(max(need, self._decoding_need()), *jobs)
+        return answer
+
+    def _opening(self, sides: tuple[int, ...], tiles: int) -> Job:
+        """The crops must be what the header announces: a child is not trusted with our own sizes."""
+        assert self._data is not None
+        message = Open(self._id, self._header, len(self._data), sides, self._to_mask, tiles)
+        shapes = tuple(shapes_of(self.facts.width, self.facts.height, sides, tiles))
+        right = (shapes, shapes * 2)  # twice: as it looks on white as well
+        return Job(
+            message,
+            self._data,
+            _future(),
+            lambda said: isinstance(said, Opened) and said.crops in right,
+            alone=self._crashes > 0,
+        )
+
+    def _masking(self, faces: Faces, options: MaskOptions, child: Child | None) -> Job:
+        message, boxes = Mask(self._id, len(faces), options), faces.boxes.astype(np.float32).tobytes()
+        most = memory_need.encoded_most(self._header)
+        return Job(message, boxes, _future(), lambda said: isinstance(said, MaskDone) and said.size <= most, child)
+
+    def _decoding_need(self) -> int:
+        return memory_need.decoding(self._header, to_mask=self._to_mask)
+
+    @contextlib.contextmanager
+    def _crash_counted(self) -> Iterator[None]:
+        """Lets a crash pass for another try, alone in a fresh child; the second, if it was alone, is its doing."""
+        try:
+            yield
+        except CrashedError as crash:
+            self._crashes, self._child = self._crashes + 1, None
+            if self._crashes > 1 and crash.alone:
+                raise BadImage("The picture could not be processed: the decoder failed on it") from None
+
+    async def _ask(self, need: int, *jobs: Job) -> list[Answer]:
+        """A child's answers, with `need` bytes counted as in use from before it begins until it is over.
+
+        jobs: each follows the one before, in the same child with nothing in between.
+        """
+        working, crew = self._owner.working, self._owner.crew
+        taken = await working.take(need, self._deadline, time.monotonic())
+        for job, following in itertools.pairwise(jobs):
+            job.then = following
+        try:
+            crew.submit(jobs[0])
+            async with asyncio.timeout(self._deadline.left_s(time.monotonic())):
+                answers = [await asyncio.shield(job.answer) for job in jobs]
+            self._child = jobs[-1].child if self._to_mask else None
+            return answers
+        except TimeoutError:
+            raise DeadlineExceeded("The picture was not ready in time; send it again later") from None
+        finally:
+            for job in jobs:
+                crew.withdraw(job)
+            self._job = next((job for job in reversed(jobs) if job.started), jobs[0])
+            self._job.when_over(lambda: working.give(taken))
+
+    def _crops_of(self, answer: Answer) -> tuple[Crop, ...]:
+        assert isinstance(answer.message, Opened)
+        crops, start = [], 0
+        for shape in answer.message.crops:
+            end = start + shape.rows * shape.cols * 3
+            pixels = np.frombuffer(answer.memory[start:end], np.uint8).reshape(shape.rows, shape.cols, 3)
+            crops.append(crop_of(shape, pixels))
+            start = end
+        return tuple(crops)
+
+    def _release(self) -> None:
+        child = None if self._job is None else self._job.child
+        if child is not None and self._to_mask:
+            child.forget(self._id)
+        self._child = None
+        self._owner.holding.give(self._held)
+        self._held = 0
 
 
-class Pictures(Protocol):
-    """Opens pictures, a bounded number and a bounded number of bytes at once.
+def _future() -> asyncio.Future[Answer]:
+    return asyncio.get_running_loop().create_future()
 
-    deaths: processes for pictures that ended without being asked to, since the start. sandbox: how they are shut in.
+
+class Pictures:
+    """Opens pictures in child processes, a bounded number and a bounded number of bytes at once.
+
+    holding: bytes of pictures that are open. working: bytes at the peaks of what children do at this moment. Two
+    budgets, since who holds bytes while he waits for more could wait for himself.
     """
 
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._ids = itertools.count(1)
+        total = memory_need.budget(settings, memory_need.memory_of_host())
+        self.holding, self.working = ByteBudget(total // 2), ByteBudget(total - total // 2)
+        self.crew = Crew(settings, decoders_of(settings))
+
     @property
-    def deaths(self) -> int: ...
+    def deaths(self) -> int:
+        """Children that ended without being asked to, since the start."""
+        return self.crew.deaths
+
     @property
-    def sandbox(self) -> Sandbox: ...
+    def sandbox(self) -> Sandbox:
+        """How the children are shut in."""
+        return self.crew.sandbox
+
+    async def start(self) -> None:
+        """Returns when the children can work. Raises ConfigurationError when they cannot."""
+        if sys.platform != "linux":
+            raise ConfigurationError(
+                "Pictures are decoded in processes of their own, in memory that only Linux shares and shut in as only "
+                "Linux can: run the service in a Linux container or virtual machine"
+            )
+        await self.crew.start()
 
     async def open(
         self,
@@ -127,45 +240,28 @@ class Pictures(Protocol):
         single_frame: refuse animated and multi-page files (for mask). header: of `data`, where it was read and found
         within the limits before. Raises BadImage, TooLarge, Unavailable.
         """
-        ...
+        if header is None:
+            header = read_header(memoryview(data))
+            check_limits(header, self._settings)
+        if single_frame:
+            refuse_to_mask(header)
+        picture = Picture(self, data, header, sides, deadline, to_mask=single_frame, tiles=tiles)
+        try:
+            await picture.decode()
+        except BaseException:
+            picture.close()
+            raise
+        return picture
 
-    async def aclose(self) -> None: ...
+    async def aclose(self) -> None:
+        await self.crew.aclose()
+
+    def next_id(self) -> int:
+        return next(self._ids)
 
 
 async def open_pictures(settings: Settings) -> Pictures:
     """The owner of all pictures of this gateway process. Raises ConfigurationError when it cannot start."""
-    if settings.decode_isolation == "thread" or sys.platform != "linux":
-        if settings.decode_sandbox == "required":
-            raise ConfigurationError("FACE_API_DECODE_SANDBOX=required needs Linux: auto does without it")
-        from gateway.pictures.picture_threads import ThreadPictures
-
-        return ThreadPictures(settings)
-    from gateway.pictures.picture_process import ProcessPictures
-
-    pictures = ProcessPictures(settings)
+    pictures = Pictures(settings)
     await pictures.start()
     return pictures
-
-
-def facts_of(header: Header, size_bytes: int) -> PictureFacts:
-    """The facts a caller sees, from the header of the file."""
-    width, height = header.upright_size
-    return PictureFacts(width, height, 3, header.format, size_bytes, header.orientation, header.frames)
-
-
-def refuse_to_mask(header: Header) -> None:
-    """Raises BadImage for files of which more would be seen than is masked.
-
-    Of several pictures all but the first would stay as they are. Where viewers differ about which way up a picture is,
-    its faces may lie on their side for us, and are not found.
-    """
-    if header.frames > 1:
-        raise BadImage(
-            f"The {header.format.upper()} file holds {header.frames} pictures (animation or pages); "
-            "mask takes files of one picture, since the others would stay unmasked"
-        )
-    if header.disputed:
-        raise BadImage(
-            "Which way up the picture is, is stored in a way that programs read differently, so mask could miss faces; "
-            "turn it upright and save it again without an orientation in its EXIF or XMP data"
-        )

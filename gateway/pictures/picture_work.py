@@ -1,6 +1,6 @@
 """The work on one picture, one step after the other, wherever it runs: check, decode, fit; later mask and encode.
 
-Knows nothing of threads, processes or waiting; times are measured around the steps by `time.perf_counter`.
+Knows nothing of processes or waiting; times are measured around the steps by `time.perf_counter`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from gateway.pictures.image_decode import decode, shrink_for
 from gateway.pictures.image_header import check_complete
 from gateway.pictures.mask_methods import paint
 from gateway.pictures.masking import MaskOptions, is_weak, regions, weak_words
-from gateway.pictures.picture import Crop, Masked
+from gateway.pictures.picture_facts import Crop, Masked
 from gateway.pictures.views import crop_of, shapes_of, shown
 from shared.errors import BadParameter
 from shared.faces import Faces

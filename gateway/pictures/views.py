@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.pictures.letterbox import Letterbox
-from gateway.pictures.picture import Crop
+from gateway.pictures.picture_facts import Crop
 from gateway.pictures.picture_messages import CropShape
 from gateway.pictures.tiling import Tiling
 

@@ -41,7 +41,7 @@ class House:
 
     async def _open(self, folder: Path) -> Room:
         settings = Settings(
-            data_dir=str(folder / "var"), runtime_dir=str(folder / "run"), decode_isolation="thread",
+            data_dir=str(folder / "var"), runtime_dir=str(folder / "run"), decode_processes=1,
             api_key_enabled=False, rate_limit_enabled=False, log_level="critical",
         )  # fmt: skip
         services = await self._stack.enter_async_context(open_services(settings))

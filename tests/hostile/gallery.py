@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from gateway.pictures.masking import MaskOptions
-from gateway.pictures.picture import Masked, Picture
-from gateway.pictures.picture_process import ProcessPictures
+from gateway.pictures.picture import Picture, Pictures, open_pictures
+from gateway.pictures.picture_facts import Masked
 from shared.deadline import Deadline
 from shared.errors import BadImage, FaceApiError, TooLarge
 from shared.faces import Faces
@@ -43,14 +43,9 @@ class Gallery:
     def __init__(self, **settings: Any) -> None:
         self.settings = Settings(**{"decode_processes": 1, **settings})
         self._loop = asyncio.new_event_loop()
-        self.pictures = self.run(self._start())
+        self.pictures: Pictures = self.run(open_pictures(self.settings))
         self.resident_at_start = self.resident_bytes()
         self.files_at_start = self.open_files()
-
-    async def _start(self) -> ProcessPictures:
-        pictures = ProcessPictures(self.settings)
-        await pictures.start()
-        return pictures
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self._loop.run_until_complete(work)

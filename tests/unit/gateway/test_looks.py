@@ -13,7 +13,7 @@ from gateway.dispatching.dispatch import Detection, Looks
 from gateway.dispatching.work_queue import Work
 from gateway.looking import looking
 from gateway.params import DetectParams, MaskParams
-from gateway.pictures.picture import Crop, PictureFacts
+from gateway.pictures.picture_facts import Crop, PictureFacts
 from gateway.pictures.views import crop_of, shapes_of, shown
 from shared.deadline import Deadline
 from shared.errors import DeadlineExceeded

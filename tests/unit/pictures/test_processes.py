@@ -20,10 +20,10 @@ from gateway.pictures.child_process import Child
 from gateway.pictures.image_header import read_header
 from gateway.pictures.letterbox import Letterbox
 from gateway.pictures.masking import MaskOptions
-from gateway.pictures.picture import Masked, Picture
+from gateway.pictures.picture import Picture, Pictures, open_pictures
+from gateway.pictures.picture_facts import Masked
 from gateway.pictures.picture_jobs import Job
 from gateway.pictures.picture_messages import Open
-from gateway.pictures.picture_process import ProcessPictures
 from shared.deadline import Deadline
 from shared.errors import BadImage, ConfigurationError, DeadlineExceeded, Overloaded, Unavailable
 from shared.faces import Faces
@@ -368,7 +368,7 @@ def test_a_child_knows_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_gateways_loop_may_be_uvloop() -> None:
     async def work() -> bytes:
-        pictures = ProcessPictures(Settings(decode_processes=1))
+        pictures = Pictures(Settings(decode_processes=1))
         await pictures.start()
         deadline = Deadline.after(60, time.monotonic())
         picture = await pictures.open(PHOTO, sides=(64,), deadline=deadline, single_frame=True)
@@ -430,10 +430,10 @@ def test_children_end_when_their_pictures_are_closed() -> None:
 def test_children_end_with_a_gateway_that_is_killed() -> None:
     code = (
         "import asyncio, sys, time\n"
-        "from gateway.pictures.picture_process import ProcessPictures\n"
+        "from gateway.pictures.picture import Pictures\n"
         "from shared.settings import Settings\n"
         "async def main():\n"
-        "    pictures = ProcessPictures(Settings(decode_processes=2))\n"
+        "    pictures = Pictures(Settings(decode_processes=2))\n"
         "    await pictures.start()\n"
         "    print(*pictures.crew.pids(), flush=True)\n"
         "    await asyncio.sleep(60)\n"
@@ -448,11 +448,17 @@ def test_children_end_with_a_gateway_that_is_killed() -> None:
         wait_until_dead(pid)
 
 
+def test_a_system_that_is_not_linux_is_refused_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with pytest.raises(ConfigurationError, match="run the service in a Linux container"):
+        asyncio.run(open_pictures(Settings(decode_processes=1)))
+
+
 def test_children_that_cannot_start_are_a_configuration_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
 
     async def work() -> None:
-        with pytest.raises(ConfigurationError, match="FACE_API_DECODE_ISOLATION=thread"):
-            await ProcessPictures(Settings(decode_processes=1)).start()
+        with pytest.raises(ConfigurationError, match="their error stands above"):
+            await Pictures(Settings(decode_processes=1)).start()
 
     asyncio.run(work())

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from gateway.pictures.child_crew import Crew
-from gateway.pictures.picture_process import ProcessPictures
+from gateway.pictures.picture import Pictures
 from gateway.pictures.sandbox import landlock, seccomp
 from gateway.pictures.sandbox.report import Sandbox
-from shared.errors import ConfigurationError, SettingsError
-from shared.settings import Settings, load
+from shared.errors import ConfigurationError
+from shared.settings import Settings
 from tests.hostile.gallery import Gallery
 from tests.unit.pictures import prisoner
 
@@ -147,14 +147,9 @@ def test_required_refuses_to_start_where_it_lacks(monkeypatch: pytest.MonkeyPatc
 
     async def start() -> None:
         with pytest.raises(ConfigurationError, match=r"required, and the kernel has no Landlock.*5\.13"):
-            await ProcessPictures(Settings(decode_processes=1, decode_sandbox="required")).start()
+            await Pictures(Settings(decode_processes=1, decode_sandbox="required")).start()
 
     asyncio.run(start())
-
-
-def test_required_needs_processes() -> None:
-    with pytest.raises(SettingsError, match="threads cannot be shut in"):
-        load({"FACE_API_DECODE_SANDBOX": "required", "FACE_API_DECODE_ISOLATION": "thread"})
 
 
 def test_a_sandbox_says_what_it_is_made_of() -> None:
