@@ -29,7 +29,7 @@ from models.serving import ServingModel, load
 from shared.errors import ConfigurationError
 from shared.gpus import describe_gpus
 from worker.cuda_device import CudaRuntime
-from worker.gpu_options import CUDA, TENSORRT
+from worker.gpu_options import CUDA
 
 OK, CONFIGURATION = 0, 78
 #: On a CPU everything else is meaningless, and these show that the script works.
@@ -72,7 +72,7 @@ def measure(options: argparse.Namespace, folder: Path) -> tuple[list[Cell], list
     """Cells of every network and way, and in words what could not be measured and why."""
     cells: list[Cell] = []
     skipped: list[str] = []
-    ways = chosen_ways(options.provider, options.ways, onnxruntime.get_available_providers(), skipped)
+    ways = chosen_ways(options.provider, options.ways)
     for name, precision, model in _models(options, folder):
         for way in (way for way in ways if way.precision == precision):
             try:
@@ -84,14 +84,10 @@ def measure(options: argparse.Namespace, folder: Path) -> tuple[list[Cell], list
     return cells, skipped
 
 
-def chosen_ways(provider: str, wanted: Sequence[str] | None, available: Sequence[str], skipped: list[str]) -> list[Way]:
-    """The ways to measure; what this build of onnxruntime lacks is told in `skipped`."""
+def chosen_ways(provider: str, wanted: Sequence[str] | None) -> list[Way]:
+    """The ways to measure: those whose names begin as wanted, else all that the provider knows."""
     beginnings = tuple(wanted) if wanted else (CPU_WAYS if provider == "cpu" else ("",))
-    ways = [way for way in WAYS if way.name.startswith(beginnings)]
-    if TENSORRT not in available and any(way.tensorrt for way in ways):
-        skipped.append("TensorRT: not in this build of onnxruntime")
-        ways = [way for way in ways if not way.tensorrt]
-    return ways
+    return [way for way in WAYS if way.name.startswith(beginnings)]
 
 
 def _models(options: argparse.Namespace, folder: Path) -> list[tuple[str, str, ServingModel]]:

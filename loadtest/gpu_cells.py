@@ -49,7 +49,6 @@ class Way:
     search: str = "heuristic"
     graphs: bool = True
     heads: str = "reduced"
-    tensorrt: bool = False
 
     def settings(self, max_batch: int, side: int) -> Settings:
         changes = {
@@ -59,7 +58,6 @@ class Way:
             "cudnn_conv_algo_search": self.search,
             "cuda_graphs": self.graphs,
             "gpu_heads": self.heads,
-            "tensorrt": self.tensorrt,
         }
         return structs.replace(Settings(gpu_memory_limit_mb=32_768), **changes)
 
@@ -72,7 +70,6 @@ WAYS = (
     Way("search default", search="default"),
     Way("graphs off", graphs=False),
     Way("raw heads", heads="raw"),
-    Way("TensorRT fp16", tensorrt=True),
 )
 
 
@@ -121,7 +118,7 @@ def opened(model: ServingModel, way: Way, provider: str, largest: int, told: Cal
     side = model.info.input_side
     settings = way.settings(largest, side)
     if provider == "cpu":
-        detector = open_on(HostDevice(), model, settings, [side], largest, lambda *_: [(CPU, {})])
+        detector = open_on(HostDevice(), model, settings, [side], largest, lambda _: (CPU, {}))
     else:
         detector = open_on_gpu(model, 0, settings, [side], largest, told)
     detector.warm_up(told)

@@ -116,9 +116,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Literal["reduced", "raw"],
         _about("What comes back from the GPU: the best candidates (all of a crowd that has more), or everything"),
     ] = "reduced"
-    tensorrt: Annotated[
-        bool, _about("Whether GPUs run through TensorRT; its engines are built before serving, for minutes")
-    ] = False
 
     # Limits
     max_image_bytes: Annotated[int, _number("Most bytes of one image file", 1024, 1 << 30)] = 20 * MEBIBYTE

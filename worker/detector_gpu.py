@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +22,15 @@ from worker.buckets import buckets_up_to
 from worker.cuda_device import CudaDevice, CudaRuntime
 from worker.detector import ImageBatch
 from worker.device import Device
-from worker.engine_cache import building, engine_folder
 from worker.gpu_options import (
     CPU,
     CUDA,
     SESSION_ENTRIES,
-    TENSORRT,
     Provider,
     check_assignment,
     check_available,
     cuda_provider,
     memory_limits,
-    tensorrt_provider,
 )
 from worker.scrfd import AnyHeads, Heads
 
@@ -77,24 +73,18 @@ def open_on_gpu(
     model: ServingModel, index: int, settings: Settings, sides: Sequence[int], max_batch: int, told: Told
 ) -> GpuDetector:
     """The model on card `index`, ready but not warm. Raises ConfigurationError with the mend."""
-    wanted = (TENSORRT, CUDA) if settings.tensorrt else (CUDA,)
     onnxruntime.preload_dlls()  # first of all: what there is can be told only once its libraries are found
-    for provider in wanted:
-        check_available(provider, onnxruntime.get_available_providers())
+    check_available(CUDA, onnxruntime.get_available_providers())
     device = CudaDevice(CudaRuntime(onnxruntime.cuda_version), index)
     limits = memory_limits(settings, sides)
     stream = device.compute_stream
     assert stream is not None
 
-    def providers(side: int, engines: Path) -> list[Provider]:
-        precision = model.info.precision
-        found = [cuda_provider(settings, precision, index, stream, limits[side])]
-        if settings.tensorrt:
-            found.insert(0, tensorrt_provider(settings, precision, index, stream, side, max_batch, engines))
-        return found
+    def provider(side: int) -> Provider:
+        return cuda_provider(settings, model.info.precision, index, stream, limits[side])
 
-    told(f"cuda:{index}, {wanted[0]}, graphs {'on' if settings.cuda_graphs else 'off'}, {settings.gpu_heads} heads")
-    return open_on(device, model, settings, sides, max_batch, providers)
+    told(f"cuda:{index}, graphs {'on' if settings.cuda_graphs else 'off'}, {settings.gpu_heads} heads")
+    return open_on(device, model, settings, sides, max_batch, provider)
 
 
 def open_on(
@@ -103,23 +93,16 @@ def open_on(
     settings: Settings,
     sides: Sequence[int],
     max_batch: int,
-    providers: Callable[[int, Path], list[Provider]],
+    provider: Callable[[int], Provider],
 ) -> GpuDetector:
-    """The model on any device; the host with its own provider is one for trying.
-
-    providers: from an input side and the folder for that network's TensorRT engines.
-    """
+    """The model on any device; the host with its own provider is one for trying. provider: for an input side."""
     reduced = settings.gpu_heads == "reduced"
     graph_ids = itertools.count(1) if settings.cuda_graphs else None
     networks = {}
     for side in sides:
-        data = gpu_form(model.path, side, reduced=reduced, cast_first=settings.tensorrt)
-        engines = engine_folder(Path(settings.data_dir), data, onnxruntime.__version__)
-        chosen = providers(side, engines)
-        with building(engines) if settings.tensorrt else nullcontext():
-            session = _session(data, chosen, model.path)
+        chosen = provider(side)
         networks[side] = BoundNetwork(
-            session,
+            _session(gpu_form(model.path, side, reduced=reduced), chosen, model.path),
             device,
             side,
             buckets_up_to(max_batch if model.info.batch_invariant else 1),
@@ -128,28 +111,28 @@ def open_on(
             reduced=reduced,
             graph_ids=graph_ids,
         )
-    return GpuDetector(networks, chosen[0][0], landmarks=model.info.landmarks)
+    return GpuDetector(networks, chosen[0], landmarks=model.info.landmarks)
 
 
-def _session(data: bytes, providers: list[Provider], path: Path) -> Any:
+def _session(data: bytes, provider: Provider, path: Path) -> Any:
     """An InferenceSession in which every node runs where it was asked to. Raises ConfigurationError."""
-    names = [name for name, _ in providers]
+    name, _options = provider
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     for key, value in SESSION_ENTRIES.items():
-        if names != [CPU] or key != "session.disable_cpu_ep_fallback":  # on purpose it is no fallback
+        if name != CPU or key != "session.disable_cpu_ep_fallback":  # on purpose it is no fallback
             options.add_session_config_entry(key, value)
     try:
-        session = onnxruntime.InferenceSession(data, options, providers=providers)
+        session = onnxruntime.InferenceSession(data, options, providers=[provider])
     except Exception as error:  # onnxruntime has a dozen kinds, and a card adds its own
         raise ConfigurationError(
-            f"{path} cannot be opened on {names[0]}: {str(error).splitlines()[0]}; check the driver (`nvidia-smi`) and "
+            f"{path} cannot be opened on {name}: {str(error).splitlines()[0]}; check the driver (`nvidia-smi`) and "
             "the installation (rm -rf .venv && make install ACCEL=gpu), or set FACE_API_ACCELERATOR=cpu"
         ) from error
     session.disable_fallback()
-    check_assignment(session, names)
+    check_assignment(session, name)
     return session
 
 

@@ -91,6 +91,5 @@ def _refuse(worst: tuple[float, float], where: str, provider: str) -> None:
     if not (worst[0] <= SCORE_TOLERANCE and worst[1] <= BOX_TOLERANCE_PX):
         raise ConfigurationError(
             f"{provider} answers otherwise than the CPU ({where}: {worst[0]:.2g} in scores, {worst[1]:.2g} px); try "
-            "FACE_API_CUDA_GRAPHS=false, FACE_API_TENSORRT=false or FACE_API_PRECISION=fp32, or serve without the GPU "
-            "by FACE_API_ACCELERATOR=cpu"
+            "FACE_API_CUDA_GRAPHS=false or FACE_API_PRECISION=fp32, or serve without it by FACE_API_ACCELERATOR=cpu"
         )

@@ -1,18 +1,17 @@
 """What onnxruntime is told for a GPU, and the proof that it obeyed. The only place that knows provider options.
 
-Sources: onnxruntime docs, CUDA and TensorRT execution providers; session and run option keys of 1.31.
+Sources: onnxruntime docs, CUDA execution provider; session and run option keys of 1.31.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Protocol
 
 from shared.errors import ConfigurationError
 from shared.settings import MEBIBYTE, Settings
 
-CUDA, TENSORRT, CPU = "CUDAExecutionProvider", "TensorrtExecutionProvider", "CPUExecutionProvider"
+CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 Provider = tuple[str, dict[str, str]]
 
 #: No node may land on the CPU unseen, and which node landed where can be read afterwards.
@@ -50,25 +49,6 @@ def cuda_provider(settings: Settings, precision: str, index: int, stream: int, l
     }
 
 
-def tensorrt_provider(
-    settings: Settings, precision: str, index: int, stream: int, side: int, max_batch: int, engines: Path
-) -> Provider:
-    """engines: the folder of this network's engines, see `worker/engine_cache.py`."""
-    batches = (("min", 1), ("opt", max_batch), ("max", max_batch))
-    shapes = {kind: f"images:{batch}x{side}x{side}x3" for kind, batch in batches}
-    return TENSORRT, {
-        "device_id": str(index),
-        "user_compute_stream": str(stream),
-        "trt_fp16_enable": str(int(precision == "fp16")),
-        "trt_cuda_graph_enable": str(int(settings.cuda_graphs)),
-        "trt_engine_cache_enable": "1",
-        "trt_engine_cache_path": str(engines),
-        "trt_timing_cache_enable": "1",
-        "trt_timing_cache_path": str(engines),
-        **{f"trt_profile_{kind}_shapes": shape for kind, shape in shapes.items()},
-    }
-
-
 def run_entries(graph_id: int) -> dict[str, str]:
     """Run options: do not wait for the device, and which recorded graph to replay (-1: none)."""
     return {"disable_synchronize_execution_providers": "1", "gpu_graph_id": str(graph_id)}
@@ -80,26 +60,27 @@ def check_available(wanted: str, available: Sequence[str]) -> None:
         raise ConfigurationError(f"{wanted} is not in this build of onnxruntime; {_MEND}")
 
 
-def check_assignment(session: Assigned, wanted: Sequence[str]) -> None:
-    """Raises ConfigurationError unless the first of `wanted` runs, and every node runs on one of them."""
+def check_assignment(session: Assigned, wanted: str) -> None:
+    """Raises ConfigurationError unless every node runs on this provider."""
     running = list(session.get_providers())
-    if not running or running[0] != wanted[0]:
-        raise ConfigurationError(f"{wanted[0]} was asked for but onnxruntime runs {', '.join(running)}; {_MEND}")
-    strays = strays_of(session.get_provider_graph_assignment_info(), wanted)
+    if not running or running[0] != wanted:
+        raise ConfigurationError(f"{wanted} was asked for but onnxruntime runs {', '.join(running)}; {_MEND}")
+    assignment = session.get_provider_graph_assignment_info()
+    strays = strays_of(assignment, wanted)
     if strays:
         words = "; ".join(f"{provider}: {', '.join(kinds)}" for provider, kinds in strays.items())
         raise ConfigurationError(
-            f"part of this network does not run on {' or '.join(wanted)} ({words}); serve another model, "
+            f"part of this network does not run on {wanted} ({words}); serve another model, "
             "or set FACE_API_ACCELERATOR=cpu"
         )
-    if not any(subgraph.ep_name == wanted[0] for subgraph in session.get_provider_graph_assignment_info()):
-        raise ConfigurationError(f"{wanted[0]} was asked for but runs no part of this network; {_MEND}")
+    if not assignment:
+        raise ConfigurationError(f"{wanted} was asked for but runs no part of this network; {_MEND}")
 
 
-def strays_of(assignment: Sequence[Any], wanted: Sequence[str]) -> Mapping[str, list[str]]:
-    """Kinds of operators by the provider that has them, for providers nobody wanted."""
+def strays_of(assignment: Sequence[Any], wanted: str) -> Mapping[str, list[str]]:
+    """Kinds of operators by the provider that has them, for all but the wanted one."""
     strays: dict[str, set[str]] = {}
     for subgraph in assignment:
-        if subgraph.ep_name not in wanted:
+        if subgraph.ep_name != wanted:
             strays.setdefault(subgraph.ep_name, set()).update(node.op_type for node in subgraph.get_nodes())
     return {provider: sorted(kinds) for provider, kinds in strays.items()}

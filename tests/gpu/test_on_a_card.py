@@ -25,7 +25,7 @@ from worker.cuda_device import CudaRuntime
 from worker.detector import OnnxDetector
 from worker.detector_gpu import GpuDetector, open_on_gpu
 from worker.gpu_check import check_against
-from worker.gpu_options import CUDA, TENSORRT
+from worker.gpu_options import CUDA
 from worker.pipeline import Pipeline
 from worker.scrfd import candidates
 
@@ -69,17 +69,6 @@ def test_every_bucket_and_slot_answers_as_the_cpu_does(
 @pytest.mark.parametrize("search", ["heuristic", "exhaustive", "default"])
 def test_every_search_of_convolutions_answers_alike(models: dict[str, ServingModel], search: str) -> None:
     detector = on_card(models["fp16"], cudnn_conv_algo_search=search)
-    check_against(OnnxDetector(models["fp16"].path, 2), detector, [SIDE], LARGEST, print)
-
-
-def test_tensorrt_answers_as_the_cpu_does(models: dict[str, ServingModel], tmp_path: Path) -> None:
-    if TENSORRT not in onnxruntime.get_available_providers():
-        pytest.skip("this build of onnxruntime has no TensorRT provider")
-    try:
-        detector = on_card(models["fp16"], tensorrt=True, data_dir=str(tmp_path))
-    except ConfigurationError as error:
-        pytest.skip(f"TensorRT's libraries are not here: {error}")
-    assert detector.provider == TENSORRT
     check_against(OnnxDetector(models["fp16"].path, 2), detector, [SIDE], LARGEST, print)
 
 

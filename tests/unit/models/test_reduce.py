@@ -9,7 +9,7 @@ import onnx
 import onnxruntime
 import pytest
 
-from models.gpu_form import gpu_form, with_cast_first
+from models.gpu_form import gpu_form
 from models.proof import ServingNetwork, proof_pictures
 from models.reduce import with_reduced_heads
 from models.reduced_outputs import KEPT, anchors_of, kept
@@ -40,7 +40,7 @@ def test_the_best_candidates_come_with_their_place_box_and_landmarks(
 ) -> None:
     model = prepared(tmp_path, landmarks=landmarks)
     pictures = np.stack(proof_pictures(canary_picture(), side, side)[:2])
-    found = answers(gpu_form(model.path, side, reduced=True, cast_first=False), pictures)
+    found = answers(gpu_form(model.path, side, reduced=True), pictures)
     for stride in KEPT:
         count = min(KEPT[stride], anchors_of(side, stride))
         raw, chosen = found[f"score_{stride}"][:, :, 0], found[f"top_index_{stride}"]
@@ -58,26 +58,16 @@ def test_the_raw_heads_are_as_before(tmp_path: Path) -> None:
     model = prepared(tmp_path)
     pictures = np.stack(proof_pictures(canary_picture(), SIDE, SIDE))
     before = ServingNetwork(model.path).run(pictures)
-    for cast_first in (False, True):
-        after = answers(gpu_form(model.path, SIDE, reduced=True, cast_first=cast_first), pictures)
-        for number, (old, new) in enumerate(zip(before, after.values(), strict=False)):
-            np.testing.assert_allclose(new, old, atol=1e-6, err_msg=str(number))
-
-
-def test_casting_first_moves_the_cast_and_nothing_else(tmp_path: Path) -> None:
-    before = onnx.load(prepared(tmp_path).path)
-    after = with_cast_first(before)
-    onnx.checker.check_model(after, full_check=True)
-    assert [node.op_type for node in before.graph.node][:3] == ["Transpose", "Gather", "Cast"]
-    assert [node.op_type for node in after.graph.node][:3] == ["Cast", "Transpose", "Gather"]
-    assert [node.op_type for node in with_cast_first(after).graph.node][:3] == ["Cast", "Transpose", "Gather"]
+    after = answers(gpu_form(model.path, SIDE, reduced=True), pictures)
+    for number, (old, new) in enumerate(zip(before, after.values(), strict=False)):
+        np.testing.assert_allclose(new, old, atol=1e-6, err_msg=str(number))
 
 
 def test_no_operator_copies_tables_from_the_host(tmp_path: Path) -> None:
     """Concat and Split of unequal parts and GatherND do, which a recorded CUDA graph must not replay."""
     prepared_network = prepared(tmp_path, opset=13)
     assert "Split" in {node.op_type for node in onnx.load(prepared_network.path).graph.node}, "nothing to be seen here"
-    data = gpu_form(prepared_network.path, SIDE, reduced=True, cast_first=False)
+    data = gpu_form(prepared_network.path, SIDE, reduced=True)
     kinds = {node.op_type for node in onnx.load_model_from_string(data).graph.node}
     assert not kinds & {"Split", "Concat", "GatherND", "Shape", "NonZero", "NonMaxSuppression"}
 

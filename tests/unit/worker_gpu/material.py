@@ -33,7 +33,7 @@ def on_host(
     **settings: Any,
 ) -> GpuDetector:
     """The GPU detector with the CPU in the card's place."""
-    return open_on(device or HostDevice(), model, Settings(**settings), sides, max_batch, lambda *_: [(CPU, {})])
+    return open_on(device or HostDevice(), model, Settings(**settings), sides, max_batch, lambda _: (CPU, {}))
 
 
 def pictures(count: int, side: int = WIDE, seed: int = 3) -> NDArray[np.uint8]:

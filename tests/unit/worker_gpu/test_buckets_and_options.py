@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,17 +14,14 @@ from tests.unit.worker_gpu.material import WIDE, small_model
 from worker.buckets import bucket_for, buckets_up_to
 from worker.detector_gpu import open_on, open_on_gpu
 from worker.device import HostDevice
-from worker.engine_cache import ENTRIES_MAX, building, engine_folder
 from worker.gpu_options import (
     CPU,
     CUDA,
-    TENSORRT,
     check_assignment,
     check_available,
     cuda_provider,
     memory_limits,
     run_entries,
-    tensorrt_provider,
 )
 from worker.opening import open_detector, sides_of
 
@@ -76,37 +71,6 @@ def test_the_card_is_told_what_the_settings_say() -> None:
     assert cuda_provider(Settings(), "fp32", 0, 1, 1)[1]["enable_cuda_graph"] == "1"
 
 
-def test_tensorrt_is_tuned_for_full_batches_and_keeps_its_engines() -> None:
-    name, options = tensorrt_provider(Settings(), "fp16", 0, 1, 640, 16, Path("engines"))
-    assert name == TENSORRT
-    assert options["trt_profile_min_shapes"] == "images:1x640x640x3"
-    assert options["trt_profile_opt_shapes"] == options["trt_profile_max_shapes"] == "images:16x640x640x3"
-    assert options["trt_engine_cache_path"] == options["trt_timing_cache_path"] == "engines"
-
-
-def test_networks_that_differ_only_in_weights_keep_their_engines_apart(tmp_path: Path) -> None:
-    folders = {engine_folder(tmp_path, data, version) for data in (b"one", b"two") for version in ("1.31", "1.32")}
-    assert len(folders) == 4
-
-
-def test_engines_are_built_by_one_process_at_a_time_and_only_the_latest_are_kept(tmp_path: Path) -> None:
-    folders = [engine_folder(tmp_path, bytes([number]), "1") for number in range(ENTRIES_MAX + 2)]
-    for age, folder in enumerate(folders):
-        folder.mkdir(parents=True)
-        os.utime(folder, (1000 + age, 1000 + age))
-    newest = engine_folder(tmp_path, b"new", "1")
-    with building(newest), (newest.parent / "lock").open() as other, pytest.raises(BlockingIOError):
-        fcntl.flock(other.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-    kept = {folder for folder in newest.parent.iterdir() if folder.is_dir()}
-    assert kept == {newest, *folders[-(ENTRIES_MAX - 1) :]}
-
-
-def test_engines_that_cannot_be_kept_are_told_with_the_mend(tmp_path: Path) -> None:
-    (tmp_path / "cache-tensorrt").write_text("in the way")
-    with pytest.raises(ConfigurationError, match="FACE_API_DATA_DIR"), building(engine_folder(tmp_path, b"", "1")):
-        pass
-
-
 def test_runs_do_not_wait_and_name_their_graph() -> None:
     assert run_entries(-1) == {"disable_synchronize_execution_providers": "1", "gpu_graph_id": "-1"}
 
@@ -121,22 +85,20 @@ def session_on(*assigned: tuple[str, str], providers: tuple[str, ...] = (CUDA, C
 
 
 def test_a_network_wholly_on_the_card_may_serve() -> None:
-    check_assignment(session_on((CUDA, "Conv"), (CUDA, "TopK")), [CUDA])
-    check_assignment(session_on((TENSORRT, "Conv"), (CUDA, "TopK"), providers=(TENSORRT, CUDA)), [TENSORRT, CUDA])
+    check_assignment(session_on((CUDA, "Conv"), (CUDA, "TopK")), CUDA)
 
 
 @pytest.mark.parametrize(
-    ("session", "wanted", "words"),
+    ("session", "words"),
     [
-        (session_on((CPU, "Conv"), providers=(CPU,)), [CUDA], "runs CPUExecutionProvider.*nvidia-smi"),
-        (session_on((CUDA, "Conv"), (CPU, "TopK"), (CPU, "Cast")), [CUDA], "CPUExecutionProvider: Cast, TopK"),
-        (session_on((CUDA, "Conv"), providers=(TENSORRT, CUDA)), [TENSORRT, CUDA], "runs no part"),
-        (session_on((CUDA, "Conv"), providers=(CUDA,)), [TENSORRT, CUDA], "Tensorrt.* asked for"),
+        (session_on((CPU, "Conv"), providers=(CPU,)), "runs CPUExecutionProvider.*nvidia-smi"),
+        (session_on((CUDA, "Conv"), (CPU, "TopK"), (CPU, "Cast")), "CPUExecutionProvider: Cast, TopK"),
+        (session_on(), "runs no part"),
     ],
 )
-def test_anything_that_runs_elsewhere_is_refused_with_its_mend(session: Any, wanted: list[str], words: str) -> None:
+def test_anything_that_runs_elsewhere_is_refused_with_its_mend(session: Any, words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
-        check_assignment(session, wanted)
+        check_assignment(session, CUDA)
 
 
 def test_a_build_without_the_provider_is_refused_with_its_mend() -> None:
@@ -167,7 +129,7 @@ def test_the_runtime_itself_refuses_to_fall_back_to_the_cpu(tmp_path: Path) -> N
         pytest.skip("this build has the CUDA provider; tests/gpu looks at it")
     model = small_model(tmp_path)
     with pytest.raises(ConfigurationError, match="cannot be opened on CUDAExecutionProvider"):
-        open_on(HostDevice(), model, Settings(), [WIDE], 2, lambda *_: [(CUDA, {})])
+        open_on(HostDevice(), model, Settings(), [WIDE], 2, lambda _: (CUDA, {}))
     with pytest.raises(ConfigurationError, match="CUDAExecutionProvider is not in this build"):
         open_on_gpu(model, 0, Settings(), [WIDE], 2, lambda _: None)
     with pytest.raises(ConfigurationError, match="CUDAExecutionProvider is not in this build"):

@@ -13,7 +13,7 @@ from loadtest import gpu
 from loadtest.gpu_cells import WAYS
 from loadtest.networks import SHAPES, multiply_adds, random_export
 from tests.unit.models.material import SHARED
-from worker.gpu_options import CUDA, TENSORRT
+from worker.gpu_options import CUDA
 
 
 @pytest.mark.parametrize("name", sorted(SHAPES))
@@ -60,13 +60,10 @@ def test_without_a_card_it_refuses_in_words(tmp_path: Path, capsys: pytest.Captu
     assert "make clean install ACCEL=gpu" in capsys.readouterr().err
 
 
-def test_what_a_build_lacks_is_told_and_the_rest_is_measured() -> None:
-    skipped: list[str] = []
-    ways = gpu.chosen_ways("cuda", None, [CUDA], skipped)
-    assert ways == [way for way in WAYS if not way.tensorrt]
-    assert skipped == ["TensorRT: not in this build of onnxruntime"]
-    assert gpu.chosen_ways("cuda", None, [TENSORRT, CUDA], []) == list(WAYS)
-    assert {way.search for way in ways} == {"heuristic", "exhaustive", "default"}
+def test_every_way_is_measured_unless_some_are_named() -> None:
+    assert gpu.chosen_ways("cuda", None) == list(WAYS)
+    assert [way.heads for way in gpu.chosen_ways("cuda", ["raw"])] == ["raw"]
+    assert {way.search for way in WAYS} == {"heuristic", "exhaustive", "default"}
 
 
 def test_the_table_says_what_it_was_measured_on_and_what_was_not() -> None:
