@@ -4,9 +4,9 @@ import logging
 import os
 from pathlib import Path
 
+from shared.environment import load
 from shared.logs import open_log
 from shared.processes import die_with_parent, forbid_core_files, gateway_processes
-from shared.settings import load
 
 settings, _ = load()
 

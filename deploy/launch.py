@@ -25,7 +25,7 @@ from deploy.service import Service
 from gateway.access.first_start import FirstKey, prepare_first_start
 from gateway.edge import open_files
 from gateway.reporting import metrics_files
-from shared import settings
+from shared import environment
 from shared.errors import ConfigurationError
 from shared.gpus import answering_gpus
 from shared.logs import Log, format_of, open_log
@@ -164,7 +164,7 @@ def checked_settings(log: Log | None = None) -> Settings:
 
     Raises ConfigurationError with everything that is wrong, mends included.
     """
-    effective, warnings = settings.load()
+    effective, warnings = environment.load()
     log = log or open_log(effective, "launcher")
     for warning in warnings:
         log.warning("a setting to look at", why=warning)

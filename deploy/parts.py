@@ -13,8 +13,9 @@ from pathlib import Path
 
 from deploy.runtime_dir import RuntimeDir
 from gateway.reporting import metrics_files
+from shared.environment import inherited_environment
 from shared.logs import Log
-from shared.settings import Settings, inherited_environment
+from shared.settings import Settings
 
 #: Read by prometheus_client when it is first imported (its own name).
 METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"

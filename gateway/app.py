@@ -24,8 +24,9 @@ from gateway.routes.mask import mask
 from gateway.routes.metrics import metrics
 from gateway.services import open_services
 from shared.access_rules import items
+from shared.environment import load
 from shared.errors import FaceApiError
-from shared.settings import Settings, load
+from shared.settings import Settings
 
 
 def create_app(settings: Settings | None = None) -> Starlette:

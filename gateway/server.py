@@ -30,7 +30,8 @@ from gateway.edge.cors import named
 from gateway.edge.http_protocol import protocol_class
 from gateway.edge.open_files import connections_that_fit
 from shared.access_rules import items, parse_networks
-from shared.settings import Settings, load
+from shared.environment import load
+from shared.settings import Settings
 
 #: How often the date of answers moves on and gunicorn is told that this process lives.
 TICK_S = 1.0

@@ -15,8 +15,10 @@ from pathlib import Path
 
 import msgspec
 
+from gateway.pictures.child_libraries import ALLOCATOR
 from loadtest.bare import Bare, open_bare
-from shared.settings import ALLOCATOR, Settings, inherited_environment
+from shared.environment import inherited_environment
+from shared.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 

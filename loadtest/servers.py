@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from gateway.pictures.child_libraries import ALLOCATOR
 from loadtest.cpu_time import processes_below
-from shared.settings import ALLOCATOR, Settings, inherited_environment
+from shared.environment import inherited_environment
+from shared.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 START_S_MAX = 120.0

@@ -23,7 +23,7 @@ from models.prepare import place_of, prepared_fp32
 from models.registry import SPECS, ModelSpec, spec_named
 from models.serving import ensure, read_sidecar
 from models.terminal import Talk, mebibytes, table
-from shared import settings
+from shared import environment
 from shared.errors import ConfigurationError, FaceApiError
 from shared.settings import Settings
 
@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
     talk = Talk(json=options.json)
     try:
-        effective, _ = settings.load()
+        effective, _ = environment.load()
         command: Command = options.command
         return command(options, effective, talk)
     except ConfigurationError as error:

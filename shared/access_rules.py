@@ -1,17 +1,15 @@
 """Which access settings are safe together, and how lists of networks and origins are written.
 
-Pure: `shared/settings.py` asks it before a process starts, the gateway uses the same parsers.
+Pure: `shared/environment.py` asks it before a process starts, the gateway uses the same parsers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
-if TYPE_CHECKING:
-    from shared.settings import Settings
+from shared.settings import Settings
 
 Network = IPv4Network | IPv6Network
 

@@ -1,29 +1,21 @@
-"""Every FACE_API_* setting, typed, with range and meaning: the only reader of the environment.
+"""Every FACE_API_* setting, typed, with range and meaning; `shared/environment.py` reads them.
 
-`load()` reports all mistakes together. `python -m shared.settings_told` prints the effective settings.
+`python -m shared.settings_told` prints the effective settings.
 """
 
 from __future__ import annotations
 
-import difflib
-import os
-from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
 import msgspec
 from msgspec import Meta
-
-from shared import numerals
-from shared.access_rules import access_problems
-from shared.errors import SettingsError
-from shared.settings_file import with_settings_file
 
 PREFIX = "FACE_API_"
 MEBIBYTE = 1024 * 1024
 
 Precision = Literal["auto", "fp32", "fp16", "int8"]
 Accelerator = Literal["auto", "cpu", "gpu"]
+Turns = Literal["never", "unsure", "always"]
 
 
 def _about(meaning: str) -> Meta:
@@ -38,10 +30,32 @@ def _number(meaning: str, low: float, high: float) -> Meta:
     return Meta(description=meaning, ge=low, le=high)
 
 
-Turns = Literal["never", "unsure", "always"]
+class DecodingSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings that a process which decodes strangers' files is told; it cannot name another. None is a secret."""
+
+    max_pixels: Annotated[int, _number("Most pixels of one picture", 100, 1 << 30)] = 30_000_000
+    min_side: Annotated[int, _number("Least width and height in pixels", 1, 1024)] = 10
+    max_decoded_bytes: Annotated[int, _number("Most bytes one picture may take when decoded", MEBIBYTE, 1 << 33)] = (
+        256 * MEBIBYTE
+    )
+    max_jpeg_scans: Annotated[int, _number("Most scans of one JPEG; more is an attack on the decoder", 1, 10_000)] = 100
+    decode_timeout: Annotated[
+        float, _number("Seconds of computing one picture may take to decode, or to mask", 0.1, 600)
+    ] = 10.0
+    refuse_weak_masks: Annotated[
+        bool, _about("Whether mask answers 422 instead of a warning header when the strength is weak for a face")
+    ] = False
+    scaled_jpeg: Annotated[
+        bool,
+        _about("Whether detect decodes JPEGs of twice the input or more at 1/2, 1/4 or 1/8: quicker, other scores"),
+    ] = False
+    decode_sandbox: Annotated[
+        Literal["auto", "required", "off"],
+        _about("Whether Landlock and seccomp hold decoders: auto as far as it can, required or it does not start"),
+    ] = "auto"
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
+class Settings(DecodingSettings, frozen=True, kw_only=True):
     """One attribute per setting: FACE_API_ + its name in capitals. A secret can come from NAME_FILE."""
 
     # Where it listens
@@ -119,32 +133,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     # Limits
     max_image_bytes: Annotated[int, _number("Most bytes of one image file", 1024, 1 << 30)] = 20 * MEBIBYTE
-    max_pixels: Annotated[int, _number("Most pixels of one picture", 100, 1 << 30)] = 30_000_000
-    min_side: Annotated[int, _number("Least width and height in pixels", 1, 1024)] = 10
-    max_decoded_bytes: Annotated[int, _number("Most bytes one picture may take when decoded", MEBIBYTE, 1 << 33)] = (
-        256 * MEBIBYTE
-    )
     decode_budget_bytes: Annotated[
         int, _number("Most decoded bytes at once on this host; 0 chooses from memory", 0, 1 << 40)
     ] = 0
-    max_jpeg_scans: Annotated[int, _number("Most scans of one JPEG; more is an attack on the decoder", 1, 10_000)] = 100
-    decode_timeout: Annotated[
-        float, _number("Seconds of computing one picture may take to decode, or to mask", 0.1, 600)
-    ] = 10.0
-    refuse_weak_masks: Annotated[
-        bool, _about("Whether mask answers 422 instead of a warning header when the strength is weak for a face")
-    ] = False
-    scaled_jpeg: Annotated[
-        bool,
-        _about("Whether detect decodes JPEGs of twice the input or more at 1/2, 1/4 or 1/8: quicker, other scores"),
-    ] = False
     decode_processes: Annotated[
         int, _number("Child processes per gateway process that decode and mask; 0 chooses", 0, 64)
     ] = 0
-    decode_sandbox: Annotated[
-        Literal["auto", "required", "off"],
-        _about("Whether Landlock and seccomp hold them: auto as far as the kernel can, required or it does not start"),
-    ] = "auto"
     max_queue: Annotated[int, _number("Most requests inside one gateway process", 1, 100_000)] = 256
     max_queue_bytes: Annotated[
         int, _number("Most bytes of bodies and crops inside one gateway process", MEBIBYTE, 1 << 40)
@@ -222,121 +216,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_format: Annotated[Literal["auto", "json", "text"], _about("auto is text on a terminal, else JSON")] = "auto"
 
 
-def checks(settings: Settings) -> Iterator[tuple[str, str]]:
-    """What no single range can say: (setting, problem with its mend) for each."""
-    if settings.input_side % 32:
-        yield "input_side", "must be a multiple of 32, 640 for instance"
-    for name in ("detect_second_side", "mask_second_side"):
-        if getattr(settings, name) % 32:
-            yield name, "must be a multiple of 32, or 0 for none"
-    yield from access_problems(settings)
-
-
-def load(environ: Mapping[str, str] | None = None) -> tuple[Settings, list[str]]:
-    """The settings of an environment (this process's by default), and warnings about unknown names.
-
-    Raises SettingsError with every mistake at once.
-    """
-    environ, problems = with_settings_file(os.environ if environ is None else environ)
-    fields = {field.name: field for field in msgspec.structs.fields(Settings)}
-    values: dict[str, Any] = {}
-    for name, field in fields.items():
-        raw = _raw_value(name, environ, problems)
-        if raw is not None:
-            _convert(name, raw, field.type, values, problems)
-    settings = Settings(**values)
-    problems += [_problem(name, _raw_value(name, environ, []), words) for name, words in checks(settings)]
-    if problems:
-        raise SettingsError(problems)
-    return settings, list(_unknown_names(environ, set(fields)))
-
-
-def environment_of(settings: Settings) -> dict[str, str]:
-    """The variables that make `load` give these settings: how one process hands them to its children."""
-    defaults = Settings()
-    return {
-        variable(name): text_of(getattr(settings, name))
-        for name in settings.__struct_fields__
-        if getattr(settings, name) != getattr(defaults, name)
-    }
-
-
-def inherited_environment(settings: Settings) -> dict[str, str]:
-    """This process's environment with the FACE_API_* part replaced by `settings`: for child processes."""
-    rest = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-    return rest | environment_of(settings)
-
-
-#: What a process that decodes strangers' files may know: its limits, and what Python needs to start. No secrets.
-_DECODER_LIMITS = ("max_pixels", "min_side", "max_decoded_bytes", "max_jpeg_scans", "decode_timeout")
-_DECODER_SETTINGS = (*_DECODER_LIMITS, "refuse_weak_masks", "scaled_jpeg", "decode_sandbox")
-_HARMLESS = frozenset({"PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV"})
-_HARMLESS_PREFIXES = ("PYTHON", "LC_", "LD_")
-
-#: What a process that decodes tells glibc's allocator. Up to 32 MiB of freed memory are kept: giving a picture's pages
-#: back and faulting them in again for the next one costs half as much as decoding it. Larger pictures come fresh from
-#: the kernel and go back at once; by huge pages, where it has them, that is a third of the price.
-ALLOCATOR = {
-    "MALLOC_TRIM_THRESHOLD_": str(32 * MEBIBYTE),
-    "MALLOC_MMAP_THRESHOLD_": str(32 * MEBIBYTE),
-    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
-}
-
-
-def decoder_environment(settings: Settings) -> dict[str, str]:
-    """The whole environment of a process that decodes; libraries read these once, when they are loaded."""
-    inherited = {
-        name: value for name, value in os.environ.items() if name in _HARMLESS or name.startswith(_HARMLESS_PREFIXES)
-    }
-    known = {variable(name) for name in _DECODER_SETTINGS}
-    limits = {name: value for name, value in environment_of(settings).items() if name in known}
-    libraries = {
-        "OPENCV_IO_MAX_IMAGE_PIXELS": str(settings.max_pixels),
-        "OPENCV_LOG_LEVEL": "ERROR",
-        "OPENBLAS_NUM_THREADS": "1",
-    }
-    return inherited | limits | libraries | ALLOCATOR
-
-
 def variable(name: str) -> str:
     return PREFIX + name.upper()
-
-
-def _raw_value(name: str, environ: Mapping[str, str], problems: list[str]) -> str | None:
-    value, path = environ.get(variable(name)), environ.get(variable(name) + "_FILE")
-    if path is None or name.endswith("_file"):
-        return value
-    if value is not None:
-        problems.append(f"{variable(name)} and {variable(name)}_FILE are both set; keep one")
-        return value
-    try:
-        return Path(path).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        problems.append(f"{variable(name)}_FILE={path}: cannot be read ({error})")
-        return None
-
-
-def _convert(name: str, raw: str, wanted: Any, values: dict[str, Any], problems: list[str]) -> None:
-    value, words = numerals.read(wanted.__origin__, raw)
-    try:
-        values[name] = msgspec.convert(value, wanted, strict=False)
-    except msgspec.ValidationError:
-        problems.append(_problem(name, raw, words if value is None else "is not allowed"))
-
-
-def _problem(name: str, raw: str | None, words: str) -> str:
-    meta = meta_of(name)
-    shown = "" if raw is None else "=***" if is_secret(meta) else f"={raw}"
-    return f"{variable(name)}{shown}: {words} ({meta.description}; {range_words(name)})"
-
-
-def _unknown_names(environ: Mapping[str, str], known: set[str]) -> Iterator[str]:
-    variables = {variable(name) for name in known}
-    for name in sorted(environ):
-        if not name.startswith(PREFIX) or name in variables or name.removesuffix("_FILE") in variables:
-            continue
-        near = difflib.get_close_matches(name, sorted(variables), n=1, cutoff=0.6)
-        yield f"unknown setting {name}" + (f"; did you mean {near[0]}?" if near else "")
 
 
 def _annotation(name: str) -> Any:

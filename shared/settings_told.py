@@ -6,15 +6,16 @@ import sys
 
 import msgspec
 
+from shared.environment import load
 from shared.errors import SettingsError
-from shared.settings import Settings, is_secret, load, meta_of, range_words, text_of, variable
+from shared.settings import DecodingSettings, Settings, is_secret, meta_of, range_words, text_of, variable
 
 
 def describe(settings: Settings) -> list[dict[str, str]]:
     """One row per setting (variable, value, default, range, meaning), secrets masked."""
-    defaults = Settings()
+    defaults, decoding = Settings(), DecodingSettings.__struct_fields__
     rows = []
-    for name in settings.__struct_fields__:
+    for name in [*(name for name in Settings.__struct_fields__ if name not in decoding), *decoding]:
         meta, value = meta_of(name), getattr(settings, name)
         shown = "***" if is_secret(meta) and value else text_of(value)
         row = {"variable": variable(name), "value": shown, "default": text_of(getattr(defaults, name))}

@@ -12,7 +12,7 @@ from pathlib import Path
 import zmq
 
 from models.serving import ServingModel, load
-from shared import announcement, settings
+from shared import announcement, environment
 from shared.announcement import Announcement
 from shared.errors import ConfigurationError
 from shared.logs import Log, open_log
@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> int:
     die_with_parent(options.parent)
     forbid_core_files()
     try:
-        effective, _ = settings.load()
+        effective, _ = environment.load()
     except ConfigurationError as error:
         print(f"worker: wrong settings:\n{error}", file=sys.stderr)
         return exit_codes.CONFIGURATION

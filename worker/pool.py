@@ -21,12 +21,12 @@ import zmq.asyncio
 from msgspec import structs
 
 from models.serving import ServingModel, ensure
-from shared import announcement, settings
+from shared import announcement, environment
 from shared.errors import ConfigurationError
 from shared.gpus import gpus_to_use
 from shared.logs import Log, format_of, open_log
 from shared.processes import die_with_parent, forbid_core_files, usable_cores
-from shared.settings import Settings, inherited_environment
+from shared.settings import Settings
 from shared.supervision import finished
 from worker import exit_codes
 from worker.backoff import Backoff
@@ -135,7 +135,7 @@ class Pool:
             "--model", str(self.model.path),
             "--threads", str(self.topology.threads), "--max-batch", str(self.topology.max_batch),
             "--device", self.topology.device_of(slot),
-            env=inherited_environment(self.settings),
+            env=environment.inherited_environment(self.settings),
             stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
             pass_fds=self.held,
         )  # fmt: skip
@@ -231,7 +231,7 @@ def main() -> int:
         die_with_parent(options.parent)
     forbid_core_files()
     try:
-        effective, _ = settings.load()
+        effective, _ = environment.load()
     except ConfigurationError as error:
         print(f"pool: wrong settings:\n{error}", file=sys.stderr)
         return exit_codes.CONFIGURATION

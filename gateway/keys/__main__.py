@@ -23,8 +23,9 @@ from gateway.keys.pepper import rotate_file
 from gateway.keys.records import SCOPES, Draft, KeyRecord, facts_of, parse_duration, parse_scopes
 from gateway.keys.store import KeyStore, Made
 from gateway.keys.usage import day_of, requests_on
+from shared.environment import load
 from shared.errors import ConfigurationError, FaceApiError, StoreDown
-from shared.settings import Settings, load
+from shared.settings import Settings
 
 DONE, REFUSED, STORE_DOWN, CONFIGURATION = 0, 1, 75, 78
 PAGE = 1000

@@ -21,6 +21,7 @@ import msgspec
 
 from gateway.pictures import memory_need
 from gateway.pictures.anonymous_memory import Slab, close_all, put, received
+from gateway.pictures.child_libraries import for_libraries
 from gateway.pictures.child_words import ChildWords
 from gateway.pictures.picture_jobs import Answer, CrashedError, Job
 from gateway.pictures.picture_messages import (
@@ -34,8 +35,9 @@ from gateway.pictures.picture_messages import (
     size_with,
 )
 from gateway.pictures.sandbox.report import Sandbox
+from shared.environment import decoder_environment
 from shared.errors import BadImage, BadParameter, DetectionFailed, FaceApiError, Overloaded, TooLarge
-from shared.settings import Settings, decoder_environment
+from shared.settings import Settings
 
 PROGRAM = "gateway.pictures.picture_child"
 _ROOT = Path(__file__).resolve().parents[2]
@@ -285,7 +287,7 @@ def _start(settings: Settings) -> tuple[subprocess.Popen[bytes], socket.socket, 
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            env=decoder_environment(settings),
+            env=decoder_environment(settings) | for_libraries(settings),
             cwd=_ROOT,
             start_new_session=True,
         )

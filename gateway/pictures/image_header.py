@@ -14,7 +14,7 @@ from gateway.pictures.headers import bmp, jpeg, png, tiff, webp
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.what_came import START_BYTES, not_a_picture
 from shared.errors import BadImage, TooLarge
-from shared.settings import MEBIBYTE, Settings
+from shared.settings import MEBIBYTE, DecodingSettings
 
 #: libpng reads nothing wider or higher (PNG_USER_WIDTH_MAX), OpenCV nothing over 1,048,576 (CV_IO_MAX_IMAGE_WIDTH).
 SIDE_MAX = 1_000_000
@@ -37,7 +37,7 @@ def read_header(data: memoryview) -> Header:
     return header
 
 
-def check_complete(data: memoryview, header: Header, settings: Settings) -> None:
+def check_complete(data: memoryview, header: Header, settings: DecodingSettings) -> None:
     """Walks the whole file: every chunk, scan and strip must be there, and their number within limits.
 
     Raises BadImage. Reads each byte at most once, in compiled code (CRC, marker search).
@@ -51,7 +51,7 @@ def stored_profile(data: memoryview) -> bytes | None:
     return found
 
 
-def check_limits(header: Header, settings: Settings) -> None:
+def check_limits(header: Header, settings: DecodingSettings) -> None:
     """Raises TooLarge or BadImage when the header is outside the limits; runs before any decoding."""
     width, height = header.width, header.height
     if width * height > settings.max_pixels:

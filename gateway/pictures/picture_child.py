@@ -43,10 +43,11 @@ from gateway.pictures.rehearsal import rehearse
 from gateway.pictures.sandbox.door import close_door
 from gateway.pictures.sandbox.report import Sandbox
 from gateway.pictures.views import shape_of
+from shared.environment import load_decoding
 from shared.errors import BadImage, BadParameter, TooLarge
 from shared.faces import Faces
 from shared.processes import die_with_parent, forbid_core_files
-from shared.settings import MEBIBYTE, Settings, load
+from shared.settings import MEBIBYTE, DecodingSettings
 
 #: What a decoder may take beyond the estimate before the kernel refuses: tables, code pages, a second copy.
 _SLACK_BYTES = 192 * MEBIBYTE
@@ -67,7 +68,7 @@ class PictureChild:
     """Serves one gateway process until it closes its end."""
 
     def __init__(
-        self, link: socket.socket, slab: Slab, growth: Growth, settings: Settings, complaints: Complaints
+        self, link: socket.socket, slab: Slab, growth: Growth, settings: DecodingSettings, complaints: Complaints
     ) -> None:
         self._link = link
         self._growth = growth
@@ -209,7 +210,7 @@ def main(arguments: list[str]) -> int:
     forbid_core_files()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
-    settings, _warnings = load()
+    settings = load_decoding()
     complaints = Complaints()
     faulthandler.enable(sys.stderr)
     slab = Slab(slab_descriptor)
@@ -223,7 +224,7 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _shut_in(settings: Settings) -> Sandbox:
+def _shut_in(settings: DecodingSettings) -> Sandbox:
     """The last thing before the first file: what is not loaded and open by now never will be."""
     if settings.decode_sandbox == "off":
         return Sandbox(notes=("it is switched off by FACE_API_DECODE_SANDBOX",))

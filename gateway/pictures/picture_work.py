@@ -26,7 +26,7 @@ from gateway.pictures.picture_facts import Crop, Masked
 from gateway.pictures.views import crop_of, shapes_of, shown
 from shared.errors import BadParameter
 from shared.faces import Faces
-from shared.settings import Settings
+from shared.settings import DecodingSettings
 
 
 @dataclass(slots=True)
@@ -50,7 +50,7 @@ def open_picture(
     data: memoryview,
     header: Header,
     sides: tuple[int, ...],
-    settings: Settings,
+    settings: DecodingSettings,
     *,
     to_mask: bool,
     tiles: int = 0,
@@ -85,7 +85,7 @@ def open_picture(
     return Opened(header, pixels, alpha, tuple(crops), decode_ms, (fitted - decoded) * 1000, as_stored)
 
 
-def mask_picture(opened: Opened, faces: Faces, options: MaskOptions, settings: Settings) -> Masked:
+def mask_picture(opened: Opened, faces: Faces, options: MaskOptions, settings: DecodingSettings) -> Masked:
     """Hides the faces in a picture, whose pixels change for good, and encodes it. Raises BadParameter."""
     height, width = opened.pixels.shape[:2]
     refuse_too_long(options.format, width, height)

@@ -17,7 +17,7 @@ from gateway.pictures.image_header import read_header
 from gateway.pictures.masking import METHODS, OUTPUT_FORMATS, MaskOptions
 from gateway.pictures.picture_work import mask_picture, open_picture
 from shared.faces import Faces
-from shared.settings import Settings
+from shared.settings import DecodingSettings
 
 _SIDE = 64
 #: What texts in picture files are stored in; Python finds a codec when it is first asked for.
@@ -26,7 +26,7 @@ _CODECS = ("ascii", "latin-1", "utf-8", "utf-16", "utf-16-le", "utf-16-be", "utf
 TELLING = (traceback, linecache)
 
 
-def rehearse(settings: Settings) -> None:
+def rehearse(settings: DecodingSettings) -> None:
     """Decodes a small picture of every kind, hides a face in every way, and encodes to every format."""
     Image.preinit()
     for name in _CODECS:
@@ -37,7 +37,7 @@ def rehearse(settings: Settings) -> None:
     ImageCms.applyTransform(Image.new("RGB", (1, 1)), ImageCms.buildTransform(srgb, srgb, "RGB", "RGB"))
 
 
-def _through(data: memoryview, options: MaskOptions, settings: Settings) -> None:
+def _through(data: memoryview, options: MaskOptions, settings: DecodingSettings) -> None:
     opened = open_picture(data, read_header(data), (_SIDE // 2,), settings, to_mask=True)
     boxes = np.array([[8, 8, 40, 40]], np.float32)
     mask_picture(opened, Faces(boxes, np.ones(1, np.float32), None), options, settings)

@@ -27,7 +27,7 @@ MUST_NOT_IMPORT = {
     "worker": {"starlette", "redis", "sqlalchemy", "cv2", "torch"},
     "models": {"starlette", "redis", "zmq"},
 }
-ENVIRONMENT_OWNER = "shared/settings.py"
+ENVIRONMENT_OWNER = "shared/environment.py"
 #: Adapters to other servers, which pass their workers' options through the environment.
 ENVIRONMENT_FOREIGN = "loadtest/peers/"
 UNPICKLERS = {"pickle", "cPickle", "dill", "marshal", "shelve"}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from gateway.pictures.headers.facts import Format, Header
 from shared.errors import BadImage
-from shared.settings import Settings
+from shared.settings import DecodingSettings
 
 FORMAT: Format = "bmp"
 
@@ -117,7 +117,7 @@ def _masks(data: memoryview, size: int, bits: int, compression: int) -> tuple[tu
     return masks, max(_FILE_HEADER + size, _MASKS + 4 * count)
 
 
-def check_complete(data: memoryview, header: Header, settings: Settings) -> None:
+def check_complete(data: memoryview, header: Header, settings: DecodingSettings) -> None:
     """Raises BadImage when the pixel rows would end behind the end of the file; run-length data ends when decoded."""
     del settings
     assert header.format == FORMAT

@@ -15,7 +15,7 @@ from dataclasses import replace
 from gateway.pictures.headers import exif
 from gateway.pictures.headers.facts import PARTS_MAX, Format, Header
 from shared.errors import BadImage
-from shared.settings import Settings
+from shared.settings import DecodingSettings
 
 FORMAT: Format = "jpeg"
 
@@ -152,7 +152,7 @@ def pieces(data: memoryview) -> Iterator[Piece]:
     raise BadImage("The JPEG file has too many segments")
 
 
-def check_complete(data: memoryview, header: Header, settings: Settings) -> None:
+def check_complete(data: memoryview, header: Header, settings: DecodingSettings) -> None:
     """Raises BadImage when there is no scan, another frame or too many scans.
 
     Whether the data of a scan are whole only a decoder can tell; see `gateway.pictures.whole_jpeg`.

@@ -16,7 +16,7 @@ from gateway.pictures.headers.facts import PARTS_MAX, PROFILE_BYTES_MAX, Format,
 from gateway.pictures.headers.png_orientation import Told
 from gateway.pictures.matrix_profile import Colours, is_nearly_srgb, matrix_profile
 from shared.errors import BadImage
-from shared.settings import Settings
+from shared.settings import DecodingSettings
 
 FORMAT: Format = "png"
 
@@ -113,7 +113,7 @@ def _sum_is_right(data: memoryview, start: int, end: int) -> bool:
     return zlib.crc32(data[start - 4 : end]) == int(crc)
 
 
-def check_complete(data: memoryview, header: Header, settings: Settings) -> None:
+def check_complete(data: memoryview, header: Header, settings: DecodingSettings) -> None:
     """The CRC of each critical chunk, and that picture data exists in one piece. Raises BadImage."""
     del settings
     assert header.format == FORMAT

@@ -14,7 +14,7 @@ from gateway.pictures.headers import exif
 from gateway.pictures.headers.facts import Format, Header
 from gateway.pictures.headers.tiff_directory import Directory, Numbers, main_page
 from shared.errors import BadImage
-from shared.settings import Settings
+from shared.settings import DecodingSettings
 
 FORMAT: Format = "tiff"
 
@@ -228,7 +228,7 @@ def profile(data: memoryview) -> bytes | None:
     return page.raw(PROFILE) if PROFILE in page.entries else None
 
 
-def check_complete(data: memoryview, header: Header, settings: Settings) -> None:
+def check_complete(data: memoryview, header: Header, settings: DecodingSettings) -> None:
     """Raises BadImage when a strip or tile of the main page is not whole, or its samples have a size nobody reads."""
     del settings
     assert header.format == FORMAT

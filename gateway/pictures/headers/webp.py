@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from gateway.pictures.headers import exif
 from gateway.pictures.headers.facts import PARTS_MAX, Format, Header
 from shared.errors import BadImage
-from shared.settings import Settings
+from shared.settings import DecodingSettings
 
 FORMAT: Format = "webp"
 
@@ -124,7 +124,7 @@ def container(data: memoryview) -> memoryview:
     return data[: 8 + size]
 
 
-def check_complete(data: memoryview, header: Header, settings: Settings) -> None:
+def check_complete(data: memoryview, header: Header, settings: DecodingSettings) -> None:
     """The chunk chain was already walked to its end by `read`; nothing lies outside the RIFF size."""
     del data, settings
     assert header.format == FORMAT

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from shared.environment import load
 from shared.errors import SettingsError
-from shared.settings import load
 from shared.settings_told import describe
 
 

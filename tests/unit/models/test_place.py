@@ -16,8 +16,8 @@ ROOT = Path(place.__file__).resolve().parents[1]
 BEGINNINGS = ("models.prepare", "models.half_precision")
 #: They find files, keep folders, read settings and word errors; what they find stands in the key by itself.
 DECIDE_NOTHING = {
-    "models.cache", "models.choose", "models.registry", "shared.access_rules", "shared.errors", "shared.gpus",
-    "shared.numerals", "shared.settings", "shared.settings_file",
+    "models.cache", "models.choose", "models.registry", "shared.errors", "shared.gpus",
+    "shared.settings",
 }  # fmt: skip
 
 

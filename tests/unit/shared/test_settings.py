@@ -11,8 +11,9 @@ import msgspec
 import pytest
 
 from deploy.readme import markdown
+from shared.environment import decoder_environment, environment_of, load
 from shared.errors import SettingsError
-from shared.settings import Settings, environment_of, load
+from shared.settings import DecodingSettings, Settings, is_secret, meta_of
 from shared.settings_told import describe
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -69,6 +70,12 @@ def test_a_setting_may_come_from_a_file(tmp_path: Path) -> None:
 def test_settings_survive_the_way_to_a_child_process() -> None:
     settings = Settings(port=1234, workers=3, api_key_enabled=False, batch_delay_ms=1.5, model="a model")
     assert load(environment_of(settings))[0] == settings
+
+
+def test_a_decoder_is_told_every_setting_it_can_name_and_no_secret() -> None:
+    told = decoder_environment(Settings(max_pixels=5000, scaled_jpeg=True, redis_url="redis://:hunter2@localhost"))
+    assert {name for name in told if name.startswith("FACE_API_")} == {"FACE_API_MAX_PIXELS", "FACE_API_SCALED_JPEG"}
+    assert not any(is_secret(meta_of(name)) for name in DecodingSettings.__struct_fields__)
 
 
 def test_secrets_are_masked_wherever_settings_are_shown() -> None:
