@@ -47,8 +47,8 @@ class CropHeader(msgspec.Struct, frozen=True, array_like=True):
     cols: Positive
     side: Positive
     scale: Measure
-    x: Pixel = 0.0
-    y: Pixel = 0.0
+    x: Measure = 0.0
+    y: Measure = 0.0
     turns: tuple[Turn, ...] = (0,)
 
 

@@ -37,6 +37,6 @@ def test_every_answer_is_as_documented(tmp_path: Path) -> None:
                 SCHEMATHESIS, f"--config-file={ROOT / 'tests' / 'schemathesis.toml'}", "run", "--checks=all",
                 "--no-color", f"{service.url}/openapi.json",
             ],
-            cwd=ROOT, env=environment(test_key=key_for_everything(tmp_path)), check=False, capture_output=True, text=True,
+            cwd=tmp_path, env=environment(test_key=key_for_everything(tmp_path)), check=False, capture_output=True, text=True,
         )  # fmt: skip
     assert asked.returncode == 0, asked.stdout + asked.stderr

@@ -96,6 +96,7 @@ def test_the_bytes_of_this_protocol_version_are_pinned() -> None:
         {"crops": (CropHeader(2, 3, 32, float("inf")),)},
         {"crops": (CropHeader(2, 3, 32, 0.1, turns=()),)},
         {"crops": (CropHeader(2, 3, 32, 0.1, turns=(0,) * 17),)},
+        {"crops": (CropHeader(2, 3, 32, 0.1, x=-1.0),)},
         {"confidence": 0.0},
         {"confidence": float("nan")},
         {"nms_threshold": 1.5},

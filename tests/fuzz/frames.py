@@ -153,14 +153,16 @@ def _announced(header: bytes) -> list[int]:
     try:
         kind, *fields = msgspec.msgpack.decode(header[1:])
         if kind == "Request":
-            sizes = [rows * cols * 3 for rows, cols, *_ in fields[7]]
+            sizes = [(rows, cols, 3) for rows, cols, *_ in fields[7]]
         elif kind == "Reply":
-            sizes = [fields[2] * fields[3] * 4]
+            sizes = [(fields[2], fields[3], 4)]
         else:
             return []
     except (msgspec.MsgspecError, TypeError, ValueError, IndexError, UnicodeDecodeError):
         return []
-    return sizes if all(isinstance(size, int) and 0 <= size <= _TENSOR_BYTES_MAX for size in sizes) else []
+    if not all(isinstance(side, int) and 0 <= side <= _TENSOR_BYTES_MAX for size in sizes for side in size):
+        return []
+    return [math.prod(size) for size in sizes if math.prod(size) <= _TENSOR_BYTES_MAX]
 
 
 _INFO = ModelInfo("stub", "fp32", "CPUExecutionProvider", 640, True, 8, True, "MIT", "0" * 64)
