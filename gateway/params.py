@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 import msgspec
 from msgspec import Meta
 
+from gateway.pictures.masking import HexColor, MaskOptions, Method, OutputFormat, Padding, Quality, Strength
 from gateway.unknown_names import refuse_unknown, shown
 from shared import numerals
 from shared.errors import BadParameter
@@ -43,9 +44,9 @@ Thorough = Annotated[
     bool | None,
     Meta(description="Whether everything is done to find faces: turns=always, tiles and a second look; slower"),
 ]
-Method = Literal["gaussian", "pixelate", "solid", "elliptical", "erase"]
-OutputFormat = Literal["jpeg", "png", "webp"]
 
+#: How masks are made where nothing is said.
+_MASK = MaskOptions()
 #: How languages and forms write it.
 TRUTHS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 #: Sides a second look may have; bounded so that a caller cannot make workers allocate at will.
@@ -67,21 +68,26 @@ class DetectParams(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MaskParams(msgspec.Struct, frozen=True, kw_only=True):
-    """Parameters of POST /api/v1/mask."""
+    """Parameters of POST /api/v1/mask; those of `MaskOptions` among them."""
 
     confidence: Confidence = 0.5
     nms_threshold: NmsThreshold = 0.4
     max_faces: MaxFaces = 0
-    method: Annotated[Method, Meta(description="Masking method")] = "gaussian"
-    strength: Annotated[int, Meta(ge=1, le=999, description="Blur kernel / block size")] = 199
-    padding: Annotated[float, Meta(ge=0.0, le=2.0, description="Expand bbox before masking")] = 0.15
-    format: Annotated[OutputFormat, Meta(description="Output format")] = "jpeg"
-    quality: Annotated[int, Meta(ge=1, le=100, description="Compression quality")] = 95
-    color: Annotated[str, Meta(pattern="^#[0-9a-fA-F]{6}$", description="Colour of method=solid, #rrggbb")] = "#000000"
+    method: Method = _MASK.method
+    strength: Strength = _MASK.strength
+    padding: Padding = _MASK.padding
+    format: OutputFormat = _MASK.format
+    quality: Quality = _MASK.quality
+    color: HexColor = _MASK.color
     second_side: SecondSide = None
     turns: Turns = None
     tiles: Tiles = None
     thorough: Thorough = None
+
+    @property
+    def options(self) -> MaskOptions:
+        """How to mask and how to encode. Fails where a part of it is no parameter."""
+        return MaskOptions(**{name: getattr(self, name) for name in MaskOptions.__struct_fields__})
 
 
 Params = TypeVar("Params", DetectParams, MaskParams)

@@ -11,7 +11,9 @@ import cv2
 import numpy as np
 import pytest
 
-from gateway.pictures.masking import METHODS, OUTPUT_FORMATS, MaskOptions, Method, OutputFormat
+from gateway.pictures.encode import OUTPUTS
+from gateway.pictures.mask_methods import METHODS
+from gateway.pictures.masking import MaskOptions
 from tests.hostile.gallery import Gallery
 from tests.unit.pictures.hiding import (
     Detector,
@@ -41,9 +43,9 @@ def look(request: pytest.FixtureRequest) -> tuple[Detector, list[Photograph]]:
     return detector, list(photographs(detector))
 
 
-@pytest.mark.parametrize("output", OUTPUT_FORMATS)
+@pytest.mark.parametrize("output", OUTPUTS)
 @pytest.mark.parametrize("method", METHODS)
-def test_the_defaults_hide_every_face(gallery: Gallery, look: tuple, method: Method, output: OutputFormat) -> None:
+def test_the_defaults_hide_every_face(gallery: Gallery, look: tuple, method: str, output: str) -> None:
     detector, all_of_them = look
     options, found = MaskOptions(method=method, format=output), []
     for photograph in all_of_them:
@@ -55,7 +57,7 @@ def test_the_defaults_hide_every_face(gallery: Gallery, look: tuple, method: Met
 @pytest.mark.parametrize("strength", [1, 2, 20, 199, 998, 999])
 @pytest.mark.parametrize("method", METHODS)
 def test_only_the_inside_changes_at_every_edge_of_the_parameters(
-    gallery: Gallery, look: tuple, method: Method, strength: int, padding: float
+    gallery: Gallery, look: tuple, method: str, strength: int, padding: float
 ) -> None:
     options = MaskOptions(method=method, strength=strength, padding=padding, format="png")
     overwrites = method in ("solid", "erase") or strength > 2
@@ -68,10 +70,8 @@ def test_only_the_inside_changes_at_every_edge_of_the_parameters(
 
 
 @pytest.mark.parametrize("quality", [1, 50, 100])
-@pytest.mark.parametrize("output", OUTPUT_FORMATS)
-def test_every_quality_can_be_read_and_stays_close(
-    gallery: Gallery, look: tuple, output: OutputFormat, quality: int
-) -> None:
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_every_quality_can_be_read_and_stays_close(gallery: Gallery, look: tuple, output: str, quality: int) -> None:
     options = MaskOptions(format=output, quality=quality)
     for photograph in look[1][::8]:
         lossless = masked_pixels(gallery, photograph, MaskOptions(format="png"))
@@ -81,7 +81,7 @@ def test_every_quality_can_be_read_and_stays_close(
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_every_close_up_is_found_with_the_second_look_and_masked(gallery: Gallery, look: tuple, method: Method) -> None:
+def test_every_close_up_is_found_with_the_second_look_and_masked(gallery: Gallery, look: tuple, method: str) -> None:
     """Portraits cropped to the face box plus 15 %: faces that fill the picture."""
     detector, all_of_them = look
     options, wrong = MaskOptions(method=method), []

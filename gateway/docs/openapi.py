@@ -6,15 +6,17 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, get_args
+from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
 from gateway.docs import openapi_admin
 from gateway.docs import openapi_words as words
 from gateway.docs.openapi_parts import REF, Json, error_answers, headers, json_answer, query_parameter, ref
-from gateway.params import SECOND_SIDES, TILES_MAX, DetectParams, MaskParams, Method
-from gateway.pictures.encode import MEDIA_TYPES
+from gateway.params import SECOND_SIDES, TILES_MAX, DetectParams, MaskParams
+from gateway.pictures.encode import OUTPUTS
+from gateway.pictures.mask_methods import METHODS
 from gateway.routes.health import HealthResponse
 from gateway.serialise import DetectResponse
 from gateway.unknown_names import IGNORED_HEADER, IMAGE_FIELD
@@ -92,12 +94,14 @@ def _detect() -> Json:
 
 
 def _mask() -> Json:
+    methods = "\n".join(f"| `{name}` | {method.words} |" for name, method in METHODS.items())
+    media_types = [output.media_type for output in OUTPUTS.values()]
     ok = {
         "description": "The masked picture",
         "headers": headers(_MASK_HEADERS),
-        "content": {media_type: {"schema": _file(media_type)} for media_type in MEDIA_TYPES.values()},
+        "content": {media_type: {"schema": _file(media_type)} for media_type in media_types},
     }
-    return _picture_operation("mask", "Hide faces", words.MASK, MaskParams, ok)
+    return _picture_operation("mask", "Hide faces", words.MASK.format(methods=methods), MaskParams, ok)
 
 
 def _picture_operation(name: str, summary: str, description: str, kind: type[msgspec.Struct], ok: Json) -> Json:
@@ -157,13 +161,15 @@ def _parameter(name: str, schema: Json) -> Json:
     if schema.get("default", "") is None:
         schema = _OPTIONAL[name]
         description += ". Left out, the server's own setting holds"
-    elif name == "method":
-        schema["enum"] = list(get_args(Method))
+    elif name in _ROWS:
+        schema["enum"] = list(_ROWS[name])
     if "enum" in schema:
         schema.setdefault("type", "string")
     return query_parameter(name, schema, description)
 
 
+#: Where the words of a parameter come from, in the order of these rows.
+_ROWS: dict[str, Iterable[str]] = {"method": METHODS, "format": OUTPUTS}
 #: What a parameter may be that the server has a setting for.
 _OPTIONAL: dict[str, Json] = {
     "second_side": {"type": "integer", "enum": list(SECOND_SIDES)},

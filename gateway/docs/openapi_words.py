@@ -39,16 +39,13 @@ Parameters may also be sent as fields of the multipart form. Of an animated or m
 read, and the answer says so in `X-Frames`.
 """
 
+#: {methods}: a row for each.
 MASK = """\
 Detects and masks faces, then returns the processed picture; what is known about it is in the headers.
 
 | method | what it does |
 | --- | --- |
-| `gaussian` | Gaussian blur. `strength` = kernel size; even ones are rounded up to odd. |
-| `pixelate` | Pixelation. `strength` = block size. |
-| `solid` | Rectangle in `color` over the face, black by default. |
-| `elliptical` | Gaussian blur with an elliptical mask. |
-| `erase` | The face is overwritten; nothing of it is left in the picture. |
+{methods}
 
 Parameters may also be sent as fields of the multipart form. Animated and multi-page files are refused with 400, since
 their other frames would stay unmasked.

@@ -12,10 +12,25 @@ from typing import cast
 import cv2
 import numpy as np
 
-from gateway.pictures.masking import SIGMA_PER_KERNEL, Pixels, Region
+from gateway.pictures.regions import Pixels, Region
 
+#: Sigma of the blur as a part of its kernel. On the portraits of the evaluation set, kernel 199, SCRFD finds masked
+#: faces again with scores up to 0.76 at OpenCV's own default (0.15), 0.46 at a third, 0.42 at a half.
+SIGMA_PER_KERNEL = 1 / 2
+#: One distinct cell of the blur as a part of its kernel: about the width at which its weights have fallen to half.
+_CELL_PER_KERNEL = 1 / 3
 #: The kernel still reaches at least this many pixels of the shrunk copy to each side.
 _REACH_WHEN_SHRUNK = 12
+
+
+def kernel_of(strength: int) -> int:
+    """The blur's kernel size in pixels: even strengths are rounded up to odd."""
+    return strength | 1
+
+
+def cell_of(strength: int) -> float:
+    """Pixels of one distinct cell that the blur leaves."""
+    return kernel_of(strength) * _CELL_PER_KERNEL
 
 
 @dataclass(frozen=True, slots=True)

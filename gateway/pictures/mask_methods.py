@@ -1,43 +1,56 @@
-"""How each method paints over a region.
+"""The masking methods: a row each, which parameters, documents and the weak rule read.
 
 All work in place on (H, W, 3) uint8 BGR, C-contiguous; outside the regions nothing changes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 
-from gateway.pictures.blur import blurred
-from gateway.pictures.masking import MaskOptions, Pixels, Region, kernel_of
+from gateway.pictures.blur import blurred, cell_of, kernel_of
+from gateway.pictures.regions import Pixels, Region
+
+#: Blue, green, red, 0..255 each.
+Color = tuple[int, int, int]
+#: Pixels, regions, strength, colour.
+Paint = Callable[[Pixels, list[Region], int, Color], None]
 
 _GREY = (128, 128, 128)
 
 
-def paint(pixels: Pixels, hidden: list[Region], options: MaskOptions) -> None:
-    """Hides the regions with the chosen method."""
-    if options.method == "solid":
-        _solid(pixels, hidden, options.bgr)
-    elif options.method == "pixelate":
-        for region in hidden:
-            _pixelate(region.of(pixels), options.strength)
-    elif options.method == "erase":
-        _erase(pixels, hidden)
-    else:
-        _blur(pixels, hidden, kernel_of(options.strength), elliptical=options.method == "elliptical")
+@dataclass(frozen=True, slots=True)
+class MaskMethod:
+    """One way to hide faces.
+
+    words: what it does, for callers. paint: hides the regions. cell: from the strength, pixels of one distinct cell
+    that is left of a face; None where nothing is.
+    """
+
+    words: str
+    paint: Paint
+    cell: Callable[[int], float] | None
 
 
-def _solid(pixels: Pixels, hidden: list[Region], color: tuple[int, int, int]) -> None:
+def _solid(pixels: Pixels, hidden: list[Region], _strength: int, color: Color) -> None:
     for region in hidden:
         _fill(pixels, region, color)
 
 
-def _fill(pixels: Pixels, region: Region, color: tuple[int, ...]) -> None:
+def _fill(pixels: Pixels, region: Region, color: Color) -> None:
     corner, opposite = (region.left, region.top), (region.right - 1, region.bottom - 1)
     cv2.rectangle(pixels, corner, opposite, color, cv2.FILLED)
 
 
-def _pixelate(window: Pixels, block: int) -> None:
+def _pixelate(pixels: Pixels, hidden: list[Region], strength: int, _color: Color) -> None:
+    for region in hidden:
+        _in_blocks(region.of(pixels), strength)
+
+
+def _in_blocks(window: Pixels, block: int) -> None:
     """Blocks from the top left; the last row and column of blocks may be smaller. Each becomes its mean."""
     height, width = window.shape[:2]
     for top, bottom in _spans(height, block):
@@ -54,13 +67,16 @@ def _spans(length: int, block: int) -> list[tuple[int, int]]:
     return [span for span in ((0, whole), (whole, length)) if span[0] < span[1]]
 
 
-def _blur(pixels: Pixels, hidden: list[Region], kernel: int, *, elliptical: bool) -> None:
+def _gaussian(pixels: Pixels, hidden: list[Region], strength: int, _color: Color) -> None:
     """Every region shows its part of one blur of the picture as it was: the order of the faces means nothing."""
-    for region, soft in zip(hidden, blurred(pixels, hidden, kernel), strict=True):
-        if elliptical:
-            cv2.copyTo(soft.of(region), _ellipse(region.height, region.width), region.of(pixels))
-        else:
-            region.of(pixels)[:] = soft.of(region)
+    for region, soft in zip(hidden, blurred(pixels, hidden, kernel_of(strength)), strict=True):
+        region.of(pixels)[:] = soft.of(region)
+
+
+def _elliptical(pixels: Pixels, hidden: list[Region], strength: int, _color: Color) -> None:
+    """The same, inside the ellipses alone."""
+    for region, soft in zip(hidden, blurred(pixels, hidden, kernel_of(strength)), strict=True):
+        cv2.copyTo(soft.of(region), _ellipse(region.height, region.width), region.of(pixels))
 
 
 def _ellipse(height: int, width: int) -> Pixels:
@@ -70,14 +86,14 @@ def _ellipse(height: int, width: int) -> Pixels:
     return (np.square(x)[None, :] <= 1 - np.square(y)[:, None]).view(np.uint8)
 
 
-def _erase(pixels: Pixels, hidden: list[Region]) -> None:
+def _erase(pixels: Pixels, hidden: list[Region], strength: int, _color: Color) -> None:
     """First all regions turn grey, then each takes the mean colour of its frame: nothing of a face remains."""
-    _solid(pixels, hidden, _GREY)
+    _solid(pixels, hidden, strength, _GREY)
     for region in hidden:
         _fill(pixels, region, _mean_of_frame(pixels, region))
 
 
-def _mean_of_frame(pixels: Pixels, region: Region) -> tuple[int, ...]:
+def _mean_of_frame(pixels: Pixels, region: Region) -> Color:
     """Blue, green, red: the mean of the one-pixel frame just outside the region; grey where there is no outside."""
     height, width = pixels.shape[:2]
     rows = [row for row in (region.top - 1, region.bottom) if 0 <= row < height]
@@ -86,4 +102,17 @@ def _mean_of_frame(pixels: Pixels, region: Region) -> tuple[int, ...]:
     lines += [pixels[region.top : region.bottom, col] for col in cols]
     if not lines:
         return _GREY
-    return tuple(round(value) for value in np.concatenate(lines).mean(axis=0).tolist())
+    blue, green, red = (round(value) for value in np.concatenate(lines).mean(axis=0).tolist())
+    return blue, green, red
+
+
+#: By the names callers know them by.
+METHODS = {
+    "gaussian": MaskMethod(
+        "Gaussian blur. `strength` = kernel size; even ones are rounded up to odd.", _gaussian, cell_of
+    ),
+    "pixelate": MaskMethod("Pixelation. `strength` = block size.", _pixelate, float),
+    "solid": MaskMethod("Rectangle in `color` over the face, black by default.", _solid, None),
+    "elliptical": MaskMethod("Gaussian blur with an elliptical mask.", _elliptical, cell_of),
+    "erase": MaskMethod("The face is overwritten; nothing of it is left in the picture.", _erase, None),
+}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from gateway.pictures.encode import OUTPUTS
 from gateway.pictures.headers.facts import Header
-from gateway.pictures.masking import OutputFormat
 from shared import numerals
 from shared.settings import MEBIBYTE, Settings
 
@@ -17,9 +17,6 @@ _RASTERS, _RESULT = 2, 5
 _COEFFICIENT = 2
 #: The picture and the file's inks beside it while they go through their profile; copies of the profile itself.
 _INKS, _PROFILE = 11, 4
-#: What encoding takes beyond the picture, and how much more when alpha goes with it.
-_ENCODING: dict[OutputFormat, int] = {"jpeg": 2, "png": 3, "webp": 13}
-_ENCODING_ALPHA: dict[OutputFormat, int] = {"jpeg": 3, "png": 3, "webp": 8}
 #: Bytes a pixel; no encoder of ours writes half of this for noise.
 _ENCODED_MOST = 16
 #: More bytes a pixel than decoding, holding, masking and encoding one picture take together.
@@ -53,10 +50,10 @@ def holding(header: Header, sides: tuple[int, ...], tiles: int = 0, *, to_mask: 
     return crops + header.width * header.height * (3 + header.alpha) * to_mask
 
 
-def masking(header: Header, output: OutputFormat) -> int:
+def masking(header: Header, output: str) -> int:
     """Bytes at the peak of masking and encoding, beyond the picture itself."""
-    per_pixel = _ENCODING[output] + _ENCODING_ALPHA[output] * header.alpha
-    return header.width * header.height * per_pixel
+    encoder = OUTPUTS[output]
+    return header.width * header.height * (encoder.need + encoder.alpha_need * header.alpha)
 
 
 def encoded_most(header: Header) -> int:

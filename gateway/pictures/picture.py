@@ -22,7 +22,7 @@ from gateway.pictures import memory_need
 from gateway.pictures.byte_budget import ByteBudget
 from gateway.pictures.child_crew import Crew
 from gateway.pictures.child_process import Child
-from gateway.pictures.encode import MEDIA_TYPES, refuse_too_long
+from gateway.pictures.encode import OUTPUTS, refuse_too_long
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.image_header import check_limits, read_header
 from gateway.pictures.masking import MaskOptions
@@ -91,7 +91,8 @@ class Picture:
         done = answer.message
         assert isinstance(done, MaskDone)
         data = answer.memory[: done.size]
-        return Masked(data, MEDIA_TYPES[options.format], done.weak, done.as_stored, done.mask_ms, done.encode_ms)
+        media_type = OUTPUTS[options.format].media_type
+        return Masked(data, media_type, done.weak, done.as_stored, done.mask_ms, done.encode_ms)
 
     def close(self) -> None:
         """Frees every byte as soon as no child works on it; may be called again."""

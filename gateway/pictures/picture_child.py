@@ -152,7 +152,7 @@ class PictureChild:
         self._expect(memory_need.masking(opened.header, message.options.format))
         faces = Faces(boxes, np.ones(message.faces, np.float32), None)
         masked = mask_picture(opened, faces, message.options, self._settings)
-        told = (masked.media_type, masked.weak, masked.as_stored, masked.mask_ms, masked.encode_ms)
+        told = (masked.weak, masked.as_stored, masked.mask_ms, masked.encode_ms)
         done = MaskDone(message.id, len(masked.data), *told)
         self._send(done, [masked.data])
 

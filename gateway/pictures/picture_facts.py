@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.pictures.headers.facts import Format, Header
-from gateway.pictures.masking import MediaType
 from shared.errors import BadImage
 from shared.processes import usable_cores
 from shared.settings import Settings
@@ -64,7 +63,7 @@ class Masked:
     """
 
     data: Data
-    media_type: MediaType
+    media_type: str
     weak: bool
     as_stored: bool
     mask_ms: float

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from gateway.pictures.headers.facts import Header
-from gateway.pictures.masking import MaskOptions, MediaType
+from gateway.pictures.masking import MaskOptions
 from gateway.pictures.sandbox.report import Sandbox
 
 #: No message comes near it; a socket pair takes this much in one packet by default.
@@ -91,7 +91,6 @@ class MaskDone(Message, frozen=True):
 
     id: Count
     size: Count
-    media_type: MediaType
     weak: bool
     as_stored: bool
     mask_ms: Milliseconds

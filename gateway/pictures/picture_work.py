@@ -14,15 +14,16 @@ from numpy.typing import NDArray
 
 from gateway.pictures.color_profile import to_srgb
 from gateway.pictures.decoder_complaints import left_over, refuse_damage
-from gateway.pictures.encode import MEDIA_TYPES, encode, on_white, refuse_too_long
+from gateway.pictures.encode import OUTPUTS, encode, on_white, refuse_too_long
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.headers.jpeg import is_closed
 from gateway.pictures.headers.jpeg_blocks import without_left_over
 from gateway.pictures.image_decode import decode, shrink_for
 from gateway.pictures.image_header import check_complete
-from gateway.pictures.mask_methods import paint
-from gateway.pictures.masking import MaskOptions, is_weak, regions, weak_words
+from gateway.pictures.mask_methods import METHODS
+from gateway.pictures.masking import MaskOptions, is_weak, weak_words
 from gateway.pictures.picture_facts import Crop, Masked
+from gateway.pictures.regions import regions
 from gateway.pictures.views import crop_of, shapes_of, shown
 from shared.errors import BadParameter
 from shared.faces import Faces
@@ -93,9 +94,10 @@ def mask_picture(opened: Opened, faces: Faces, options: MaskOptions, settings: D
     if weak and settings.refuse_weak_masks:
         raise BadParameter(weak_words(options))
     begin = perf_counter()
-    paint(opened.pixels, regions(faces.boxes, options.padding, width, height), options)
+    hidden = regions(faces.boxes, options.padding, width, height)
+    METHODS[options.method].paint(opened.pixels, hidden, options.strength, options.bgr)
     masked = perf_counter()
-    encoded = encode(opened.pixels, opened.alpha, options)
+    encoded = encode(opened.pixels, opened.alpha, options.format, options.quality)
     done = perf_counter()
-    media = MEDIA_TYPES[options.format]
+    media = OUTPUTS[options.format].media_type
     return Masked(encoded, media, weak, opened.as_stored, (masked - begin) * 1000, (done - masked) * 1000)

@@ -13,8 +13,10 @@ import cv2
 import numpy as np
 from PIL import Image, ImageCms
 
+from gateway.pictures.encode import OUTPUTS
 from gateway.pictures.image_header import read_header
-from gateway.pictures.masking import METHODS, OUTPUT_FORMATS, MaskOptions
+from gateway.pictures.mask_methods import METHODS
+from gateway.pictures.masking import MaskOptions
 from gateway.pictures.picture_work import mask_picture, open_picture
 from shared.faces import Faces
 from shared.settings import DecodingSettings
@@ -31,7 +33,7 @@ def rehearse(settings: DecodingSettings) -> None:
     Image.preinit()
     for name in _CODECS:
         codecs.lookup(name)
-    for file, method, output in zip(_files(), itertools.cycle(METHODS), itertools.cycle(OUTPUT_FORMATS), strict=False):
+    for file, method, output in zip(_files(), itertools.cycle(METHODS), itertools.cycle(OUTPUTS), strict=False):
         _through(memoryview(file), MaskOptions(method=method, format=output), settings)
     srgb = ImageCms.createProfile("sRGB")
     ImageCms.applyTransform(Image.new("RGB", (1, 1)), ImageCms.buildTransform(srgb, srgb, "RGB", "RGB"))

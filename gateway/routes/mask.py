@@ -6,7 +6,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.params import MaskParams
-from gateway.pictures.masking import MaskOptions
 from gateway.visit import Visit, visit
 
 
@@ -16,7 +15,7 @@ async def mask(request: Request) -> Response:
 
 
 async def _answer(seen: Visit[MaskParams]) -> Response:
-    masked = await seen.picture.mask(seen.detection.faces, _options(seen.params))
+    masked = await seen.picture.mask(seen.detection.faces, seen.params.options)
     seen.timings.add("mask", masked.mask_ms)
     seen.timings.add("encode", masked.encode_ms)
     headers = {
@@ -33,14 +32,3 @@ async def _answer(seen: Visit[MaskParams]) -> Response:
     if masked.as_stored:
         headers["X-Mask-Colors"] = "as stored"
     return Response(masked.data, media_type=masked.media_type, headers=headers)
-
-
-def _options(params: MaskParams) -> MaskOptions:
-    return MaskOptions(
-        method=params.method,
-        strength=params.strength,
-        padding=params.padding,
-        format=params.format,
-        quality=params.quality,
-        color=params.color,
-    )

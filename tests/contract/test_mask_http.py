@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gateway.pictures.masking import METHODS, Region, regions
+from gateway.pictures.mask_methods import METHODS
+from gateway.pictures.regions import Region, regions
 from loadtest.scene import PEOPLE, scene
 from tests.contract.test_http import BEACONS, PICTURE, UUID, detail, encoded
 from tests.hostile import make_png, make_tiff, make_webp, rasters

@@ -15,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from gateway.pictures.encode import OUTPUTS
 from gateway.pictures.headers.facts import Header
-from gateway.pictures.masking import METHODS, OUTPUT_FORMATS, MaskOptions
+from gateway.pictures.mask_methods import METHODS
+from gateway.pictures.masking import MaskOptions
 from gateway.pictures.picture_work import mask_picture, open_picture
 from shared.errors import BadImage, BadParameter, TooLarge
 from shared.faces import Faces
@@ -31,6 +33,7 @@ _SETTINGS = Settings()
 _PIXELS_MAX = 128 * 128
 _DECODED_BYTES_MAX = 1 << 20
 _SIDE = 64
+_METHODS, _OUTPUTS = tuple(METHODS), tuple(OUTPUTS)
 _FACE = Faces(np.float32([[3, 2, 9, 8]]), np.float32([0.9]), None)
 
 
@@ -49,7 +52,7 @@ def serve(data: bytes, header: Header) -> None:
     """Opens, masks and encodes; how is chosen by the bytes. Raises what the pipeline raises."""
     choice = zlib.crc32(data)
     options = MaskOptions(
-        method=METHODS[choice % len(METHODS)], format=OUTPUT_FORMATS[choice // 8 % len(OUTPUT_FORMATS)], strength=9
+        method=_METHODS[choice % len(_METHODS)], format=_OUTPUTS[choice // 8 % len(_OUTPUTS)], strength=9
     )
     opened = open_picture(memoryview(data), header, (_SIDE,), _SETTINGS, to_mask=True)
     width, height = header.upright_size

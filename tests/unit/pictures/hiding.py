@@ -12,7 +12,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from gateway.pictures.masking import MaskOptions, Region, regions
+from gateway.pictures.masking import MaskOptions
+from gateway.pictures.regions import Region, regions
 from models.export import read_export, serving_form
 from models.reference import Reference, candidates, kept, letterbox
 from shared.canary import canary_picture

@@ -12,8 +12,10 @@ import sys
 
 import numpy as np
 
+from gateway.pictures.encode import OUTPUTS
 from gateway.pictures.image_header import check_limits, read_header
-from gateway.pictures.masking import METHODS, OUTPUT_FORMATS, MaskOptions
+from gateway.pictures.mask_methods import METHODS
+from gateway.pictures.masking import MaskOptions
 from gateway.pictures.picture_work import mask_picture, open_picture
 from gateway.pictures.rehearsal import rehearse
 from shared.errors import FaceApiError
@@ -42,7 +44,7 @@ if __name__ == "__main__":
     corpus = list(files(heavy=False))[::3]
     rehearse(SETTINGS)
     sys.addaudithook(listen)
-    for file, method, output in zip(corpus, itertools.cycle(METHODS), itertools.cycle(OUTPUT_FORMATS), strict=False):
+    for file, method, output in zip(corpus, itertools.cycle(METHODS), itertools.cycle(OUTPUTS), strict=False):
         with contextlib.suppress(FaceApiError, MemoryError):
             work(memoryview(file.data), MaskOptions(method=method, format=output))
     print(json.dumps(heard))

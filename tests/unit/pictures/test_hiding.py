@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.pictures.masking import METHODS, MaskOptions, Method
+from gateway.pictures.mask_methods import METHODS
+from gateway.pictures.masking import MaskOptions
 from tests.hostile.gallery import Gallery
 from tests.unit.pictures.hiding import Photograph, changed_outside, detectors, masked_pixels, photographs, still_seen
 
@@ -20,7 +21,7 @@ def seen() -> Iterator[tuple[object, list[Photograph]]]:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_masked_faces_are_not_found_again(gallery: Gallery, seen: tuple, method: Method) -> None:
+def test_masked_faces_are_not_found_again(gallery: Gallery, seen: tuple, method: str) -> None:
     detector, sample = seen
     assert sum(len(photograph.faces) for photograph in sample) > 0
     options = MaskOptions(method=method)

@@ -9,19 +9,10 @@ import pytest
 from hypothesis import given, settings
 from numpy.typing import NDArray
 
-from gateway.pictures.mask_methods import paint
-from gateway.pictures.masking import (
-    CELLS_MAX,
-    METHODS,
-    SIGMA_PER_KERNEL,
-    MaskOptions,
-    Method,
-    Region,
-    is_weak,
-    kernel_of,
-    regions,
-)
-from shared.errors import BadParameter
+from gateway.pictures.blur import SIGMA_PER_KERNEL, kernel_of
+from gateway.pictures.mask_methods import METHODS
+from gateway.pictures.masking import CELLS_MAX, MaskOptions, is_weak
+from gateway.pictures.regions import Region, regions
 from tests.hostile import rasters
 
 PICTURE = rasters.noise(200, 150)
@@ -30,6 +21,10 @@ DETAIL = cv2.GaussianBlur(rasters.noise(600, 500, seed=3), (0, 0), 1.2)
 
 def boxes(*corners: tuple[float, float, float, float]) -> NDArray[np.float32]:
     return np.array(corners, np.float32).reshape(-1, 4)
+
+
+def paint(pixels: NDArray[np.uint8], hidden: list[Region], options: MaskOptions) -> None:
+    METHODS[options.method].paint(pixels, hidden, options.strength, options.bgr)
 
 
 def painted(picture: NDArray[np.uint8], *hidden: Region, **options: object) -> NDArray[np.uint8]:
@@ -64,14 +59,14 @@ def test_no_boxes_give_no_regions() -> None:
 
 
 @given(
-    method=st.sampled_from(METHODS),
+    method=st.sampled_from(list(METHODS)),
     strength=st.integers(1, 999),
     corners=st.tuples(*[st.floats(-80, 280)] * 4),
     padding=st.floats(0, 2),
 )
 @settings(deadline=None, max_examples=150)
 def test_outside_the_grown_boxes_no_pixel_changes(
-    method: Method, strength: int, corners: tuple[float, float, float, float], padding: float
+    method: str, strength: int, corners: tuple[float, float, float, float], padding: float
 ) -> None:
     x1, y1, x2, y2 = corners
     box = boxes((min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)))
@@ -88,14 +83,14 @@ def test_outside_the_grown_boxes_no_pixel_changes(
     "region",
     [Region(0, 0, 60, 60), Region(140, 90, 200, 150), Region(50, 40, 130, 110), Region(0, 149, 200, 150), Region(0, 0, 200, 150)],
 )  # fmt: skip
-def test_inside_the_pixels_change(method: Method, region: Region) -> None:
+def test_inside_the_pixels_change(method: str, region: Region) -> None:
     changed = painted(PICTURE, region, method=method) != PICTURE
     share = region.of(changed).any(axis=2).mean()
     assert share > (0.7 if method == "elliptical" else 0.95)
 
 
 @pytest.mark.parametrize("method", [method for method in METHODS if method != "pixelate"])
-def test_a_box_of_one_pixel_changes_that_pixel(method: Method) -> None:
+def test_a_box_of_one_pixel_changes_that_pixel(method: str) -> None:
     region = Region(70, 60, 71, 61)
     assert (region.of(painted(PICTURE, region, method=method)) != region.of(PICTURE)).any()
 
@@ -171,12 +166,6 @@ def test_solid_is_black_or_the_chosen_colour() -> None:
     assert (red == (0x01, 0x80, 0xFF)).all()
 
 
-@pytest.mark.parametrize("color", ["red", "#fff", "#12345g", "123456", "#1234567"])
-def test_a_colour_that_is_none_is_refused(color: str) -> None:
-    with pytest.raises(BadParameter, match="#rrggbb"):
-        MaskOptions(method="solid", color=color)
-
-
 def test_the_ellipse_touches_every_side_and_leaves_the_corners() -> None:
     region = Region(40, 30, 141, 111)
     changed = region.of((painted(PICTURE, region, method="elliptical") != PICTURE).any(axis=2))
@@ -189,7 +178,7 @@ def test_the_ellipse_touches_every_side_and_leaves_the_corners() -> None:
 
 
 @pytest.mark.parametrize("method", ["erase", "solid"])
-def test_what_overwrites_keeps_nothing_of_the_face(method: Method) -> None:
+def test_what_overwrites_keeps_nothing_of_the_face(method: str) -> None:
     first, second = Region(30, 20, 90, 100), Region(70, 60, 150, 140)
     other = PICTURE.copy()
     for region in (first, second):
@@ -209,7 +198,7 @@ def test_erase_takes_the_mean_of_the_frame_outside_and_grey_where_there_is_none(
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_overlapping_faces_are_all_hidden(method: Method) -> None:
+def test_overlapping_faces_are_all_hidden(method: str) -> None:
     hidden = [Region(20, 20, 90, 90), Region(50, 50, 130, 130), Region(20, 20, 90, 90)]
     copy = PICTURE.copy()
     paint(copy, hidden, MaskOptions(method=method))
@@ -219,7 +208,7 @@ def test_overlapping_faces_are_all_hidden(method: Method) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("size", [(10, 10), (10, 300), (300, 10), (11, 13)])
-def test_the_largest_strength_works_on_the_smallest_pictures(method: Method, size: tuple[int, int]) -> None:
+def test_the_largest_strength_works_on_the_smallest_pictures(method: str, size: tuple[int, int]) -> None:
     picture = rasters.noise(*size)
     painted(picture, Region(0, 0, *size), method=method, strength=999)
     painted(picture, Region(3, 3, 4, 4), method=method, strength=999)

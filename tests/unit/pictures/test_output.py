@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gateway.pictures.encode import encode
-from gateway.pictures.masking import MaskOptions
 from shared.errors import BadImage, BadParameter
 from tests.hostile import make_icc, make_jpeg, make_png, make_tiff, make_webp, rasters
 from tests.hostile.gallery import Gallery
@@ -241,6 +240,6 @@ def test_a_weak_mask_says_so_and_can_be_refused() -> None:
 def test_composing_rounds_to_the_nearest() -> None:
     colours = np.zeros((1, 256, 3), np.uint8)
     alpha = np.arange(256, dtype=np.uint8)[None]
-    flat = encode(colours, alpha, MaskOptions(format="jpeg", quality=100))
+    flat = encode(colours, alpha, "jpeg", 100)
     with Image.open(io.BytesIO(flat)) as picture:
         assert np.abs(np.asarray(picture.convert("L"))[0].astype(int) - (255 - np.arange(256))).max() <= 2

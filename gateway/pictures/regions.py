@@ -1,0 +1,49 @@
+"""Which pixels are hidden: the rectangles that the boxes of faces become."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """Whole pixels to hide: rows top..bottom-1, columns left..right-1, inside the picture, never empty."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @property
+    def width(self) -> int:
+        return self.right - self.left
+
+    @property
+    def height(self) -> int:
+        return self.bottom - self.top
+
+    @property
+    def area(self) -> int:
+        return self.width * self.height
+
+    def of(self, pixels: Pixels) -> Pixels:
+        """A view of these pixels."""
+        return pixels[self.top : self.bottom, self.left : self.right]
+
+
+def regions(boxes: NDArray[np.float32], padding: float, width: int, height: int) -> list[Region]:
+    """The boxes (N, 4) x1 y1 x2 y2 grown by `padding` of their size on each side, to whole pixels, clipped.
+
+    Every pixel a grown box touches belongs to it. Boxes without a pixel in the picture give no region.
+    """
+    x1, y1, x2, y2 = boxes.astype(np.float64).T
+    across, down = (x2 - x1) * padding, (y2 - y1) * padding
+    left, top = np.clip(np.floor(x1 - across), 0, width), np.clip(np.floor(y1 - down), 0, height)
+    right, bottom = np.clip(np.ceil(x2 + across), 0, width), np.clip(np.ceil(y2 + down), 0, height)
+    corners = np.stack([left, top, right, bottom], axis=1).astype(int).tolist()
+    return [Region(*each) for each in corners if each[0] < each[2] and each[1] < each[3]]
