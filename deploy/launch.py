@@ -26,6 +26,7 @@ from gateway.access.first_start import FirstKey, prepare_first_start
 from gateway.edge import open_files
 from gateway.reporting import metrics_files
 from shared import environment
+from shared.announcement import SOCKET_PATH_MAX, has_room_for_sockets
 from shared.errors import ConfigurationError
 from shared.gpus import answering_gpus
 from shared.logs import Log, format_of, open_log
@@ -57,6 +58,11 @@ async def serve(effective: Settings, log: Log) -> int:
     asked = Asked()
     asked.listen()
     with runtime_dir(effective.runtime_dir) as folder:
+        if effective.transport == "ipc" and not has_room_for_sockets(folder.path):
+            raise ConfigurationError(
+                f"the path of {folder.path} is too long for unix sockets, which have {SOCKET_PATH_MAX} characters; set "
+                "FACE_API_RUNTIME_DIR to a folder with a shorter path, or FACE_API_TRANSPORT=tcp"
+            )
         metrics_dir = metrics_files.folder(folder.path)
         metrics_dir.mkdir(mode=0o700)
         listening = listen(effective.host, effective.port)

@@ -6,12 +6,15 @@ only read. A file name never returns: the generation is in it, so a replacement 
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
 FOLDER = "workers"
+#: The longest path a unix socket may have (sockaddr_un.sun_path, less the closing zero), and the longest generation.
+SOCKET_PATH_MAX, GENERATION_MAX = 107, 14
 #: Times of files move on in steps of a few milliseconds (the kernel's tick).
 SETTLED_S = 0.1
 
@@ -116,8 +119,13 @@ def is_full(runtime_dir: Path, pool: int) -> bool:
 
 
 def socket_path(runtime_dir: Path, generation: str) -> Path:
-    """The unix socket of one generation; short, for the system's limit of 107 characters."""
+    """The unix socket of one generation; short, for the system's limit."""
     return folder(runtime_dir) / f"{generation}.sock"
+
+
+def has_room_for_sockets(runtime_dir: Path) -> bool:
+    """Whether unix sockets in the folder have paths that the system takes, whatever their generation."""
+    return len(os.fsencode(socket_path(runtime_dir, "x" * GENERATION_MAX))) <= SOCKET_PATH_MAX
 
 
 def _wanted(runtime_dir: Path, pool: int) -> Path:

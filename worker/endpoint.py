@@ -10,12 +10,10 @@ from typing import Any
 
 import zmq
 
-from shared.announcement import socket_path
+from shared.announcement import SOCKET_PATH_MAX, socket_path
 
 #: One message is a header and a few crops; far below what an attacker would need to hurt.
 MESSAGE_BYTES_MAX = 64 * 1024 * 1024
-#: The longest path a unix socket may have (sockaddr_un.sun_path, less the closing zero).
-SOCKET_PATH_MAX = 107
 
 
 class Delivery(Enum):

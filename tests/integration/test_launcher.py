@@ -8,7 +8,9 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,14 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture
+def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The system's temporary folder of a service, with a short path: unix sockets lie in it."""
+    with tempfile.TemporaryDirectory(prefix="fa-") as folder:
+        monkeypatch.setenv("TMPDIR", folder)
+        yield Path(folder)
 
 
 def ended(service: Service) -> int:
@@ -74,9 +84,8 @@ def test_over_tcp_the_service_answers_as_over_unix_sockets(model: Path, data_dir
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_every_process_and_leaves_no_file(
-    model: Path, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+    model: Path, data_dir: Path, temporary: Path, number: signal.Signals
 ) -> None:
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
     service = start(data_dir, model=model, precision="fp32")
     assert service.ready.wait(START_S_MAX)
     assert service.url, service.output
@@ -85,25 +94,24 @@ def test_a_signal_ends_every_process_and_leaves_no_file(
     service.process.send_signal(number)
     assert ended(service) == 0, service.output
     assert until_gone(family) == []
-    assert [path.name for path in tmp_path.glob("face-api-*")] == []
+    assert [path.name for path in temporary.glob("face-api-*")] == []
 
 
 def test_a_killed_launcher_takes_everything_with_it_and_the_next_start_removes_its_folder(
-    model: Path, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: Path, data_dir: Path, temporary: Path
 ) -> None:
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
     service = start(data_dir, model=model, precision="fp32")
     assert service.ready.wait(START_S_MAX)
     family = processes_below(service.process.pid)
     service.process.kill()
     ended(service)
     assert until_gone(family) == []
-    left = set(tmp_path.glob("face-api-*"))
+    left = set(temporary.glob("face-api-*"))
     assert len(left) == 1
     with running_service(data_dir, model=model, precision="fp32"):
-        (folder,) = tmp_path.glob("face-api-*")
+        (folder,) = temporary.glob("face-api-*")
         assert folder not in left
-    assert list(tmp_path.glob("face-api-*")) == []
+    assert list(temporary.glob("face-api-*")) == []
 
 
 @pytest.mark.parametrize("victim", ["the gateway's master", "the pool"])
@@ -120,6 +128,15 @@ def test_a_part_that_is_killed_takes_its_children_with_it_and_ends_the_service(
     assert ended(service) == 1
     assert until_gone(family) == []
     assert "a part ended by itself" in service.output
+
+
+def test_a_folder_whose_path_is_too_long_for_sockets_is_told_at_once(
+    model: Path, data_dir: Path, temporary: Path
+) -> None:
+    service = start(data_dir, model=model, runtime_dir=temporary / ("x" * 80))
+    assert ended(service) == 78
+    assert "is too long for unix sockets" in service.output
+    assert "FACE_API_RUNTIME_DIR" in service.output
 
 
 def test_a_port_in_use_is_told_at_once(model: Path, data_dir: Path) -> None:

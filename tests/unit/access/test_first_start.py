@@ -53,7 +53,7 @@ def test_later_starts_know_the_file_of_the_first_key_while_that_key_works(tmp_pa
         assert (later.plaintext, later.path, later.kept) == (None, None, first.path)
 
 
-@pytest.mark.parametrize("text", [None, "", "not a key", new_key(), "x" * 100_000])
+@pytest.mark.parametrize("text", [None, "", "not a key", pytest.param(new_key(), id="another key"), "x" * 100_000])
 def test_a_file_without_the_first_key_in_it_is_not_told(tmp_path: Path, text: str | None) -> None:
     settings = settings_in(tmp_path)
     prepare_first_start(settings, terminal=False)
