@@ -41,8 +41,14 @@ async def http_exception(request: Request, error: Exception) -> Response:
         path = request.scope["path"]
         words = _nothing_at(path, right_path(path, request.app.routes))
     elif error.status_code == 405:
-        words = f"{request.method} is not allowed here"
+        words = f"{request.method} is not allowed here; send {_methods(error)}"
     return detail_response(error.status_code, words, dict(error.headers) if error.headers else None)
+
+
+def _methods(error: HTTPException) -> str:
+    """What its Allow header names; HEAD goes without saying."""
+    allowed = (error.headers or {}).get("Allow", "").split(", ")
+    return " or ".join(sorted(set(allowed) - {"HEAD"}))
 
 
 def _nothing_at(path: str, right: str | None) -> str:

@@ -145,5 +145,8 @@ def _check_encoding(name: str, headers: Headers) -> None:
                 f"the part {shown(name)} is encoded ({title}: {told}), which is not accepted; "
                 f"decode it and send the bytes as they are, without {title}"
             )
-    if headers.get(b"content-type", b"").lower().startswith(b"multipart/"):
+    kind = headers.get(b"content-type", b"").lower()
+    if (
+        kind.startswith(b"multipart/") and b"boundary" in kind
+    ):  # without one it is the file itself, as Android apps send it
         raise BadParameter(f"the part {shown(name)} holds several files; send one picture as its content")

@@ -22,6 +22,8 @@ FRAMING_BYTES_MAX = 64 * 1024
 RawHeaders = list[tuple[bytes, bytes]]
 
 _SEND = "send multipart/form-data with the file in the field `image`, or the file itself as image/jpeg, image/png, …"
+#: Content and transfer codings that leave the body's bytes as they are, or that the server has undone.
+_NOT_PACKED = ("", "identity", "chunked")
 #: What came by its Content-Type → why it cannot be a picture.
 _NO_PICTURE = {
     "": "the request has no Content-Type",
@@ -52,13 +54,14 @@ def check_declared_length(headers: RawHeaders, image_bytes_max: int) -> None:
 
 def check_encoding(headers: RawHeaders) -> None:
     """Refuses a packed body; the answer says which encoding is taken (RFC 9110 12.5.3)."""
-    said = b",".join(value for name, value in headers if name == b"content-encoding").decode("latin-1")
-    packed = [name.strip() for name in said.split(",") if name.strip().lower() not in ("", "identity")]
-    if packed:
-        words = f"the body is packed (Content-Encoding: {shown(', '.join(packed))[1:-1]}), which is not accepted"
-        error = UnsupportedMedia(f"{words}; send it as it is, without Content-Encoding: pictures are small already")
-        error.headers = (("Accept-Encoding", "identity"),)
-        raise error
+    for header in ("Content-Encoding", "Transfer-Encoding"):
+        said = b",".join(value for name, value in headers if name == header.lower().encode()).decode("latin-1")
+        packed = [name.strip() for name in said.split(",") if name.strip().lower() not in _NOT_PACKED]
+        if packed:
+            words = f"the body is packed ({header}: {shown(', '.join(packed))[1:-1]}), which is not accepted"
+            error = UnsupportedMedia(f"{words}; send it as it is, without {header}: pictures are small already")
+            error.headers = (("Accept-Encoding", "identity"),)
+            raise error
 
 
 async def read_upload(content_type: bytes, chunks: AsyncIterator[bytes], image_bytes_max: int) -> Upload:

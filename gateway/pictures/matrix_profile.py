@@ -16,17 +16,21 @@ Matrix = NDArray[np.float64]
 
 _BRADFORD: Matrix = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 _D50: Matrix = np.array([0.9642, 1.0, 0.8249])
+#: IEC 61966-2-1 as a parametric curve: gamma, a, b, c, d.
+_SRGB_CURVE = b"para\0\0\0\0\0\x03\0\0" + struct.pack(
+    ">5i", *(round(value * 65_536) for value in (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045))
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Colours:
-    """CIE x and y of red, green, blue and white; gamma: by which stored values become light."""
+    """CIE x and y of red, green, blue and white; gamma: by which stored values become light, None for sRGB's curve."""
 
     red: Point = (0.64, 0.33)
     green: Point = (0.3, 0.6)
     blue: Point = (0.15, 0.06)
     white: Point = (0.3127, 0.329)
-    gamma: float = 2.2
+    gamma: float | None = 2.2
 
     @property
     def points(self) -> tuple[Point, ...]:
@@ -36,7 +40,7 @@ class Colours:
 def is_nearly_srgb(colours: Colours) -> bool:
     """Whether these are the numbers by which programs write sRGB where they have no better word for it."""
     near = np.abs(np.subtract(colours.points, Colours().points)).max() <= 0.005
-    return bool(near and abs(colours.gamma / 2.2 - 1) <= 0.05)
+    return bool(near and (colours.gamma is None or abs(colours.gamma / 2.2 - 1) <= 0.05))
 
 
 def matrix_profile(colours: Colours) -> bytes:
@@ -45,9 +49,10 @@ def matrix_profile(colours: Colours) -> bytes:
         columns = _adapted_columns(colours)
     except (np.linalg.LinAlgError, ZeroDivisionError):
         return b""
-    if not np.isfinite(columns).all() or np.abs(columns).max() > 2 or not 0.05 <= colours.gamma <= 20:
+    gamma = colours.gamma
+    if not np.isfinite(columns).all() or np.abs(columns).max() > 2 or not (gamma is None or 0.05 <= gamma <= 20):
         return b""
-    curve = b"curv\0\0\0\0" + struct.pack(">IH", 1, round(colours.gamma * 256)) + b"\0\0"
+    curve = _SRGB_CURVE if gamma is None else b"curv\0\0\0\0" + struct.pack(">IH", 1, round(gamma * 256)) + b"\0\0"
     tags = {b"rTRC": curve, b"gTRC": curve, b"bTRC": curve, b"wtpt": _xyz(_D50)}
     tags |= {name: _xyz(column) for name, column in zip((b"rXYZ", b"gXYZ", b"bXYZ"), columns.T, strict=True)}
     return _file(tags)

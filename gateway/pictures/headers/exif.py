@@ -22,7 +22,9 @@ _BYTE, _ASCII, _SHORT, _LONG = 1, 2, 3, 4
 _WHOLE = {_BYTE: "B", _SHORT: "H", _LONG: "I", 6: "b", 8: "h", 9: "i", 13: "I"}
 #: What some readers convert: fractions and floating point.
 _BROKEN = {5: "II", 10: "ii", 11: "f", 12: "d"}
-_XMP = re.compile(rb"tiff:Orientation\s*(?:=\s*[\"']|>)\s*([2-8])\b")
+_XMP = re.compile(rb"\b([\w.-]{1,40}):Orientation\s*(?:=\s*[\"']|>)\s*([2-8])\b")
+#: By which name a packet calls TIFF's namespace; nearly all call it tiff.
+_XMP_PREFIX = re.compile(rb"\bxmlns:([\w.-]{1,40})\s*=\s*[\"']http://ns\.adobe\.com/tiff/1\.0/")
 #: Of an XMP packet that is looked at.
 _XMP_BYTES_MAX = 1 << 20
 
@@ -56,8 +58,13 @@ def settled(views: Sequence[Claim | None], xmp: bytes | memoryview = b"") -> Ori
     if known:
         values = {view.value if view else 1 for view in views}
         return Orientation(known[0].value, len(values) > 1 or not all(view.alike for view in known))
-    found = _XMP.search(xmp[:_XMP_BYTES_MAX])
-    return Orientation(int(found[1]), disputed=True) if found else Orientation()
+    return _by_xmp(bytes(xmp[:_XMP_BYTES_MAX]))
+
+
+def _by_xmp(packet: bytes) -> Orientation:
+    prefixes = {b"tiff", *_XMP_PREFIX.findall(packet)}
+    value = next((int(found[2]) for found in _XMP.finditer(packet) if found[1] in prefixes), 0)
+    return Orientation(value, disputed=True) if value else Orientation()
 
 
 def claim(block: bytes | memoryview) -> Claim | None:

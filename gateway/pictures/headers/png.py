@@ -26,7 +26,14 @@ _SIDE_MAX = (1 << 31) - 1
 #: Where a picture may say which way up it is.
 _TELLING = (b"eXIf", b"tEXt", b"zTXt", b"iTXt")
 #: By which a picture's colours can be others than sRGB.
-_COLOURS = (b"iCCP", b"gAMA", b"cHRM")
+_COLOURS = (b"cICP", b"iCCP", b"gAMA", b"cHRM")
+#: Code points of ITU-T H.273 for primaries and for curves, those that an sRGB picture can show.
+_PRIMARIES = {
+    1: Colours(),
+    9: Colours(red=(0.708, 0.292), green=(0.17, 0.797), blue=(0.131, 0.046)),
+    12: Colours(red=(0.68, 0.32), green=(0.265, 0.69)),
+}
+_GAMMAS = {4: 2.2, 5: 2.8, 8: 1.0, 13: None}
 
 
 def read(data: memoryview) -> Header:
@@ -133,8 +140,8 @@ def check_complete(data: memoryview, header: Header, settings: DecodingSettings)
 def profile(data: memoryview) -> bytes | None:
     """The colour profile: the stored one, or one made of the gamma and the primaries where they are not nearly sRGB's.
 
-    A stored one comes before the word that it is sRGB, and that before the numbers (third edition, 4.3). Empty when
-    it is stored and cannot be unpacked.
+    Code points (cICP) come before a stored one, that before the word that it is sRGB, and that before the numbers
+    (third edition, 4.3). Empty when it cannot be unpacked, or when the codes are of brighter pictures than sRGB's.
     """
     found: dict[bytes, memoryview] = {}
     for kind, start, end in _chunks(data):
@@ -142,11 +149,21 @@ def profile(data: memoryview) -> bytes | None:
             break
         if kind == b"iCCP" or (kind in (b"sRGB", *_COLOURS) and _sum_is_right(data, start, end)):
             found.setdefault(kind, data[start:end])
+    if b"cICP" in found:
+        return _by_codes(bytes(found[b"cICP"]))
     if b"iCCP" in found:
         return _unpacked(found[b"iCCP"], _profile_bytes(found[b"iCCP"]) + 1)
     if b"sRGB" in found or not found:
         return None
     colours = _told(found.get(b"gAMA"), found.get(b"cHRM"))
+    return None if is_nearly_srgb(colours) else matrix_profile(colours)
+
+
+def _by_codes(codes: bytes) -> bytes | None:
+    """cICP holds primaries, curve, 0 for RGB and 1 for the full range."""
+    if len(codes) != 4 or codes[0] not in _PRIMARIES or codes[1] not in _GAMMAS or codes[2:] != b"\0\1":
+        return b""
+    colours = replace(_PRIMARIES[codes[0]], gamma=_GAMMAS[codes[1]])
     return None if is_nearly_srgb(colours) else matrix_profile(colours)
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from gateway.error_responses import face_api_error, unexpected
+from gateway.error_responses import face_api_error, http_exception, unexpected
 from shared.errors import BadParameter, FaceApiError, Overloaded, UnsupportedMedia
 
 LIMIT = [(b"ratelimit-policy", b'"detect";q=300;w=60'), (b"ratelimit", b'"detect";r=299;t=60')]
@@ -32,3 +33,10 @@ def test_an_error_tells_the_limit_where_it_was_asked(error: Exception, status: i
     assert answer.status_code == status
     assert list(answer.json()) == ["detail"]
     assert answer.headers.get("ratelimit") == (LIMIT[1][1].decode() if asked else None)
+
+
+def test_a_method_that_is_not_allowed_is_told_which_are() -> None:
+    routes = [Route("/a", unexpected, methods=["POST"]), Route("/b", unexpected, methods=["GET", "DELETE"])]
+    site = TestClient(Starlette(routes=routes, exception_handlers={HTTPException: http_exception}))
+    assert site.put("/a").json() == {"detail": "PUT is not allowed here; send POST"}
+    assert site.put("/b").json() == {"detail": "PUT is not allowed here; send DELETE or GET"}

@@ -165,6 +165,12 @@ def test_file_inputs_left_empty_and_values_wrapped_as_files_are_fields() -> None
     assert upload.fields == [("attachment", ""), ("confidence", "0.6"), ("metadata", "{}")]
 
 
+@pytest.mark.parametrize("kind", ["multipart/form-data", "multipart/form-data; charset=utf-8", "MULTIPART/FORM-DATA"])
+def test_a_part_that_is_called_a_form_but_holds_the_file_is_the_file(kind: str) -> None:
+    body = part("image", PICTURE, f'; filename="a.jpg"\r\nContent-Type: {kind}') + b"--b--\r\n"
+    assert bytes(read(body).image) == PICTURE
+
+
 def test_several_files_in_one_part_and_wide_characters_are_told() -> None:
     with pytest.raises(BadParameter, match="'image' holds several files"):
         read(part("image", b"--c", "\r\nContent-Type: multipart/mixed; boundary=c") + b"--b--\r\n")

@@ -122,10 +122,14 @@ def test_a_packed_body_is_told_its_encoding_and_what_is_taken(said: str) -> None
     assert caught.value.headers == (("Accept-Encoding", "identity"),)
 
 
+def test_a_body_that_is_packed_for_the_way_is_told_so() -> None:
+    with pytest.raises(UnsupportedMedia, match="Transfer-Encoding: gzip"):
+        check_head([(b"transfer-encoding", b"gzip, chunked")], LIMIT)
+
+
 def test_a_body_that_is_said_to_be_plain_is_plain() -> None:
-    check_head(
-        [(b"content-encoding", b"identity"), (b"content-encoding", b" Identity,"), (b"content-type", b"a/b")], LIMIT
-    )
+    plain = [(b"content-encoding", b"identity"), (b"content-encoding", b" Identity,"), (b"content-type", b"a/b")]
+    check_head([*plain, (b"transfer-encoding", b"Chunked")], LIMIT)
 
 
 def test_two_content_types_that_differ_are_refused() -> None:

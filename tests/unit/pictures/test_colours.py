@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -127,6 +128,32 @@ def test_gamma_and_primaries_in_numbers_are_applied_as_browsers_do(gallery: Gall
     by_profile, _ = masked(gallery, make_png.png(SMOOTH, before=iccp(matrix_profile(P3))))
     assert far(wide, SMOOTH) > 2
     assert (wide == by_profile).all()
+
+
+def cicp(*codes: int) -> bytes:
+    return make_png.chunk(b"cICP", bytes(codes))
+
+
+def test_colours_named_by_code_points_come_before_all_else(gallery: Gallery) -> None:
+    other = make_png.chunk(b"sRGB", b"\0") + gama(1.0)
+    coded, _ = masked(gallery, make_png.png(SMOOTH, before=cicp(12, 13, 0, 1) + other))
+    by_profile, _ = masked(gallery, make_png.png(SMOOTH, before=iccp(matrix_profile(replace(P3, gamma=None)))))
+    assert far(coded, SMOOTH) > 2
+    assert (coded == by_profile).all()
+    plain, as_stored = masked(gallery, make_png.png(SMOOTH, before=cicp(1, 13, 0, 1) + gama(1.0)))
+    assert (plain == SMOOTH).all()
+    assert not as_stored
+
+
+@pytest.mark.parametrize(
+    "codes", [(9, 16, 0, 1), (9, 18, 0, 1), (1, 13, 1, 1), (1, 13, 0, 0), (12, 13), (200, 13, 0, 1)]
+)
+def test_code_points_that_srgb_cannot_show_leave_the_colours_and_the_answer_says_so(
+    gallery: Gallery, codes: tuple[int, ...]
+) -> None:
+    pixels, as_stored = masked(gallery, make_png.png(SMOOTH, before=cicp(*codes)))
+    assert (pixels == SMOOTH).all()
+    assert as_stored
 
 
 @pytest.mark.parametrize(

@@ -143,6 +143,7 @@ DISPUTED = {
     "XMP alone": jpeg(xmp(6), prefix=XMP_PREFIX),
     "XMP element alone": jpeg(xmp(6, element=True), prefix=XMP_PREFIX),
     "XMP in other quotes": jpeg(xmp(6, quote="'"), prefix=XMP_PREFIX),
+    "XMP by another name": jpeg(xmp(6).replace(b"tiff:", b"t:").replace(b":tiff=", b":t="), prefix=XMP_PREFIX),
     "XMP and silent EXIF": make_jpeg.with_segments(
         RIGHT, (make_jpeg.APP1, PREFIX + SILENT), (make_jpeg.APP1, XMP_PREFIX + xmp(6))
     ),
