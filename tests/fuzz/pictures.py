@@ -97,16 +97,21 @@ def _as_pillow_sees(data: bytes, stored_as: Format) -> tuple[tuple[int, int], in
     """Size and number of pictures; None for what Pillow refuses, with whatever exception."""
     try:
         with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data), formats=[stored_as]) as seen:
-            sizes = _pages(seen) if stored_as == "tiff" else [seen.size] * getattr(seen, "n_frames", 1)
+            sizes = _pages(seen) if stored_as == "tiff" else [seen.size] * _counted(seen)
             return (sizes[0], len(sizes)) if sizes else None
     except Exception:
         return None
 
 
+def _counted(seen: Image.Image) -> int:
+    """Pictures in the file; beyond a few, how many does not matter."""
+    return min(getattr(seen, "n_frames", 1), 8)
+
+
 def _pages(seen: Image.Image) -> list[tuple[int, int]]:
-    """Sizes of TIFF pages that are no smaller copy of another; beyond a few, how many does not matter."""
+    """Sizes of TIFF pages that are no smaller copy of another."""
     sizes = []
-    for page in range(min(getattr(seen, "n_frames", 1), 8)):
+    for page in range(_counted(seen)):
         seen.seek(page)
         if not seen.tag_v2.get(_SUBFILE, 0) & _REDUCED:  # type: ignore[attr-defined]
             sizes.append(seen.size)
