@@ -12,9 +12,9 @@ from starlette.requests import Request
 
 from gateway.edge.conversation import Conversation, Patience
 from gateway.form_parts import Upload
-from gateway.visit import _receive
+from gateway.visit import _receive, asked_s
 from shared.deadline import Deadline
-from shared.errors import ReceiveTimeout
+from shared.errors import BadParameter, ReceiveTimeout
 from shared.settings import Settings
 
 BODY = bytes(2000)
@@ -89,3 +89,18 @@ def test_nobody_is_waited_for_in_silence_however_much_came_before(rate: int) -> 
     talk.received_bytes(20_000_000, 1.0)
     assert talk.verdict(1.0 + patience.silence_s, 0, stopped=None) is None
     assert talk.verdict(1.1 + patience.silence_s, 0, stopped=None) == "late body"
+
+
+@pytest.mark.parametrize("text", ["5000", "+5000", "5e3", "5000.0", " 5000 ", "000000005000"])
+def test_a_time_is_read_however_programs_write_it(text: str) -> None:
+    assert asked_s([text]) == asked_s(["", text, text]) == 5.0
+
+
+@pytest.mark.parametrize("text", ["\xb2", "٥", "0" * 5000, "9" * 5000, "0", "-1", "600001", "5.5", "inf", "5000, 5000"])
+def test_a_time_that_is_none_is_refused_in_words(text: str) -> None:
+    with pytest.raises(BadParameter, match="whole milliseconds from 1 to 600000"):
+        asked_s([text])
+
+
+def test_no_time_at_all_is_no_limit() -> None:
+    assert asked_s([]) == asked_s([" "]) == math.inf
