@@ -1,4 +1,4 @@
-"""What a picture is expected to cost, from its header alone. This file alone knows these estimates. Pure."""
+"""What a picture is expected to cost, from its header alone. Pure."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from collections.abc import Hashable
 
 from gateway.admission.turnstile import Fare
 from gateway.pictures.headers.facts import Header
+from gateway.pictures.input_formats import INPUTS
 
-#: Nanoseconds per pixel to decode, measured on one core with OpenCV (12 MP JPEG: 81 ms, other formats likewise).
-DECODE_NS = {"jpeg": 7.0, "png": 16.0, "webp": 14.0, "bmp": 3.0, "tiff": 6.0}
 #: A picture that takes a decoder longer than this counts as large: four times a 1080p JPEG.
 LARGE_S = 0.05
 #: Never less: what a request costs whatever its picture.
@@ -17,6 +16,6 @@ LEAST_S = 0.002
 
 def fare_of(header: Header, client: Hashable, inference_s: float) -> Fare:
     """Whose flow it is, what it costs in seconds of one core, and whether it is large."""
-    decode_s = header.width * header.height * DECODE_NS.get(header.format, 16.0) * 1e-9
+    decode_s = header.width * header.height * INPUTS[header.format].decode_ns * 1e-9
     large = decode_s > LARGE_S
     return Fare((client, large), max(LEAST_S, decode_s + inference_s), large)

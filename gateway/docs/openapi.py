@@ -16,6 +16,7 @@ from gateway.docs import openapi_words as words
 from gateway.docs.openapi_parts import REF, Json, error_answers, headers, json_answer, query_parameter, ref
 from gateway.params import SECOND_SIDES, TILES_MAX, DetectParams, MaskParams
 from gateway.pictures.encode import OUTPUTS
+from gateway.pictures.input_formats import INPUTS
 from gateway.pictures.mask_methods import METHODS
 from gateway.routes.health import HealthResponse
 from gateway.serialise import DetectResponse
@@ -26,7 +27,7 @@ from gateway.visit import TIMEOUT_HEADER, TIMEOUT_MS_MAX
 VERSION = "0.1.0"
 
 #: What a picture may be sent as, beside multipart.
-RAW_TYPES = ("image/jpeg", "image/png", "image/webp", "image/bmp", "image/tiff")
+RAW_TYPES = tuple(kind.media_type for kind in INPUTS.values())
 
 _RATE = ("RateLimit-Policy", "RateLimit")
 _MASK_FACTS = ("X-Face-Count", "X-Inference-Ms", "X-Total-Ms", "X-Model", "X-Image-Width", "X-Image-Height")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from gateway.pictures.input_formats import listed
+
 #: Examples name the default address; the pages put their own in its place.
 ORIGIN = "http://localhost:8000"
 
-ABOUT = """\
+ABOUT = f"""\
 Finds faces in pictures and hides them, on your own machines.
 
 * **Detect** answers with boxes, five landmarks and confidences as JSON.
@@ -17,14 +19,14 @@ Send the picture in the multipart field `image`, or as the whole body with its o
 In the query or in the form an empty value is a missing one, and a number is its value however it is written (`0.5`,
 `.5`, `5e-1`; `5`, `05`, `5.0`). Form fields that mean nothing here (`submit`, `dzuuid`, CSRF tokens) are ignored and
 named in `X-Ignored-Fields`; one that is like a parameter's name is refused, as is every unknown name in the query.
-JPEG, PNG, WebP, BMP and TIFF are read, by default up to 20 MB and 30,000,000 pixels, at least 10×10.
+{listed("and")} are read, by default up to 20 MB and 30,000,000 pixels, at least 10×10.
 Coordinates are pixels of the upright picture: an EXIF orientation is applied first.
 
 **Keys.** Send yours in the `X-API-Key` header. Make keys at `/console`, or with `python -m gateway.keys create`.
 
 **Limits.** By default 300 detect and 150 mask requests a minute per client address; beyond them 429 with `Retry-After`.
 
-**Errors** are always JSON: `{"detail": "what is wrong and what to do"}`.
+**Errors** are always JSON: `{{"detail": "what is wrong and what to do"}}`.
 """
 
 TAGS = [
@@ -56,7 +58,7 @@ HEALTH = """\
 configured are ready. Otherwise 503 with the status `degraded` and the reason.
 """
 
-PICTURE = "JPEG, PNG, WebP, BMP or TIFF"
+PICTURE = listed("or")
 
 #: Status → what it means, for errors of detect and mask.
 ERRORS = {
@@ -77,7 +79,7 @@ ERRORS = {
 NO_SUCH = "No key has this id"
 
 ERROR_DETAILS = {
-    400: "The file is not a picture in one of the accepted formats: JPEG, PNG, WebP, BMP or TIFF",
+    400: f"The file is not a picture in one of the accepted formats: {listed('or')}",
     401: "Missing API key: send it in the X-API-Key header",
     403: "API key revoked",
     404: "No such key",

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from gateway.pictures.headers.facts import PROFILE_BYTES_MAX, Header
-from gateway.pictures.image_decode import ready, upright
+from gateway.pictures.image_decode import upright
 from gateway.pictures.image_header import stored_profile
+from gateway.pictures.input_formats import INPUTS
 from gateway.pictures.pillow_files import BAND_ROWS, ERRORS, bands, opened
 
 Pixels = NDArray[np.uint8]
@@ -88,7 +89,8 @@ def _through(transform: ImageCms.ImageCmsTransform, samples: Pixels, pixels: Pix
 
 def _inks_through(transform: ImageCms.ImageCmsTransform, data: memoryview, header: Header, pixels: Pixels) -> bool:
     """The file's own inks, which the decoder has not kept, into (H, W, 3) BGR in sRGB."""
-    with opened(ready(data, header), header.format) as stored:
+    kind = INPUTS[header.format]
+    with opened(kind.ready(data, header), kind.by_pillow) as stored:
         if stored.mode != "CMYK":
             return False
         converted = np.empty((stored.height, stored.width, 3), np.uint8)

@@ -1,4 +1,4 @@
-"""Bytes of one of the five formats → the upright 8-bit BGR picture, as `cv2.imread` would give it.
+"""Bytes of a file → the upright 8-bit BGR picture, as `cv2.imread` would give it.
 
 Alone knows how orientation turns pixels. What it is given has passed the header walk; nothing else may come here.
 """
@@ -13,12 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gateway.pictures import tiff_rewrite
-from gateway.pictures.bmp_pixels import read_pixels
-from gateway.pictures.headers import jpeg, png, webp
 from gateway.pictures.headers.facts import Header
+from gateway.pictures.input_formats import INPUTS
 from gateway.pictures.pillow_files import ERRORS, bands, opened
-from gateway.pictures.tiff_samples import read_samples
 from shared.errors import BadImage
 
 Pixels = NDArray[np.uint8]
@@ -32,16 +29,6 @@ _SHRINKING = {
     8: cv2.IMREAD_REDUCED_COLOR_8,
 }
 _PILLOW_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB"})
-
-
-def _undecodable(header: Header) -> BadImage:
-    """TIFF alone has kinds that pass the header walk and that no decoder here reads."""
-    if header.format == "tiff":
-        return BadImage(
-            "The picture could not be decoded: the file is truncated or corrupt, or of a rare kind of TIFF; "
-            "save it again with 8 bits a channel in RGB"
-        )
-    return BadImage("The picture could not be decoded: the file is truncated or corrupt")
 
 
 def shrink_for(header: Header, side: int) -> int:
@@ -63,7 +50,7 @@ def decode(
     stored = upright(_stored(data, header, with_alpha=with_alpha, shrink=shrink), header.orientation)
     width, height = (-(-length // shrink) for length in header.upright_size)
     if stored.ndim != 3 or stored.shape[:2] != (height, width) or stored.dtype != np.uint8:
-        raise _undecodable(header)
+        raise BadImage(INPUTS[header.format].corrupt)
     if stored.shape[2] == 4 and not with_alpha:
         return np.ascontiguousarray(stored[:, :, :3]), None
     if stored.shape[2] == 4:
@@ -71,22 +58,11 @@ def decode(
     return np.ascontiguousarray(stored), None
 
 
-def ready(data: memoryview, header: Header) -> memoryview:
-    """The file as a decoder is to see it: without what would turn it, mislead it or could crash it."""
-    if header.format == "tiff":
-        return tiff_rewrite.plain(data)
-    if header.format == "webp":
-        return webp.container(data)
-    if not header.extras:
-        return data
-    return png.essential(data) if header.format == "png" else jpeg.essential(data, header)
-
-
 def _stored(data: memoryview, header: Header, *, with_alpha: bool, shrink: int) -> Pixels:
     """(H, W, 3 or 4) BGR(A) as stored, not turned."""
     if header.decoder == "samples":
         return _by_samples(data, header)
-    data = ready(data, header)
+    data = INPUTS[header.format].ready(data, header)
     if header.decoder == "pillow":
         return _by_pillow(data, header, "RGBA" if header.alpha and with_alpha else "RGB")
     if header.alpha and with_alpha:
@@ -102,22 +78,22 @@ def _by_pillow(data: memoryview, header: Header, mode: Literal["RGB", "RGBA"]) -
     """(H, W, 3 or 4) BGR(A), converted band by band: Pillow's own picture is large enough."""
     to_bgr = cv2.COLOR_RGBA2BGRA if mode == "RGBA" else cv2.COLOR_RGB2BGR
     try:
-        with opened(data, header.format) as picture:
+        with opened(data, INPUTS[header.format].by_pillow) as picture:
             if picture.mode not in _PILLOW_MODES or picture.size != (header.width, header.height):
-                raise _undecodable(header)
+                raise BadImage(INPUTS[header.format].corrupt)
             pixels = np.empty((header.height, header.width, len(mode)), np.uint8)
             for rows, band in bands(picture):
                 cv2.cvtColor(np.asarray(_in_mode(band, mode)), to_bgr, pixels[rows])
     except ERRORS:
-        raise _undecodable(header) from None
+        raise BadImage(INPUTS[header.format].corrupt) from None
     return pixels
 
 
 def _by_samples(data: memoryview, header: Header) -> Pixels:
     try:
-        return read_pixels(data) if header.format == "bmp" else read_samples(data)
+        return INPUTS[header.format].by_samples(data)
     except ERRORS:
-        raise _undecodable(header) from None
+        raise BadImage(INPUTS[header.format].corrupt) from None
 
 
 def _in_mode(band: Image.Image, mode: Literal["RGB", "RGBA"]) -> Image.Image:
@@ -129,9 +105,9 @@ def _imdecode(data: memoryview, header: Header, flags: int) -> Pixels:
     try:
         pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags)
     except cv2.error:
-        raise _undecodable(header) from None
+        raise BadImage(INPUTS[header.format].corrupt) from None
     if pixels is None:
-        raise _undecodable(header)
+        raise BadImage(INPUTS[header.format].corrupt)
     return cast("Pixels", pixels)
 
 

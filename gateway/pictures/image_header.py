@@ -1,31 +1,24 @@
 """What a picture file says of itself before anything is decoded: format, size, orientation, frames, depth.
 
-Alone knows the limits a header must respect, and that only these five formats ever reach a decoder.
+Alone knows the limits a header must respect.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from types import ModuleType
-from typing import Any
+from typing import TypeVar
 
-from gateway.pictures.headers import bmp, jpeg, png, tiff, webp
 from gateway.pictures.headers.facts import Header
+from gateway.pictures.input_formats import INPUTS, Walker
 from gateway.pictures.what_came import START_BYTES, not_a_picture
 from shared.errors import BadImage, TooLarge
 from shared.settings import MEBIBYTE, DecodingSettings
 
+Found = TypeVar("Found")
+
 #: libpng reads nothing wider or higher (PNG_USER_WIDTH_MAX), OpenCV nothing over 1,048,576 (CV_IO_MAX_IMAGE_WIDTH).
 SIDE_MAX = 1_000_000
-
-_MAGIC: tuple[tuple[Callable[[bytes], bool], ModuleType], ...] = (
-    (lambda start: start.startswith(b"\xff\xd8\xff"), jpeg),
-    (lambda start: start.startswith(b"\x89PNG\r\n\x1a\n"), png),
-    (lambda start: start.startswith(b"RIFF") and start[8:12] == b"WEBP", webp),
-    (lambda start: start.startswith(b"BM"), bmp),
-    (lambda start: start.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")), tiff),
-)
 
 
 def read_header(data: memoryview) -> Header:
@@ -33,8 +26,7 @@ def read_header(data: memoryview) -> Header:
 
     Raises BadImage for any other format, and for a header that contradicts itself or the file's length.
     """
-    header: Header = _in_format(data, lambda module: module.read(data))
-    return header
+    return _in_format(data, lambda walker: walker.read(data))
 
 
 def check_complete(data: memoryview, header: Header, settings: DecodingSettings) -> None:
@@ -42,13 +34,12 @@ def check_complete(data: memoryview, header: Header, settings: DecodingSettings)
 
     Raises BadImage. Reads each byte at most once, in compiled code (CRC, marker search).
     """
-    _in_format(data, lambda module: module.check_complete(data, header, settings))
+    _in_format(data, lambda walker: walker.check_complete(data, header, settings))
 
 
 def stored_profile(data: memoryview) -> bytes | None:
     """The bytes of the stored colour profile, None without one; empty when they cannot be unpacked."""
-    found: bytes | None = _in_format(data, lambda module: module.profile(data))
-    return found
+    return _in_format(data, lambda walker: walker.profile(data))
 
 
 def check_limits(header: Header, settings: DecodingSettings) -> None:
@@ -69,12 +60,12 @@ def check_limits(header: Header, settings: DecodingSettings) -> None:
         )
 
 
-def _in_format(data: memoryview, act: Callable[[ModuleType], Any]) -> Any:
+def _in_format(data: memoryview, act: Callable[[Walker], Found]) -> Found:
     start = bytes(data[:16])
-    for matches, module in _MAGIC:
-        if matches(start):
+    for kind in INPUTS.values():
+        if kind.begins(start):
             try:
-                return act(module)
+                return act(kind.walker)
             except (struct.error, IndexError, OverflowError):
-                raise BadImage(f"The {module.FORMAT.upper()} file is truncated") from None
+                raise BadImage(f"The {kind.walker.FORMAT.upper()} file is truncated") from None
     raise BadImage(not_a_picture(bytes(data[:START_BYTES])))

@@ -1,7 +1,4 @@
-"""Opening a file with Pillow, for what OpenCV cannot give: profiles, inks, and some TIFF. Alone knows its formats.
-
-Named one by one, so that nothing but the accepted formats can be opened and no search for plugins happens.
-"""
+"""Opening a file with Pillow, for what OpenCV cannot give: profiles, inks, and some TIFF."""
 
 from __future__ import annotations
 
@@ -10,16 +7,10 @@ import io
 import warnings
 from collections.abc import Callable, Iterator
 
-from PIL import Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
+from PIL import Image
 
-from gateway.pictures.headers.facts import Format
-
-_OPENERS: dict[Format, Callable[[io.BytesIO], Image.Image]] = {
-    "jpeg": JpegImagePlugin.JpegImageFile,
-    "png": PngImagePlugin.PngImageFile,
-    "tiff": TiffImagePlugin.TiffImageFile,
-    "webp": WebPImagePlugin.WebPImageFile,
-}
+#: Of one format, named, so that nothing but it can be opened and no search for plugins happens.
+Opener = Callable[[io.BytesIO], Image.Image]
 #: What Pillow raises for files it cannot read.
 ERRORS = (OSError, ValueError, SyntaxError, KeyError, EOFError)
 
@@ -40,7 +31,7 @@ def bands(picture: Image.Image) -> Iterator[tuple[slice, Image.Image]]:
 
 
 @contextlib.contextmanager
-def opened(data: memoryview, stored_as: Format) -> Iterator[Image.Image]:
-    """The file, not yet decoded; not for BMP, which is read without it. Raises one of `ERRORS`."""
-    with warnings.catch_warnings(action="ignore"), _OPENERS[stored_as](io.BytesIO(data)) as picture:
+def opened(data: memoryview, opener: Opener) -> Iterator[Image.Image]:
+    """The file, not yet decoded. Raises one of `ERRORS`."""
+    with warnings.catch_warnings(action="ignore"), opener(io.BytesIO(data)) as picture:
         yield picture

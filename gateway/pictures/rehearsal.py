@@ -15,6 +15,7 @@ from PIL import Image, ImageCms
 
 from gateway.pictures.encode import OUTPUTS
 from gateway.pictures.image_header import read_header
+from gateway.pictures.input_formats import INPUTS
 from gateway.pictures.mask_methods import METHODS
 from gateway.pictures.masking import MaskOptions
 from gateway.pictures.picture_work import mask_picture, open_picture
@@ -47,8 +48,8 @@ def _through(data: memoryview, options: MaskOptions, settings: DecodingSettings)
 
 def _files() -> Iterator[bytes]:
     """Of every format, and by both decoders; with inks and transparency."""
-    for extension in (".jpg", ".png", ".webp", ".bmp", ".tiff"):
-        yield cv2.imencode(extension, np.full((_SIDE, _SIDE, 3), 99, np.uint8))[1].tobytes()
+    for name in INPUTS:
+        yield cv2.imencode(f".{name}", np.full((_SIDE, _SIDE, 3), 99, np.uint8))[1].tobytes()
     for mode, format_name in (("RGBA", "PNG"), ("RGBA", "WEBP"), ("CMYK", "JPEG"), ("CMYK", "TIFF"), ("P", "PNG")):
         file = io.BytesIO()
         Image.new(mode, (_SIDE, _SIDE)).save(file, format_name)

@@ -12,7 +12,7 @@ from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, TiffImagePlugin
 
 from gateway.pictures.headers import tiff
 from gateway.pictures.headers.tiff import Layout
@@ -36,7 +36,8 @@ def read_samples(data: memoryview) -> Pixels:
     """
     layout = tiff.layout_of(data)
     with contextlib.ExitStack() as stack:
-        planes = [stack.enter_context(opened(bytes_of(layout, plane), tiff.FORMAT)) for plane in range(layout.planes)]
+        files = (bytes_of(layout, plane) for plane in range(layout.planes))
+        planes = [stack.enter_context(opened(file, TiffImagePlugin.TiffImageFile)) for file in files]
         return _painted(layout, planes)
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-FORMATS = "JPEG, PNG, WebP, BMP or TIFF"
+from gateway.pictures.input_formats import listed
+
+FORMATS = listed("or")
 #: So many bytes are enough to tell.
 START_BYTES = 512
 

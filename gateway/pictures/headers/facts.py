@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Format = Literal["jpeg", "png", "webp", "bmp", "tiff"]
+#: The name of a row of `input_formats.py`.
+Format = str
 
 #: A walk meets at most this many chunks, segments or directory entries; more is no ordinary picture.
 PARTS_MAX = 16_384
