@@ -49,16 +49,16 @@ fuzz: .venv-fuzz/ok ## Mutate what strangers send, guided by coverage (MINUTES=1
 
 ##@ Open weights
 train: .venv-train/ok ## Train the open weights (resumes; MINUTES=90, MATERIAL=folder, HAND=hand.glb)
-	@.venv-train/bin/python -m models.training.train --minutes $(or $(MINUTES),90) $(if $(MATERIAL),--material $(MATERIAL)) $(if $(HAND),--hand $(HAND)) --resume
+	@.venv-train/bin/python -m models.training.run.train --minutes $(or $(MINUTES),90) $(if $(MATERIAL),--material $(MATERIAL)) $(if $(HAND),--hand $(HAND)) --resume
 
 open-weights: .venv-train/ok ## The served weights from nothing: every cycle, joined and exported (8 hours; MATERIAL=, MORE=, HAND=; goes on)
-	@.venv-train/bin/python -m models.training.schedule $(if $(MATERIAL),--material $(MATERIAL)) $(if $(MORE),--more-backgrounds $(MORE)) $(if $(HAND),--hand $(HAND)) $(ARGS)
+	@.venv-train/bin/python -m models.training.run.schedule $(if $(MATERIAL),--material $(MATERIAL)) $(if $(MORE),--more-backgrounds $(MORE)) $(if $(HAND),--hand $(HAND)) $(ARGS)
 
 export-open: .venv-train/ok ## Calibrate and export the last checkpoint into models/open
-	@.venv-train/bin/python -m models.training.export $(if $(MATERIAL),--material $(MATERIAL)) $(if $(HAND),--hand $(HAND))
+	@.venv-train/bin/python -m models.training.export.write $(if $(MATERIAL),--material $(MATERIAL)) $(if $(HAND),--hand $(HAND))
 
 eval: $(VENV)/dev.ok ## Compare two models on photographs (SUBJECT=a.onnx TRUTH=b.onnx); faces drawn in build/eval
-	@$(BIN)/python -m models.training.evaluate $(SUBJECT) $(TRUTH) --draw build/eval --json build/eval.json
+	@$(BIN)/python -m models.training.judge.evaluate $(SUBJECT) $(TRUTH) --draw build/eval --json build/eval.json
 
 ##@ Measure
 bench: .venv-bench/ok ## Against the limit of the machine, LitServe and mosec (under 15 minutes); var/bench/

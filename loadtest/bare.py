@@ -19,7 +19,7 @@ from gateway.pictures.image_decode import decode
 from gateway.pictures.image_header import check_limits, read_header
 from gateway.pictures.letterbox import Letterbox
 from gateway.serialise import DetectedFace, DetectResponse, Image, Processing, Profiling, detected_faces, summary
-from models.serving import ServingModel, load
+from models.served.facts import ServingModel, load
 from shared.faces import Faces
 from shared.settings import Settings
 from worker.detector import OnnxDetector, warm_up

@@ -19,7 +19,7 @@ from loadtest.limit import Limit
 from loadtest.measure import Measured, Shot, measure_limit, measure_server
 from loadtest.pictures import Kind
 from loadtest.servers import ROOT, Server, ours, peer
-from models.serving import ensure
+from models.ensure import ensure
 from shared.processes import usable_cores
 from shared.settings import Settings
 

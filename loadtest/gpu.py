@@ -25,7 +25,7 @@ import onnxruntime
 
 from loadtest.gpu_cells import WAYS, Cell, Effort, Way, cell, networks, opened, serving_model
 from loadtest.networks import SHAPES
-from models.serving import ServingModel, load
+from models.served.facts import ServingModel, load
 from shared.errors import ConfigurationError
 from shared.gpus import describe_gpus
 from worker.cuda_device import CudaRuntime

@@ -19,9 +19,9 @@ import onnx
 from msgspec import structs
 
 from loadtest.networks import SHAPES, random_scrfd
-from models.fp16 import to_half
-from models.proof import proof_pictures
-from models.serving import ModelFacts, ServingModel
+from models.proving.proof import proof_pictures
+from models.rewriting.fp16 import to_half
+from models.served.facts import ModelFacts, ServingModel
 from shared.canary import canary_picture
 from shared.messages import Canary, CropHeader, Request
 from shared.settings import Settings

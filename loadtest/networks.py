@@ -13,10 +13,10 @@ import numpy as np
 import onnx
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from models.export import Export, inspect
-from models.surgery import to_serving_form
+from models.preparing.export import Export, inspect
+from models.rewriting.surgery import to_serving_form
+from models.served.anchors import STRIDES
 
-STRIDES = (8, 16, 32)
 OPSET = 17
 #: Logit of every score: about 0.01, so that hardly an anchor passes a threshold.
 QUIET_LOGIT = -4.6

@@ -21,8 +21,9 @@ from gateway.pictures.image_header import read_header
 from gateway.pictures.picture_work import open_picture
 from loadtest.bare import NMS_THRESHOLD, Looker
 from loadtest.pictures import JPEG_QUALITY
-from models.gate import CONFIDENCE, PARTNER_CONFIDENCE, Accuracy, Tally, add_picture
-from models.serving import ensure, load
+from models.ensure import ensure
+from models.proving.gate import CONFIDENCE, PARTNER_CONFIDENCE, Accuracy, Tally, add_picture
+from models.served.facts import load
 from shared.faces import FloatArray
 from shared.settings import Settings
 from worker.scrfd import Question, View, detect

@@ -21,7 +21,7 @@ from loadtest.bench import MATERIAL, tell
 from loadtest.measure import Measured, Shot, measure_server, median
 from loadtest.pictures import Kind
 from loadtest.servers import ours
-from models.serving import ensure
+from models.ensure import ensure
 from shared.settings import Settings
 
 KINDS = (Kind("360p", "few"), Kind("360p", "many"), Kind("1080p", "few"), Kind("1080p", "many"))

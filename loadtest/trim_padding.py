@@ -18,10 +18,11 @@ import msgspec
 import numpy as np
 
 from loadtest.bare import NMS_THRESHOLD
-from models.reference import Pixels, fitted, letterbox
-from models.serving import ensure, load
-from models.trim import part_of
-from models.trimmed import PARTNER_CONFIDENCE, largest_change, strong
+from models.ensure import ensure
+from models.preparing.trimmed import PARTNER_CONFIDENCE, largest_change, strong
+from models.proving.reference import Pixels, fitted, letterbox
+from models.served.facts import load
+from models.served.trim import part_of
 from shared.faces import FloatArray
 from shared.messages import CropHeader, Request
 from shared.settings import Settings

@@ -13,15 +13,16 @@ from typing import Any
 
 import msgspec
 
-from models import figures
-from models.choose import BEST, Found, choose, decide, folders, pulled_folder, search, sha256_of
-from models.download import pull
-from models.fetch import Limits
-from models.int8 import in_int8
-from models.judge import make_figures, pictures_from
-from models.prepare import place_of, prepared_fp32
-from models.registry import SPECS, ModelSpec, spec_named
-from models.serving import ensure, read_sidecar
+from models.catalogue.choose import BEST, Found, choose, decide, folders, pulled_folder, search, sha256_of
+from models.catalogue.download import pull
+from models.catalogue.fetch import Limits
+from models.catalogue.registry import SPECS, ModelSpec, spec_named
+from models.ensure import ensure
+from models.int8 import figures
+from models.int8.best import in_int8
+from models.int8.judge import make_figures, pictures_from
+from models.preparing.prepare import place_of, prepared_fp32
+from models.served.facts import read_sidecar
 from models.terminal import Talk, mebibytes, table
 from shared import environment
 from shared.errors import ConfigurationError, FaceApiError

@@ -29,7 +29,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-STRIDES = (8, 16, 32)
+from models.served.anchors import STRIDES
+
 #: Face sides in input pixels at which the beacon network changes from stride 8 to 16 and from 16 to 32.
 LEVEL_LIMITS = (48.0, 160.0)
 #: Side of a dot in input pixels.

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from worker.anchors import STRIDES, Size, anchor_count
+from models.served.anchors import STRIDES, Size, anchor_count
 from worker.detector import ImageBatch
 from worker.scrfd import Heads
 

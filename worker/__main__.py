@@ -11,7 +11,7 @@ from pathlib import Path
 
 import zmq
 
-from models.serving import ServingModel, load
+from models.served.facts import ServingModel, load
 from shared import announcement, environment
 from shared.announcement import Announcement
 from shared.errors import ConfigurationError

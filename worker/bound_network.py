@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.reduced_outputs import kept
-from worker.anchors import STRIDES, anchor_count
+from models.served.anchors import STRIDES, anchor_count
+from models.served.reduced_outputs import kept
 from worker.buckets import bucket_for
 from worker.detector import ImageBatch, heads_of
 from worker.device import Device, Event, Queue
@@ -54,7 +54,7 @@ def raw_outputs(side: int, *, landmarks: bool) -> tuple[Output, ...]:
 
 
 def reduced_outputs(side: int, *, landmarks: bool) -> tuple[Output, ...]:
-    """Those of `models/reduced_outputs.py` in the order of ReducedHeads: scores, indices, boxes, landmarks."""
+    """Those of `models/served/reduced_outputs.py` in the order of ReducedHeads: scores, indices, boxes, landmarks."""
     kinds: list[tuple[str, tuple[int, ...], type[np.generic]]] = [
         ("score", (), np.float32),
         ("index", (), np.int32),

@@ -14,16 +14,16 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from models.serving import TRIMMED_NAMES
-from models.trim import Trimming, answered
+from models.served.anchors import STRIDES, Size
+from models.served.facts import TRIMMED_NAMES
+from models.served.trim import Trimming, answered
 from shared.errors import ConfigurationError
-from worker.anchors import STRIDES, Size
 from worker.scrfd import AnyHeads, Heads
 
 ImageBatch = NDArray[np.uint8]
 _CPU = "CPUExecutionProvider"
 
-#: Serving form, see models/prepare.py: outputs by these names, in this order.
+#: Serving form, see models/preparing/prepare.py: outputs by these names, in this order.
 SCORE_OUTPUTS = tuple(f"score_{stride}" for stride in STRIDES)
 DISTANCE_OUTPUTS = tuple(f"bbox_{stride}" for stride in STRIDES)
 LANDMARK_OUTPUTS = tuple(f"kps_{stride}" for stride in STRIDES)

@@ -12,11 +12,11 @@ from typing import Any
 
 import onnxruntime
 
-from models.gpu_form import gpu_form
-from models.serving import ServingModel
+from models.rewriting.gpu_form import gpu_form
+from models.served.anchors import Size
+from models.served.facts import ServingModel
 from shared.errors import ConfigurationError
 from shared.settings import Settings
-from worker.anchors import Size
 from worker.bound_network import DEPTH, BoundNetwork
 from worker.buckets import buckets_up_to
 from worker.cuda_device import CudaDevice, CudaRuntime

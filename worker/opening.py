@@ -8,8 +8,8 @@ from time import monotonic
 
 import numpy as np
 
-from models.serving import ServingModel
-from models.trim import Trimming, part_of
+from models.served.facts import ServingModel
+from models.served.trim import Trimming, part_of
 from shared.errors import ConfigurationError
 from shared.settings import Settings
 from worker.cannot_run import reason

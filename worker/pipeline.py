@@ -13,10 +13,10 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from models.trim import Trimming, part_of
+from models.served.anchors import Size
+from models.served.trim import Trimming, part_of
 from shared.faces import Faces
 from shared.messages import Request
-from worker.anchors import Size
 from worker.detector import Detector, OneAtATime, OverlappingDetector
 from worker.scrfd import AnyHeads, Question, View, best_score, detect
 from worker.slab import Slab

@@ -20,7 +20,8 @@ from pathlib import Path
 import zmq.asyncio
 from msgspec import structs
 
-from models.serving import ServingModel, ensure
+from models.ensure import ensure
+from models.served.facts import ServingModel
 from shared import announcement, environment
 from shared.errors import ConfigurationError
 from shared.gpus import gpus_to_use

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from models.served.anchors import STRIDES, Size, anchor_count
 from shared.faces import FloatArray
-from worker.anchors import STRIDES, Size, anchor_count
 from worker.scrfd import Level
 
 
 @dataclass(frozen=True, slots=True)
 class ReducedHeads:
-    """The K best anchors per stride 8, 16, 32 of a batch; see `models/reduced_outputs.py`.
+    """The K best anchors per stride 8, 16, 32 of a batch; see `models/served/reduced_outputs.py`.
 
     scores: 3 × (B, K) float32. indices: 3 × (B, K) int32 anchors of their stride. distances: 3 × (B, K, 4).
     offsets: 3 × (B, K, 10) or None.

@@ -13,9 +13,9 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from models.served.anchors import STRIDES, Size, anchor_centres, anchor_count
 from shared.choice import limited, suppressed
 from shared.faces import Faces, FloatArray
-from worker.anchors import STRIDES, Size, anchor_centres, anchor_count
 
 
 class Level(NamedTuple):

@@ -13,7 +13,7 @@ from fastapi import Body
 from starlette.responses import Response
 
 from loadtest.bare import Answerer, Looker, Opener
-from models.serving import load
+from models.served.facts import load
 
 
 class DetectApi(litserve.LitAPI):

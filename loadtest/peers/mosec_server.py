@@ -12,7 +12,7 @@ from time import perf_counter
 import mosec
 
 from loadtest.bare import Answerer, Looker, Opener
-from models.serving import load
+from models.served.facts import load
 
 #: mosec starts its workers anew; this is how they learn of the model.
 MODEL_VARIABLE = "LOADTEST_PEER_MODEL"

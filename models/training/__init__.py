@@ -1,0 +1,1 @@
+"""Everything that made the open weights. Nothing imports it."""

@@ -14,8 +14,8 @@ import pytest
 from loadtest import gpu
 from loadtest.gpu_cells import serving_model
 from loadtest.networks import SHAPES, random_scrfd
-from models.fp16 import to_half
-from models.serving import ServingModel
+from models.rewriting.fp16 import to_half
+from models.served.facts import ServingModel
 from shared.errors import ConfigurationError
 from shared.settings import MEBIBYTE, Settings
 from tests.gpu.material import needs_a_card

@@ -5,9 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from models.training.hands import BONES, FINGERS, THUMB
-from models.training.material import Material, Portrait
-from models.training.mesh import Mesh
+from models.training.material.folder import Material, Portrait
+from models.training.material.mesh import Mesh
+from models.training.scenes.hands import BONES, FINGERS, THUMB
 
 
 def portrait(seed: int) -> Portrait:

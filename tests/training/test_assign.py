@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.training.anchors import all_centres, counts
-from models.training.assign import anchor_boxes, assign
+from models.training.network.anchors import all_centres, counts
+from models.training.run.assign import anchor_boxes, assign
 
 NONE = np.zeros((0, 4), np.float32)
 

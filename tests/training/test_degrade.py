@@ -7,7 +7,7 @@ import random
 import numpy as np
 import pytest
 
-from models.training.degrade import degrade, noise
+from models.training.scenes.degrade import degrade, noise
 
 GREY = np.full((96, 80, 3), 128, np.uint8)
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from models.training import cartoons, garments, worn
-from models.training.material import Floats, Picture
+from models.training.material.folder import Floats, Picture
+from models.training.scenes import cartoons, garments, worn
 
 SIDE = 192
 POINTS = np.array([[140, 150], [180, 150], [160, 172], [145, 195], [175, 195]], np.float32)  # eyes 40 px apart

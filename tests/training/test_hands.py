@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.training import hands
-from models.training.mesh import Mesh, read_mesh
+from models.training.material.mesh import Mesh, read_mesh
+from models.training.scenes import hands
 from tests.training import drawn
 
 INDEX = tuple(f"index-finger-{bone}" for bone in hands.BONES)

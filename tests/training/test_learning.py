@@ -16,19 +16,20 @@ torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 functional = torch.nn.functional
 
-from models.training import calibrate, layouts  # noqa: E402
-from models.training.calibrate import ALARMS, PRECISION, STEEPEST, Findings, fits_of, fitted, outcome, passed  # noqa: E402
-from models.training.checkpoint import Progress, fresh, load, next_cycle, resume, save  # noqa: E402
-from models.training.export import verify  # noqa: E402
-from models.training.feed import Batch, collate  # noqa: E402
-from models.training.join import joined  # noqa: E402
-from models.training.losses import LEAST, MOST, stride_weights  # noqa: E402
-from models.training.mirror import TwoViews  # noqa: E402
-from models.training.network import Detector, count_macs  # noqa: E402
-from models.training.scenes import Composer, finish  # noqa: E402
-from models.training.serving import OUTPUTS, build  # noqa: E402
-from models.training.train import rate_at, train_step, used_share  # noqa: E402
-from models.training.unfold import served_checkpoint  # noqa: E402
+from models.training.export import calibrate  # noqa: E402
+from models.training.export.calibrate import ALARMS, PRECISION, STEEPEST, Findings, fits_of, fitted, outcome, passed  # noqa: E402
+from models.training.export.join import joined  # noqa: E402
+from models.training.export.serving_form import OUTPUTS, build  # noqa: E402
+from models.training.export.unfold import served_checkpoint  # noqa: E402
+from models.training.export.write import verify  # noqa: E402
+from models.training.network.detector import Detector, count_macs  # noqa: E402
+from models.training.network.mirror import TwoViews  # noqa: E402
+from models.training.run.checkpoint import Progress, fresh, load, next_cycle, resume, save  # noqa: E402
+from models.training.run.feed import Batch, collate  # noqa: E402
+from models.training.run.losses import LEAST, MOST, stride_weights  # noqa: E402
+from models.training.run.train import rate_at, train_step, used_share  # noqa: E402
+from models.training.scenes import layouts  # noqa: E402
+from models.training.scenes.composer import Composer, finish  # noqa: E402
 from tests.training import drawn  # noqa: E402
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.training.detect import Found, decode, letterbox, suppress
-from models.training.measure import Tally, judge
+from models.training.judge.detect import Found, decode, letterbox, suppress
+from models.training.judge.measure import Tally, judge
 
 Box = tuple[float, float, float, float]
 

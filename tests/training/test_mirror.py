@@ -6,9 +6,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from models.training.mirror import EDGES, TwoViews, mirrored  # noqa: E402
-from models.training.network import NECK, Detector  # noqa: E402
-from models.training.scenes import MIRRORED  # noqa: E402
+from models.training.landmarks import MIRRORED  # noqa: E402
+from models.training.network.detector import NECK, Detector  # noqa: E402
+from models.training.network.mirror import EDGES, TwoViews, mirrored  # noqa: E402
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,9 @@ import random
 import numpy as np
 import pytest
 
-from models.training import layouts
-from models.training.material import split_names
-from models.training.scenes import (
+from models.training.material.folder import split_names
+from models.training.scenes import layouts
+from models.training.scenes.composer import (
     Canvas,
     Composer,
     Scene,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from models.training import schedule
+from models.training.run import schedule
 
 FOLDER = Path("build/training")
 
@@ -28,7 +28,7 @@ def test_each_command_reads_only_what_those_before_it_wrote() -> None:
 
 
 def test_a_cycle_that_was_broken_off_goes_on() -> None:
-    cycles = [command for command in wanted() if command[0] == "models.training.train"]
+    cycles = [command for command in wanted() if command[0] == "models.training.run.train"]
     assert len(cycles) == len(schedule.CYCLES) and all("--resume" in command for command in cycles)
     assert "--after" not in cycles[0] and all("--after" in command for command in cycles[1:])
 
@@ -41,4 +41,4 @@ def test_a_trial_takes_a_share_of_the_steps() -> None:
 def test_hands_and_further_backgrounds_reach_every_command_that_draws() -> None:
     for command in wanted("--hand", "hand.glb", "--more-backgrounds", "more"):
         assert value(command, "--hand") == "hand.glb"
-        assert command[0] == "models.training.export" or value(command, "--more-backgrounds") == "more"
+        assert command[0] == "models.training.export.write" or value(command, "--more-backgrounds") == "more"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.training.sprites import (
+from models.training.scenes.sprites import (
     BUST_SIDE,
     FACE_SIDE,
     TURNS,

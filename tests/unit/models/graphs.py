@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from models.runtime import open_session
+from models.proving.runtime import open_session
 
 
 def network(nodes: list[NodeProto], weights: dict[str, Any], outputs: list[str], channels: int = 3) -> ModelProto:

@@ -10,9 +10,9 @@ import onnx
 import pytest
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from models.black_edge import COLUMNS, ROWS, Edge, Untrimmable, with_black_edge
-from models.proof import ServingNetwork
-from models.trimmed import black_features, largest_change
+from models.preparing.trimmed import black_features, largest_change
+from models.proving.proof import ServingNetwork
+from models.rewriting.black_edge import COLUMNS, ROWS, Edge, Untrimmable, with_black_edge
 
 SIDE, PICTURE, CUT = 640, 160, 224
 #: Of black before what the cut spoils; of it the network adds what it can.

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from models.cache import ENTRIES_MAX, Cache
+from models.preparing.cache import ENTRIES_MAX, Cache
 from shared.errors import ConfigurationError
 
 

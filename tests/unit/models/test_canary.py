@@ -7,8 +7,8 @@ import hashlib
 import numpy as np
 import pytest
 
-from models.expectation import FACES_MAX, MARGIN, clearest_threshold
-from models.reference import Reference
+from models.proving.expectation import FACES_MAX, MARGIN, clearest_threshold
+from models.proving.reference import Reference
 from shared.canary import canary_picture, disagreement
 from shared.faces import Faces
 from shared.messages import Canary

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from models import choose
-from models.choose import Found, decide, recognise, search
-from models.choose import choose as chosen
-from models.registry import OPEN_MODEL, SPECS, spec_for_file, spec_named
+from models.catalogue import choose
+from models.catalogue.choose import Found, decide, recognise, search
+from models.catalogue.choose import choose as chosen
+from models.catalogue.registry import OPEN_MODEL, SPECS, spec_for_file, spec_named
 from shared.errors import ConfigurationError
 from tests.unit.models.material import official_models, settings_for
 

@@ -11,10 +11,10 @@ from dataclasses import replace
 
 import pytest
 
-from models import download
-from models.download import pull
-from models.fetch import Limits, WrongSum, fetch
-from models.registry import Source, spec_named
+from models.catalogue import download
+from models.catalogue.download import pull
+from models.catalogue.fetch import Limits, WrongSum, fetch
+from models.catalogue.registry import Source, spec_named
 from shared.errors import DownloadError
 from tests.unit.models.file_server import file_server
 

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 from msgspec import structs
 
-from models.gate import FACES_MIN, SPEED_RATIO_MIN, Accuracy, Tally, add_picture, overlap, shortcomings, too_slow
+from models.proving.gate import (
+    FACES_MIN,
+    SPEED_RATIO_MIN,
+    Accuracy,
+    Tally,
+    add_picture,
+    overlap,
+    shortcomings,
+    too_slow,
+)
 
 GOOD = Accuracy(pictures=10, faces=200, lost=2, gained=2, score_drift=0.08, box_drift_px=2.0, box_drift_share=0.5)
 

@@ -10,10 +10,11 @@ import onnxruntime
 import pytest
 from onnx import ModelProto, TensorProto, numpy_helper
 
-from models.fp16 import rounded_as_half, to_half
-from models.half_precision import PIXEL_TOLERANCE, SCORE_TOLERANCE, SEEN, Drift, drift_of, wants_half
-from models.proof import ServingNetwork, proof_pictures
-from models.serving import ServingModel, ensure, read_sidecar
+from models.ensure import ensure
+from models.preparing.half_precision import PIXEL_TOLERANCE, SCORE_TOLERANCE, SEEN, Drift, drift_of, wants_half
+from models.proving.proof import ServingNetwork, proof_pictures
+from models.rewriting.fp16 import rounded_as_half, to_half
+from models.served.facts import ServingModel, read_sidecar
 from shared.canary import canary_picture
 from shared.errors import ConfigurationError
 from tests.networks import Form, random_network

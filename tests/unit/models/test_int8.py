@@ -7,17 +7,18 @@ import numpy as np
 import pytest
 from msgspec import structs
 
-from models import figures as figures_files
 from models.__main__ import FAILED, OK, main
-from models.calibrate import mosaics, picture_files
-from models.choose import choose, sha256_of
-from models.figures import Figures
-from models.int8 import base_network, best_of, in_int8, int8_network, judged
-from models.judge import PICTURES_MIN, make_figures, pictures_from
-from models.machine import Machine, flags_of, machine_with
-from models.prepare import place_of, prepared_fp32
-from models.registry import OPEN_FOLDER
-from models.serving import Int8Facts, ensure, read_sidecar, write_sidecar
+from models.catalogue.choose import choose, sha256_of
+from models.catalogue.registry import OPEN_FOLDER
+from models.ensure import ensure
+from models.int8 import figures as figures_files
+from models.int8.best import base_network, best_of, in_int8, int8_network, judged
+from models.int8.calibrate import mosaics, picture_files
+from models.int8.figures import Figures
+from models.int8.judge import PICTURES_MIN, make_figures, pictures_from
+from models.preparing.machine import Machine, flags_of, machine_with
+from models.preparing.prepare import place_of, prepared_fp32
+from models.served.facts import Int8Facts, read_sidecar, write_sidecar
 from shared.errors import ConfigurationError
 from tests.networks import Form, beacon_network, beacon_picture, random_network
 from tests.unit.models.material import SIDE, official_models, settings_for

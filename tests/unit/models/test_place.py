@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from models import place
-from models.place import CODE, key_of
+from models.preparing import place
+from models.preparing.place import CODE, key_of
 
-ROOT = Path(place.__file__).resolve().parents[1]
+ROOT = Path(place.__file__).resolve().parents[2]
 #: Where preparing begins.
-BEGINNINGS = ("models.prepare", "models.half_precision")
+BEGINNINGS = ("models.ensure",)
 #: They find files, keep folders, read settings and word errors; what they find stands in the key by itself.
 DECIDE_NOTHING = {
-    "models.cache", "models.choose", "models.registry", "shared.errors", "shared.gpus",
+    "models.catalogue.choose", "models.catalogue.registry", "models.preparing.cache", "shared.errors", "shared.gpus",
     "shared.settings",
 }  # fmt: skip
 
@@ -53,20 +53,25 @@ def test_every_module_that_decides_is_in_the_key_and_none_that_is_gone() -> None
 
 
 def test_what_a_deciding_module_imports_is_reached() -> None:
-    assert {"shared.canary", "models.expectation", "models.fp16", "models.machine"} <= reached(BEGINNINGS)
+    assert {
+        "shared.canary",
+        "models.proving.expectation",
+        "models.rewriting.fp16",
+        "models.preparing.machine",
+    } <= reached(BEGINNINGS)
     assert "worker.serve" not in reached(BEGINNINGS)
 
 
 def test_the_key_changes_with_any_of_its_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in CODE:
         copy = tmp_path / f"{module.replace('.', '/')}.py"
-        copy.parent.mkdir(exist_ok=True)
+        copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes(path_of(module).read_bytes())
     before = key_of("a model")
     monkeypatch.setattr(place, "_ROOT", tmp_path)
     assert key_of("a model") == before
     keys = {before}
-    for module in ("shared.canary", "models.expectation", "models.half_precision"):
+    for module in ("shared.canary", "models.proving.expectation", "models.preparing.half_precision"):
         with (tmp_path / f"{module.replace('.', '/')}.py").open("a") as file:
             file.write("#\n")
         keys.add(key_of("a model"))

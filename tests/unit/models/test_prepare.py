@@ -10,12 +10,13 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from models import place
-from models.choose import choose_file
-from models.proof import Difference, ServingNetwork, difference, proof_pictures, prove
-from models.reference import Reference
-from models.serving import SIDECAR_NAME, ensure, load, read_sidecar
-from models.surgery import METADATA_FORM, SERVING_FORM, output_names
+from models.catalogue.choose import choose_file
+from models.ensure import ensure
+from models.preparing import place
+from models.proving.proof import Difference, ServingNetwork, difference, proof_pictures, prove
+from models.proving.reference import Reference
+from models.rewriting.surgery import METADATA_FORM, SERVING_FORM, output_names
+from models.served.facts import SIDECAR_NAME, load, read_sidecar
 from shared.canary import canary_picture
 from shared.errors import ConfigurationError
 from tests.networks import Form, bake_side, beacon_faces, beacon_network, beacon_picture, forms, random_network

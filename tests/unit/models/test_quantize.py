@@ -6,16 +6,16 @@ import numpy as np
 import onnx
 import pytest
 
-from models.byte_stem import paired_filters
-from models.calibrate import best_range, measured_ranges
-from models.choose import choose
-from models.int8 import base_network
-from models.int8_heads import LOGIT_MIN
-from models.int8_work import byte_scale
-from models.pixels import pixel_rule
-from models.prepare import place_of
-from models.proof import ServingNetwork, proof_pictures
-from models.quantize import channel_steps, quantised
+from models.catalogue.choose import choose
+from models.int8.best import base_network
+from models.int8.calibrate import best_range, measured_ranges
+from models.int8.heads import LOGIT_MIN
+from models.int8.pixels import pixel_rule
+from models.int8.quantize import channel_steps, quantised
+from models.int8.stem import paired_filters
+from models.int8.work import byte_scale
+from models.preparing.prepare import place_of
+from models.proving.proof import ServingNetwork, proof_pictures
 from shared.canary import canary_picture
 from tests.networks import Form, random_network
 from tests.unit.models.graphs import kinds

@@ -9,11 +9,13 @@ import onnx
 import onnxruntime
 import pytest
 
-from models.gpu_form import gpu_form
-from models.proof import ServingNetwork, proof_pictures
-from models.reduce import with_reduced_heads
-from models.reduced_outputs import KEPT, anchors_of, kept
-from models.serving import ServingModel, ensure
+from models.ensure import ensure
+from models.proving.proof import ServingNetwork, proof_pictures
+from models.rewriting.gpu_form import gpu_form
+from models.rewriting.reduce import with_reduced_heads
+from models.served.anchors import anchor_count
+from models.served.facts import ServingModel
+from models.served.reduced_outputs import KEPT, kept
 from shared.canary import canary_picture
 from shared.errors import ConfigurationError
 from tests.networks import Form, random_network
@@ -42,7 +44,7 @@ def test_the_best_candidates_come_with_their_place_box_and_landmarks(
     pictures = np.stack(proof_pictures(canary_picture(), side, side)[:2])
     found = answers(gpu_form(model.path, side, reduced=True), pictures)
     for stride in KEPT:
-        count = min(KEPT[stride], anchors_of(side, stride))
+        count = min(KEPT[stride], anchor_count((side, side), stride))
         raw, chosen = found[f"score_{stride}"][:, :, 0], found[f"top_index_{stride}"]
         assert chosen.shape == (2, count)
         np.testing.assert_array_equal(found[f"top_score_{stride}"], -np.sort(-raw, axis=1)[:, :count])

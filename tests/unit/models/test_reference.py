@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from models.reference import Reference, anchor_centres, blob, head_order, kept, letterbox, most_central
+from models.proving.reference import Reference, anchor_centres, blob, head_order, kept, letterbox, most_central
 from shared.errors import ConfigurationError
 from tests.networks import beacon_faces, beacon_network, beacon_picture
 from tests.unit.models.material import SHARED

@@ -7,11 +7,11 @@ import onnx
 import pytest
 from onnx import helper
 
-from models.cheaper import fold_average_pools, fold_factors, merge_heads
-from models.equalise import channel_shares, equalisable, equalise
-from models.graphs import copied
-from models.serving import ensure
-from models.widen import widen
+from models.ensure import ensure
+from models.int8.equalise import channel_shares, equalisable, equalise
+from models.rewriting.cheaper import fold_average_pools, fold_factors, merge_heads
+from models.rewriting.graphs import copied
+from models.rewriting.widen import widen
 from tests.networks import Form, random_network
 from tests.unit.models.graphs import answers, conv, kinds, network, weights_for
 from tests.unit.models.material import SIDE, settings_for

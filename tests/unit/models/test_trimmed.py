@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models import trimmed
-from models.black_edge import Untrimmable
-from models.trim import Trimming
-from models.trimmed import NEAR_SCORE_CHANGE_MAX, prove_near
+from models.preparing import trimmed
+from models.preparing.trimmed import NEAR_SCORE_CHANGE_MAX, prove_near
+from models.rewriting.black_edge import Untrimmable
+from models.served.trim import Trimming
 
 PICTURE = np.zeros((360, 640, 3), np.uint8)
 TRIMMING = Trimming(margin=100, square=640, added=0, far=64)

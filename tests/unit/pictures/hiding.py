@@ -14,8 +14,8 @@ import numpy as np
 
 from gateway.pictures.masking import MaskOptions
 from gateway.pictures.regions import Region, regions
-from models.export import read_export, serving_form
-from models.reference import Reference, candidates, kept, letterbox
+from models.preparing.export import read_export, serving_form
+from models.proving.reference import Reference, candidates, kept, letterbox
 from shared.canary import canary_picture
 from shared.faces import Faces
 from tests.hostile.gallery import Gallery

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from models.reference import kept
+from models.proving.reference import kept
 from shared import nms
 from shared.nms import non_maximum_suppression
 

@@ -11,7 +11,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from models.serving import ServingModel
+from models.served.facts import ServingModel
 from shared.errors import ConfigurationError
 from shared.settings import Settings
 from tests.unit.worker.test_pool import WAIT_S_MAX, Logged, libraries_log_as_before, pool_without_a_model

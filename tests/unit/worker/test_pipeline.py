@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.serving import ensure
+from models.ensure import ensure
 from shared.messages import CropHeader, Request
 from tests.networks import Form, bake_side, random_network
 from tests.stub_detector import StubDetector

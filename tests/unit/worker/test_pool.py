@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from models.serving import ModelFacts, ServingModel
+from models.served.facts import ModelFacts, ServingModel
 from shared import announcement
 from shared.logs import open_log
 from shared.messages import Canary

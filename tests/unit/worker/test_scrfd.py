@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models import reference
+from models.proving import reference
+from models.served.anchors import STRIDES, anchor_centres
 from shared.faces import Faces
 from tests.stub_detector import empty_heads
-from worker.anchors import STRIDES, anchor_centres
 from worker.scrfd import Heads, Question, View, detect, in_picture
 
 ASK = Question(confidence=0.5, nms_threshold=0.4, max_faces=0, width=640, height=480)

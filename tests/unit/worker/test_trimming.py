@@ -8,18 +8,19 @@ import numpy as np
 import pytest
 from msgspec import structs
 
-from models import reference
-from models.registry import OPEN_MODEL
-from models.serving import TRIMMED_NAMES, ServingModel, ensure
-from models.trim import INT8_TRIMMING, SIDE_MIN, STEP, Trimming, answered, part_of
-from models.trimmed import BOX_CHANGE_MAX_PX, SCORE_CHANGE_MAX, largest_change
+from models.catalogue.registry import OPEN_MODEL
+from models.ensure import ensure
+from models.preparing.trimmed import BOX_CHANGE_MAX_PX, SCORE_CHANGE_MAX, largest_change
+from models.proving import reference
+from models.served.anchors import STRIDES, Size, anchor_centres
+from models.served.facts import TRIMMED_NAMES, ServingModel
+from models.served.trim import INT8_TRIMMING, SIDE_MIN, STEP, Trimming, answered, part_of
 from shared.canary import canary_picture
 from shared.messages import CropHeader, Request
 from shared.settings import Settings
 from tests.networks import beacon_network
 from tests.stub_detector import StubDetector
 from tests.unit.models.material import settings_for
-from worker.anchors import STRIDES, Size, anchor_centres
 from worker.detector import ImageBatch
 from worker.opening import open_detector, trimming_of
 from worker.pipeline import Found, Pipeline

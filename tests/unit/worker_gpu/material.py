@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.serving import ServingModel, ensure
+from models.ensure import ensure
+from models.served.facts import ServingModel
 from shared.settings import Settings
 from tests.networks import Form, random_network
 from tests.unit.models.material import SIDE, settings_for

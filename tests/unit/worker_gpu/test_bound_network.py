@@ -9,8 +9,8 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from models.reduced_outputs import KEPT
-from models.serving import ServingModel
+from models.served.facts import ServingModel
+from models.served.reduced_outputs import KEPT
 from shared.errors import ConfigurationError
 from tests.unit.worker_gpu.material import SIDE, WIDE, WritingDevice, WritingSession, on_host, pictures, small_model
 from worker.bound_network import DEPTH, BoundNetwork

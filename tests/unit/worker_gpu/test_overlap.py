@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models.served.anchors import Size
 from shared.messages import Canary, CropHeader, Failure, Goodbye, Hello, Reply, Request, Started, Welcome
 from shared.wire import encode, encode_request
 from tests.stub_detector import StubDetector
 from tests.unit.worker.test_pipeline import brightness_of, job
 from tests.unit.worker.test_serve import INFO, A, B, ListedSockets
 from tests.unit.worker_gpu.material import SIDE, WIDE, on_host, pictures, small_model
-from worker.anchors import Size
 from worker.credit import CreditLedger
 from worker.detector import ImageBatch, OnnxDetector, OverlappingDetector
 from worker.micro_batch import MicroBatcher

@@ -1,0 +1,1 @@
+"""A network in bytes: measured, quantised, judged, and built where it passed."""

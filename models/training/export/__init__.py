@@ -1,0 +1,1 @@
+"""A checkpoint becomes the file that is served."""

@@ -1,0 +1,88 @@
+"""The way back from the served form: alone knows how a served file becomes a checkpoint.
+
+So that anyone can train on from the weights in the repository: batch norms stand again where the export folded them
+away, holding what they measure on composed scenes, and the score loses its calibration.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import onnx
+import torch
+from onnx import numpy_helper
+from torch import Tensor, nn
+
+from models.served.anchors import STRIDES
+from models.training.export.calibrate import Fit
+from models.training.export.serving_form import BOTH, PLAIN, normed
+from models.training.network.detector import Detector
+from models.training.network.mirror import one_view
+from models.training.run.checkpoint import optimiser_of
+
+Norms = dict[nn.BatchNorm2d, Tensor]  # with the shift that the convolution before them was folded to
+
+
+def unfold(graph: onnx.ModelProto, fits: list[Fit], pictures: Iterable[Tensor]) -> Detector:
+    """A detector whose two views answer as the graph does before its calibration.
+
+    fits: slope and shift of each stride's score. pictures: (B, 3, S, S) float32 as the network takes them.
+    """
+    held = {item.name: torch.from_numpy(numpy_helper.to_array(item).copy()) for item in graph.graph.initializer}
+    served = {name.removeprefix(PLAIN): value for name, value in held.items() if name.startswith(PLAIN)}
+    served |= one_view({name.removeprefix("detector."): v for name, v in held.items() if name.startswith(BOTH)})
+    model = Detector().eval().requires_grad_(False)
+    names = {layer: name for name, layer in model.named_modules()}
+    norms: Norms = {}
+    for owner, convolution, norm in normed(model):
+        layer = getattr(owner, norm)
+        layer.bias.copy_(norms.setdefault(layer, served.pop(f"{names[owner]}.{convolution}.bias")))
+    for place, (slope, shift) in enumerate(fits):
+        served[f"heads.{place}.score.weight"] /= slope
+        served[f"heads.{place}.score.bias"].sub_(shift).div_(slope)
+    model.load_state_dict(model.state_dict() | served)
+    measure_norms(model, norms, pictures)
+    return model
+
+
+def measure_norms(model: Detector, norms: Norms, pictures: Iterable[Tensor]) -> None:
+    """Gives each norm the mean and variance of what reaches it, and a slope and shift that take them back."""
+    sums = {layer: torch.zeros(3, layer.num_features, dtype=torch.float64) for layer in norms}
+
+    def note(layer: nn.BatchNorm2d, inputs: tuple[Tensor], _: Tensor) -> None:
+        x = inputs[0].transpose(0, 1).flatten(1).double()
+        sums[layer] += torch.stack([torch.full((len(x),), x.shape[1]), x.sum(1), x.square().sum(1)])
+
+    hooks = [layer.register_forward_hook(note) for layer in norms]
+    for batch in pictures:
+        model(batch)
+    for hook in hooks:
+        hook.remove()
+    for layer, folded in norms.items():
+        count, first, second = sums[layer]
+        mean = first / count
+        layer.running_mean.copy_(mean)
+        layer.running_var.copy_(second / count - mean * mean)
+        layer.weight.copy_((layer.running_var + layer.eps).sqrt())
+        layer.bias.copy_(folded + layer.running_mean)
+
+
+def served_checkpoint(path: Path, pictures: Iterable[Tensor]) -> dict[str, Any]:
+    """What a checkpoint holds, of a served file and the facts beside it."""
+    facts = json.loads(path.with_suffix(".json").read_text())
+    fits = [tuple(facts["validation"][f"stride_{stride}"].values()) for stride in STRIDES]
+    model = unfold(onnx.load(str(path)), fits, pictures)
+    weights = model.state_dict()
+    return {
+        "model": weights,
+        "average": weights,
+        "optimiser": optimiser_of(model, rate=0.0).state_dict(),
+        "step": facts["trained_steps"],
+        "pictures": facts["trained_pictures"],
+        "seconds": facts["trained_minutes"] * 60,
+        "before": {},
+        "facts": {"served": facts["sha256"]},
+    }

@@ -1,0 +1,1 @@
+"""How good a detector is, on pictures it never saw; needs no PyTorch."""

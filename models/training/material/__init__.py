@@ -1,0 +1,1 @@
+"""What scenes are drawn from: portraits, their labels, backgrounds, a hand."""

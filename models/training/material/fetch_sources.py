@@ -1,0 +1,159 @@
+"""python -m models.training.material.fetch_sources: rebuilds the material's folder.
+
+Alone knows the public sources, their licences, and the sums of the files the
+published weights were trained on (material.sha256, as sha256sum writes it).
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import cv2
+import numpy as np
+
+from models.training.material.folder import DEFAULT_FOLDER
+
+LONGEST = 512  # pixels: portraits are kept no larger
+SUMS = Path(__file__).parent / "material.sha256"
+RAW = "https://raw.githubusercontent.com"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where pictures come from and what may be done with them."""
+
+    name: str
+    licence: str
+    address: str
+    files: str
+
+
+SOURCES = (
+    Source(
+        "faker-js/assets-person-portrait",
+        "CC0 1.0",
+        "https://github.com/faker-js/assets-person-portrait",
+        "female/512/N.jpg and male/512/N.jpg, N 0..99 -> portraits/ai_{female,male}_NNN.jpg",
+    ),
+    Source(
+        "cjdowner/interfaces",
+        "CC0 1.0",
+        "https://github.com/cjdowner/interfaces",
+        "'500 x 500'/N.jpg, N 25..100, where one face is found -> portraits/cc0_NNN.jpg",
+    ),
+    Source(
+        "CLIC 2025, test and validation photographs",
+        "Unsplash licence",
+        "https://clic2025.compression.cc",
+        "face-free crops of 512 x 512, by eye -> backgrounds/bg_NNN.jpg",
+    ),
+    Source(
+        "Kodak lossless true color image suite",
+        "unrestricted use",
+        "https://r0k.us/graphics/kodak/",
+        "face-free crops of 512 x 512, by eye -> backgrounds/bg_NNN.jpg",
+    ),
+    Source(
+        "scikit-image, skimage/data",
+        "CC0, public domain or BSD by file (skimage/data/README.txt)",
+        "https://github.com/scikit-image/scikit-image",
+        "brick cell chelsea clock_motion coffee coins color grass gravel horse hubble ihc "
+        "microaneurysms moon motorcycle_left page retina rocket text -> --more-backgrounds",
+    ),
+    Source(
+        "WebXR input profiles, generic hand",
+        "MIT",
+        "https://github.com/immersive-web/webxr-input-profiles",
+        "packages/assets/profiles/generic-hand/left.glb -> hand.glb, for --hand",
+    ),
+)
+
+
+HAND = f"{RAW}/immersive-web/webxr-input-profiles/main/packages/assets/profiles/generic-hand/left.glb"
+
+
+def portrait_addresses() -> dict[str, list[str]]:
+    """File name in portraits/ -> addresses to try in turn."""
+    wanted = {}
+    for kind in ("female", "male"):
+        for number in range(100):
+            path = f"faker-js/assets-person-portrait/main/{kind}/512/{number}.jpg"
+            wanted[f"ai_{kind}_{number:03}.jpg"] = [f"{RAW}/{path}"]
+    for number in range(25, 101):
+        # The repository names some files with two digits and some with three.
+        folders = [quote(f"{side} x {side}") for side in (1000, 500)]
+        wanted[f"cc0_{number:03}.jpg"] = [
+            f"{RAW}/cjdowner/interfaces/master/{folder}/{name}.jpg"
+            for folder in folders
+            for name in (f"{number:03}", f"{number}")
+        ]
+    return wanted
+
+
+def shrink(data: bytes) -> bytes:
+    """A JPEG no longer than LONGEST on its longer side; the same bytes if it is not."""
+    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    if picture is None:
+        raise ValueError("not a picture")
+    longest = max(picture.shape[:2])
+    if longest <= LONGEST:
+        return data
+    factor = LONGEST / longest
+    small = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    return bytes(cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 95])[1])
+
+
+def fetch(addresses: list[str]) -> bytes | None:
+    """The first address that answers."""
+    for address in addresses:
+        try:
+            with urllib.request.urlopen(address, timeout=30) as answer:
+                return bytes(answer.read())
+        except OSError:
+            continue
+    return None
+
+
+def check(folder: Path) -> tuple[int, list[str]]:
+    """How many files are byte for byte those trained on, and the names of those that differ."""
+    same, other = 0, []
+    for line in SUMS.read_text().splitlines():
+        wanted, name = line.split(maxsplit=1)
+        path = folder / name
+        if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == wanted:
+            same += 1
+        else:
+            other.append(name)
+    return same, other
+
+
+def main() -> None:
+    """Prints the sources, fetches missing portraits and the hand if asked to, checks the sums."""
+    parser = argparse.ArgumentParser(prog="python -m models.training.material.fetch_sources", description=__doc__)
+    parser.add_argument("--material", type=Path, default=DEFAULT_FOLDER)
+    parser.add_argument("--fetch", action="store_true", help="download the portraits and the hand that are missing")
+    options = parser.parse_args()
+    for source in SOURCES:
+        print(f"{source.name}: {source.licence}\n  {source.address}\n  {source.files}")
+    portraits = options.material / "portraits"
+    if options.fetch:
+        portraits.mkdir(parents=True, exist_ok=True)
+        for name, addresses in portrait_addresses().items():
+            if not (portraits / name).exists() and (data := fetch(addresses)) is not None:
+                (portraits / name).write_bytes(shrink(data))
+        hand = options.material / "hand.glb"
+        if not hand.exists() and (data := fetch([HAND])) is not None:
+            hand.write_bytes(data)
+    same, other = check(options.material)
+    print(f"{same} files are those trained on, {len(other)} are missing or differ")
+    for name in other[:20]:
+        print(f"  {name}")
+
+
+if __name__ == "__main__":
+    main()

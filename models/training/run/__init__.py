@@ -1,0 +1,1 @@
+"""Learning: batches, what is asked of each anchor, losses, checkpoints, the cycles."""

@@ -1,0 +1,93 @@
+"""python -m models.training.run.schedule: the weights that are served, from nothing, by one command.
+
+Alone knows the cycles, what each begins from, and of which the served file is the mean. What was broken off goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.training.material.folder import DEFAULT_FOLDER
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """One run of `train`; `after`: the cycles of whose mean weights it begins."""
+
+    name: str
+    steps: int
+    seed: int
+    rate: float
+    after: tuple[str, ...] = ()
+
+
+CYCLES = (
+    Cycle("a", 26_500, 1, 2.5e-3),
+    Cycle("b", 32_000, 4, 2.0e-3, ("a",)),
+    Cycle("c", 38_000, 6, 2.0e-3, ("b",)),
+    Cycle("d", 42_000, 7, 2.0e-3, ("c",)),
+    Cycle("e", 20_000, 11, 1.5e-3, ("d",)),
+    Cycle("f", 18_000, 12, 1.3e-3, ("d", "e")),
+    Cycle("g", 6_400, 13, 6.0e-4, ("f",)),
+)
+SERVED = ("f", "g")
+Command = list[str]
+
+
+def checkpoint(folder: Path, names: tuple[str, ...]) -> Path:
+    """Where the weights of a cycle, or the mean of several, lie."""
+    return folder / f"{''.join(names)}.pt"
+
+
+def commands(options: argparse.Namespace) -> list[Command]:
+    """What is run, in order; each reads only what those before it wrote."""
+    material = ["--material", str(options.material)]
+    hand = ["--hand", str(options.hand)] if options.hand else []
+    more = ["--more-backgrounds", str(options.more_backgrounds)] if options.more_backgrounds else []
+    shared = [*material, *hand, *more, "--sprites", str(options.folder / "sprites.npz")]
+
+    def join(names: tuple[str, ...]) -> list[Command]:
+        out = checkpoint(options.folder, names)
+        parts = [str(checkpoint(options.folder, (name,))) for name in names]
+        return [["models.training.export.join", *parts, "--out", str(out), *shared]] if len(names) > 1 else []
+
+    wanted: list[Command] = []
+    for cycle in CYCLES:
+        wanted += join(cycle.after)
+        begin = ["--after", str(checkpoint(options.folder, cycle.after))] if cycle.after else []
+        out = ["--out", str(checkpoint(options.folder, (cycle.name,))), "--resume"]
+        steps = ["--steps", str(max(1, round(cycle.steps * options.scale)))]
+        kind = ["--seed", str(cycle.seed), "--rate", str(cycle.rate)]
+        wanted.append(["models.training.run.train", *steps, *kind, *begin, *out, *shared])
+    wanted += join(SERVED)
+    served = ["--checkpoint", str(checkpoint(options.folder, SERVED)), "--out", str(options.out)]
+    return [*wanted, ["models.training.export.write", *served, *material, *hand]]
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(prog="python -m models.training.run.schedule", description=__doc__)
+    parser.add_argument("--material", type=Path, default=DEFAULT_FOLDER)
+    parser.add_argument("--more-backgrounds", type=Path, help="folder of further face-free pictures")
+    parser.add_argument("--hand", type=Path, help="mesh of a hand (.glb) to draw hands from")
+    parser.add_argument("--folder", type=Path, default=Path("build/training"), help="where checkpoints are kept")
+    parser.add_argument("--out", type=Path, default=Path("build/training/scrfd_500m_open.onnx"))
+    parser.add_argument("--scale", type=float, default=1.0, help="share of every cycle's steps, for a trial")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """0 when the file is written; the exit code of what failed otherwise."""
+    for command in commands(parse(arguments)):
+        print("python -m " + " ".join(command), flush=True)
+        if code := subprocess.run([sys.executable, "-m", *command], check=False).returncode:
+            return code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

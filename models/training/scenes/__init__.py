@@ -1,0 +1,1 @@
+"""Pictures composed for training, with the faces in them known."""
