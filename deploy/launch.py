@@ -22,8 +22,8 @@ from deploy.metrics_server import metrics_served
 from deploy.parts import Part
 from deploy.runtime_dir import runtime_dir
 from deploy.service import Service
-from gateway.access.first_start import FirstKey, prepare_first_start
 from gateway.edge import open_files
+from gateway.first_start import FirstKey, prepare_first_start
 from gateway.reporting import metrics_files
 from shared import environment
 from shared.announcement import SOCKET_PATH_MAX, has_room_for_sockets

@@ -11,7 +11,7 @@ from shlex import quote
 
 import msgspec
 
-from gateway.access.first_start import FirstKey
+from gateway.first_start import FirstKey
 from shared.settings import Settings
 
 ASK_INTERVAL_S = 0.2

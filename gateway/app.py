@@ -12,13 +12,13 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from gateway.console.routes import routes as console_routes
+from gateway.docs.pages import docs_routes
 from gateway.edge.cors import Cors
 from gateway.edge.request_context import RequestContext
 from gateway.edge.security_headers import SecurityHeaders
 from gateway.error_responses import face_api_error, http_exception, unexpected
 from gateway.routes.admin import routes as admin_routes
 from gateway.routes.detect import detect
-from gateway.routes.docs import docs_routes
 from gateway.routes.health import health, livez, readyz
 from gateway.routes.mask import mask
 from gateway.routes.metrics import metrics

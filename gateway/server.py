@@ -23,12 +23,13 @@ from uvicorn.server import Server
 from uvicorn_worker import UvicornWorker
 
 from gateway import presence
-from gateway.edge.client_ip import ClientAddresses
+from gateway.access.client_ip import ClientAddresses
 from gateway.edge.connections import Connections
 from gateway.edge.conversation import Patience
 from gateway.edge.cors import named
 from gateway.edge.http_protocol import protocol_class
 from gateway.edge.open_files import connections_that_fit
+from gateway.reporting.metrics import Sample
 from shared.access_rules import items, parse_networks
 from shared.environment import load
 from shared.settings import Settings
@@ -52,6 +53,11 @@ def connections_of(settings: Settings) -> Connections:
     )
 
 
+def sample_of(connections: Connections) -> Sample:
+    """What metrics tell of them."""
+    return Sample(refused=connections.refused, gauges={"connections": len(connections)})
+
+
 class DrainingServer(Server):
     """uvicorn's server, but leaving in good order."""
 
@@ -66,7 +72,7 @@ class DrainingServer(Server):
         await super().startup(sockets)
         services = self.lifespan.state.get("services")
         if services is not None:
-            services.metrics.connections = self._connections
+            services.metrics.watch(lambda: sample_of(self._connections))
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 — a signal handler
         if self._stop_at is not None:

@@ -7,22 +7,29 @@ import contextlib
 import os
 import random
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import cv2
 
 from gateway import presence
-from gateway.access.door import Access, open_access
+from gateway.access.client_ip import ClientAddresses
+from gateway.access.door import Door
+from gateway.access.opening import open_access
 from gateway.admission.admission import Admission
 from gateway.admission.turnstile import Turnstile, places_for
 from gateway.dispatching.detection import Question, detect_picture
 from gateway.dispatching.dispatch import Detection, Dispatcher
+from gateway.edge.books import Books
+from gateway.keys.administration import Administration
+from gateway.keys.keeping import Keys
+from gateway.keys.upkeep import Forget
+from gateway.people.sessions import Sessions
 from gateway.pictures.picture import Pictures, open_pictures
 from gateway.pictures.picture_facts import decoders_of
 from gateway.readiness import LOOK_INTERVAL_S, Probe, Readiness
-from gateway.reporting.counters import Present, Worker
-from gateway.reporting.metrics import REFRESH_INTERVAL_S, Metrics
+from gateway.reporting.counters import Counters, Present, Worker
+from gateway.reporting.metrics import REFRESH_INTERVAL_S, Metrics, Sample
 from shared.canary import canary_picture
 from shared.deadline import Deadline
 from shared.logs import Log, open_log
@@ -36,13 +43,18 @@ class Services:
     """Handed to the routes as `request.state.services`; no part looks for another by itself."""
 
     settings: Settings
-    access: Access
+    door: Door
+    keys: Keys
+    administration: Administration
+    addresses: ClientAddresses
+    counters: Counters
     admission: Admission
     pictures: Pictures
     dispatcher: Dispatcher
     readiness: Readiness
     turnstile: Turnstile
     metrics: Metrics
+    books: Books
     loops: Loops
     log: Log
 
@@ -52,11 +64,11 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     """For one gateway process. Opens what others stand on first."""
     runtime_dir = Path(settings.runtime_dir)
     async with contextlib.AsyncExitStack() as stack:
-        loops = Loops()
-        loops.hear_event_loop(asyncio.get_running_loop())
+        loops, loop = Loops(), asyncio.get_running_loop()
+        loops.hear_event_loop(loop)
         stack.push_async_callback(loops.aclose)
-        access = await open_access(settings, runtime_dir, loops)
-        stack.push_async_callback(access.aclose)
+        door = await stack.enter_async_context(open_access(settings, runtime_dir, loops, [_forget_sessions(settings)]))
+        counters = door.counters
         pictures = await open_pictures(settings)
         stack.push_async_callback(pictures.aclose)
         log = open_log(settings, "gateway")
@@ -77,12 +89,17 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(loops.keep("readiness", readiness.look, LOOK_INTERVAL_S).end)
         turnstile = _turnstile(settings, dispatcher)
         admission = _admission(settings, dispatcher, turnstile)
+        metrics = Metrics()
         services = Services(
-            settings, access, admission, pictures, dispatcher, readiness, turnstile, Metrics(), loops, log
+            settings=settings, door=door, keys=door.keys, administration=Administration(door.keys, counters.key_use),
+            addresses=door.addresses, counters=counters, admission=admission, pictures=pictures, dispatcher=dispatcher,
+            readiness=readiness, turnstile=turnstile, metrics=metrics,
+            books=Books(log, metrics, counters, door.upkeep.gathering), loops=loops, log=log,
         )  # fmt: skip
-        stack.callback(_refresh_metrics, services)  # the last counts, after the loop's end
-        stack.push_async_callback(loops.keep("metrics", lambda: _refresh_metrics(services), REFRESH_INTERVAL_S).end)
-        access.parts.counters.say_of_now(lambda: _present(services))
+        metrics.watch(lambda: _sample(services, loop.time()))
+        stack.callback(metrics.refresh)  # the last counts, after the loop's end
+        stack.push_async_callback(loops.keep("metrics", metrics.refresh, REFRESH_INTERVAL_S).end)
+        counters.say_of_now(lambda: _present(services))
         yield services
         readiness.stopping = True
 
@@ -105,8 +122,30 @@ def _present(services: Services) -> Present:
     return Present(in_flight=services.admission.requests, queued=waiting, workers=tuple(workers))
 
 
-def _refresh_metrics(services: Services) -> None:
-    services.metrics.refresh(services, asyncio.get_running_loop().time())
+def _sample(services: Services, now: float) -> Sample:
+    """What metrics tell of this moment, and what the parts of this process have counted."""
+    admission, dispatcher, turnstile = services.admission, services.dispatcher, services.turnstile
+    events = {"accepted": admission.accepted, "picture_children_lost": services.pictures.deaths}
+    return Sample(
+        events=events | asdict(dispatcher.counts) | services.counters.failures(),
+        refused=dict(admission.refused) | services.counters.refused(),
+        loop_failures=services.loops.failures,
+        gauges={
+            "requests_in_house": admission.requests,
+            "bytes_in_house": admission.bytes,
+            "queue_decode": turnstile.waiting,
+            "queue_workers": dispatcher.queue.waiting,
+            "in_hand": dispatcher.queue.in_hand,
+            "oldest_wait_seconds": turnstile.oldest_wait_s(now),
+            "expected_wait_seconds": admission.expected_wait_s,
+            "workers": len(dispatcher.workers),
+            "ready": services.readiness.ready,
+        },
+    )
+
+
+def _forget_sessions(settings: Settings) -> Forget:
+    return lambda database, now: Sessions(database, settings).forget_old(now)
 
 
 def _names() -> tuple[int, int]:

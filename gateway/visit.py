@@ -66,7 +66,7 @@ async def visit(request: Request, endpoint: Endpoint, kind: type[Params], answer
     now = asyncio.get_running_loop().time
     own = Deadline.after(asked_s(request.headers.getlist(TIMEOUT_HEADER)), now())
     longest = Deadline.after(services.settings.request_timeout, now())
-    entry = await services.access.enter(request.scope, endpoint)
+    entry = await services.door.enter(request.scope, endpoint)
     timings.lap("auth")
     try:
         check_head(request.scope["headers"], services.settings.max_image_bytes)

@@ -21,7 +21,8 @@ from typing import Any
 
 import uvloop
 
-from gateway.access.door import Door, open_access
+from gateway.access.door import Door
+from gateway.access.opening import open_access
 from gateway.keys.audit import Actor
 from gateway.keys.records import Draft
 from shared.settings import Settings
@@ -34,8 +35,7 @@ AT_ONCE = 32
 
 async def measure(settings: Settings, requests: int) -> dict[str, float]:
     """Microseconds per request: one after the other (median, 99th percentile, CPU), and 32 at once (wall)."""
-    door = await open_access(settings, Path(settings.runtime_dir))
-    try:
+    async with open_access(settings, Path(settings.runtime_dir)) as door:
         scope = scope_of(key_of(door))
         for _ in range(WARM_UP):
             await door.enter(scope, "detect")
@@ -49,9 +49,7 @@ async def measure(settings: Settings, requests: int) -> dict[str, float]:
         for _ in range(requests // AT_ONCE):
             await asyncio.gather(*(door.enter(scope, "detect") for _ in range(AT_ONCE)))
         together = (time.perf_counter() - started) / (requests // AT_ONCE * AT_ONCE)
-        failures = sum(door.parts.counters.failures().values())
-    finally:
-        await door.aclose()
+        failures = sum(door.counters.failures().values())
     times.sort()
     return {
         "median_us": round(times[len(times) // 2] * 1e6, 1),
@@ -63,8 +61,8 @@ async def measure(settings: Settings, requests: int) -> dict[str, float]:
 
 
 def key_of(door: Door) -> str:
-    peppers = door.parts.cache.peppers
-    return door.parts.store.create(Draft(name="cost"), peppers, Actor("access_cost"), time.time()).key
+    peppers = door.keys.cache.peppers
+    return door.keys.store.create(Draft(name="cost"), peppers, Actor("access_cost"), time.time()).key
 
 
 def scope_of(key: str) -> dict[str, Any]:

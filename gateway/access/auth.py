@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from typing import Literal
 from urllib.parse import unquote_to_bytes
 
-from gateway.access.key_format import well_formed
 from gateway.keys.records import KeyRecord, Scope, iso
+from gateway.stores.key_format import well_formed
 from shared.errors import BadParameter, Forbidden, Unauthorized
 
 HEADER = b"x-api-key"

@@ -1,6 +1,6 @@
 """The door: who calls, from where, and whether there is room in their window; decided before the body is read.
 
-It alone puts client address, key and limit together. `open_access` opens everything about access for one process.
+It alone puts client address, key and limit together. `opening.py` makes one for a process.
 """
 
 from __future__ import annotations
@@ -9,17 +9,18 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from gateway.access import auth, rate_limit
 from gateway.access.auth import Endpoint
-from gateway.access.parts import Parts, open_parts
-from gateway.access.rate_limit import Verdict
+from gateway.access.client_ip import ClientAddresses
+from gateway.access.rate_limit import Limiter, Verdict
+from gateway.keys.keeping import Keys
 from gateway.keys.records import KeyRecord, Scope
+from gateway.keys.upkeep import Upkeep
+from gateway.reporting.counters import Counters
 from shared.errors import StoreDown
 from shared.settings import Settings
-from shared.supervision import Loops
 
 AsgiScope = Mapping[str, Any]
 ANONYMOUS = "anonymous"
@@ -60,23 +61,22 @@ class Entry:
             self.headers[:] = rate_limit.headers(policy, rate_limit.given_back(verdict), window_s)
 
 
-class Access(Protocol):
-    """What the application asks of access."""
-
-    parts: Parts
-
-    async def enter(self, scope: AsgiScope, endpoint: Endpoint) -> Entry:
-        """Unauthorized, Forbidden, RateLimited, StoreDown, BadParameter (a key in the query string)."""
-
-    async def aclose(self) -> None: ...
-
-
 class Door:
-    """Access as it is. `now` is wall-clock time, for expiry."""
+    """`now` is wall-clock time, for expiry."""
 
-    def __init__(self, settings: Settings, parts: Parts, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        keys: Keys,
+        upkeep: Upkeep,
+        addresses: ClientAddresses,
+        limiter: Limiter,
+        counters: Counters,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._settings = settings
-        self.parts = parts
+        self.keys, self.upkeep = keys, upkeep
+        self.addresses, self.limiter, self.counters = addresses, limiter, counters
         self.now = now
         self._limits = {
             "detect": settings.rate_limit_detect,
@@ -85,8 +85,9 @@ class Door:
         }
 
     async def enter(self, scope: AsgiScope, endpoint: Endpoint) -> Entry:
+        """Unauthorized, Forbidden, RateLimited, StoreDown, BadParameter (a key in the query string)."""
         auth.refuse_key_in_url(scope.get("query_string", b""))
-        address, bucket = self.parts.addresses.of(scope)
+        address, bucket = self.addresses.of(scope)
         if not self._settings.api_key_enabled:
             principal = _remembered(scope, Principal(ANONYMOUS, address))
             return await self._charged(scope, Entry(principal, bucket), endpoint, bucket, self._limits[endpoint])
@@ -96,7 +97,7 @@ class Door:
     async def enter_admin(self, scope: AsgiScope) -> Entry:
         """The same for the admin API: always with a key."""
         auth.refuse_key_in_url(scope.get("query_string", b""))
-        address, bucket = self.parts.addresses.of(scope)
+        address, bucket = self.addresses.of(scope)
         record = await self._known(scope, "admin", bucket)
         return await self._with_key(scope, record, "admin", address, bucket)
 
@@ -106,7 +107,7 @@ class Door:
 
         Cheaper than the throttle behind it, which writes to the store for every try. None where the store is down.
         """
-        verdict = await self.parts.limiter.hit(f"sign-in:{bucket}", MOST_SIGN_INS, SIGN_IN_WINDOW_S)
+        verdict = await self.limiter.hit(f"sign-in:{bucket}", MOST_SIGN_INS, SIGN_IN_WINDOW_S)
         if not verdict.allowed:
             raise rate_limit.refuse("sign-in", verdict, SIGN_IN_WINDOW_S, "Too many tries to sign in")
         try:
@@ -114,9 +115,6 @@ class Door:
         except StoreDown:
             await verdict.limiter.refund(verdict)
             raise
-
-    async def aclose(self) -> None:
-        await self.parts.aclose()
 
     async def _with_key(self, scope: AsgiScope, record: KeyRecord, endpoint: Scope, address: str, bucket: str) -> Entry:
         own = record.limit(endpoint)
@@ -128,7 +126,7 @@ class Door:
     async def _known(self, scope: AsgiScope, endpoint: Scope, bucket: str) -> KeyRecord:
         """The record of the request's key, where it may use the endpoint now."""
         key = auth.require_key(auth.presented_key(scope["headers"]))
-        cache = self.parts.cache
+        cache = self.keys.cache
         if not auth.could_be_a_key(key):
             await self._count_wrong(bucket)
             raise auth.wrong_key()
@@ -139,7 +137,7 @@ class Door:
             raise StoreDown
         allowed = auth.allow(record, endpoint, self.now())
         if record.pepper != cache.peppers.current:
-            self.parts.note_old_pepper(record.id, key)
+            self.upkeep.note_old_pepper(record.id, key)
         return allowed
 
     async def _look_again(self, key: bytes, bucket: str) -> KeyRecord:
@@ -147,7 +145,7 @@ class Door:
 
         Charged before it is asked, so that guesses do not reach the store; given back unless it said that it is wrong.
         """
-        cache, wrong = self.parts.cache, False
+        cache, wrong = self.keys.cache, False
         if not cache.ready:
             await cache.refresh()  # nobody can say of any key that it is wrong
         charge = await self._count_wrong(bucket)
@@ -167,9 +165,9 @@ class Door:
         if not self._settings.rate_limit_enabled:
             return None
         limit, window_s = self._settings.rate_limit_wrong_keys, self._settings.rate_limit_window
-        verdict = await self.parts.limiter.hit(f"wrong:{bucket}", limit, window_s)
+        verdict = await self.limiter.hit(f"wrong:{bucket}", limit, window_s)
         if not verdict.allowed:
-            self.parts.counters.add("refused.wrong_keys")
+            self.counters.add("refused.wrong_keys")
             raise rate_limit.refuse("wrong-keys", verdict, window_s, "Too many wrong API keys from this address")
         return verdict
 
@@ -177,9 +175,9 @@ class Door:
         if not self._settings.rate_limit_enabled:
             return entry
         window_s = self._settings.rate_limit_window
-        verdict = await self.parts.limiter.hit(f"{endpoint}:{bucket}", limit, window_s)
+        verdict = await self.limiter.hit(f"{endpoint}:{bucket}", limit, window_s)
         if not verdict.allowed:
-            self.parts.counters.add(f"refused.limit.{endpoint}")
+            self.counters.add(f"refused.limit.{endpoint}")
             words = f"Rate limit of {limit} {endpoint} requests in {window_s:g} s exceeded"
             raise rate_limit.refuse(endpoint, verdict, window_s, words)
         entry.charge(endpoint, verdict, window_s)
@@ -193,13 +191,3 @@ def _remembered(scope: AsgiScope, principal: Principal) -> Principal:
     if "state" in scope:
         scope["state"]["principal"] = principal
     return principal
-
-
-async def open_access(settings: Settings, runtime_dir: Path, loops: Loops | None = None) -> Door:
-    """Everything about access for one gateway process. `runtime_dir` is shared by the processes of this host.
-
-    loops: of the process; without any it has its own.
-    ConfigurationError where it must not start; a key store or a Redis that is down does not stop it.
-    """
-    shared = runtime_dir if settings.runtime_dir else Path(settings.data_dir) / "run"
-    return Door(settings, await open_parts(settings, shared, loops or Loops()))

@@ -19,8 +19,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 
-from gateway.access.key_format import redact
 from gateway.access.rate_limit import LimiterDown, Verdict
+from gateway.stores.key_format import redact
 
 PREFIX = "face-api:limit:"
 MOST_AT_ONCE = 256

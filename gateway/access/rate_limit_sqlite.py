@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.access.rate_limit import LimiterDown, Verdict
-from gateway.access.sqlite_files import connect_scratch, is_busy, make_sqlite_file
+from gateway.stores.sqlite_files import connect_scratch, is_busy, make_sqlite_file
 
 FILE_NAME = "limits.sqlite"
 # Both: a process that got no CPU for a while has not tried, and the lock is free by then.

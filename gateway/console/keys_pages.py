@@ -90,7 +90,7 @@ def _form(visitor: Visitor, status: int, words: str) -> Response:
     if not visitor.form:
         given["expires"] = "90d"
     chosen = visitor.form.get("scope", [] if visitor.form else ["detect", "mask"])
-    limits = visitor.door.parts.settings
+    limits = visitor.services.settings
     return visitor.show(
         "new_key.html",
         status,

@@ -8,8 +8,8 @@ from starlette.responses import Response
 
 from gateway.console.web import Visitor, go_to
 from gateway.keys.audit import write_entry
+from gateway.reporting.overview import overview_of
 from gateway.reporting.system_facts import system_facts
-from gateway.routes.admin import overview_of
 from shared.access_rules import LEAST_PASSWORD
 from shared.errors import BadParameter, RateLimited, Unauthorized
 
@@ -17,15 +17,15 @@ AUDIT_PER_PAGE = 50
 
 
 async def show_overview(visitor: Visitor) -> Response:
-    return visitor.show("overview.html", seen=overview_of(visitor.door), health=_health(visitor))
+    return visitor.show("overview.html", seen=overview_of(visitor.services.counters), health=_health(visitor))
 
 
 async def live_overview(visitor: Visitor) -> Response:
-    return visitor.show("overview_live.html", seen=overview_of(visitor.door), health=_health(visitor))
+    return visitor.show("overview_live.html", seen=overview_of(visitor.services.counters), health=_health(visitor))
 
 
 def _health(visitor: Visitor) -> dict[str, bool]:
-    return {"key_store": visitor.door.parts.cache.ready}
+    return {"key_store": visitor.services.keys.cache.ready}
 
 
 async def show_audit(visitor: Visitor) -> Response:
@@ -40,7 +40,8 @@ async def show_audit(visitor: Visitor) -> Response:
 
 
 async def show_system(visitor: Visitor) -> Response:
-    facts = system_facts(visitor.door.parts)
+    services = visitor.services
+    facts = system_facts(services.settings, services.keys, services.counters)
     changed = [row for row in facts["settings"] if row["value"] != row["default"]]
     return visitor.show("system.html", facts=facts, changed=changed)
 
@@ -56,9 +57,7 @@ async def change_password(visitor: Visitor) -> Response:
     try:
         if new != visitor.value("again"):
             raise BadParameter("The two new passwords differ")
-        await visitor.door.parts.threads.call(
-            lambda: accounts.change_password(session.account, old, new, network, actor, now)
-        )
+        await visitor.in_thread(lambda: accounts.change_password(session.account, old, new, network, actor, now))
     except (BadParameter, Unauthorized, RateLimited) as error:
         words = "The present password is wrong" if isinstance(error, Unauthorized) else str(error)
         return await _account(visitor, error.status, words)
@@ -68,21 +67,21 @@ async def change_password(visitor: Visitor) -> Response:
 async def end_session(visitor: Visitor) -> Response:
     sessions, session, actor, now = visitor.sessions, visitor.session, visitor.actor, visitor.now
     assert session is not None
-    wanted, database = visitor.value("session"), visitor.door.parts.store.database
+    wanted, database = visitor.value("session"), visitor.database
 
     def end() -> None:
         ended = sessions.end_others(session) if wanted == "others" else int(sessions.end(session.account, wanted))
         with database.write() as connection:
             write_entry(connection, actor, "sessions ended", session.account, f"{ended} of them", now)
 
-    await visitor.door.parts.threads.call(end)
+    await visitor.in_thread(end)
     return go_to("/console/account")
 
 
 async def _account(visitor: Visitor, status: int, words: str) -> Response:
     session, sessions, accounts, now = visitor.session, visitor.sessions, visitor.accounts, visitor.now
     assert session is not None
-    found, account = await visitor.door.parts.threads.call(
+    found, account = await visitor.in_thread(
         lambda: (sessions.of(session.account, now), accounts.find(session.account))
     )
     return visitor.show(

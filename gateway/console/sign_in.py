@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 
 from starlette.responses import Response
 
-from gateway.console.accounts import ADMIN
 from gateway.console.web import HOME, SIGN_IN, Visitor, give_cookie, go_to, safe_next
 from gateway.keys.audit import write_entry
+from gateway.people.accounts import ADMIN
 from shared.access_rules import LEAST_PASSWORD
 from shared.errors import BadParameter, RateLimited, Unauthorized
 
@@ -31,10 +31,8 @@ class SignIn:
         accounts, network, actor, now = visitor.accounts, visitor.network, visitor.actor, visitor.now
         name, password = visitor.value("name") or ADMIN, visitor.value("password")
         try:
-            async with visitor.door.counted_sign_in(network), self._one_at_a_time:
-                account = await visitor.door.parts.threads.call(
-                    lambda: accounts.sign_in(name, password, network, actor, now)
-                )
+            async with visitor.services.door.counted_sign_in(network), self._one_at_a_time:
+                account = await visitor.in_thread(lambda: accounts.sign_in(name, password, network, actor, now))
         except (Unauthorized, RateLimited) as error:
             return await self._show(visitor, following, str(error), error.status, error.retry_after_s)
         return await begin_session(visitor, account, following)
@@ -42,7 +40,7 @@ class SignIn:
     async def welcome(self, visitor: Visitor) -> Response:
         token = visitor.request.query_params.get("token", "")[:100]
         accounts, now = visitor.accounts, visitor.now
-        works = await visitor.door.parts.threads.call(lambda: accounts.link_works(token, now))
+        works = await visitor.in_thread(lambda: accounts.link_works(token, now))
         return visitor.show("welcome.html", 200 if works else 403, token=token, works=works, least=LEAST_PASSWORD)
 
     async def set_password(self, visitor: Visitor) -> Response:
@@ -51,8 +49,8 @@ class SignIn:
         try:
             if password != visitor.value("again"):
                 raise BadParameter("The two passwords differ")
-            async with visitor.door.counted_sign_in(visitor.network), self._one_at_a_time:
-                await visitor.door.parts.threads.call(lambda: accounts.use_link(token, password, actor, now))
+            async with visitor.services.door.counted_sign_in(visitor.network), self._one_at_a_time:
+                await visitor.in_thread(lambda: accounts.use_link(token, password, actor, now))
         except BadParameter as error:
             return visitor.show(
                 "welcome.html", error.status, token=token, works=True, least=LEAST_PASSWORD, words=str(error)
@@ -61,7 +59,7 @@ class SignIn:
 
     async def sign_out(self, visitor: Visitor) -> Response:
         sessions, session, actor, now = visitor.sessions, visitor.session, visitor.actor, visitor.now
-        database = visitor.door.parts.store.database
+        database = visitor.database
 
         def end() -> None:
             assert session is not None
@@ -69,7 +67,7 @@ class SignIn:
             with database.write() as connection:
                 write_entry(connection, actor, "signed out", session.account, "", now)
 
-        await visitor.door.parts.threads.call(end)
+        await visitor.in_thread(end)
         response = go_to(SIGN_IN)
         give_cookie(visitor, response, "")
         return response
@@ -78,7 +76,7 @@ class SignIn:
         self, visitor: Visitor, following: str, words: str = "", status: int = 200, retry_after_s: int | None = None
     ) -> Response:
         accounts = visitor.accounts
-        account = await visitor.door.parts.threads.call(accounts.find)
+        account = await visitor.in_thread(accounts.find)
         response = visitor.show(
             "sign_in.html",
             status,
@@ -97,7 +95,7 @@ async def begin_session(visitor: Visitor, account: str, following: str) -> Respo
     """A new session for somebody who has just shown who they are."""
     sessions, address, now = visitor.sessions, visitor.address, visitor.now
     agent = visitor.request.headers.get("user-agent", "")
-    token = await visitor.door.parts.threads.call(lambda: sessions.open(account, address, agent, now))
+    token = await visitor.in_thread(lambda: sessions.open(account, address, agent, now))
     response = go_to(following)
     give_cookie(visitor, response, token)
     return response

@@ -10,21 +10,22 @@ import re
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl, quote
 
 from jinja2 import Environment
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 
-from gateway.access.door import Door
-from gateway.access.key_format import redact
-from gateway.console.accounts import Accounts
 from gateway.console.render import environment, page
 from gateway.console.same_origin import is_own
-from gateway.console.sessions import Session, Sessions
 from gateway.keys.administration import Administration
 from gateway.keys.audit import Actor
+from gateway.people.accounts import Accounts
+from gateway.people.sessions import Session, Sessions
+from gateway.services import Services
+from gateway.stores.database import Database
+from gateway.stores.key_format import redact
 from shared.errors import BadParameter, FaceApiError, Forbidden, StoreDown, TooLarge
 
 HOME = "/console/keys"
@@ -34,6 +35,7 @@ MOST_FIELDS = 50
 _SAFE_NEXT = re.compile(r"/console/[A-Za-z0-9/_.-]*")
 _SAFE_HOST = re.compile(r"[A-Za-z0-9.\-]+(:[0-9]+)?|\[[0-9A-Fa-f:.]+\](:[0-9]+)?")
 
+Result = TypeVar("Result")
 Form = dict[str, list[str]]
 
 
@@ -42,7 +44,7 @@ class Visitor:
     """One request to the console. `session` is None only on pages that need none."""
 
     request: Request
-    door: Door
+    services: Services
     templates: Environment
     now: float
     session: Session | None = None
@@ -50,16 +52,16 @@ class Visitor:
 
     @property
     def address(self) -> str:
-        return self.door.parts.addresses.of(self.request.scope)[0]
+        return self.services.addresses.of(self.request.scope)[0]
 
     @property
     def network(self) -> str:
-        return self.door.parts.addresses.of(self.request.scope)[1]
+        return self.services.addresses.of(self.request.scope)[1]
 
     @property
     def secure(self) -> bool:
         """Whether the browser came over HTTPS, as far as can be known."""
-        return self.door.parts.addresses.is_https(self.request.scope)
+        return self.services.addresses.is_https(self.request.scope)
 
     @property
     def actor(self) -> Actor:
@@ -67,15 +69,23 @@ class Visitor:
 
     @property
     def accounts(self) -> Accounts:
-        return Accounts(self.door.parts.store.database)
+        return Accounts(self.database)
 
     @property
     def sessions(self) -> Sessions:
-        return Sessions(self.door.parts.store.database, self.door.parts.settings)
+        return Sessions(self.database, self.services.settings)
 
     @property
     def administration(self) -> Administration:
-        return Administration(self.door.parts)
+        return self.services.administration
+
+    @property
+    def database(self) -> Database:
+        return self.services.keys.store.database
+
+    async def in_thread(self, work: Callable[[], Result]) -> Result:
+        """What blocks, beside the event loop."""
+        return await self.services.keys.threads.call(work)
 
     def value(self, name: str) -> str:
         """The form's first field of that name, or nothing."""
@@ -123,7 +133,7 @@ class Console:
         return endpoint
 
     async def _visit(self, request: Request, answer: Answer, *, open_to_all: bool, passive: bool) -> Response:
-        visitor = Visitor(request, cast("Door", request.state.services.access), self._templates, time.time())
+        visitor = Visitor(request, request.state.services, self._templates, time.time())
         try:
             if not is_own(request.method, request.scope["headers"]):
                 raise Forbidden("This form was not sent by a page of this console")
@@ -170,7 +180,7 @@ async def _session(visitor: Visitor, *, active: bool) -> Session | None:
     if not token:
         return None
     sessions, now = visitor.sessions, visitor.now
-    return await visitor.door.parts.threads.call(lambda: sessions.find(token, now, active=active))
+    return await visitor.in_thread(lambda: sessions.find(token, now, active=active))
 
 
 def cookie_name(*, secure: bool) -> str:

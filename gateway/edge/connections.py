@@ -7,15 +7,10 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from gateway.edge.conversation import Patience
+from gateway.edge.conversation import Conversation, Patience
 from gateway.edge.refusals import TOO_MANY_FROM_ONE, TOO_MANY_HERE, Refusal
-
-if TYPE_CHECKING:
-    from gateway.edge.http_protocol import Protocol
-
-Owing = tuple[float, int, "Protocol"]
 
 #: Every connection is looked at about so often, a slice of them at a time, so that no look holds the loop up.
 LOOK_INTERVAL_S, SLICE = 0.25, 64
@@ -23,6 +18,33 @@ LOOK_INTERVAL_S, SLICE = 0.25, 64
 TURNED_AWAY_MAX = 128
 
 _log = logging.getLogger("face_api.connections")
+
+
+class Connection(Protocol):
+    """What is known here of one of them. bucket: what its address is counted under."""
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop: ...
+    @property
+    def transport(self) -> asyncio.Transport: ...
+    @property
+    def address(self) -> str: ...
+    @property
+    def bucket(self) -> str: ...
+    @property
+    def talk(self) -> Conversation: ...
+
+    def look(self, now: float) -> None:
+        """Acts on what is overdue."""
+
+    def unsent(self) -> int:
+        """Bytes of answers that its client has not read."""
+
+    def cut(self, reason: str) -> None:
+        """Ends it at once."""
+
+
+Owing = tuple[float, int, Connection]
 
 
 @dataclass(slots=True)
@@ -44,49 +66,49 @@ class Connections:
     draining: bool = False
     stopped: float | None = None
     refused: Counter[str] = field(default_factory=Counter)
-    _open: set[Protocol] = field(default_factory=set)
-    _turned_away: dict[Protocol, None] = field(default_factory=dict)
+    _open: set[Connection] = field(default_factory=set)
+    _turned_away: dict[Connection, None] = field(default_factory=dict)
     _per_address: Counter[str] = field(default_factory=Counter)
     _looking: asyncio.TimerHandle | None = None
-    _round: list[Protocol] = field(default_factory=list)
+    _round: list[Connection] = field(default_factory=list)
     _owing: list[Owing] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self._open) + len(self._turned_away)
 
-    def __contains__(self, protocol: Protocol) -> bool:
-        return protocol in self._open or protocol in self._turned_away
+    def __contains__(self, connection: Connection) -> bool:
+        return connection in self._open or connection in self._turned_away
 
-    def add(self, protocol: Protocol) -> Refusal | None:
+    def add(self, connection: Connection) -> Refusal | None:
         """Takes it in, or says why not: then it is owned all the same, until it has read its refusal."""
         if self._looking is None:
-            self._looking = protocol.loop.call_later(LOOK_INTERVAL_S, self._look, protocol.loop)
-        why = self._no_room(protocol)
+            self._looking = connection.loop.call_later(LOOK_INTERVAL_S, self._look, connection.loop)
+        why = self._no_room(connection)
         if why is None:
-            self._open.add(protocol)
-            self._per_address[protocol.bucket] += 1
+            self._open.add(connection)
+            self._per_address[connection.bucket] += 1
             return None
         self.refused["connections"] += 1
-        self._turned_away[protocol] = None
+        self._turned_away[connection] = None
         if len(self._turned_away) > TURNED_AWAY_MAX:
             first = next(iter(self._turned_away))  # it has had most time to read
             del self._turned_away[first]
             first.transport.abort()
         return why
 
-    def _no_room(self, protocol: Protocol) -> Refusal | None:
+    def _no_room(self, connection: Connection) -> Refusal | None:
         if len(self._open) >= self.most:
             return TOO_MANY_HERE
-        full = self._per_address[protocol.bucket] >= self.most_per_address
-        return TOO_MANY_FROM_ONE if full and not self.exempt(protocol.address) else None
+        full = self._per_address[connection.bucket] >= self.most_per_address
+        return TOO_MANY_FROM_ONE if full and not self.exempt(connection.address) else None
 
-    def discard(self, protocol: Protocol) -> None:
-        self._turned_away.pop(protocol, None)
-        if protocol in self._open:
-            self._open.remove(protocol)
-            self._per_address[protocol.bucket] -= 1
-            if not self._per_address[protocol.bucket]:
-                del self._per_address[protocol.bucket]
+    def discard(self, connection: Connection) -> None:
+        self._turned_away.pop(connection, None)
+        if connection in self._open:
+            self._open.remove(connection)
+            self._per_address[connection.bucket] -= 1
+            if not self._per_address[connection.bucket]:
+                del self._per_address[connection.bucket]
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         """Cuts what is overdue, a slice of the connections at a time; again soon, as long as there are any."""
@@ -100,39 +122,39 @@ class Connections:
         if not self._round:
             self._round = [*self._open, *self._turned_away]
         slice_, self._round = self._round[:SLICE], self._round[SLICE:]
-        for protocol in slice_:
-            if protocol in self:
-                self._look_at(protocol, now)
+        for connection in slice_:
+            if connection in self:
+                self._look_at(connection, now)
         if not self._round:
             self._make_room()
 
-    def _look_at(self, protocol: Protocol, now: float) -> None:
+    def _look_at(self, connection: Connection, now: float) -> None:
         """A fault of one connection's own is the end of that connection only."""
         try:
-            protocol.look(now)
-            if unsent := protocol.unsent():
-                self._owing.append((protocol.talk.owes(now, unsent), unsent, protocol))
+            connection.look(now)
+            if unsent := connection.unsent():
+                self._owing.append((connection.talk.owes(now, unsent), unsent, connection))
         except Exception:
             _log.exception("a connection could not be looked at and was cut")
-            protocol.cut("fault")
+            connection.cut("fault")
 
     def _make_room(self) -> None:
         """Once every round: unread answers would else be held without end, as many as clients care to ask for."""
-        for protocol in to_cut(self._owing, self.unsent_max):
-            if protocol in self:
-                protocol.cut("unread answers")
+        for connection in to_cut(self._owing, self.unsent_max):
+            if connection in self:
+                connection.cut("unread answers")
         self._owing.clear()
 
 
-def to_cut(owing: list[Owing], most: int) -> list[Protocol]:
+def to_cut(owing: list[Owing], most: int) -> list[Connection]:
     """Who must go so that `most` bytes are left: first who has taken most memory for longest.
 
     owing: (byte-seconds, bytes, connection) of each. A client that reads well owes little however large its answer is.
     """
     cut, held = [], sum(size for _, size, _ in owing)
-    for _, size, protocol in sorted(owing, key=lambda one: -one[0]):
+    for _, size, connection in sorted(owing, key=lambda one: -one[0]):
         if held <= most:
             break
-        cut.append(protocol)
+        cut.append(connection)
         held -= size
     return cut

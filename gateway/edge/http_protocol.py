@@ -14,9 +14,9 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from gateway.access.client_ip import bucket_of
 from gateway.edge import cors, sockets
 from gateway.edge.arriving import Arriving
-from gateway.edge.client_ip import bucket_of
 from gateway.edge.connections import LOOK_INTERVAL_S, Connections
 from gateway.edge.conversation import Conversation
 from gateway.edge.half_closed import HalfClosed

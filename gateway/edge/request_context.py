@@ -9,14 +9,10 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.edge.request_id import HEADER, request_id_of
-from gateway.reporting.accounting import account
-from gateway.reporting.metrics import ENDPOINTS
 from gateway.timings import Timings
 
 #: What a client gets that is not there any more; seen in logs and metrics only.
 CLIENT_CLOSED_REQUEST = 499
-#: Asked all the time by balancers, dashboards and the console's open pages.
-QUIET = ("/health", "/readyz", "/livez", "/metrics", "/console/overview/live", "/console/static/")
 
 
 class RequestContext:
@@ -56,7 +52,7 @@ class RequestContext:
         finally:
             status = status_of(sent, failure, state.get("answered_for_it"))
             # What was sent leaves only when the event loop gets its turn: the client does not wait for our books.
-            asyncio.get_running_loop().call_soon(_tell, scope, state, status, state["timings"].total_ms())
+            asyncio.get_running_loop().call_soon(_close_books, scope, state, status, state["timings"].total_ms())
 
 
 def status_of(sent: int | None, failure: BaseException | None, answered_for_it: int | None) -> int:
@@ -70,21 +66,7 @@ def status_of(sent: int | None, failure: BaseException | None, answered_for_it: 
     return 500 if failure is not None or sent is None else sent
 
 
-def _tell(scope: Scope, state: dict[str, Any], status: int, total_ms: float) -> None:
-    """The log line and the counts of one request; neither holds anything secret."""
-    services, timings = state.get("services"), state["timings"]
-    if services is None:
-        return
-    path = scope["path"]
-    services.metrics.answered(path, status, total_ms / 1000)
-    account(services.access.parts, scope, status, total_ms)
-    if status == 200:
-        services.metrics.stages(timings.stages())
-    known = path if path in ENDPOINTS else "other"
-    tell = services.log.debug if path.startswith(QUIET) else services.log.info
-    stages = {name: round(spent, 2) for name, spent in timings.stages()}
-    tell(
-        "request",
-        request_id=state["request_id"], method=scope["method"], path=known, status=status, ms=round(total_ms, 2),
-        stages=stages,
-    )  # fmt: skip
+def _close_books(scope: Scope, state: dict[str, Any], status: int, total_ms: float) -> None:
+    services = state.get("services")
+    if services is not None:
+        services.books.close(scope, state, status, total_ms)

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.access.first_start import LINK_PATH
+from gateway.first_start import LINK_PATH
 from gateway.keys.announce import announce_blocking
 from gateway.keys.audit import Actor
 from gateway.keys.opening import open_store, peppers_for
@@ -98,7 +98,7 @@ def rotate_pepper(command: Command) -> None:
 
 
 def console_link(command: Command) -> None:
-    from gateway.console.accounts import Accounts
+    from gateway.people.accounts import Accounts
 
     link = LINK_PATH + Accounts(command.store.database).new_link(command.now)
     command.say({"path": link}, f"sets the console's password once, within a day: http://HOST:PORT{link}")

@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 import msgspec
 
-from gateway.access.parts import Parts
 from gateway.keys import audit, usage
 from gateway.keys.audit import Actor
+from gateway.keys.keeping import Keys
 from gateway.keys.records import Draft, KeyRecord, State, facts_of, iso
 from gateway.keys.store import Made
 
@@ -40,29 +40,30 @@ class KeyPage(msgspec.Struct, frozen=True):
 
 
 class Administration:
-    """`now` is wall-clock time."""
+    """counted: requests per key that the store was not told of yet. `now` is wall-clock time."""
 
-    def __init__(self, parts: Parts, now: Callable[[], float] = time.time) -> None:
-        self._parts = parts
-        self._store = parts.store
+    def __init__(self, keys: Keys, counted: Callable[[], dict[str, int]], now: Callable[[], float] = time.time) -> None:
+        self._keys = keys
+        self._store = keys.store
+        self._counted = counted
         self._now = now
 
     async def create(self, draft: Draft, actor: Actor) -> Made:
-        peppers, now = self._parts.cache.peppers, self._now()
-        made = await self._parts.threads.call(lambda: self._store.create(draft, peppers, actor, now))
-        await self._parts.keys_changed()
+        peppers, now = self._keys.cache.peppers, self._now()
+        made = await self._keys.threads.call(lambda: self._store.create(draft, peppers, actor, now))
+        await self._keys.changed()
         return made
 
     async def rotate(self, key_id: str, grace_s: float, actor: Actor) -> Made:
-        peppers, now = self._parts.cache.peppers, self._now()
-        made = await self._parts.threads.call(lambda: self._store.rotate(key_id, grace_s, peppers, actor, now))
-        await self._parts.keys_changed()
+        peppers, now = self._keys.cache.peppers, self._now()
+        made = await self._keys.threads.call(lambda: self._store.rotate(key_id, grace_s, peppers, actor, now))
+        await self._keys.changed()
         return made
 
     async def revoke(self, key_id: str, actor: Actor) -> KeyRecord:
         now = self._now()
-        record = await self._parts.threads.call(lambda: self._store.revoke(key_id, actor, now))
-        await self._parts.keys_changed()
+        record = await self._keys.threads.call(lambda: self._store.revoke(key_id, actor, now))
+        await self._keys.changed()
         return record
 
     async def page(self, *, search: str = "", state: State | None = None, offset: int = 0, count: int = 50) -> KeyPage:
@@ -73,8 +74,8 @@ class Administration:
             today = usage.requests_on(self._store.database, usage.day_of(now), [record.id for record in found])
             return found, total, today
 
-        found, total, today = await self._parts.threads.call(look)
-        fresh = self._not_handed_in()
+        found, total, today = await self._keys.threads.call(look)
+        fresh = self._counted()
         rows = [_row(record, today.get(record.id, 0), fresh.get(record.id, 0), now) for record in found]
         return KeyPage(rows, total)
 
@@ -87,8 +88,8 @@ class Administration:
             record = self._store.get(key_id)
             return record, usage.days_of(self._store.database, record.id, days[0])
 
-        record, counted = await self._parts.threads.call(look)
-        row = _row(record, counted.get(days[-1], 0), self._not_handed_in().get(record.id, 0), now)
+        record, counted = await self._keys.threads.call(look)
+        row = _row(record, counted.get(days[-1], 0), self._counted().get(record.id, 0), now)
         counted[days[-1]] = row.requests_today
         return row, [(day, counted.get(day, 0)) for day in days]
 
@@ -97,15 +98,7 @@ class Administration:
             with self._store.database.read() as connection:
                 return audit.entries(connection, search=search, before=before, count=count)
 
-        return await self._parts.threads.call(look)
-
-    def _not_handed_in(self) -> dict[str, int]:
-        """Requests per key that this host's processes have counted and the store does not know yet."""
-        sums: dict[str, int] = {}
-        for present in self._parts.counters.present():
-            for key_id, count in present.use.items():
-                sums[key_id] = sums.get(key_id, 0) + count
-        return sums
+        return await self._keys.threads.call(look)
 
 
 def _row(record: KeyRecord, handed_in: int, fresh: int, now: float) -> KeyRow:

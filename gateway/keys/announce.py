@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
-from gateway.access.key_format import redact
+from gateway.stores.key_format import redact
 
 CHANNEL = "face-api:keys-changed"
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0

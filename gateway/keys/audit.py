@@ -11,8 +11,8 @@ import time
 import msgspec
 from sqlalchemy import Connection, delete, func, insert, or_, select
 
-from gateway.access.key_format import redact
-from gateway.keys.tables import TABLES
+from gateway.stores.key_format import redact
+from gateway.stores.tables import TABLES
 
 LONGEST_TEXT = 300
 

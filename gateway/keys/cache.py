@@ -11,44 +11,22 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol, TypeVar
+from typing import Protocol
 
-from gateway.access.key_format import redact
 from gateway.keys.pepper import Peppers
 from gateway.keys.records import NO_VERSION, Changes, KeyRecord
-from shared.errors import FaceApiError, StoreDown
-
-Result = TypeVar("Result")
+from gateway.stores.key_format import redact
+from gateway.stores.threads import StoreThreads
+from shared.errors import FaceApiError
 
 LONGEST_WAIT_S = 4.0
-PEOPLES_PATIENCE_S = 20.0  # a password takes 64 MiB and, on a busy machine, seconds
 LEAST_PAUSE_S = 0.05  # between two questions to the store, however many unknown keys arrive
-THREADS = 4
 
 
 class Source(Protocol):
     """Where keys come from; blocking. StoreDown when it cannot say."""
 
     def changes_since(self, version: int) -> Changes: ...
-
-
-class StoreThreads:
-    """Runs blocking store calls beside the event loop; one that hangs is given up, not waited for."""
-
-    def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="key-store")
-
-    async def call(self, work: Callable[[], Result], patience_s: float = PEOPLES_PATIENCE_S) -> Result:
-        """The result of `work`; StoreDown when the patience ends."""
-        try:
-            async with asyncio.timeout(patience_s):
-                return await asyncio.get_running_loop().run_in_executor(self._pool, work)
-        except TimeoutError as error:
-            raise StoreDown("The key store did not answer in time") from error
-
-    def close(self) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 class KeyCache:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from gateway.keys.database import open_database
 from gateway.keys.pepper import FILE_NAME, Peppers, load_peppers
 from gateway.keys.store import KeyStore
+from gateway.stores.database import open_database
 from shared.errors import ConfigurationError, StoreDown
 from shared.settings import Settings
 

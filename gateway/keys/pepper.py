@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Collection
 from pathlib import Path
 
-from gateway.keys.private_files import make_private_folder, write_new_private, write_private
+from gateway.stores.private_files import make_private_folder, write_new_private, write_private
 from shared.access_rules import LEAST_PEPPER, earlier_peppers
 from shared.errors import ConfigurationError
 from shared.settings import Settings

@@ -13,12 +13,12 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, RowMapping, and_, func, insert, or_, select, text, update
 
-from gateway.access import key_format
 from gateway.keys.audit import Actor, write_entry
-from gateway.keys.database import Database
 from gateway.keys.pepper import Peppers
 from gateway.keys.records import Changes, Draft, KeyRecord, State, checked, checked_grace, iso
-from gateway.keys.tables import TABLES
+from gateway.stores import key_format
+from gateway.stores.database import Database
+from gateway.stores.tables import TABLES
 from shared.errors import BadParameter, NotFound
 
 KEYS = TABLES.keys

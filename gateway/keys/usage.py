@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 import msgspec
 from sqlalchemy import and_, case, delete, func, select, text, update
 
-from gateway.keys.database import Database
-from gateway.keys.tables import TABLES
+from gateway.stores.database import Database
+from gateway.stores.tables import TABLES
 
 KEPT_DAYS = 400
 KEYS, USE = TABLES.keys, TABLES.use

@@ -21,13 +21,12 @@ import numpy as np
 from gateway.pictures import memory_need
 from gateway.pictures.byte_budget import ByteBudget
 from gateway.pictures.child_crew import Crew
-from gateway.pictures.child_process import Child
 from gateway.pictures.encode import OUTPUTS, refuse_too_long
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.image_header import check_limits, read_header
 from gateway.pictures.masking import MaskOptions
 from gateway.pictures.picture_facts import Crop, Data, Masked, PictureFacts, decoders_of, facts_of, refuse_to_mask
-from gateway.pictures.picture_jobs import Answer, CrashedError, Job, LostError
+from gateway.pictures.picture_jobs import Answer, CrashedError, Doer, Job, LostError
 from gateway.pictures.picture_messages import Mask, MaskDone, Open, Opened
 from gateway.pictures.sandbox.report import Sandbox
 from gateway.pictures.views import crop_of, shapes_of
@@ -62,7 +61,7 @@ class Picture:
         self._to_mask, self._tiles = to_mask, tiles
         self._data: Data | None = data
         self._job: Job | None = None
-        self._child: Child | None = None
+        self._child: Doer | None = None
         self._id = owner.next_id()
         self._held = 0
         self._crashes = 0
@@ -129,7 +128,7 @@ class Picture:
             alone=self._crashes > 0,
         )
 
-    def _masking(self, faces: Faces, options: MaskOptions, child: Child | None) -> Job:
+    def _masking(self, faces: Faces, options: MaskOptions, child: Doer | None) -> Job:
         message, boxes = Mask(self._id, len(faces), options), faces.boxes.astype(np.float32).tobytes()
         most = memory_need.encoded_most(self._header)
         return Job(message, boxes, _future(), lambda said: isinstance(said, MaskDone) and said.size <= most, child)

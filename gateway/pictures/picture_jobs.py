@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from gateway.pictures.anonymous_memory import Bytes
 from gateway.pictures.picture_messages import Mask, MaskDone, Open, Opened
-
-if TYPE_CHECKING:
-    from gateway.pictures.child_process import Child
 
 
 class LostError(Exception):
@@ -34,6 +32,18 @@ class Answer:
     memory: memoryview
 
 
+class Doer(Protocol):
+    """A child, as a job knows it. gone: it has ended. pinned: jobs on pictures that it alone holds."""
+
+    @property
+    def gone(self) -> bool: ...
+    @property
+    def pinned(self) -> deque[Job]: ...
+
+    def forget(self, picture: int) -> None:
+        """Drops what it holds of a picture."""
+
+
 @dataclass(eq=False, slots=True)
 class Job:
     """One message that is answered, and what goes with it.
@@ -48,7 +58,7 @@ class Job:
     payload: Bytes
     answer: asyncio.Future[Answer]
     is_right: Callable[[Opened | MaskDone], bool]
-    child: Child | None = None
+    child: Doer | None = None
     alone: bool = False
     then: Job | None = None
     started: bool = False

@@ -21,7 +21,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.access.sqlite_files import connect_scratch, is_busy, make_sqlite_file
+from gateway.stores.sqlite_files import connect_scratch, is_busy, make_sqlite_file
 
 FILE_NAME = "counters.sqlite"
 HAND_IN_S = 1.0
@@ -152,6 +152,14 @@ class Counters:
             rows = self._open().execute(query, (now - STALE_S, now + STALE_S)).fetchall()
             return [msgspec.json.decode(facts, type=Present) for (facts,) in rows]
         return []
+
+    def key_use(self) -> dict[str, int]:
+        """Requests per key that this host's processes have counted and the key store does not know yet."""
+        sums: dict[str, int] = {}
+        for present in self.present():
+            for key_id, count in present.use.items():
+                sums[key_id] = sums.get(key_id, 0) + count
+        return sums
 
     def close(self) -> None:
         if self._connection is not None:

@@ -7,17 +7,13 @@ adds them up); without it the metrics are this process's own. Labels never hold 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from gateway.reporting.tally import Tally
-
-if TYPE_CHECKING:
-    from gateway.edge.connections import Connections
-    from gateway.services import Services
 
 REFRESH_INTERVAL_S = 1.0
 ENDPOINTS = frozenset({"/api/v1/detect", "/api/v1/mask", "/health", "/readyz", "/livez", "/metrics"})
@@ -37,6 +33,16 @@ GAUGES: tuple[tuple[str, str, Literal["livesum", "livemax", "livemin"]], ...] = 
     ("connections", "Open connections", "livesum"),
     ("ready", "1 when a picture sent now would be answered", "livemin"),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What one part of the process has counted since it began, by name, and how things stand (`GAUGES`)."""
+
+    events: Mapping[str, int] = field(default_factory=dict)
+    refused: Mapping[str, int] = field(default_factory=dict)
+    loop_failures: Mapping[str, int] = field(default_factory=dict)
+    gauges: Mapping[str, float] = field(default_factory=dict)
 
 
 class Metrics:
@@ -64,11 +70,14 @@ class Metrics:
             name: Gauge(f"face_api_{name}", words, registry=registry, multiprocess_mode=mode)
             for name, words, mode in GAUGES
         }
-        #: The server's, once it has started.
-        self.connections: Connections | None = None
+        self._samplers: list[Callable[[], Sample]] = []
         self._answers: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._dispatches: defaultdict[str, int] = defaultdict(int)
         self._told: dict[tuple[Counter, str | tuple[str, ...]], int] = {}
+
+    def watch(self, sampler: Callable[[], Sample]) -> None:
+        """Asks this one as well, from now on."""
+        self._samplers.append(sampler)
 
     def answered(self, path: str, status: int, seconds: float) -> None:
         endpoint = path if path in ENDPOINTS else "other"
@@ -84,34 +93,19 @@ class Metrics:
         self.batch_size.observe(size)
         self._dispatches[reason] += 1
 
-    def refresh(self, services: Services, now: float) -> None:
-        """Takes over what the parts counted since the last time, and how things stand. Once a second and at the end."""
-        self._move(self.loop_failures, services.loops.failures)
+    def refresh(self) -> None:
+        """Takes over what was counted since the last time, and how things stand. Once a second and at the end."""
         self._move(self.requests, self._answers)
         self._move(self.dispatch, self._dispatches)
         for tally in (self.request_seconds, self.stage_seconds, self.batch_size):
             tally.hand_in()
-        connections = self.connections
-        admission, dispatcher, turnstile = services.admission, services.dispatcher, services.turnstile
-        lost = {"picture_children_lost": services.pictures.deaths}
-        self._move(self.events, {"accepted": admission.accepted} | lost | asdict(dispatcher.counts))
-        self._move(self.refused, dict(admission.refused) | services.access.parts.counters.refused())
-        self._move(self.events, services.access.parts.counters.failures())
-        if connections is not None:
-            self._move(self.refused, dict(connections.refused))
-            self.gauges["connections"].set(len(connections))
-        for name, value in {
-            "requests_in_house": admission.requests,
-            "bytes_in_house": admission.bytes,
-            "queue_decode": turnstile.waiting,
-            "queue_workers": dispatcher.queue.waiting,
-            "in_hand": dispatcher.queue.in_hand,
-            "oldest_wait_seconds": turnstile.oldest_wait_s(now),
-            "expected_wait_seconds": admission.expected_wait_s,
-            "workers": len(dispatcher.workers),
-            "ready": services.readiness.ready,
-        }.items():
-            self.gauges[name].set(value)
+        for sampler in self._samplers:
+            sample = sampler()
+            self._move(self.events, sample.events)
+            self._move(self.refused, sample.refused)
+            self._move(self.loop_failures, sample.loop_failures)
+            for name, value in sample.gauges.items():
+                self.gauges[name].set(value)
 
     def _move(self, counter: Counter, counts: Mapping[str, int] | Mapping[tuple[str, str], int]) -> None:
         for label, count in counts.items():

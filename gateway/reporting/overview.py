@@ -1,10 +1,10 @@
-"""What the house is doing, in numbers for people: made from the counts of all processes of this host. Pure."""
+"""What the house is doing, in numbers for people: made from the counts of all processes of this host."""
 
 from __future__ import annotations
 
 import msgspec
 
-from gateway.reporting.counters import Present, Worker, percentile
+from gateway.reporting.counters import Counters, Present, Worker, percentile
 
 ENDPOINTS = ("detect", "mask")
 CHART_MINUTES = 60
@@ -38,6 +38,13 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     gateway_processes: int
     workers: list[Worker]
     minutes: list[Minute]
+
+
+def overview_of(counters: Counters) -> Overview:
+    """The overview of this moment."""
+    return overview(
+        counters.total(), counters.total(LATENCY_MINUTES), counters.by_minute(CHART_MINUTES), counters.present()
+    )
 
 
 def overview(

@@ -7,7 +7,9 @@ import sqlite3
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from gateway.access.parts import Parts
+from gateway.keys.keeping import Keys
+from gateway.reporting.counters import Counters
+from shared.settings import Settings
 from shared.settings_told import describe
 
 PACKAGES: tuple[str, ...] = (
@@ -16,18 +18,17 @@ PACKAGES: tuple[str, ...] = (
 )
 
 
-def system_facts(parts: Parts) -> dict[str, Any]:
+def system_facts(settings: Settings, keys: Keys, counters: Counters) -> dict[str, Any]:
     """JSON-ready; holds no secret."""
-    settings = parts.settings
-    workers = {worker.name: worker for said in parts.counters.present() for worker in said.workers}
+    workers = {worker.name: worker for said in counters.present() for worker in said.workers}
     models = {(w.model, w.precision, w.provider, w.license, w.note) for w in workers.values()}
     return {
         "versions": versions(),
         "models": [dict(zip(_MODEL_FACTS, model, strict=True)) for model in sorted(models)],
         "key_store": {
-            "kind": parts.store.database.kind,
-            "ready": parts.cache.ready,
-            "pepper": parts.cache.peppers.current,
+            "kind": keys.store.database.kind,
+            "ready": keys.cache.ready,
+            "pepper": keys.cache.peppers.current,
             "several_hosts": bool(settings.database_url),
         },
         "rate_limit": {"across_hosts": bool(settings.redis_url), "enabled": settings.rate_limit_enabled},

@@ -14,15 +14,16 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.access.door import Door, Principal
-from gateway.access.key_format import redact
+from gateway.access.door import Principal
 from gateway.keys.administration import Administration
 from gateway.keys.audit import Actor
 from gateway.keys.records import Draft, State, facts_of, iso, parse_duration, parse_scopes
 from gateway.keys.store import Made
-from gateway.reporting.overview import CHART_MINUTES, LATENCY_MINUTES, Overview, overview
+from gateway.reporting.overview import overview_of
 from gateway.reporting.system_facts import system_facts
 from gateway.routes.json_body import read_json
+from gateway.services import Services
+from gateway.stores.key_format import redact
 from shared import numerals
 from shared.errors import BadParameter, TooLarge, Unavailable
 
@@ -47,13 +48,19 @@ class RotateBody(msgspec.Struct, forbid_unknown_fields=True):
     grace: str | int = "24h"
 
 
-class Visit(msgspec.Struct, frozen=True):
+class AdminVisit(msgspec.Struct, frozen=True):
     """One admitted admin request."""
 
     request: Request
-    door: Door
-    administration: Administration
+    services: Services
     principal: Principal
+
+    @property
+    def administration(self) -> Administration:
+        return self.services.administration
+
+    def now(self) -> float:
+        return self.services.door.now()
 
     @property
     def actor(self) -> Actor:
@@ -68,7 +75,7 @@ class Visit(msgspec.Struct, frozen=True):
         return found
 
 
-Answer = Callable[[Visit], Awaitable[Response]]
+Answer = Callable[[AdminVisit], Awaitable[Response]]
 
 
 def routes() -> list[Route]:
@@ -86,9 +93,9 @@ def routes() -> list[Route]:
 
 def _admitted(answers: dict[str, Answer]) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
-        door = cast("Door", request.state.services.access)
-        entry = await door.enter_admin(request.scope)
-        visit = Visit(request, door, Administration(door.parts), entry.principal)
+        services: Services = request.state.services
+        entry = await services.door.enter_admin(request.scope)
+        visit = AdminVisit(request, services, entry.principal)
         method = "GET" if request.method == "HEAD" else request.method
         try:
             response = await answers[method](visit)
@@ -101,7 +108,7 @@ def _admitted(answers: dict[str, Answer]) -> Callable[[Request], Awaitable[Respo
     return endpoint
 
 
-async def _list(visit: Visit) -> Response:
+async def _list(visit: AdminVisit) -> Response:
     query = visit.request.query_params
     state = query.get("state") or None
     if state not in {None, "active", "expired", "revoked"}:
@@ -112,11 +119,11 @@ async def _list(visit: Visit) -> Response:
         offset=_number(query.get("offset") or "0", "offset", 0, 10_000_000),
         count=_number(query.get("count") or "100", "count", 1, MOST_PER_PAGE),
     )
-    now = visit.door.now()
+    now = visit.now()
     return _json({"keys": [row.facts(now) for row in page.rows], "total": page.total})
 
 
-async def _create(visit: Visit) -> Response:
+async def _create(visit: AdminVisit) -> Response:
     body = await _body(visit.request, CreateBody)
     draft = Draft(
         name=body.name,
@@ -128,22 +135,22 @@ async def _create(visit: Visit) -> Response:
     return _made(visit, await visit.administration.create(draft, visit.actor))
 
 
-async def _one(visit: Visit) -> Response:
+async def _one(visit: AdminVisit) -> Response:
     row, days = await visit.administration.one(visit.key_id)
-    return _json(row.facts(visit.door.now()) | {"requests_by_day": dict(days)})
+    return _json(row.facts(visit.now()) | {"requests_by_day": dict(days)})
 
 
-async def _rotate(visit: Visit) -> Response:
+async def _rotate(visit: AdminVisit) -> Response:
     body = await _body(visit.request, RotateBody)
     return _made(visit, await visit.administration.rotate(visit.key_id, parse_duration(str(body.grace)), visit.actor))
 
 
-async def _revoke(visit: Visit) -> Response:
+async def _revoke(visit: AdminVisit) -> Response:
     record = await visit.administration.revoke(visit.key_id, visit.actor)
-    return _json(facts_of(record, visit.door.now()))
+    return _json(facts_of(record, visit.now()))
 
 
-async def _audit(visit: Visit) -> Response:
+async def _audit(visit: AdminVisit) -> Response:
     query = visit.request.query_params
     entries = await visit.administration.audit(
         search=_text(query, "search", MOST_SEARCHED),
@@ -154,24 +161,16 @@ async def _audit(visit: Visit) -> Response:
     return _json({"entries": rows})
 
 
-async def _overview(visit: Visit) -> Response:
-    return _json(overview_of(visit.door))
+async def _overview(visit: AdminVisit) -> Response:
+    return _json(overview_of(visit.services.counters))
 
 
-async def _system(visit: Visit) -> Response:
-    return _json(system_facts(visit.door.parts))
+async def _system(visit: AdminVisit) -> Response:
+    return _json(system_facts(visit.services.settings, visit.services.keys, visit.services.counters))
 
 
-def overview_of(door: Door) -> Overview:
-    """The overview of this moment."""
-    counters = door.parts.counters
-    return overview(
-        counters.total(), counters.total(LATENCY_MINUTES), counters.by_minute(CHART_MINUTES), counters.present()
-    )
-
-
-def _made(visit: Visit, made: Made) -> Response:
-    facts = {"id": made.record.id, "key": made.key} | facts_of(made.record, visit.door.now())
+def _made(visit: AdminVisit, made: Made) -> Response:
+    facts = {"id": made.record.id, "key": made.key} | facts_of(made.record, visit.now())
     return _json(facts, status=201)
 
 

@@ -46,7 +46,7 @@ async def health(request: Request) -> Response:
 def health_of(services: Services) -> HealthResponse:
     workers, readiness, side = services.dispatcher.workers, services.readiness, services.settings.input_side
     model = workers[0].model if workers else None
-    database = services.access.parts.cache.ready if services.settings.database_url else None
+    database = services.keys.cache.ready if services.settings.database_url else None
     return HealthResponse(
         status="ok" if readiness.ready and database is not False else "degraded",
         model=model.name if model else None,

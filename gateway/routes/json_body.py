@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from gateway.access.key_format import redact
+from gateway.stores.key_format import redact
 from gateway.unknown_names import shown
 from shared.errors import BadParameter
 

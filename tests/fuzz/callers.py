@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
 
 from gateway.access.auth import could_be_a_key, presented_key, refuse_key_in_url
-from gateway.access.key_format import KEY_PATTERN, hint, redact, well_formed
-from gateway.edge.client_ip import UNKNOWN, ClientAddresses, bucket_of, client_of
+from gateway.access.client_ip import UNKNOWN, ClientAddresses, bucket_of, client_of
+from gateway.stores.key_format import KEY_PATTERN, hint, redact, well_formed
 from shared.access_rules import Network
 from shared.errors import BadParameter, Unauthorized
 from tests.fuzz.target import check_words, steps_within

@@ -45,9 +45,9 @@ class House:
             api_key_enabled=False, rate_limit_enabled=False, log_level="critical",
         )  # fmt: skip
         services = await self._stack.enter_async_context(open_services(settings))
-        parts = services.access.parts
+        keys = services.keys
         draft = Draft(name="fuzz", scopes=("detect", "mask", "admin"))
-        self.key = parts.store.create(draft, parts.cache.peppers, Actor("fuzz"), time.time()).key.encode()
+        self.key = keys.store.create(draft, keys.cache.peppers, Actor("fuzz"), time.time()).key.encode()
         return Room(self._loop, create_app(settings), {"services": services})
 
     def close(self) -> None:

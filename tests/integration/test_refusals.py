@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from gateway.access.client_ip import bucket_of
 from gateway.edge.arriving import CHUNKS_FREE
-from gateway.edge.client_ip import bucket_of
 from gateway.edge.connections import TURNED_AWAY_MAX, Connections
 from gateway.edge.conversation import Patience
 from gateway.edge.refusals import HEADER_BYTES_MAX, TOO_MANY_FROM_ONE, TOO_MANY_HERE

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from gateway.pictures.headers.facts import PARTS_MAX, PROFILE_BYTES_MAX, Format, Header
+from gateway.pictures.headers.matrix_profile import Colours, is_nearly_srgb, matrix_profile
 from gateway.pictures.headers.png_orientation import Told
-from gateway.pictures.matrix_profile import Colours, is_nearly_srgb, matrix_profile
 from shared.errors import BadImage
 from shared.settings import DecodingSettings
 

@@ -14,7 +14,8 @@ from typing import Any
 
 import uvloop
 
-from gateway.access.door import open_access
+from gateway.access.door import Door
+from gateway.access.opening import open_access
 from shared.errors import RateLimited
 from shared.settings import Settings
 
@@ -28,7 +29,11 @@ async def main(folder: Path, count: int, redis_url: str, window_s: float) -> Non
         redis_timeout_ms=5000,  # a busy test machine is no broken Redis
         rate_limit_window=window_s,
     )
-    door = await open_access(settings, folder / "run")
+    async with open_access(settings, folder / "run") as door:
+        await burst(door, count)
+
+
+async def burst(door: Door, count: int) -> None:
     scope: dict[str, Any] = {"type": "http", "client": ("198.51.100.7", 1), "headers": [], "query_string": b""}
     resets: list[float] = []
 
@@ -43,10 +48,9 @@ async def main(folder: Path, count: int, redis_url: str, window_s: float) -> Non
     print("ready", flush=True)
     while await asyncio.to_thread(sys.stdin.readline):
         passed = sum(await asyncio.gather(*(knock() for _ in range(count))))
-        failures = door.parts.counters.failures()
+        failures = door.counters.failures()
         print(json.dumps({"passed": passed, "reset_s": max(resets, default=0), "failures": failures}), flush=True)
         resets.clear()
-    await door.aclose()
 
 
 if __name__ == "__main__":

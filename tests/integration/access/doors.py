@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from gateway.access.door import Door, open_access
+from gateway.access.door import Door
+from gateway.access.opening import open_access
 from gateway.keys.records import Draft
 from shared.errors import FaceApiError, RateLimited
 from shared.settings import Settings
@@ -25,12 +27,10 @@ def settings_for(folder: Path, **more: Any) -> Settings:
 
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Door]:
-    door = await open_access(settings, Path(settings.runtime_dir))
-    try:
-        yield door
-    finally:
+    async with contextlib.AsyncExitStack() as stack:
+        yield await stack.enter_async_context(open_access(settings, Path(settings.runtime_dir)))
         async with asyncio.timeout(30):
-            await door.aclose()
+            await stack.aclose()
 
 
 def scope(key: str | None = None, peer: str = "198.51.100.7") -> dict[str, Any]:
@@ -39,7 +39,7 @@ def scope(key: str | None = None, peer: str = "198.51.100.7") -> dict[str, Any]:
 
 
 def make(door: Door, **draft: Any) -> str:
-    return door.parts.store.create(Draft(**({"name": "n"} | draft)), door.parts.cache.peppers, ME, time.time()).key
+    return door.keys.store.create(Draft(**({"name": "n"} | draft)), door.keys.cache.peppers, ME, time.time()).key
 
 
 async def status(door: Door, key: str | None = None, peer: str = "198.51.100.7") -> int:

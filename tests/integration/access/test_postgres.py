@@ -19,10 +19,7 @@ import pytest
 from sqlalchemy import text
 
 from gateway.access.door import Door
-from gateway.access.first_start import prepare_first_start
-from gateway.access.key_format import new_key
-from gateway.console.accounts import Accounts
-from gateway.console.sessions import Sessions
+from gateway.first_start import prepare_first_start
 from gateway.keys import usage
 from gateway.keys.audit import entries
 from gateway.keys.cache import LONGEST_WAIT_S
@@ -31,6 +28,9 @@ from gateway.keys.pepper import Peppers
 from gateway.keys.records import Draft
 from gateway.keys.store import KeyStore
 from gateway.keys.usage import Gathering
+from gateway.people.accounts import Accounts
+from gateway.people.sessions import Sessions
+from gateway.stores.key_format import new_key
 from shared.errors import ClientError, ConfigurationError, NotFound, StoreDown
 from tests.integration.access.doors import CEILING_S, make, opened, settings_for, status, until
 from tests.integration.access.servers import Postgres, postgres
@@ -168,9 +168,9 @@ def test_a_key_of_one_host_works_and_ends_on_another(server: Postgres, tmp_path:
         ):
             key = make(here)
             assert await status(there, key) == 200
-            record = there.parts.cache.lookup(key.encode())
+            record = there.keys.cache.lookup(key.encode())
             assert record is not None
-            here.parts.store.revoke(record.id, ME, time.time())
+            here.keys.store.revoke(record.id, ME, time.time())
             await until(lambda: refused(there, key))
 
     asyncio.run(work())
@@ -196,9 +196,9 @@ def test_with_the_server_gone_known_keys_pass_and_unknown_ones_wait_for_it(
             server.freeze() if fault == "stopped" else server.stop()
             assert await status(door, new_key()) == 503
             assert [await status(door, key) for _ in range(20)] == [200] * 20
-            assert not door.parts.cache.ready
+            assert not door.keys.cache.ready
             server.thaw() if fault == "stopped" else server.restart()
-            await until(lambda: door.parts.cache.ready, 60)
+            await until(lambda: door.keys.cache.ready, 60)
             assert await status(door, new_key()) == 401
             assert await status(door, key) == 200
 

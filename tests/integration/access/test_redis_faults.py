@@ -53,7 +53,7 @@ def hurt_and_mend(folder: Path, server: Valkey, hurt: Callable[[], None], mend: 
             # Whom both stores saw at the moment of change may have had something of each.
             assert LIMIT <= await passed(door, 50, "198.51.100.2") <= 2 * LIMIT
             assert await passed(door, 50, "198.51.100.5") == LIMIT
-            assert door.parts.counters.failures()["limiter_failed_redis"] >= 1
+            assert door.counters.failures()["limiter_failed_redis"] >= 1
             assert await passed(door, 5, "198.51.100.3") == 5
             mend()
             await until(lambda: redis_counts(door))
@@ -63,7 +63,7 @@ def hurt_and_mend(folder: Path, server: Valkey, hurt: Callable[[], None], mend: 
 
 
 async def redis_counts(door: Door) -> bool:
-    verdict = await door.parts.limiter.hit("probe", 10**6, 1.0)
+    verdict = await door.limiter.hit("probe", 10**6, 1.0)
     return isinstance(verdict.limiter, RedisLimiter)
 
 
@@ -114,7 +114,7 @@ def test_redis_slower_than_its_time_limit(tmp_path: Path, server: Valkey) -> Non
             await until(lambda: redis_counts(door))
             pace.delay_s = 0.5
             assert await passed(door, 50) == LIMIT
-            assert door.parts.counters.failures()["limiter_failed_redis"] >= 1
+            assert door.counters.failures()["limiter_failed_redis"] >= 1
             pace.delay_s = 0.0
             await until(lambda: redis_counts(door))
 
@@ -159,7 +159,7 @@ def test_flushed_scripts_and_flushed_data_are_no_fault(tmp_path: Path, server: V
             assert await passed(door, 50) == 0
             server.client().flushall()
             assert await passed(door, 50) == LIMIT
-            assert door.parts.counters.failures() == {}
+            assert door.counters.failures() == {}
 
     asyncio.run(work())
 
@@ -167,7 +167,7 @@ def test_flushed_scripts_and_flushed_data_are_no_fault(tmp_path: Path, server: V
 def test_refunds_and_windows_are_those_of_the_file(tmp_path: Path, server: Valkey) -> None:
     async def work() -> None:
         async with limited(tmp_path, server.url, redis_timeout_ms=5000) as door:
-            limiter = door.parts.limiter
+            limiter = door.limiter
             first = await limiter.hit("a", 2, 60)
             assert (first.allowed, first.remaining, round(first.reset_s)) == (True, 1, 60)
             await limiter.hit("a", 2, 60)
@@ -190,13 +190,13 @@ def test_refunds_and_windows_are_those_of_the_file(tmp_path: Path, server: Valke
 def test_a_client_that_leaves_in_mid_question_disturbs_nobody(tmp_path: Path, server: Valkey) -> None:
     async def work() -> None:
         async with limited(tmp_path, server.url, redis_timeout_ms=5000) as door:
-            leaving = [asyncio.create_task(door.parts.limiter.hit("gone", 1000, 60)) for _ in range(50)]
+            leaving = [asyncio.create_task(door.limiter.hit("gone", 1000, 60)) for _ in range(50)]
             await asyncio.sleep(0)
             for task in leaving:
                 task.cancel()
             await asyncio.gather(*leaving, return_exceptions=True)
             assert await passed(door, 50) == LIMIT
-            assert door.parts.counters.failures() == {}
+            assert door.counters.failures() == {}
 
     asyncio.run(work())
 
@@ -223,10 +223,10 @@ def test_a_revocation_is_announced_through_redis(tmp_path: Path, server: Valkey)
             key = make(here)
             assert await status(there, key) == 200
             await until(lambda: server.client().pubsub_numsub("face-api:keys-changed")[0][1] == 2)
-            record = there.parts.cache.lookup(key.encode())
+            record = there.keys.cache.lookup(key.encode())
             assert record is not None
-            here.parts.store.revoke(record.id, ME, 1.0)
-            await here.parts.keys_changed()
+            here.keys.store.revoke(record.id, ME, 1.0)
+            await here.keys.changed()
             await until(lambda: key_is_refused(there, key))
 
     asyncio.run(work())
@@ -239,10 +239,10 @@ def test_with_redis_killed_a_revocation_is_found_by_looking(tmp_path: Path, serv
             key = make(here)
             assert await status(there, key) == 200
             server.kill()
-            record = there.parts.cache.lookup(key.encode())
+            record = there.keys.cache.lookup(key.encode())
             assert record is not None
-            here.parts.store.revoke(record.id, ME, 1.0)
-            await here.parts.keys_changed()
+            here.keys.store.revoke(record.id, ME, 1.0)
+            await here.keys.changed()
             await until(lambda: key_is_refused(there, key))
 
     asyncio.run(work())

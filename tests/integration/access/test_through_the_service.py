@@ -18,9 +18,9 @@ import cv2
 import httpx2
 import pytest
 
-from gateway.access.key_format import new_key
 from gateway.keys.opening import open_store, peppers_for
 from gateway.keys.records import Draft
+from gateway.stores.key_format import new_key
 from shared.settings import Settings
 from tests.networks import beacon_network, beacon_picture
 from tests.service import ROOT, Service, environment, processes_below, running_service

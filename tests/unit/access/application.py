@@ -12,10 +12,12 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.testclient import TestClient
 
-from gateway.access.door import Door, open_access
+from gateway.access.door import Door
+from gateway.access.opening import open_access
 from gateway.console.routes import routes as console_routes
 from gateway.edge.security_headers import SecurityHeaders
 from gateway.error_responses import face_api_error
+from gateway.keys.administration import Administration
 from gateway.routes.admin import routes as admin_routes
 from shared.errors import FaceApiError
 from shared.settings import Settings
@@ -36,7 +38,7 @@ class Site:
 
         from gateway.keys.records import Draft
 
-        store, peppers = self.door.parts.store, self.door.parts.cache.peppers
+        store, peppers = self.door.keys.store, self.door.keys.cache.peppers
         return store.create(Draft(**({"name": "n"} | draft)), peppers, ME, time.time()).key
 
     def sign_in(self) -> None:
@@ -52,10 +54,9 @@ def opened(folder: Path, *, base_url: str = "http://testserver", **settings: Any
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Any]]:
-        door = await open_access(effective, Path(effective.runtime_dir))
-        found.append(door)
-        yield {"services": SimpleNamespace(access=door)}
-        await door.aclose()
+        async with open_access(effective, Path(effective.runtime_dir)) as door:
+            found.append(door)
+            yield {"services": services_of(effective, door)}
 
     application = Starlette(
         routes=[*admin_routes(), *console_routes()],
@@ -68,11 +69,19 @@ def opened(folder: Path, *, base_url: str = "http://testserver", **settings: Any
         yield Site(client, found[0])
 
 
+def services_of(settings: Settings, door: Door) -> Any:
+    """What console and admin API ask of the process's services."""
+    return SimpleNamespace(
+        settings=settings, door=door, keys=door.keys, counters=door.counters, addresses=door.addresses,
+        administration=Administration(door.keys, door.counters.key_use),
+    )  # fmt: skip
+
+
 def give_password(settings: Settings, door: Door) -> None:
     from argon2 import PasswordHasher
 
-    from gateway.console.accounts import Accounts
+    from gateway.people.accounts import Accounts
 
-    accounts = Accounts(door.parts.store.database, PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    accounts = Accounts(door.keys.store.database, PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
     accounts.use_link(accounts.new_link(NOW), PASSWORD, ME, NOW)
     assert settings.console_enabled

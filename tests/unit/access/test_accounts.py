@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from argon2 import PasswordHasher
 
-from gateway.console import throttle
-from gateway.console.accounts import LINK_LIFE_S, Accounts
-from gateway.console.sessions import MOST_PER_ACCOUNT, Sessions
-from gateway.console.throttle import EVERYWHERE_MOST, Attempts
+from gateway.people import throttle
+from gateway.people.accounts import LINK_LIFE_S, Accounts
+from gateway.people.sessions import MOST_PER_ACCOUNT, Sessions
+from gateway.people.throttle import EVERYWHERE_MOST, Attempts
 from shared.errors import BadParameter, ClientError, Forbidden, RateLimited, Unauthorized
 from tests.unit.access.stores import ME, NOW, audit_of, made_store, settings_in
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from gateway.access.key_format import new_key, well_formed
 from gateway.routes.admin import MOST_BODY_BYTES
+from gateway.stores.key_format import new_key, well_formed
 from tests.unit.access.application import Site, opened
 
 KEYS = "/api/v1/admin/keys"

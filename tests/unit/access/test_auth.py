@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from gateway.access import auth
-from gateway.access.key_format import new_key
 from gateway.keys.records import KeyRecord
+from gateway.stores.key_format import new_key
 from shared.errors import BadParameter, Forbidden, Unauthorized
 
 RECORD = KeyRecord(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.edge.client_ip import MOST_HOPS, ClientAddresses, bucket_of, client_of, parse_address
+from gateway.access.client_ip import MOST_HOPS, ClientAddresses, bucket_of, client_of, parse_address
 from shared.access_rules import parse_networks
 
 TRUSTED = tuple(parse_networks("10.0.0.0/8, 192.0.2.1, fd00::/8"))

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from gateway.access.key_format import well_formed
 from gateway.keys.__main__ import CONFIGURATION, DONE, REFUSED, STORE_DOWN, main
+from gateway.stores.key_format import well_formed
 
 
 @pytest.fixture(autouse=True)

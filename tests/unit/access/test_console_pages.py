@@ -32,7 +32,7 @@ def test_strangers_are_led_to_the_sign_in_page(site: Site) -> None:
     for path in ("/console/keys", "/console/keys/x/revoke", "/console/keys/x/rotate", "/console/account/password"):
         assert site.client.post(path, headers=OWN).status_code == 303
     assert site.client.get("/console/overview/live", headers={"hx-request": "true"}).headers["hx-redirect"]
-    assert site.door.parts.store.page(0)[1] == 0
+    assert site.door.keys.store.page(0)[1] == 0
 
 
 @pytest.mark.parametrize("path", ["/api-keys", "/console", "/console/"])
@@ -74,7 +74,7 @@ def test_forged_posts_are_refused_and_change_nothing(site: Site, headers: dict[s
     raw = {name: value.encode("latin-1") for name, value in headers.items()}
     answer = site.client.post("/console/keys", data={"name": "forged", "scope": "detect"}, headers=raw)
     assert answer.status_code == 403
-    assert site.door.parts.store.page(0, search="forged")[1] == 0
+    assert site.door.keys.store.page(0, search="forged")[1] == 0
     assert site.client.post("/console/sign-in", data={"password": PASSWORD}, headers=raw).status_code == 403
 
 

@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
-from gateway.access.door import Door, open_access
-from gateway.access.key_format import new_key
-from gateway.keys.database import FILE_NAME
+from gateway.access.door import Door
+from gateway.access.opening import open_access
 from gateway.keys.opening import open_store
 from gateway.keys.pepper import rotate_file
 from gateway.keys.records import Draft
 from gateway.keys.usage import day_of, requests_on
+from gateway.stores.database import FILE_NAME
+from gateway.stores.key_format import new_key
 from shared.errors import BadParameter, Forbidden, RateLimited, StoreDown, Unauthorized
 from shared.settings import Settings
 from tests.unit.access.stores import ME, settings_in
@@ -31,16 +32,13 @@ def scope(key: str | None = None, peer: str = "198.51.100.7", query: bytes = b""
 
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Door]:
-    door = await open_access(settings, Path(settings.runtime_dir))
-    try:
+    async with open_access(settings, Path(settings.runtime_dir)) as door:
         yield door
-    finally:
-        await door.aclose()
 
 
 def make(door: Door, **draft: Any) -> str:
     """A new key, made as if by another process: this one was not told."""
-    return door.parts.store.create(Draft(name="n", **draft), door.parts.cache.peppers, ME, time.time()).key
+    return door.keys.store.create(Draft(name="n", **draft), door.keys.cache.peppers, ME, time.time()).key
 
 
 def test_a_key_made_a_moment_ago_elsewhere_is_let_in(tmp_path: Path) -> None:
@@ -191,7 +189,7 @@ def test_guesses_beyond_the_limit_ask_no_store(tmp_path: Path) -> None:
             for _ in range(50):
                 with pytest.raises(RateLimited):
                     await door.enter(scope(new_key()), "detect")
-            assert door.parts.cache.ready  # nobody noticed that the store is gone: nobody asked it
+            assert door.keys.cache.ready  # nobody noticed that the store is gone: nobody asked it
 
     asyncio.run(work())
 
@@ -222,7 +220,7 @@ def test_revocation_in_one_process_is_refused_in_another_within_its_check(tmp_pa
         async with opened(settings) as here, opened(settings) as there:
             key = make(here)
             entry = await there.enter(scope(key), "detect")
-            here.parts.store.revoke(entry.principal.key_id, ME, time.time())
+            here.keys.store.revoke(entry.principal.key_id, ME, time.time())
             async with asyncio.timeout(5):
                 while True:
                     try:
@@ -259,7 +257,7 @@ def test_keys_that_no_store_could_judge_are_never_counted_as_wrong(tmp_path: Pat
             hidden = store.rename(store.with_suffix(".hidden"))
             if known_down:
                 with pytest.raises(StoreDown):
-                    await door.parts.cache.refresh()
+                    await door.keys.cache.refresh()
             for _ in range(5):
                 with pytest.raises(StoreDown):
                     await door.enter(scope(new_key()), "detect")
@@ -282,12 +280,12 @@ def test_one_who_leaves_while_the_store_is_asked_is_not_counted(tmp_path: Path) 
                 asked.set()
                 await asyncio.Event().wait()
 
-            really, door.parts.cache.refresh = door.parts.cache.refresh, never
+            really, door.keys.cache.refresh = door.keys.cache.refresh, never
             entering = asyncio.create_task(door.enter(scope(new_key()), "detect"))
             await asked.wait()
             entering.cancel()
             await asyncio.gather(entering, return_exceptions=True)
-            door.parts.cache.refresh = really
+            door.keys.cache.refresh = really
             with pytest.raises(Unauthorized):
                 await door.enter(scope(new_key()), "detect")
 
@@ -333,12 +331,12 @@ def test_a_rotated_pepper_is_taken_up_while_running_and_used_keys_move_to_it(tmp
             old = make(door)
             await door.enter(scope(old), "detect")
             peppers = rotate_file(settings)
-            await door.parts.cache.refresh()
-            new = door.parts.store.create(Draft(name="new"), peppers, ME, time.time()).key
+            await door.keys.cache.refresh()
+            new = door.keys.store.create(Draft(name="new"), peppers, ME, time.time()).key
             await door.enter(scope(new), "detect")
             await door.enter(scope(old), "detect")
-            await door.parts.hand_in()
-            await door.parts.cache.refresh()
+            await door.upkeep.hand_in()
+            await door.keys.cache.refresh()
             await door.enter(scope(old), "detect")
             assert open_store(settings).peppers_in_use(time.time()) == {peppers.current: 2}
 
@@ -351,10 +349,10 @@ def test_keys_used_while_others_are_moved_to_the_new_pepper_wait_for_the_next_ti
         async with opened(settings) as door:
             first, second = make(door), make(door)
             peppers = rotate_file(settings)
-            await door.parts.cache.refresh()
+            await door.keys.cache.refresh()
             await door.enter(scope(first), "detect")
             begun, go_on = asyncio.Event(), threading.Event()
-            loop, rehash = asyncio.get_running_loop(), door.parts.store.rehash
+            loop, rehash = asyncio.get_running_loop(), door.keys.store.rehash
 
             def slowly(moved: Mapping[str, tuple[str, str]]) -> None:
                 keys = iter(moved)
@@ -363,14 +361,14 @@ def test_keys_used_while_others_are_moved_to_the_new_pepper_wait_for_the_next_ti
                 assert len(list(keys)) == 1  # fails where the loop changes what this thread reads
                 rehash(moved)
 
-            door.parts.store.rehash = slowly
-            handing_in = asyncio.create_task(door.parts.hand_in())
+            door.keys.store.rehash = slowly
+            handing_in = asyncio.create_task(door.upkeep.hand_in())
             await begun.wait()
             await door.enter(scope(second), "detect")
             go_on.set()
             await handing_in
-            await door.parts.hand_in()
-            assert door.parts.store.peppers_in_use(time.time()) == {peppers.current: 2}
+            await door.upkeep.hand_in()
+            assert door.keys.store.peppers_in_use(time.time()) == {peppers.current: 2}
 
     asyncio.run(work())
 
@@ -381,18 +379,18 @@ def test_what_a_store_that_is_down_could_not_take_is_taken_when_it_is_back(tmp_p
         async with opened(settings) as door:
             key = make(door)
             peppers = rotate_file(settings)
-            await door.parts.cache.refresh()
+            await door.keys.cache.refresh()
             entry = await door.enter(scope(key), "detect")
-            door.parts.gathering.note(entry.principal.key_id, time.time(), error=False)
+            door.upkeep.gathering.note(entry.principal.key_id, time.time(), error=False)
             store = tmp_path / "var" / FILE_NAME
             hidden = store.rename(store.with_suffix(".hidden"))
             with pytest.raises(StoreDown):
-                await door.parts.hand_in()
+                await door.upkeep.hand_in()
             hidden.rename(store)
-            await door.parts.hand_in()
-            assert door.parts.store.peppers_in_use(time.time()) == {peppers.current: 1}
+            await door.upkeep.hand_in()
+            assert door.keys.store.peppers_in_use(time.time()) == {peppers.current: 1}
             today = day_of(time.time())
-            assert requests_on(door.parts.store.database, today, [entry.principal.key_id]) != {}
+            assert requests_on(door.keys.store.database, today, [entry.principal.key_id]) != {}
 
     asyncio.run(work())
 
@@ -403,12 +401,12 @@ def test_a_pepper_that_is_rotated_again_before_a_key_has_moved_loses_nothing(tmp
         async with opened(settings) as door:
             key = make(door)
             second = rotate_file(settings)
-            await door.parts.cache.refresh()
+            await door.keys.cache.refresh()
             await door.enter(scope(key), "detect")
             rotate_file(settings)
-            await door.parts.cache.refresh()
-            await door.parts.hand_in()
-            assert door.parts.store.peppers_in_use(time.time()) == {second.current: 1}
+            await door.keys.cache.refresh()
+            await door.upkeep.hand_in()
+            assert door.keys.store.peppers_in_use(time.time()) == {second.current: 1}
 
     asyncio.run(work())
 
@@ -422,8 +420,8 @@ def test_with_the_limits_file_broken_a_local_limit_takes_over(tmp_path: Path) ->
                 await door.enter(scope(), "detect")
             with pytest.raises(RateLimited):
                 await door.enter(scope(), "detect")
-            door.parts.counters.hand_in()
-            assert door.parts.counters.total()["limiter_failures.host-wide"] >= 1
+            door.counters.hand_in()
+            assert door.counters.total()["limiter_failures.host-wide"] >= 1
 
     asyncio.run(work())
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from gateway.access.first_start import KEY_FILE, LINK_FILE, FirstKey, prepare_first_start
-from gateway.access.key_format import new_key, well_formed
-from gateway.console.accounts import Accounts
+from gateway.first_start import KEY_FILE, LINK_FILE, FirstKey, prepare_first_start
 from gateway.keys.opening import open_store, peppers_for
 from gateway.keys.records import Draft
+from gateway.people.accounts import Accounts
+from gateway.stores.key_format import new_key, well_formed
 from shared.settings import Settings
 from tests.unit.access.stores import ME, settings_in
 

@@ -17,6 +17,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from gateway.access.door import Principal
+from gateway.edge.books import Books
 from gateway.edge.cors import EXPOSED_HEADERS, Cors
 from gateway.edge.request_context import RequestContext
 from gateway.edge.security_headers import HEADERS, SecurityHeaders, completed
@@ -113,11 +114,9 @@ class Ended:
     def __init__(self, folder: Path) -> None:
         self.counters, self.gathering = Counters(folder), Gathering()
         self.logged, self.measured = list[int](), list[int]()
-        self.services = SimpleNamespace(
-            access=SimpleNamespace(parts=self),
-            metrics=SimpleNamespace(answered=self._measure, stages=lambda _: None),
-            log=SimpleNamespace(info=self._log, debug=lambda *_, **__: None),
-        )
+        metrics = SimpleNamespace(answered=self._measure, stages=lambda _: None)
+        log = SimpleNamespace(info=self._log, debug=lambda *_, **__: None)
+        self.services = SimpleNamespace(books=Books(log, metrics, self.counters, self.gathering))
 
     def _measure(self, _path: str, status: int, _seconds: float) -> None:
         self.measured.append(status)

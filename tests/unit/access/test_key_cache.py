@@ -15,11 +15,12 @@ import pytest
 from sqlalchemy import delete
 
 from gateway.keys import cache as cache_module
-from gateway.keys.cache import KeyCache, StoreThreads
-from gateway.keys.database import FILE_NAME
+from gateway.keys.cache import KeyCache
 from gateway.keys.pepper import Peppers
 from gateway.keys.records import Changes, Draft, KeyRecord
 from gateway.keys.store import KEYS, KeyStore
+from gateway.stores.database import FILE_NAME
+from gateway.stores.threads import StoreThreads
 from shared.errors import StoreDown
 from shared.supervision import Loops
 from tests.unit.access.stores import ME, NOW, made_store

@@ -6,7 +6,7 @@ import re
 import secrets
 import zlib
 
-from gateway.access.key_format import KEY_LENGTH, KEY_PATTERN, hint, new_key, redact, well_formed
+from gateway.stores.key_format import KEY_LENGTH, KEY_PATTERN, hint, new_key, redact, well_formed
 
 
 def test_a_new_key_is_well_formed_and_matches_the_published_pattern() -> None:

@@ -10,12 +10,12 @@ import pytest
 from sqlalchemy import text
 
 from gateway.keys import usage
-from gateway.keys.database import FILE_NAME, open_database
-from gateway.keys.migrations import MIGRATIONS, Migration, migrate, schema_version
 from gateway.keys.pepper import Peppers
 from gateway.keys.records import NO_VERSION, Draft
 from gateway.keys.store import KeyStore
 from gateway.keys.usage import Gathering
+from gateway.stores.database import FILE_NAME, open_database
+from gateway.stores.migrations import MIGRATIONS, Migration, migrate, schema_version
 from shared.errors import BadParameter, ConfigurationError, NotFound, StoreDown
 from shared.settings import Settings
 from tests.unit.access.stores import ME, NOW, audit_of, made_store, settings_in

@@ -15,8 +15,8 @@ import pytest
 
 from deploy import ready_block
 from deploy.ready_block import Health, announce, block
-from gateway.access.first_start import FirstKey
-from gateway.access.key_format import well_formed
+from gateway.first_start import FirstKey
+from gateway.stores.key_format import well_formed
 from shared.settings import Settings
 
 HEALTH = Health(

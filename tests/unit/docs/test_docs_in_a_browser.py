@@ -14,7 +14,7 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 
-from gateway.routes.docs import docs_routes
+from gateway.docs.pages import docs_routes
 
 START_S_MAX = 20
 BROWSER_S_MAX = 90

@@ -12,7 +12,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from gateway.routes.docs import ASSETS, POLICIES, docs_routes
+from gateway.docs.pages import ASSETS, POLICIES, docs_routes
 
 PAGES = {"/": "home", "/docs": "docs", "/redoc": "redoc"}
 VENDORED = ("swagger-ui-5.35.0", "redoc-2.5.4")

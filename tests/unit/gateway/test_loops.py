@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from gateway.access.parts import Parts
 from gateway.app import create_app
 from gateway.dispatching.roster import Roster
 from gateway.keys.cache import KeyCache
+from gateway.keys.upkeep import Upkeep
 from gateway.readiness import Readiness
 from gateway.reporting.counters import Counters
 from gateway.reporting.metrics import Metrics
@@ -26,7 +26,7 @@ from shared.settings import Settings
 ROUNDS = {
     "key_cache": (KeyCache, "round"),
     "counts": (Counters, "hand_in"),
-    "key_use": (Parts, "hand_in"),
+    "key_use": (Upkeep, "hand_in"),
     "worker_scan": (Roster, "scan"),
     "worker_heartbeats": (Roster, "beat"),
     "readiness": (Readiness, "look"),
@@ -79,7 +79,7 @@ def test_every_loop_survives_a_planted_failure_and_it_is_counted(
         until(lambda: all(rounds > 1 for rounds in plants.rounds.values()))
         assert services.loops.failures == dict.fromkeys(ROUNDS, 1)
         assert client.get("/readyz").json()["detail"] == "not ready: no worker is serving"
-        services.metrics.refresh(services, 0.0)
+        services.metrics.refresh()
         for name in ROUNDS:
             count = services.metrics.registry.get_sample_value("face_api_loop_failures_total", {"loop": name})
             assert count == 1

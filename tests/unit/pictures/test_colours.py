@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from gateway.pictures.matrix_profile import Colours, is_nearly_srgb, matrix_profile
+from gateway.pictures.headers.matrix_profile import Colours, is_nearly_srgb, matrix_profile
 from tests.hostile import make_icc, make_jpeg, make_png, make_tiff, make_webp, rasters
 from tests.hostile.gallery import Gallery
 

@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from gateway.docs import openapi
 
-ASSETS = Path(__file__).resolve().parent.parent / "docs" / "assets"
+ASSETS = Path(__file__).resolve().parent / "assets"
 ASSETS_URL = "/docs-assets"
 
 #: Served from `ASSETS` under their names without `.gz`; licences and the list stay in the repository.

@@ -16,9 +16,9 @@ from urllib.parse import quote
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
 
-from gateway.access.key_format import redact
-from gateway.access.sqlite_files import LEAST_SQLITE, make_sqlite_file
-from gateway.keys.migrations import MIGRATIONS, migrate, schema_version
+from gateway.stores.key_format import redact
+from gateway.stores.migrations import MIGRATIONS, migrate, schema_version
+from gateway.stores.sqlite_files import LEAST_SQLITE, make_sqlite_file
 from shared.errors import ConfigurationError, StoreDown
 from shared.settings import Settings
 

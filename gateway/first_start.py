@@ -12,14 +12,14 @@ from pathlib import Path
 
 import msgspec
 
-from gateway.access.key_format import well_formed
-from gateway.console.accounts import Accounts
 from gateway.keys.audit import Actor
 from gateway.keys.opening import open_store, peppers_for
 from gateway.keys.pepper import Peppers
-from gateway.keys.private_files import make_private_folder, write_private
 from gateway.keys.records import Draft
 from gateway.keys.store import KeyStore
+from gateway.people.accounts import Accounts
+from gateway.stores.key_format import well_formed
+from gateway.stores.private_files import make_private_folder, write_private
 from shared.errors import StoreDown
 from shared.settings import Settings
 

@@ -11,8 +11,8 @@ import secrets
 import msgspec
 from sqlalchemy import ColumnElement, and_, delete, insert, or_, select, update
 
-from gateway.keys.database import Database
-from gateway.keys.tables import TABLES
+from gateway.stores.database import Database
+from gateway.stores.tables import TABLES
 from shared.settings import Settings
 
 SESSIONS = TABLES.sessions

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 
-from gateway.keys.private_files import make_private_folder, private_temporary
+from gateway.stores.private_files import make_private_folder, private_temporary
 
 LEAST_SQLITE = (3, 35)  # RETURNING
 

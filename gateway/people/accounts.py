@@ -14,11 +14,11 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import Connection, and_, delete, insert, select, update
 
-from gateway.console import throttle
-from gateway.console.throttle import EVERYWHERE, Attempts
 from gateway.keys.audit import Actor, write_entry
-from gateway.keys.database import Database
-from gateway.keys.tables import TABLES
+from gateway.people import throttle
+from gateway.people.throttle import EVERYWHERE, Attempts
+from gateway.stores.database import Database
+from gateway.stores.tables import TABLES
 from shared.access_rules import LEAST_PASSWORD
 from shared.errors import BadParameter, Forbidden, RateLimited, Unauthorized
 
