@@ -40,7 +40,6 @@ class Readiness:
     loops: Loops = field(default_factory=Loops)
     stopping: bool = False
     failure: str = "no worker has answered yet"
-    probes: int = 0
     _answered: int = 0
     _failed: int = 0
     _answered_at: float = 0.0
@@ -87,7 +86,6 @@ class Readiness:
         return self.dispatcher.counts.failed > self._failed
 
     async def _fly(self) -> None:
-        self.probes += 1
         canary = self.dispatcher.workers[0].canary
         try:
             async with asyncio.timeout(PROBE_TIMEOUT_S):

@@ -63,8 +63,8 @@ class Input:
     begins: Callable[[bytes], bool]
     decode_ns: float
     ready: Callable[[memoryview, Header], memoryview]
-    by_pillow: Opener = _reads_none
-    by_samples: Callable[[memoryview], NDArray[np.uint8]] = _reads_none
+    by_pillow: Opener
+    by_samples: Callable[[memoryview], NDArray[np.uint8]]
     corrupt: str = _CORRUPT
 
 
@@ -76,6 +76,7 @@ _JPEG = Input(
     decode_ns=7.0,
     ready=lambda data, header: jpeg.essential(data, header) if header.extras else data,
     by_pillow=JpegImagePlugin.JpegImageFile,
+    by_samples=_reads_none,
 )
 _PNG = Input(
     called="PNG",
@@ -85,6 +86,7 @@ _PNG = Input(
     decode_ns=16.0,
     ready=lambda data, header: png.essential(data) if header.extras else data,
     by_pillow=PngImagePlugin.PngImageFile,
+    by_samples=_reads_none,
 )
 _WEBP = Input(
     called="WebP",
@@ -94,6 +96,7 @@ _WEBP = Input(
     decode_ns=14.0,
     ready=lambda data, _header: webp.container(data),
     by_pillow=WebPImagePlugin.WebPImageFile,
+    by_samples=_reads_none,
 )
 _BMP = Input(
     called="BMP",
@@ -102,6 +105,7 @@ _BMP = Input(
     begins=lambda start: start.startswith(b"BM"),
     decode_ns=3.0,
     ready=lambda data, _header: data,
+    by_pillow=_reads_none,
     by_samples=read_pixels,
 )
 _TIFF = Input(

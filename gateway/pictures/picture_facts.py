@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.pictures.headers.facts import Format, Header
+from gateway.pictures.headers.facts import Header
 from shared.errors import BadImage
 from shared.processes import usable_cores
 from shared.settings import Settings
@@ -24,16 +24,14 @@ def decoders_of(settings: Settings) -> int:
 class PictureFacts:
     """Facts of the upright picture.
 
-    width, height: pixels. channels: 3, what detection saw. size_bytes: of the file. orientation: EXIF 1..8 as
-    stored. frames: more than 1 for animated or multi-page files, of which the first is used.
+    width, height: pixels. channels: 3, what detection saw. size_bytes: of the file. frames: more than 1 for animated
+    or multi-page files, of which the first is used.
     """
 
     width: int
     height: int
     channels: int
-    format: Format
     size_bytes: int
-    orientation: int
     frames: int
 
 
@@ -73,7 +71,7 @@ class Masked:
 def facts_of(header: Header, size_bytes: int) -> PictureFacts:
     """The facts a caller sees, from the header of the file."""
     width, height = header.upright_size
-    return PictureFacts(width, height, 3, header.format, size_bytes, header.orientation, header.frames)
+    return PictureFacts(width, height, 3, size_bytes, header.frames)
 
 
 def refuse_to_mask(header: Header) -> None:

@@ -75,7 +75,7 @@ class Photograph:
 def photograph(width: int = 800, height: int = 600, tiles: int = 0, sides: tuple[int, ...] = (SIDE,)) -> Photograph:
     wanted = width, height, sides, tiles
     crops = map(crop_of, shapes_of(*wanted), shown(np.zeros((height, width, 3), np.uint8), *wanted))
-    return Photograph(PictureFacts(width, height, 3, "jpeg", 1, 1, 1), tuple(crops))
+    return Photograph(PictureFacts(width, height, 3, 1, 1), tuple(crops))
 
 
 def look(workers: Workers, picture: Photograph, turns: Turns = "never", max_faces: int = 0) -> Detection:

@@ -27,7 +27,7 @@ read = lambda data: Header("tiny", data[4], data[5], decoder="samples")
 tiny = SimpleNamespace(FORMAT="tiny", read=read, check_complete=lambda *_: None, profile=lambda _: None)
 input_formats.INPUTS["tiny"] = input_formats.Input(
     "Tiny", "image/x-tiny", tiny, lambda start: start.startswith(b"TINY"), 5e6, lambda data, _: data,
-    by_samples=lambda data: np.full((data[5], data[4], 3), 7, np.uint8),
+    by_pillow=None, by_samples=lambda data: np.full((data[5], data[4], 3), 7, np.uint8),
 )
 
 from gateway.admission.fare import fare_of
