@@ -7,6 +7,8 @@ from typing import Literal
 
 from gateway.dispatching.detection import Question, passes_for, sides_for
 from gateway.params import DetectParams, MaskParams
+from gateway.pictures.headers.facts import Header
+from gateway.pictures.tiling import tiles_of
 from shared.settings import Settings
 
 Endpoint = Literal["detect", "mask"]
@@ -14,16 +16,17 @@ Endpoint = Literal["detect", "mask"]
 
 @dataclass(frozen=True, slots=True)
 class Looking:
-    """sides: of the plain look and the second. tiles: at most so many."""
+    """sides: of the plain look and the second. tiles: at most so many. masks: transparent pictures are seen twice."""
 
     sides: tuple[int, ...]
     tiles: int
     question: Question
+    masks: bool
 
-    @property
-    def passes(self) -> float:
-        """What it may cost, in plain looks."""
-        return passes_for(self.question.turns, self.tiles)
+    def passes(self, header: Header) -> float:
+        """What this picture may cost, in plain looks."""
+        tiles = tiles_of(*header.upright_size, self.sides[0], self.tiles)
+        return passes_for(self.question.turns, tiles) * (1 + (header.alpha and self.masks))
 
 
 def looking(endpoint: Endpoint, params: DetectParams | MaskParams, settings: Settings) -> Looking:
@@ -38,4 +41,4 @@ def looking(endpoint: Endpoint, params: DetectParams | MaskParams, settings: Set
     second = second if params.second_side is None else params.second_side
     tiles = tiles if params.tiles is None else params.tiles
     question = Question(params.confidence, params.nms_threshold, params.max_faces, params.turns or turns)
-    return Looking(sides_for(settings.input_side, second), tiles, question)
+    return Looking(sides_for(settings.input_side, second), tiles, question, masks)

@@ -104,8 +104,9 @@ async def _look(
     header = read_header(memoryview(image))
     check_limits(header, services.settings)  # a refusal waits for nobody
     looks = looking(endpoint, params, services.settings)
-    fare = fare_of(header, client, services.admission.model_interval_s() * looks.passes)
-    services.admission.check_again(services.turnstile.waiting, _left_s(deadline), looks.passes)
+    passes = looks.passes(header)
+    fare = fare_of(header, client, services.admission.model_interval_s() * passes, passes)
+    services.admission.check_again(services.turnstile.waiting, _left_s(deadline), passes)
     async with services.turnstile.turn(fare, deadline):
         state["timings"].lap("queue")
         picture = await services.pictures.open(

@@ -86,7 +86,8 @@ async def detect_picture(dispatcher: Dispatcher, picture: Picture, question: Que
     further = await _all(dispatcher, picture, alone, list(_portions(looks, whole[0][0].side)), deadline)
     spent_ms = (asyncio.get_running_loop().time() - started) * 1000
     found = _together([first, *further], question, picture, spent_ms)
-    return replace(found, looks=replace(found.looks, tiles=len(tiles), turns=len(TURNED) * turned))
+    parts = len({(crop.x, crop.y) for crop in tiles})  # what is transparent is seen twice
+    return replace(found, looks=replace(found.looks, tiles=parts, turns=len(TURNED) * turned))
 
 
 def _further_looks(picture: Picture, tiles: list[Crop], turns: Turns, *, turned: bool) -> list[Look]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from gateway.pictures.encode import OUTPUTS
 from gateway.pictures.headers.facts import Header
+from gateway.pictures.tiling import tiles_of
 from shared import numerals
 from shared.settings import MEBIBYTE, Settings
 
@@ -45,8 +46,12 @@ def decoding(header: Header, *, to_mask: bool) -> int:
 
 
 def holding(header: Header, sides: tuple[int, ...], tiles: int = 0, *, to_mask: bool) -> int:
-    """Bytes that stay while a picture is open: its crops and tiles, and to mask its pixels and their alpha."""
-    crops = sum(side * side * 3 for side in (*sides, *sides[:1] * tiles))
+    """Bytes that stay while a picture is open: its crops and tiles, and to mask its pixels and their alpha.
+
+    To mask, what is transparent is cropped a second time, as it looks on white.
+    """
+    cut = tiles_of(*header.upright_size, sides[0], tiles) if tiles else 0
+    crops = sum(side * side * 3 for side in (*sides, *sides[:1] * cut)) * (1 + (header.alpha and to_mask))
     return crops + header.width * header.height * (3 + header.alpha) * to_mask
 
 

@@ -62,6 +62,12 @@ class Tiling:
         return [np.ascontiguousarray(pixels[y : y + height, x : x + width]) for x, y in self.corners]
 
 
+def tiles_of(width: int, height: int, side: int, most: int) -> int:
+    """How many tiles a picture of this size is cut into."""
+    tiling = Tiling.of(width, height, side, most) if most else None
+    return len(tiling.corners) if tiling else 0
+
+
 def _count(length: int, side: int) -> int:
     """How many overlapping tiles cover a length."""
     overlap = int(side * OVERLAP)

@@ -1,6 +1,6 @@
 """`python -m tests.chaos [--requests N] [--kills N] [--every S] [--seconds S] [--seed N] [scenario …]`: the long runs, with a report.
 
-Scenarios: storm overload leavers idlers mixed rolling idle; all of them unless named. Exit code 0 when all kept their promises.
+Scenarios: storm overload leavers idlers mixed crowds rolling idle; all of them unless named. Exit code 0 when all kept their promises.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from tests.chaos.faults import plan
 from tests.chaos.gallery import gallery
 from tests.chaos.house import open_house
 from tests.chaos.idle import idle
-from tests.chaos.mixed import mixed
+from tests.chaos.mixed import crowds, mixed
 from tests.chaos.overload import overload
 from tests.chaos.scenarios import rolling, with_service
 from tests.chaos.storm import Report, Storm
 
-SCENARIOS = ("storm", "overload", "leavers", "idlers", "mixed", "rolling", "idle")
+SCENARIOS = ("storm", "overload", "leavers", "idlers", "mixed", "crowds", "rolling", "idle")
 
 
 def storm(requests: int, kills: int, every_s: float, seed: int) -> Report:
@@ -54,6 +54,8 @@ def main(arguments: list[str]) -> int:
             lines, well = idle(options.seconds / 2)
         elif scenario == "mixed":
             lines, well = mixed(options.seconds / 4)
+        elif scenario == "crowds":
+            lines, well = crowds(options.seconds / 4)
         else:
             lines, well = with_service(scenario, options.seconds / 6)
         print(f"{scenario}: {'kept' if well else 'NOT KEPT'}", *(f"  {line}" for line in lines), sep="\n", flush=True)

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from gateway.admission.fair_queue import FairQueue
-from gateway.admission.fare import LARGE_S, fare_of
+from gateway.admission.fare import LARGE_PASSES, LARGE_S, fare_of
 from gateway.admission.turnstile import Fare, Turnstile, places_for
 from gateway.pictures.headers.facts import Header
 from shared.deadline import Deadline
@@ -77,6 +77,13 @@ def test_a_picture_counts_as_large_by_what_it_takes_to_decode() -> None:
     assert (small.large, large.large) == (False, True)
     assert small.flow != large.flow
     assert large.cost_s > LARGE_S > small.cost_s > 0.01
+
+
+def test_and_by_how_often_it_is_looked_at() -> None:
+    fares = [
+        fare_of(Header("jpeg", 640, 480), "client", 0.01, passes) for passes in (1, LARGE_PASSES, LARGE_PASSES + 1)
+    ]
+    assert [fare.large for fare in fares] == [False, False, True]
 
 
 SMALL, LARGE = Fare("small", 0.01, large=False), Fare("large", 0.1, large=True)

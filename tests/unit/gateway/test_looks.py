@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ from gateway.dispatching.dispatch import Detection, Looks
 from gateway.dispatching.work_queue import Work
 from gateway.looking import looking
 from gateway.params import DetectParams, MaskParams
+from gateway.pictures.headers.facts import Header
 from gateway.pictures.picture_facts import Crop, PictureFacts
 from gateway.pictures.views import crop_of, shapes_of, shown
 from shared.deadline import Deadline
@@ -169,11 +170,45 @@ def test_settings_are_the_default_thorough_comes_before_them_and_a_parameter_bef
     assert looking("detect", DetectParams(), by_setting).question.turns == "never"
 
 
-def test_the_price_of_a_look_is_at_least_what_it_costs() -> None:
-    for turns in ("never", "unsure", "always"):
-        for tiles in (0, 6):
-            workers = Workers()
-            look(workers, photograph(1600, 900, tiles=tiles), turns)
-            inputs = sum((h.side / SIDE) ** 2 * len(h.turns) for work in workers.seen for h in work.headers)
-            params = DetectParams(turns=turns, tiles=tiles)
-            assert looking("detect", params, Settings()).passes >= inputs - 1e-9
+def inputs_of(workers: Workers) -> float:
+    """What all that was asked costs, in full inputs without the second look."""
+    return sum((h.side / SIDE) ** 2 * len(h.turns) for work in workers.seen for h in work.headers)
+
+
+@pytest.mark.parametrize("size", [(1600, 900), (400, 300), (8000, 10), (700, 650)])
+@pytest.mark.parametrize("turns", ["never", "unsure", "always"])
+@pytest.mark.parametrize("tiles", [0, 6])
+def test_the_price_of_a_look_is_at_least_what_it_costs(size: tuple[int, int], turns: Turns, tiles: int) -> None:
+    workers = Workers()
+    look(workers, photograph(*size, tiles=tiles), turns)
+    looks = looking("detect", DetectParams(turns=turns, tiles=tiles), Settings())
+    assert looks.passes(Header("jpeg", *size)) >= inputs_of(workers) - 1e-9
+
+
+def test_tiles_that_a_picture_has_not_cost_nothing() -> None:
+    thorough = looking("detect", DetectParams(thorough=True), Settings())
+    assert thorough.passes(Header("jpeg", 400, 300)) < 5
+    assert thorough.passes(Header("jpeg", 1600, 900)) > 24
+    assert thorough.passes(Header("jpeg", 900, 1600, orientation=6)) == thorough.passes(Header("jpeg", 1600, 900))
+
+
+def test_a_transparent_picture_costs_twice_to_mask_and_its_tiles_are_counted_once() -> None:
+    opaque, clear = Header("png", 1600, 900), Header("png", 1600, 900, alpha=True)
+    for endpoint, times in (("mask", 2), ("detect", 1)):
+        looks = looking(endpoint, MaskParams(tiles=16), Settings())  # type: ignore[arg-type]
+        unsure = replace(looks, question=replace(looks.question, turns="never"))
+        assert unsure.passes(clear) == times * unsure.passes(opaque)
+    workers, once = Workers(), photograph(1600, 900, tiles=16)
+    found = look(workers, replace(once, crops=once.crops * 2))
+    assert found.looks == Looks(14, 6)
+
+
+@pytest.mark.parametrize("size", [(8000, 10), (10, 8000), (300_000, 10), (641, 10)])
+@pytest.mark.parametrize("side", [64, 320, 640])
+def test_pictures_of_any_shape_are_looked_at_in_full(size: tuple[int, int], side: int) -> None:
+    workers = Workers(tiled=face(1, 1, 5, 0.9))
+    look(workers, photograph(*size, tiles=32, sides=(side,)), "always")
+    for work in workers.seen:
+        for crop, header in zip(work.crops, work.headers, strict=True):
+            assert crop.shape == (header.rows, header.cols, 3)
+            assert 1 <= min(header.rows, header.cols) <= max(header.rows, header.cols) <= header.side <= side

@@ -118,6 +118,9 @@ def test_what_needs_more_memory_is_counted_as_more() -> None:
     assert decoding(Header("png", 1000, 1000, alpha=True), to_mask=True) > decoding(plain, to_mask=True)
     assert holding(plain, (640,), to_mask=True) == 640 * 640 * 3 + 3_000_000
     assert holding(plain, (640,), to_mask=False) == 640 * 640 * 3
+    assert holding(plain, (640,), 16, to_mask=False) == (1 + 4) * 640 * 640 * 3
+    assert holding(Header("jpeg", 640, 640), (640,), 16, to_mask=False) == 640 * 640 * 3
+    assert holding(Header("png", 1000, 1000, alpha=True), (640,), to_mask=True) == 2 * 640 * 640 * 3 + 4_000_000
     assert masking(plain, "webp") > masking(plain, "png") > masking(plain, "jpeg")
     inks = Header("jpeg", 1000, 1000, samples=4, cmyk=True, icc=500_000)
     assert decoding(inks, to_mask=True) > decoding(inks, to_mask=False) + 4_000_000 + 500_000
