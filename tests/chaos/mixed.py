@@ -1,8 +1,9 @@
 """Small pictures beside dear ones and a bulk client: what waiting costs them, against equal load of small ones.
 
-Dear are 12-megapixel photographs (`mixed`), or crowds that are looked at in tiles and thoroughly (`crowds`). Both phases keep the service full all the time with equally many clients, so the load is equal; a few small requests
-a second from an address of their own, less than its fair share, are timed in both. In turns, so that a noisy machine
-disturbs both phases alike.
+Dear are 12-megapixel photographs (`mixed`), or crowds that are looked at in tiles and thoroughly (`crowds`). Both phases
+keep the service full all the time with equally many clients, so the load is equal; a few small requests a second from
+an address of their own, less than its fair share, are timed in both. In turns, so that a noisy machine disturbs both
+phases alike.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from loadtest.pictures import Kind, make
 from tests.chaos.client import Client
 from tests.service import PHOTOS, ROOT, Service, running_service
 
-#: Requests a second that are timed; how many clients keep the service full beside them, and how many connections one
-#: more of them has, a bulk client with small pictures.
-RATE, CLIENTS, BULK = 4.0, 8, 8
-PAIRS = 3
+#: Requests a second that are timed, at most, and which part of one client's fair share; how many clients keep the
+#: service full beside them, and how many connections one more of them has, a bulk client with small pictures.
+RATE, OF_SHARE, CLIENTS, BULK = 4.0, 0.5, 8, 8
+PAIRS, WARM_S = 3, 4.0
 RATIO_MAX = 2.0
 
 
@@ -71,14 +72,16 @@ async def _pairs(
     alone, beside = _Phase(port, small), _Phase(port, small)
     bulk = [(small, "127.0.4.1", "")] * BULK
     some = [(small, f"127.0.3.{number + 1}", "") for number in range(CLIENTS)]
-    await _Phase(port, small).run(some + bulk, 3.0)
+    warm = _Phase(port, small)
+    await warm.run(some + bulk, WARM_S)
+    alone.rate = beside.rate = min(RATE, OF_SHARE * warm.others / WARM_S / (CLIENTS + 2))
     ratios = []
     for _ in range(PAIRS):
         first = await alone.run(some + bulk, seconds)
         second = await beside.run([*many, *bulk], seconds)
         ratios.append(percentile(second, 0.95) / percentile(first, 0.95))
     lines = [
-        f"small pictures, {RATE:g}/s, beside {CLIENTS} clients with small ones and a bulk client: {alone}",
+        f"small pictures, {alone.rate:.2g}/s, beside {CLIENTS} clients with small ones and a bulk client: {alone}",
         f"beside {CLIENTS} clients with {words} and the bulk client with {BULK} connections: {beside}",
         f"p95 in pairs: {', '.join(f'{ratio:.2f}' for ratio in ratios)} (median {median(ratios):.2f}, promised {RATIO_MAX:g})",
     ]
@@ -93,6 +96,7 @@ class _Phase:
         self.waits_s: list[float] = []
         self.refused = 0
         self.others = 0
+        self.rate = RATE
         self.seconds = 0.0
 
     def __str__(self) -> str:
@@ -110,7 +114,7 @@ class _Phase:
         while time.monotonic() < end:
             timed.append(asyncio.create_task(self._time(number)))
             number += 1
-            await asyncio.sleep(1 / RATE)
+            await asyncio.sleep(1 / self.rate)
         await asyncio.gather(*load, *timed)
         self.seconds += seconds
         return self.waits_s[before:]
