@@ -32,7 +32,7 @@ import numpy as np
 from loadtest.looks_judge import COVERED_MIN, Boxes, Row, Seen, Tally, as_boxes, covered, matched
 from loadtest.looks_pictures import Photograph, cut_out, decoded, files_of, labelled_in, turned_file
 from loadtest.servers import ROOT, ours
-from models.serving import ensure
+from models.ensure import ensure
 from shared.settings import Settings
 
 MATERIAL = ROOT.parent / "shared"
