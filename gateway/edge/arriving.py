@@ -14,6 +14,8 @@ from gateway.edge.refusals import (
 )
 from shared import numerals
 
+#: A head that is too large is read on until it is so many times too large.
+HEADS_READ = 2
 #: So many chunks are free; beyond them they must hold so many bytes on average. A chunk costs half a microsecond.
 CHUNKS_FREE, CHUNK_BYTES_MEAN_MIN = 65_536, 16
 #: What may come beside the bytes of a body: its framing, for each chunk and in all.
@@ -35,8 +37,6 @@ class Arriving:
 
     def header(self, name: bytes, value: bytes) -> None:
         self.headers += 1
-        if self.headers > HEADERS_MAX:
-            raise Refused(HEADERS_TOO_LARGE)
         self._more_head(len(name) + len(value))
         if name == b"content-length":
             self.declared = numerals.count(value.decode("latin-1")) or 0
@@ -51,7 +51,13 @@ class Arriving:
         if came - self.body > FRAMING_FREE + CHUNK_FRAMING_MAX * self.chunks:
             raise Refused(CHUNKS_TOO_WORDY)
 
+    def check_head(self, most: int = 1) -> None:
+        """Once the head is whole; until then `most` times as much is read: who asks may stand behind what is too much,
+        and a page that is not told so in the answer cannot read it.
+        """
+        if self.header_bytes > most * HEADER_BYTES_MAX or self.headers > most * HEADERS_MAX:
+            raise Refused(HEADERS_TOO_LARGE)
+
     def _more_head(self, count: int) -> None:
         self.header_bytes += count
-        if self.header_bytes > HEADER_BYTES_MAX:
-            raise Refused(HEADERS_TOO_LARGE)
+        self.check_head(HEADS_READ)

@@ -16,7 +16,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from gateway.access.client_ip import bucket_of
 from gateway.edge import cors, sockets
-from gateway.edge.arriving import Arriving
+from gateway.edge.arriving import HEADS_READ, Arriving
 from gateway.edge.connections import LOOK_INTERVAL_S, Connections
 from gateway.edge.conversation import Conversation
 from gateway.edge.half_closed import HalfClosed
@@ -101,7 +101,7 @@ class Protocol(NoUpgrades):
             return
         try:
             self.parse(data)
-            if self.talk.phase == "headers" and self.talk.received > HEADER_BYTES_MAX:
+            if self.talk.phase == "headers" and self.talk.received > HEADS_READ * HEADER_BYTES_MAX:
                 raise Refused(HEADERS_TOO_LARGE)
             if self.talk.phase == "body":
                 self.arriving.check_framing(self.talk.received)
@@ -124,8 +124,11 @@ class Protocol(NoUpgrades):
         if self.talk.phase != "body":  # what trails behind a body is counted and means nothing
             super().on_header(name, value)
         self.arriving.header(name, value)
+        if self.talk.phase == "body":
+            self.arriving.check_head()
 
     def on_request(self) -> None:
+        self.arriving.check_head()
         hosts = sum(name == b"host" for name, _ in self.headers)
         if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
             raise Refused(NO_HOST)

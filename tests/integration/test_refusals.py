@@ -81,6 +81,16 @@ def test_a_refusal_carries_the_headers_of_every_answer_and_words(server: Server,
     assert list(body) == ["detail"]
 
 
+@pytest.mark.parametrize(
+    "many", [b"X-A: " + b"a" * HEADER_BYTES_MAX + b"\r\n", b"X-A: a\r\n" * 101], ids=["long", "many"]
+)
+def test_a_page_reads_that_its_headers_are_too_large_wherever_its_own_name_stands(server: Server, many: bytes) -> None:
+    start, _, _ = START.partition(b"Origin: ")
+    told, headers, _ = parsed(server.ask(start + many + b"Origin: " + ORIGIN + b"\r\n\r\n"))
+    assert told == 431
+    assert headers["access-control-allow-origin"] == ORIGIN.decode()
+
+
 def test_a_page_of_another_origin_and_one_that_is_not_known_yet_are_told_nothing(server: Server) -> None:
     _, rest = REFUSED["large header"]
     for data, vary in (
