@@ -16,7 +16,7 @@ from msgspec import Meta
 
 from gateway.pictures.masking import HexColor, MaskOptions, Method, OutputFormat, Padding, Quality, Strength
 from gateway.unknown_names import refuse_unknown, shown
-from shared import numerals
+from shared import numerals, settings
 from shared.errors import BadParameter
 
 #: A caller cannot make the workers look more often.
@@ -30,7 +30,7 @@ SecondSide = Annotated[
     Meta(description="Input side of a second look at a smaller copy, for faces that fill the picture (0 = off)"),
 ]
 Turns = Annotated[
-    Literal["never", "unsure", "always"] | None,
+    settings.Turns | None,
     Meta(
         description="Whether the picture is looked at turned by 90°, 180° and 270° as well: never, where the upright "
         "look is unsure, or always"

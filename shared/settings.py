@@ -15,6 +15,7 @@ MEBIBYTE = 1024 * 1024
 
 Precision = Literal["auto", "fp32", "fp16", "int8"]
 Accelerator = Literal["auto", "cpu", "gpu"]
+#: When a picture is looked at turned as well: where the upright look is not sure of itself, or whatever it saw.
 Turns = Literal["never", "unsure", "always"]
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from shared.settings import PREFIX
+
 VARIABLE = "FACE_API_SETTINGS_FILE"
-PREFIX = "FACE_API_"
 
 
 def with_settings_file(environ: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:

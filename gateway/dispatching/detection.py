@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import cv2
 import numpy as np
@@ -24,10 +23,9 @@ from shared.choice import limited, suppressed, without_contained
 from shared.deadline import Deadline
 from shared.faces import Faces
 from shared.messages import CropHeader, Turn
+from shared.settings import Turns
 from shared.wire import CROPS_MAX
 
-#: When a picture is looked at turned as well: where the upright look is not sure of itself, or whatever it saw.
-Turns = Literal["never", "unsure", "always"]
 #: A picture whose best face scores less may lie on its side: the best in the plain look, since a look at a small copy
 #: believes in faces that are turned. A development figure, chosen with 24 portraits in four turns (all found, by the
 #: open model and the official 500M) and 150 everyday photographs (4 and 10 looked at again, 1 and 0 false boxes more).

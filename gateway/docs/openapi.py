@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -22,6 +22,7 @@ from gateway.routes.health import HealthResponse
 from gateway.serialise import DetectResponse
 from gateway.unknown_names import IGNORED_HEADER, IMAGE_FIELD
 from gateway.visit import TIMEOUT_HEADER, TIMEOUT_MS_MAX
+from shared.settings import Turns
 
 #: Of the API, the same as in pyproject.toml.
 VERSION = "0.1.0"
@@ -174,7 +175,7 @@ _ROWS: dict[str, Iterable[str]] = {"method": METHODS, "format": OUTPUTS}
 #: What a parameter may be that the server has a setting for.
 _OPTIONAL: dict[str, Json] = {
     "second_side": {"type": "integer", "enum": list(SECOND_SIDES)},
-    "turns": {"type": "string", "enum": ["never", "unsure", "always"]},
+    "turns": {"type": "string", "enum": list(get_args(Turns))},
     "tiles": {"type": "integer", "minimum": 0, "maximum": TILES_MAX},
     "thorough": {"type": "boolean"},
 }

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
-from gateway.dispatching.detection import INPUTS_PER_WORK, SURE, WORKS_AT_ONCE, Question, Turns, detect_picture
+from gateway.dispatching.detection import INPUTS_PER_WORK, SURE, WORKS_AT_ONCE, Question, detect_picture
 from gateway.dispatching.dispatch import Detection, Looks
 from gateway.dispatching.work_queue import Work
 from gateway.looking import looking
@@ -19,7 +19,7 @@ from gateway.pictures.views import crop_of, shapes_of, shown
 from shared.deadline import Deadline
 from shared.errors import DeadlineExceeded
 from shared.faces import Faces
-from shared.settings import Settings
+from shared.settings import Settings, Turns
 from shared.wire import CROPS_MAX, LOOKS_MAX, looks_of
 
 SIDE = 640
