@@ -11,7 +11,7 @@ REQUIREMENTS := deploy/requirements
 INSTALL := $(BIN)/uv pip install --quiet --require-hashes --python $(BIN)/python
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url
 
-.PHONY: help run test install lint format verify replay differential chaos fuzz train open-weights export-open eval bench bench-full bench-gpu loadtest lock readme clean
+.PHONY: help run test test-training install lint format verify replay differential chaos fuzz train open-weights export-open eval bench bench-full bench-gpu loadtest lock readme clean
 
 help: ## Print this list
 	@grep -hE '^(##@|[a-zA-Z_-]+:.*##)' $(MAKEFILE_LIST) | sed -E 's/^##@ (.*)/\n\1/; s/^([a-zA-Z_-]+):.*## (.*)/  make \1\t\2/' | awk -F'\t' 'NF==2 {printf "%-22s %s\n", $$1, $$2; next} {print}'
@@ -31,6 +31,9 @@ lint: $(VENV)/dev.ok ## Style and strict types
 
 format: $(VENV)/dev.ok ## Put the code into the house's form
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+test-training: .venv-train/tests.ok ## The tests of training, those that need PyTorch among them
+	@.venv-train/bin/python -m pytest tests/training
 
 verify: $(VENV)/dev.ok .venv-fuzz/ok ## Every mask method, format and edge on every photograph; memory with 64 of the worst pictures; a simulated house; 10,000 refused connections; the API against its document
 	@$(BIN)/python -m pytest tests/verify_*.py
@@ -117,4 +120,8 @@ $(VENV)/dev.ok: $(VENV)/serve.ok $(REQUIREMENTS)/dev.txt
 	@.venv-train/bin/python -m ensurepip --upgrade >/dev/null
 	@.venv-train/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(REQUIREMENTS)/cpu.txt
 	@.venv-train/bin/python -m pip install --quiet --disable-pip-version-check -r $(REQUIREMENTS)/train.txt
+	@touch $@
+
+.venv-train/tests.ok: .venv-train/ok $(REQUIREMENTS)/dev.txt
+	@.venv-train/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(REQUIREMENTS)/dev.txt
 	@touch $@

@@ -64,6 +64,7 @@ def measure_norms(model: Detector, norms: Norms, pictures: Iterable[Tensor]) -> 
     for layer, folded in norms.items():
         count, first, second = sums[layer]
         mean = first / count
+        assert layer.running_mean is not None and layer.running_var is not None
         layer.running_mean.copy_(mean)
         layer.running_var.copy_(second / count - mean * mean)
         layer.weight.copy_((layer.running_var + layer.eps).sqrt())

@@ -6,11 +6,12 @@ import json
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-COMPONENTS = {5121: np.dtype("<u1"), 5123: np.dtype("<u2"), 5126: np.dtype("<f4")}
+COMPONENTS: dict[int, np.dtype[Any]] = {5121: np.dtype("<u1"), 5123: np.dtype("<u2"), 5126: np.dtype("<f4")}
 WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
 Matrix = NDArray[np.float64]
 Triangles = NDArray[np.int64]

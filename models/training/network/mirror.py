@@ -77,7 +77,7 @@ class TwoViews(nn.Module):
     def forward(self, x: Tensor) -> tuple[Levels, Levels, Levels]:
         """(B, 3, H, W) float32, (bgr - 127.5) / 128 -> logits, boxes, points by stride."""
         views = [
-            [head.trunk(level) for head, level in zip(view.heads, view.neck(view.backbone(x)), strict=True)]
+            [head.trunk(level) for head, level in zip(view.heads, view.neck(view.backbone(x)), strict=True)]  # type: ignore[operator]
             for view in (self.plain, self.mirrored)
         ]
         parts = [head(torch.cat(both, dim=1)) for head, both in zip(self.heads, zip(*views, strict=True), strict=True)]

@@ -70,7 +70,7 @@ def comic(rng: random.Random, side: int) -> Picture:
     for y in range(rng.randint(-cell // 2, 0), side, cell):
         for x in range(rng.randint(-cell // 2, 0), side, cell):
             size = round(cell * rng.uniform(0.8, 1.3))
-            drawn = cv2.resize(cartoon(rng), (size, size), interpolation=cv2.INTER_AREA)
+            drawn = np.asarray(cv2.resize(cartoon(rng), (size, size), interpolation=cv2.INTER_AREA), np.uint8)
             x1, y1, x2, y2 = max(0, x), max(0, y), min(side, x + size), min(side, y + size)
             blend(page[y1:y2, x1:x2], drawn[y1 - y : y2 - y, x1 - x : x2 - x])
     worn = 1 + rng.uniform(0, 0.2) * noise(rng, 30, 30, side)

@@ -52,7 +52,7 @@ def noise(rng: random.Random, picture: Picture) -> Picture:
     spread = rng.uniform(2, 14)
     cv2.setRNGSeed(rng.getrandbits(31))
     # As one channel: with several, OpenCV 5.0 reads spreads that nobody gave.
-    cv2.randn(grain.reshape(picture.shape[0], -1), 0, spread)
+    cv2.randn(grain.reshape(picture.shape[0], -1), 0, spread)  # type: ignore[call-overload]  # its stubs know no numbers
     if grain.ndim == 2:
         grain = np.repeat(grain[..., None], 3, axis=2)
     return np.asarray(cv2.add(picture, grain, dtype=cv2.CV_8U), np.uint8)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Iterable
 
 import cv2
 import numpy as np
@@ -24,6 +25,12 @@ def colour(rng: random.Random) -> Colour:
         gray = rng.uniform(0, 255)
         return gray, gray, gray
     return rng.uniform(0, 255), rng.uniform(0, 255), rng.uniform(0, 255)
+
+
+def bgr(values: Iterable[float]) -> Colour:
+    """Three values as a colour."""
+    blue, green, red = values
+    return blue, green, red
 
 
 def noise(rng: random.Random, rows: int, columns: int, side: int) -> Floats:
@@ -102,7 +109,7 @@ def hat(rng: random.Random, side: int) -> Picture:
     cut = np.dstack([np.zeros((side, side, 3), np.uint8), dark])
     felt = weave(rng, side)
     brim = cv2.convertScaleAbs(felt if rng.random() < 0.7 else weave(rng, side), alpha=rng.uniform(0.5, 1.05))
-    cut = over(cut, brim, ellipse(side, middle, (wide, deep), lean))
+    cut = over(cut, np.asarray(brim, np.uint8), ellipse(side, middle, (wide, deep), lean))
     if not brimmed:
         middle = 0.5, 0.5 - deep / 2
     tall, top = rng.uniform(0.2, 0.34), crown * rng.uniform(0.65, 1.0)
@@ -119,7 +126,7 @@ def hat(rng: random.Random, side: int) -> Picture:
 
 def hair(rng: random.Random, side: int) -> Picture:
     """Hair that falls over the temples and cheeks, and mostly over the forehead; the face is in the middle."""
-    tone = tuple(rng.uniform(5, 60) * share for share in (0.7, 0.9, 1.1)) if rng.random() < 0.7 else colour(rng)
+    tone = bgr(rng.uniform(5, 60) * share for share in (0.7, 0.9, 1.1)) if rng.random() < 0.7 else colour(rng)
     light = 1 + 0.25 * noise(rng, 3, side // 3, side) + 0.2 * noise(rng, 5, 5, side)
     cover = np.zeros((side, side), np.uint8)
     for way in (-1, 1):
@@ -139,7 +146,7 @@ def front(rng: random.Random, side: int) -> Picture:
     slope = rng.uniform(0.1, 0.3)
     shoulders = [(0.36, 0.06), (0.64, 0.06), (1.0, slope), (1.0, 1.0), (0.0, 1.0), (0.0, slope)]
     cut = over(cut, weave(rng, side), polygon(side, shoulders))
-    pale = tuple(rng.uniform(200, 255) for _ in range(3)) if rng.random() < 0.7 else colour(rng)
+    pale = bgr(rng.uniform(200, 255) for _ in range(3)) if rng.random() < 0.7 else colour(rng)
     shirt = shaded(pale, 1 + 0.08 * noise(rng, 5, 5, side))
     wide, low = rng.uniform(0.1, 0.26), rng.uniform(0.55, 1.1)
     cut = over(cut, shirt, polygon(side, [(0.5 - wide, 0.04), (0.5 + wide, 0.04), (0.5, low)]))

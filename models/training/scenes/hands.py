@@ -91,14 +91,14 @@ def forearm(mesh: Mesh, rng: random.Random) -> tuple[Matrix, Triangles]:
     return np.concatenate(points), np.array(triangles)
 
 
-def crease(picture: Picture, rng: random.Random) -> None:
+def crease(picture: Floats, rng: random.Random) -> None:
     """Draws a fold of skin: a short dark arc with a light edge, into (S, S, 3) float32."""
     side = picture.shape[0]
     place, axes = (rng.randrange(side), rng.randrange(side)), (rng.randint(4, side // 7), rng.randint(2, side // 12))
     start, lean = rng.uniform(0, 360), rng.uniform(0, 180)
     fold = np.zeros((side, side), np.float32)
     cv2.ellipse(fold, place, axes, lean, start, start + rng.uniform(40, 140), 1.0, rng.randint(1, 3), cv2.LINE_AA)
-    fold = cv2.GaussianBlur(fold, (0, 0), rng.uniform(0.7, 1.8))
+    fold = np.asarray(cv2.GaussianBlur(fold, (0, 0), rng.uniform(0.7, 1.8)), np.float32)
     picture *= (1 - rng.uniform(0.2, 0.8) * fold + 0.3 * np.roll(fold, 3, axis=0))[..., None]
 
 
@@ -157,7 +157,7 @@ def draw(points: Matrix, triangles: Triangles, tones: Floats, rng: random.Random
     picture *= np.exp(-rng.uniform(0.8, 2.5) * hidden)[..., None]
     # Veins and wrinkles.
     picture *= 1 + rng.uniform(0, 0.1) * (noise(rng, 60, 60, FINE) + noise(rng, 12, 12, FINE))[..., None]
-    picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(1.2, 3.0))
+    picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), rng.uniform(1.2, 3.0)), np.float32)
     for _ in range(rng.randint(0, CREASES)):
         crease(picture, rng)
     small = cv2.resize(np.clip(picture, 0, 255), (SIDE, SIDE), interpolation=cv2.INTER_AREA)

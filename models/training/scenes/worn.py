@@ -58,7 +58,7 @@ def lay(picture: Picture, points: Floats, place: float, garment: Callable[[int],
     shift = middle - REACH * (right + down) - (x1, y1)
     matrix = np.hstack([linear, shift[:, None]])
     patch = cv2.warpAffine(garment(side), matrix, (int(x2 - x1), int(y2 - y1)), flags=cv2.INTER_LINEAR)
-    garments.blend(picture[y1:y2, x1:x2], patch)
+    garments.blend(picture[y1:y2, x1:x2], np.asarray(patch, np.uint8))
 
 
 def hat(picture: Picture, rng: random.Random, points: Floats) -> None:
