@@ -13,6 +13,7 @@ from starlette.responses import Response
 from gateway.edge.cors import marks, named
 from gateway.edge.paths import right_path
 from gateway.edge.security_headers import completed
+from gateway.record import record_of
 from shared.access_rules import items
 from shared.errors import FaceApiError
 
@@ -29,7 +30,7 @@ async def face_api_error(request: Request, error: Exception) -> Response:
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(error.retry_after_s)
     response = detail_response(error.status, str(error), headers)
-    response.raw_headers.extend(_limit_headers(request))
+    response.raw_headers.extend(record_of(request.scope).limit_headers)
     return response
 
 
@@ -62,16 +63,10 @@ async def unexpected(request: Request, _error: Exception) -> Response:
     """
     response = detail_response(500, "Internal error; the request id in X-Request-Id finds it in the log")
     response.raw_headers = completed(response.raw_headers)
-    response.headers["X-Request-Id"] = getattr(request.state, "request_id", "")
-    response.raw_headers.extend(_limit_headers(request))
+    response.headers["X-Request-Id"] = record_of(request.scope).request_id
+    response.raw_headers.extend(record_of(request.scope).limit_headers)
     response.headers["Connection"] = "close"  # the server ends it after a bug
     if (services := getattr(request.state, "services", None)) is not None:
         origins = named(items(services.settings.cors_origins))
         response.raw_headers += marks(origins, request.scope["path"], request.scope["headers"])
     return response
-
-
-def _limit_headers(request: Request) -> list[tuple[bytes, bytes]]:
-    """RateLimit and RateLimit-Policy where the limiter has let this request in."""
-    found: list[tuple[bytes, bytes]] = getattr(request.state, "limit_headers", [])
-    return found

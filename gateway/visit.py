@@ -8,179 +8,137 @@ Each step may refuse; every step behind it then never happens, and what was take
 from __future__ import annotations
 
 import asyncio
-import math
-from collections.abc import AsyncIterator, Awaitable, Callable
+import contextlib
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any, Generic
+from typing import Generic
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive
 
-from gateway.access.charging import is_charged
+from gateway.admission.admission import Admission
 from gateway.admission.fare import fare_of
-from gateway.dispatching.detection import Question, detect_picture
+from gateway.dispatching.detection import detect_picture
 from gateway.dispatching.dispatch import Detection
 from gateway.edge.conversation import Patience
 from gateway.form_parts import Upload
-from gateway.looking import Endpoint, looking
+from gateway.looking import Endpoint, Looking, looking
 from gateway.params import Params, parse_params
+from gateway.pictures.headers.facts import Header
 from gateway.pictures.image_header import check_limits, read_header
 from gateway.pictures.picture import Picture
+from gateway.record import RequestRecord, record_of
+from gateway.request_time import TIMEOUT_HEADER, RequestTime, asked_s
 from gateway.services import Services
-from gateway.timings import Timings
 from gateway.unknown_names import IGNORED_HEADER, ignored_names
 from gateway.upload import check_head, read_upload
 from shared import numerals
 from shared.deadline import Deadline
-from shared.errors import BadParameter, DeadlineExceeded, ReceiveTimeout, Unavailable
+from shared.errors import DeadlineExceeded, ReceiveTimeout
+from shared.settings import Settings
 
 #: How often the picture was looked at.
 LOOKS_HEADER = "X-Looks"
-#: A caller may shorten its own time, in milliseconds.
-TIMEOUT_HEADER = "x-request-timeout-ms"
-TIMEOUT_MS_MAX = 600_000
 
 
 @dataclass(frozen=True, slots=True)
 class Visit(Generic[Params]):
-    """One request that has its faces. The picture is open until the answer is made."""
+    """One request that has its faces. The picture is open as long as its block runs. ignored: names of fields."""
 
-    request_id: str
-    services: Services
-    timings: Timings
+    record: RequestRecord
     params: Params
     picture: Picture
     detection: Detection
-    deadline: Deadline
+    ignored: str
+
+    def answer(self, body: bytes | bytearray | memoryview, media_type: str, headers: dict[str, str]) -> Response:
+        """The response, with what every answer of detect and mask carries."""
+        response = Response(body, media_type=media_type, headers=headers)
+        response.headers[LOOKS_HEADER] = self.detection.looks.told()
+        response.raw_headers.extend(self.record.limit_headers)
+        if self.ignored:
+            response.headers[IGNORED_HEADER] = self.ignored
+        response.headers["Server-Timing"] = self.record.timings.server_timing()
+        return response
 
 
-Answer = Callable[[Visit[Params]], Awaitable[Response]]
-
-
-async def visit(request: Request, endpoint: Endpoint, kind: type[Params], answer: Answer[Params]) -> Response:
-    """The whole of a detect or mask request; `answer` makes the response from the faces."""
-    state: dict[str, Any] = request.scope["state"]
-    services: Services = state["services"]
-    timings: Timings = state["timings"]
-    now = asyncio.get_running_loop().time
-    own = Deadline.after(asked_s(request.headers.getlist(TIMEOUT_HEADER)), now())
-    longest = Deadline.after(services.settings.request_timeout, now())
-    entry = await services.door.enter(request.scope, endpoint)
-    timings.lap("auth")
-    try:
-        check_head(request.scope["headers"], services.settings.max_image_bytes)
-        with services.admission.enter(_declared_bytes(request, services), entry.client, _left_s(min(own, longest))):
-            upload, deadline = await _receive(request, services, own)
-            longest = Deadline.after(services.settings.request_timeout, now())
-            timings.lap("read")
+@contextlib.asynccontextmanager
+async def visit(request: Request, endpoint: Endpoint, kind: type[Params]) -> AsyncIterator[Visit[Params]]:
+    """The whole way of a detect or mask request to its faces; the block makes the answer, within the same time."""
+    services: Services = request.state.services
+    settings, record, now = services.settings, record_of(request.scope), asyncio.get_running_loop().time
+    wanted = RequestTime(settings.request_timeout, asked_s(request.headers.getlist(TIMEOUT_HEADER)), now())
+    admitted = await services.door.enter(request.scope, endpoint)
+    record.timings.lap("auth")
+    async with admitted.settled(wanted):
+        check_head(request.scope["headers"], settings.max_image_bytes)
+        declared = _declared_bytes(request, settings)
+        with services.admission.enter(declared, admitted.client, wanted.deadline.left_s(now())):
+            upload = await _receive(request, settings, wanted)
+            record.timings.lap("read")
             query = request.query_params.multi_items()
             params = parse_params(kind, query, upload.fields)
             ignored = ignored_names(kind.__struct_fields__, query, upload.fields)
-            looking = _look(state, endpoint, params, upload.image, deadline, answer, entry.client)
-            response = await _in_time(state, looking, deadline)
-    except Unavailable as error:
-        if not is_charged(error, own, longest, now()):
-            await entry.refund()
-        raise
-    response.raw_headers.extend(entry.headers)
-    if ignored:
-        response.headers[IGNORED_HEADER] = ignored
-    response.headers["Server-Timing"] = timings.server_timing()
-    return response
+            deadline = wanted.deadline
+            async with _in_time(record, services.admission, deadline):
+                header = read_header(memoryview(upload.image))
+                check_limits(header, settings)  # a refusal waits for nobody
+                looks = looking(endpoint, params, settings)
+                async with _turn(services, header, admitted.client, looks, deadline):
+                    record.timings.lap("queue")
+                    opened = await services.pictures.open(
+                        upload.image, sides=looks.sides, deadline=deadline, single_frame=endpoint == "mask",
+                        header=header, tiles=looks.tiles,
+                    )  # fmt: skip
+                    with contextlib.closing(opened) as picture:
+                        detection = await detect_picture(services.dispatcher, picture, looks.question, deadline)
+                        services.metrics.batch(detection.batch_size, detection.dispatch)
+                        _book(record, picture, detection)
+                        yield Visit(record, params, picture, detection, ignored)
+                services.admission.answered(now())
 
 
-async def _look(
-    state: dict[str, Any],
-    endpoint: Endpoint,
-    params: Params,
-    image: bytearray,
-    deadline: Deadline,
-    answer: Answer[Params],
-    client: str,
-) -> Response:
-    """Waits its turn, then opens the picture and makes the answer."""
-    services: Services = state["services"]
-    header = read_header(memoryview(image))
-    check_limits(header, services.settings)  # a refusal waits for nobody
-    looks = looking(endpoint, params, services.settings)
-    passes = looks.passes(header)
-    fare = fare_of(header, client, services.admission.model_interval_s() * passes, passes)
-    services.admission.check_again(services.turnstile.waiting, _left_s(deadline), passes)
-    async with services.turnstile.turn(fare, deadline):
-        state["timings"].lap("queue")
-        picture = await services.pictures.open(
-            image, sides=looks.sides, deadline=deadline, single_frame=endpoint == "mask", header=header,
-            tiles=looks.tiles,
-        )  # fmt: skip
-        try:
-            response = await _answer_from(state, picture, params, looks.question, deadline, answer)
-        finally:
-            picture.close()
-    services.admission.answered(asyncio.get_running_loop().time())
-    return response
+def _turn(
+    services: Services, header: Header, client: str, looks: Looking, deadline: Deadline
+) -> contextlib.AbstractAsyncContextManager[None]:
+    """Its turn at the decoders; NoTimeLeft where it would come too late."""
+    admission, turnstile = services.admission, services.turnstile
+    passes, left_s = looks.passes(header), deadline.left_s(asyncio.get_running_loop().time())
+    admission.check_again(turnstile.waiting, left_s, passes)
+    return turnstile.turn(fare_of(header, client, admission.model_interval_s() * passes, passes), deadline)
 
 
-async def _answer_from(
-    state: dict[str, Any],
-    picture: Picture,
-    params: Params,
-    question: Question,
-    deadline: Deadline,
-    answer: Answer[Params],
-) -> Response:
-    services: Services = state["services"]
-    timings: Timings = state["timings"]
+def _book(record: RequestRecord, picture: Picture, detection: Detection) -> None:
+    """What it has cost until its faces were known; the answer's own stages are booked by who makes it."""
+    record.faces, timings = len(detection.faces), record.timings
     timings.add("decode", picture.decode_ms)
     timings.add("preprocess", picture.preprocess_ms)
-    detection = await detect_picture(services.dispatcher, picture, question, deadline)
-    services.metrics.batch(detection.batch_size, detection.dispatch)
-    state["faces"] = len(detection.faces)
     timings.add("queue", detection.queue_ms)
     timings.add("inference", detection.inference_ms)
     timings.add("postprocess", detection.postprocess_ms)
     timings.skip()
-    response = await answer(Visit(state["request_id"], services, timings, params, picture, detection, deadline))
-    response.headers[LOOKS_HEADER] = detection.looks.told()
-    return response
 
 
-def _left_s(deadline: Deadline) -> float:
-    return deadline.left_s(asyncio.get_running_loop().time())
-
-
-def asked_s(sent: list[str]) -> float:
-    """What the caller gives the whole request, in seconds: X-Request-Timeout-Ms, infinite for none. BadParameter."""
-    given = {numerals.whole(text) for text in sent if numerals.stripped(text)}
-    if not given:
-        return math.inf
-    milliseconds = given.pop()
-    if given or milliseconds is None or not 1 <= milliseconds <= TIMEOUT_MS_MAX:
-        raise BadParameter(f"X-Request-Timeout-Ms must be whole milliseconds from 1 to {TIMEOUT_MS_MAX}, sent once")
-    return milliseconds / 1000
-
-
-def _declared_bytes(request: Request, services: Services) -> int:
+def _declared_bytes(request: Request, settings: Settings) -> int:
     declared = numerals.count(request.headers.get("content-length", ""))
-    return services.settings.max_image_bytes if declared is None else declared
+    return settings.max_image_bytes if declared is None else declared
 
 
-async def _receive(request: Request, services: Services, own: Deadline) -> tuple[Upload, Deadline]:
-    """The whole body, and the request's deadline from here on: our time for it begins when all of it is here.
-
-    own: the caller's own limit, body included. Whether a slow body goes on arriving fast enough is the connection's
-    business; here it has in all what the least rate allows a body of its size.
+async def _receive(request: Request, settings: Settings, wanted: RequestTime) -> Upload:
+    """The whole body. Whether a slow one goes on arriving fast enough is the connection's business; here it has in all
+    what the least rate allows a body of its size.
     """
-    settings, loop = services.settings, asyncio.get_running_loop()
-    slowest_s = Patience.of(settings).slowest_upload_s(_declared_bytes(request, services))
-    until = min(own.at, loop.time() + max(settings.request_timeout, slowest_s))
+    loop = asyncio.get_running_loop()
+    slowest_s = Patience.of(settings).slowest_upload_s(_declared_bytes(request, settings))
     content_type = request.headers.get("content-type", "").encode("latin-1")
     try:
-        async with asyncio.timeout_at(until):
+        async with asyncio.timeout_at(wanted.body_until(slowest_s, loop.time())):
             upload = await read_upload(content_type, _body(request.receive), settings.max_image_bytes)
     except TimeoutError:
         raise ReceiveTimeout("the body did not arrive in time; check the connection and try again") from None
-    return upload, min(own, Deadline.after(settings.request_timeout, loop.time()))
+    wanted.body_is_here(loop.time())
+    return upload
 
 
 async def _body(receive: Receive) -> AsyncIterator[bytes]:
@@ -194,9 +152,9 @@ async def _body(receive: Receive) -> AsyncIterator[bytes]:
         more = message.get("more_body", False)
 
 
-async def _in_time(state: dict[str, Any], looking: Awaitable[Response], deadline: Deadline) -> Response:
-    """The answer, unless the client hangs up first or its time is over: then everything for it stops at once."""
-    services: Services = state["services"]
+@contextlib.asynccontextmanager
+async def _in_time(record: RequestRecord, admission: Admission, deadline: Deadline) -> AsyncIterator[None]:
+    """Around the work, which stops at once when the client hangs up or its time is over."""
     work, over = asyncio.current_task(), False
     assert work is not None
 
@@ -205,13 +163,13 @@ async def _in_time(state: dict[str, Any], looking: Awaitable[Response], deadline
             work.cancel()
 
     # Our HTTP protocol tells; where another one serves, nobody does, and the work goes on to its end.
-    left: asyncio.Future[None] = state.get("client_left") or asyncio.get_running_loop().create_future()
+    left = record.client_left or asyncio.get_running_loop().create_future()
     left.add_done_callback(stop)
     try:
         async with asyncio.timeout_at(deadline.at):
-            return await looking
+            yield
     except TimeoutError:
-        retry_s = services.admission.retry_after_s()
+        retry_s = admission.retry_after_s()
         words = f"Server busy, the request's time was over; retry in {retry_s} second{'s' * (retry_s != 1)}"
         raise DeadlineExceeded(words, retry_s) from None
     except asyncio.CancelledError:

@@ -5,38 +5,33 @@ It alone puts client address, key and limit together. `opening.py` makes one for
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from gateway.access import auth, rate_limit
 from gateway.access.auth import Endpoint
+from gateway.access.charging import is_charged
 from gateway.access.client_ip import ClientAddresses
 from gateway.access.rate_limit import Limiter, Verdict
 from gateway.keys.keeping import Keys
 from gateway.keys.records import KeyRecord, Scope
 from gateway.keys.upkeep import Upkeep
+from gateway.record import ANONYMOUS, Principal, record_of
 from gateway.reporting.counters import Counters
-from shared.errors import StoreDown
+from gateway.request_time import RequestTime
+from shared.errors import StoreDown, Unavailable
 from shared.settings import Settings
 
 AsgiScope = Mapping[str, Any]
-ANONYMOUS = "anonymous"
 MOST_SIGN_INS, SIGN_IN_WINDOW_S = 60, 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """Who calls: a key's id or `anonymous`, and the client's address (an IPv6 one in full)."""
-
-    key_id: str
-    address: str
-
-
 @dataclass(slots=True)
-class Entry:
+class Admitted:
     """A request that was let in. `client`: who shares the queue with whom, a key's id or an address's bucket.
 
     `headers` belong on its answer, whatever that is.
@@ -44,13 +39,27 @@ class Entry:
 
     principal: Principal
     client: str
-    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    headers: list[tuple[bytes, bytes]]
     _charge: tuple[str, Verdict, float] | None = None
 
     def charge(self, policy: str, verdict: Verdict, window_s: float) -> None:
         """It counts in this window."""
         self._charge = policy, verdict, window_s
         self.headers[:] = rate_limit.headers(policy, verdict, window_s)
+
+    @contextlib.asynccontextmanager
+    async def settled(self, wanted: RequestTime | None = None) -> AsyncIterator[None]:
+        """Around all that is done for it: a 503 of the house's own doing is not charged (charging.py).
+
+        wanted: the time that its caller gave it, where it could give one.
+        """
+        try:
+            yield
+        except Unavailable as error:
+            now = asyncio.get_running_loop().time()
+            if wanted is None or not is_charged(error, wanted.own, wanted.full, now):
+                await self.refund()
+            raise
 
     async def refund(self) -> None:
         """The request is not charged after all (charging.py says when). Never raises; twice is once."""
@@ -84,17 +93,17 @@ class Door:
             "admin": settings.rate_limit_admin,
         }
 
-    async def enter(self, scope: AsgiScope, endpoint: Endpoint) -> Entry:
+    async def enter(self, scope: AsgiScope, endpoint: Endpoint) -> Admitted:
         """Unauthorized, Forbidden, RateLimited, StoreDown, BadParameter (a key in the query string)."""
         auth.refuse_key_in_url(scope.get("query_string", b""))
         address, bucket = self.addresses.of(scope)
         if not self._settings.api_key_enabled:
-            principal = _remembered(scope, Principal(ANONYMOUS, address))
-            return await self._charged(scope, Entry(principal, bucket), endpoint, bucket, self._limits[endpoint])
+            admitted = _admitted(scope, Principal(ANONYMOUS, address), bucket)
+            return await self._charged(admitted, endpoint, bucket, self._limits[endpoint])
         record = await self._known(scope, endpoint, bucket)
         return await self._with_key(scope, record, endpoint, address, bucket)
 
-    async def enter_admin(self, scope: AsgiScope) -> Entry:
+    async def enter_admin(self, scope: AsgiScope) -> Admitted:
         """The same for the admin API: always with a key."""
         auth.refuse_key_in_url(scope.get("query_string", b""))
         address, bucket = self.addresses.of(scope)
@@ -116,12 +125,14 @@ class Door:
             await verdict.limiter.refund(verdict)
             raise
 
-    async def _with_key(self, scope: AsgiScope, record: KeyRecord, endpoint: Scope, address: str, bucket: str) -> Entry:
+    async def _with_key(
+        self, scope: AsgiScope, record: KeyRecord, endpoint: Scope, address: str, bucket: str
+    ) -> Admitted:
         own = record.limit(endpoint)
-        entry = Entry(_remembered(scope, Principal(record.id, address)), record.id)
+        admitted = _admitted(scope, Principal(record.id, address), record.id)
         if own is not None:
-            return await self._charged(scope, entry, endpoint, record.id, own)
-        return await self._charged(scope, entry, endpoint, bucket, self._limits[endpoint])
+            return await self._charged(admitted, endpoint, record.id, own)
+        return await self._charged(admitted, endpoint, bucket, self._limits[endpoint])
 
     async def _known(self, scope: AsgiScope, endpoint: Scope, bucket: str) -> KeyRecord:
         """The record of the request's key, where it may use the endpoint now."""
@@ -171,23 +182,21 @@ class Door:
             raise rate_limit.refuse("wrong-keys", verdict, window_s, "Too many wrong API keys from this address")
         return verdict
 
-    async def _charged(self, scope: AsgiScope, entry: Entry, endpoint: Scope, bucket: str, limit: int) -> Entry:
+    async def _charged(self, admitted: Admitted, endpoint: Scope, bucket: str, limit: int) -> Admitted:
         if not self._settings.rate_limit_enabled:
-            return entry
+            return admitted
         window_s = self._settings.rate_limit_window
         verdict = await self.limiter.hit(f"{endpoint}:{bucket}", limit, window_s)
         if not verdict.allowed:
             self.counters.add(f"refused.limit.{endpoint}")
             words = f"Rate limit of {limit} {endpoint} requests in {window_s:g} s exceeded"
             raise rate_limit.refuse(endpoint, verdict, window_s, words)
-        entry.charge(endpoint, verdict, window_s)
-        if "state" in scope:
-            scope["state"]["limit_headers"] = entry.headers  # for answers that are made elsewhere: errors
-        return entry
+        admitted.charge(endpoint, verdict, window_s)
+        return admitted
 
 
-def _remembered(scope: AsgiScope, principal: Principal) -> Principal:
-    """Leaves word for accounting and logs, which see the request again at its end."""
-    if "state" in scope:
-        scope["state"]["principal"] = principal
-    return principal
+def _admitted(scope: AsgiScope, principal: Principal, client: str) -> Admitted:
+    """Leaves word in the request's record: for its books, and for answers that are made elsewhere."""
+    record = record_of(scope)
+    record.principal = principal
+    return Admitted(principal, client, record.limit_headers)

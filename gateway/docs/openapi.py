@@ -18,10 +18,10 @@ from gateway.params import SECOND_SIDES, TILES_MAX, DetectParams, MaskParams
 from gateway.pictures.encode import OUTPUTS
 from gateway.pictures.input_formats import INPUTS
 from gateway.pictures.mask_methods import METHODS
+from gateway.request_time import TIMEOUT_HEADER, TIMEOUT_MS_MAX
 from gateway.routes.health import HealthResponse
 from gateway.serialise import DetectResponse
 from gateway.unknown_names import IGNORED_HEADER, IMAGE_FIELD
-from gateway.visit import TIMEOUT_HEADER, TIMEOUT_MS_MAX
 from shared.settings import Turns
 
 #: Of the API, the same as in pyproject.toml.

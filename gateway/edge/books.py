@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any
 
 from starlette.types import Scope
 
-from gateway.access.door import ANONYMOUS
 from gateway.keys.usage import Gathering
+from gateway.record import ANONYMOUS, RequestRecord
 from gateway.reporting.counters import Counters
 from gateway.reporting.metrics import ENDPOINTS, Metrics
 from shared.logs import Log
@@ -32,24 +31,24 @@ class Books:
     counters: Counters
     use: Gathering
 
-    def close(self, scope: Scope, state: dict[str, Any], status: int, total_ms: float) -> None:
-        """Of one request. state: what the layers it went through left (`timings`, `principal`, `faces`)."""
-        path, timings = scope["path"], state["timings"]
+    def close(self, scope: Scope, record: RequestRecord, status: int, total_ms: float) -> None:
+        """Of one request."""
+        path, timings = scope["path"], record.timings
         self.metrics.answered(path, status, total_ms / 1000)
         if status == 200:
             self.metrics.stages(timings.stages())
         if scope["method"] == "POST" and (endpoint := COUNTED.get(path)) is not None:
-            self._count(endpoint, state, status, total_ms)
+            self._count(endpoint, record, status, total_ms)
         tell = self.log.debug if path.startswith(QUIET) else self.log.info
         tell(
             "request",
-            request_id=state["request_id"], method=scope["method"], path=path if path in ENDPOINTS else "other",
+            request_id=record.request_id, method=scope["method"], path=path if path in ENDPOINTS else "other",
             status=status, ms=round(total_ms, 2),
             stages={name: round(spent, 2) for name, spent in timings.stages()},
         )  # fmt: skip
 
-    def _count(self, endpoint: str, state: dict[str, Any], status: int, total_ms: float) -> None:
-        self.counters.answered(endpoint, status, total_ms, state.get("faces", 0) if status < 400 else 0)
-        principal = state.get("principal")
+    def _count(self, endpoint: str, record: RequestRecord, status: int, total_ms: float) -> None:
+        self.counters.answered(endpoint, status, total_ms, record.faces if status < 400 else 0)
+        principal = record.principal
         if principal is not None and principal.key_id != ANONYMOUS:
             self.use.note(principal.key_id, time.time(), error=status >= 400)

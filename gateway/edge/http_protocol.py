@@ -34,6 +34,7 @@ from gateway.edge.refusals import (
     written,
 )
 from gateway.edge.request_id import request_id_of
+from gateway.record import RequestRecord, record_of
 
 #: An answer that comes before the whole body ends the connection unless so few bytes are missing.
 UNREAD_BYTES_MAX = 256 * 1024
@@ -180,7 +181,7 @@ class Protocol(NoUpgrades):
         cycle.transport = _GentleTransport(self)  # type: ignore[assignment]
         self._answered = cycle
         self.talk.answering = True
-        cycle.scope["state"]["client_left"] = self._client_left
+        record_of(cycle.scope).client_left = self._client_left
 
         async def ending_early(scope: Any, receive: Any, send: Any) -> None:
             async def decide_keep_alive(message: Any) -> None:
@@ -237,7 +238,7 @@ class Protocol(NoUpgrades):
             return
         self.send(self._written(refusal))
         if self._answer_is_due():
-            self.cycle.scope["state"]["answered_for_it"] = refusal.status.value
+            record_of(self.cycle.scope).answered_for_it = refusal.status.value
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         self._whole = False
@@ -245,13 +246,13 @@ class Protocol(NoUpgrades):
 
     def _written(self, refusal: Refusal) -> bytes:
         path = self.url.partition(b"?")[0].decode("latin-1")
-        state = self.cycle.scope["state"] if self._answer_is_due() else {}
+        record = record_of(self.cycle.scope) if self._answer_is_due() else RequestRecord()
         common = [
-            *state.get("limit_headers", ()),
+            *record.limit_headers,
             *self.server_state.default_headers,
             *cors.marks(self.connections_of_process.origins, path, self.headers),
         ]
-        return written(refusal, state.get("request_id") or request_id_of(self.headers), common)
+        return written(refusal, record.request_id or request_id_of(self.headers), common)
 
     def _answer_is_due(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete

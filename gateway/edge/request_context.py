@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.edge.request_id import HEADER, request_id_of
-from gateway.timings import Timings
+from gateway.record import RequestRecord, record_of
 
 #: What a client gets that is not there any more; seen in logs and metrics only.
 CLIENT_CLOSED_REQUEST = 499
 
 
 class RequestContext:
-    """Puts `request_id` and `timings` into the request's state and X-Request-Id on every response.
+    """Begins the request's record and puts X-Request-Id on every response.
 
     Every request ends here: with one line in the log, counted, and quietly when its client left.
     """
@@ -29,8 +28,8 @@ class RequestContext:
             await self._app(scope, receive, send)
             return
         request_id = request_id_of(scope["headers"])
-        state = scope.setdefault("state", {})
-        state["request_id"], state["timings"] = request_id, Timings()
+        record = record_of(scope)
+        record.request_id = request_id
         header = (HEADER, request_id.encode())
         sent: int | None = None
         failure: BaseException | None = None
@@ -50,9 +49,9 @@ class RequestContext:
             failure = error
             raise
         finally:
-            status = status_of(sent, failure, state.get("answered_for_it"))
+            status = status_of(sent, failure, record.answered_for_it)
             # What was sent leaves only when the event loop gets its turn: the client does not wait for our books.
-            asyncio.get_running_loop().call_soon(_close_books, scope, state, status, state["timings"].total_ms())
+            asyncio.get_running_loop().call_soon(_close_books, scope, record, status, record.timings.total_ms())
 
 
 def status_of(sent: int | None, failure: BaseException | None, answered_for_it: int | None) -> int:
@@ -66,7 +65,7 @@ def status_of(sent: int | None, failure: BaseException | None, answered_for_it: 
     return 500 if failure is not None or sent is None else sent
 
 
-def _close_books(scope: Scope, state: dict[str, Any], status: int, total_ms: float) -> None:
-    services = state.get("services")
+def _close_books(scope: Scope, record: RequestRecord, status: int, total_ms: float) -> None:
+    services = scope["state"].get("services")
     if services is not None:
-        services.books.close(scope, state, status, total_ms)
+        services.books.close(scope, record, status, total_ms)

@@ -14,18 +14,18 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.access.door import Principal
 from gateway.keys.administration import Administration
 from gateway.keys.audit import Actor
 from gateway.keys.records import Draft, State, facts_of, iso, parse_duration, parse_scopes
 from gateway.keys.store import Made
+from gateway.record import Principal
 from gateway.reporting.overview import overview_of
 from gateway.reporting.system_facts import system_facts
 from gateway.routes.json_body import read_json
 from gateway.services import Services
 from gateway.stores.key_format import redact
 from shared import numerals
-from shared.errors import BadParameter, TooLarge, Unavailable
+from shared.errors import BadParameter, TooLarge
 
 MOST_BODY_BYTES = 65_536
 MOST_PER_PAGE = 1000
@@ -94,15 +94,11 @@ def routes() -> list[Route]:
 def _admitted(answers: dict[str, Answer]) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         services: Services = request.state.services
-        entry = await services.door.enter_admin(request.scope)
-        visit = AdminVisit(request, services, entry.principal)
+        admitted = await services.door.enter_admin(request.scope)
         method = "GET" if request.method == "HEAD" else request.method
-        try:
-            response = await answers[method](visit)
-        except Unavailable:
-            await entry.refund()  # a store that is down is no doing of the caller's
-            raise
-        response.raw_headers.extend(entry.headers)
+        async with admitted.settled():
+            response = await answers[method](AdminVisit(request, services, admitted.principal))
+        response.raw_headers.extend(admitted.headers)
         return response
 
     return endpoint

@@ -17,16 +17,12 @@ _encoder = msgspec.json.Encoder()
 
 async def detect(request: Request) -> Response:
     """Faces in a picture, as JSON."""
-    return await visit(request, "detect", DetectParams, _answer)
-
-
-async def _answer(seen: Visit[DetectParams]) -> Response:
-    body = _encoder.encode(answer(seen))
-    seen.timings.lap("serialise")
-    headers = (
-        {} if seen.picture.facts.frames == 1 else {"X-Frames": f"{seen.picture.facts.frames}; only the first was read"}
-    )
-    return Response(body, media_type="application/json", headers=headers)
+    async with visit(request, "detect", DetectParams) as seen:
+        body = _encoder.encode(answer(seen))
+        seen.record.timings.lap("serialise")
+        frames = seen.picture.facts.frames
+        headers = {} if frames == 1 else {"X-Frames": f"{frames}; only the first was read"}
+        return seen.answer(body, "application/json", headers)
 
 
 def answer(seen: Visit[DetectParams]) -> DetectResponse:
@@ -34,10 +30,10 @@ def answer(seen: Visit[DetectParams]) -> DetectResponse:
     facts, faces, params = seen.picture.facts, seen.detection.faces, seen.params
     # Already JSON, of the declared type; the encoder copies it.
     detections = cast("list[DetectedFace]", detected_faces(faces, facts.width, facts.height))
-    inference_ms, total_ms = round(seen.detection.inference_ms, 2), round(seen.timings.total_ms(), 2)
+    inference_ms, total_ms = round(seen.detection.inference_ms, 2), round(seen.record.timings.total_ms(), 2)
     model = seen.detection.worker.model
     return DetectResponse(
-        request_id=seen.request_id,
+        request_id=seen.record.request_id,
         image_id=None,
         job_id=None,
         image=Image(facts.width, facts.height, facts.channels, facts.size_bytes),

@@ -6,29 +6,27 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.params import MaskParams
-from gateway.visit import Visit, visit
+from gateway.visit import visit
 
 
 async def mask(request: Request) -> Response:
     """The picture with its faces masked, as a picture."""
-    return await visit(request, "mask", MaskParams, _answer)
-
-
-async def _answer(seen: Visit[MaskParams]) -> Response:
-    masked = await seen.picture.mask(seen.detection.faces, seen.params.options)
-    seen.timings.add("mask", masked.mask_ms)
-    seen.timings.add("encode", masked.encode_ms)
-    headers = {
-        "X-Face-Count": str(len(seen.detection.faces)),
-        "X-Inference-Ms": f"{seen.detection.inference_ms:.2f}",
-        "X-Total-Ms": f"{seen.timings.total_ms():.2f}",
-        "X-Model": seen.detection.worker.model.name,
-        "X-Image-Width": str(seen.picture.facts.width),
-        "X-Image-Height": str(seen.picture.facts.height),
-        "X-Blur-Method": seen.params.method,
-    }
-    if masked.weak:
-        headers["X-Mask-Weak"] = "true"
-    if masked.as_stored:
-        headers["X-Mask-Colors"] = "as stored"
-    return Response(masked.data, media_type=masked.media_type, headers=headers)
+    async with visit(request, "mask", MaskParams) as seen:
+        faces, facts, timings = seen.detection.faces, seen.picture.facts, seen.record.timings
+        masked = await seen.picture.mask(faces, seen.params.options)
+        timings.add("mask", masked.mask_ms)
+        timings.add("encode", masked.encode_ms)
+        headers = {
+            "X-Face-Count": str(len(faces)),
+            "X-Inference-Ms": f"{seen.detection.inference_ms:.2f}",
+            "X-Total-Ms": f"{timings.total_ms():.2f}",
+            "X-Model": seen.detection.worker.model.name,
+            "X-Image-Width": str(facts.width),
+            "X-Image-Height": str(facts.height),
+            "X-Blur-Method": seen.params.method,
+        }
+        if masked.weak:
+            headers["X-Mask-Weak"] = "true"
+        if masked.as_stored:
+            headers["X-Mask-Colors"] = "as stored"
+        return seen.answer(masked.data, masked.media_type, headers)

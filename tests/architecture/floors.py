@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 
 #: Each imports from lower floors alone.
 FLOORS: tuple[frozenset[str], ...] = (
-    frozenset({"stores", "presence", "timings", "multipart", "unknown_names", "serialise", "pictures"}),
-    frozenset({"keys", "params", "dispatching", "admission"}),
+    frozenset({"stores", "presence", "timings", "request_time", "multipart", "unknown_names", "serialise", "pictures"}),
+    frozenset({"record", "keys", "params", "dispatching", "admission"}),
     frozenset({"people", "reporting", "form_parts", "looking", "readiness"}),
     frozenset({"access", "upload"}),
     frozenset({"edge"}),

@@ -18,6 +18,7 @@ from gateway.keys.opening import open_store
 from gateway.keys.pepper import rotate_file
 from gateway.keys.records import Draft
 from gateway.keys.usage import day_of, requests_on
+from gateway.record import record_of
 from gateway.stores.database import FILE_NAME
 from gateway.stores.key_format import new_key
 from shared.errors import BadParameter, Forbidden, RateLimited, StoreDown, Unauthorized
@@ -121,9 +122,9 @@ def test_the_answer_tells_the_limit_as_it_stands_after_a_refund(tmp_path: Path) 
         async with opened(settings_in(tmp_path, rate_limit_detect=2, api_key_enabled=False)) as door:
             asked = scope() | {"state": {}}
             entry = await door.enter(asked, "detect")
-            assert asked["state"]["limit_headers"][1] == (b"ratelimit", b'"detect";r=1;t=60')
+            assert record_of(asked).limit_headers[1] == (b"ratelimit", b'"detect";r=1;t=60')
             await entry.refund()
-            assert asked["state"]["limit_headers"][1] == (b"ratelimit", b'"detect";r=2;t=60')
+            assert record_of(asked).limit_headers[1] == (b"ratelimit", b'"detect";r=2;t=60')
 
     asyncio.run(work())
 

@@ -16,12 +16,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from gateway.access.door import Principal
 from gateway.edge.books import Books
 from gateway.edge.cors import EXPOSED_HEADERS, Cors
 from gateway.edge.request_context import RequestContext
 from gateway.edge.security_headers import HEADERS, SecurityHeaders, completed
 from gateway.keys.usage import Gathering
+from gateway.record import Principal, record_of
 from gateway.reporting.counters import Counters
 
 
@@ -129,10 +129,16 @@ class Ended:
         return {int(name[7:]): n for name, n in self.counters.total().items() if name.startswith("status.")}
 
     async def request(
-        self, sent: int | None, failure: BaseException | None = None, *, key: str = "key_1", **state: object
+        self,
+        sent: int | None,
+        failure: BaseException | None = None,
+        *,
+        key: str = "key_1",
+        answered_for_it: int | None = None,
     ) -> None:
         async def application(scope: Any, _receive: Any, send: Any) -> None:
-            scope["state"] |= {"principal": Principal(key, "127.0.0.1"), "faces": 3} | state
+            record = record_of(scope)
+            record.principal, record.faces, record.answered_for_it = Principal(key, "127.0.0.1"), 3, answered_for_it
             if sent is not None:
                 await send({"type": "http.response.start", "status": sent, "headers": []})
             if failure is not None:
@@ -147,24 +153,24 @@ class Ended:
 
 
 @pytest.mark.parametrize(
-    ("sent", "failure", "state", "status"),
+    ("sent", "failure", "answered_for_it", "status"),
     [
-        (200, None, {}, 200),
-        (503, None, {}, 503),
-        (None, ClientDisconnect(), {}, 499),
-        (None, ClientDisconnect(), {"answered_for_it": 408}, 408),
-        (None, KeyError("a bug"), {}, 500),
-        (None, ConnectionError(), {}, 500),
-        (None, asyncio.CancelledError(), {}, 500),
-        (200, KeyError("a bug in mid-answer"), {}, 500),
-        (None, None, {}, 500),
+        (200, None, None, 200),
+        (503, None, None, 503),
+        (None, ClientDisconnect(), None, 499),
+        (None, ClientDisconnect(), 408, 408),
+        (None, KeyError("a bug"), None, 500),
+        (None, ConnectionError(), None, 500),
+        (None, asyncio.CancelledError(), None, 500),
+        (200, KeyError("a bug in mid-answer"), None, 500),
+        (None, None, None, 500),
     ],
 )
 def test_log_metrics_and_counts_say_the_same_of_how_a_request_ended(
-    tmp_path: Path, sent: int | None, failure: BaseException | None, state: dict[str, object], status: int
+    tmp_path: Path, sent: int | None, failure: BaseException | None, answered_for_it: int | None, status: int
 ) -> None:
     ended = Ended(tmp_path)
-    asyncio.run(ended.request(sent, failure, **state))
+    asyncio.run(ended.request(sent, failure, answered_for_it=answered_for_it))
     assert (ended.logged, ended.measured, ended.counted()) == ([status], [status], {status: 1})
     used = next(iter(ended.gathering.take().values()))
     assert (used.requests, used.errors) == (1, int(status >= 400))

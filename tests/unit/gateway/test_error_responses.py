@@ -11,6 +11,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from gateway.error_responses import face_api_error, http_exception, unexpected
+from gateway.record import record_of
 from shared.errors import BadParameter, FaceApiError, Overloaded, UnsupportedMedia
 
 LIMIT = [(b"ratelimit-policy", b'"detect";q=300;w=60'), (b"ratelimit", b'"detect";r=299;t=60')]
@@ -24,7 +25,7 @@ LIMIT = [(b"ratelimit-policy", b'"detect";q=300;w=60'), (b"ratelimit", b'"detect
 def test_an_error_tells_the_limit_where_it_was_asked(error: Exception, status: int, *, asked: bool) -> None:
     async def fail(request: Request) -> Response:
         if asked:
-            request.scope["state"]["limit_headers"] = LIMIT
+            record_of(request.scope).limit_headers = LIMIT
         raise error
 
     handlers = {FaceApiError: face_api_error, Exception: unexpected}

@@ -10,6 +10,7 @@ import pytest
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
+from gateway.record import RequestRecord
 from gateway.visit import _in_time
 from shared.deadline import Deadline
 from shared.errors import DeadlineExceeded
@@ -38,10 +39,12 @@ class Work:
         return response
 
     def start(self, seconds: float = LONG_S) -> asyncio.Task[Response]:
-        services = SimpleNamespace(admission=SimpleNamespace(retry_after_s=lambda: 3))
-        state: dict[str, Any] = {"services": services, "client_left": self.client_left}
-        deadline = Deadline.after(seconds, self.loop.time())
-        return self.loop.create_task(_in_time(state, self.look(), deadline))
+        return self.loop.create_task(self.look_in_time(Deadline.after(seconds, self.loop.time())))
+
+    async def look_in_time(self, deadline: Deadline) -> Response:
+        admission: Any = SimpleNamespace(retry_after_s=lambda: 3)
+        async with _in_time(RequestRecord(client_left=self.client_left), admission, deadline):
+            return await self.look()
 
 
 async def begun() -> tuple[Work, asyncio.Task[Response]]:
@@ -89,7 +92,7 @@ def test_a_client_that_leaves_after_the_answer_disturbs_nobody() -> None:
         work.answer.set_result(Response())
 
         async def whole_request() -> str:
-            await _in_time({"services": None, "client_left": work.client_left}, work.look(), Deadline(float("inf")))
+            await work.look_in_time(Deadline(float("inf")))
             work.client_left.set_result(None)
             await asyncio.sleep(0)
             return "its books are closed"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,7 +11,8 @@ from starlette.requests import Request
 
 from gateway.edge.conversation import Conversation, Patience
 from gateway.form_parts import Upload
-from gateway.visit import _receive, asked_s
+from gateway.request_time import RequestTime, asked_s
+from gateway.visit import _receive
 from shared.deadline import Deadline
 from shared.errors import BadParameter, ReceiveTimeout
 from shared.settings import Settings
@@ -33,9 +33,9 @@ async def received(settings: Settings = SETTINGS, whole_s: float = math.inf) -> 
 
     headers = [(b"content-type", b"image/jpeg"), (b"content-length", b"%d" % len(BODY))]
     request = Request({"type": "http", "headers": headers}, receive)
-    services: Any = SimpleNamespace(settings=settings)
-    upload, deadline = await _receive(request, services, Deadline.after(whole_s, loop.time()))
-    return upload, deadline, loop.time()
+    wanted = RequestTime(settings.request_timeout, whole_s, loop.time())
+    upload = await _receive(request, settings, wanted)
+    return upload, wanted.deadline, loop.time()
 
 
 def test_a_slow_upload_above_the_rate_is_let_through_and_our_time_begins_when_it_is_here() -> None:

@@ -1,0 +1,47 @@
+"""One request, from its first byte to its last count: a typed record that every layer on its way writes to."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.timings import Timings
+
+ANONYMOUS = "anonymous"
+_NAME = "record"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who calls: a key's id or `anonymous`, and the client's address (an IPv6 one in full)."""
+
+    key_id: str
+    address: str
+
+
+@dataclass(slots=True)
+class RequestRecord:
+    """What is known of a request by now.
+
+    principal, limit_headers: from the door on; the headers belong on its answer, whatever that is. faces: that were
+    found. client_left: done when the client hangs up; None where no connection of ours tells. answered_for_it: the
+    status that the connection answered in the application's place.
+    """
+
+    request_id: str = ""
+    timings: Timings = field(default_factory=Timings)
+    principal: Principal | None = None
+    limit_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    faces: int = 0
+    client_left: asyncio.Future[None] | None = None
+    answered_for_it: int | None = None
+
+
+def record_of(scope: Any) -> RequestRecord:
+    """The record of the request of an ASGI scope, begun by whoever asks first."""
+    state = scope.setdefault("state", {})
+    record: RequestRecord | None = state.get(_NAME)
+    if record is None:
+        record = state[_NAME] = RequestRecord()
+    return record
