@@ -1,4 +1,7 @@
-"""How many bytes a picture needs while it is decoded, held and masked. Alone knows these estimates and the budget."""
+"""How many bytes a picture needs while it is decoded, held and masked, and the budget for all.
+
+Alone knows these estimates; what encoding takes stands with each format (`encode.py`).
+"""
 
 from __future__ import annotations
 
