@@ -19,7 +19,7 @@ Endpoint = Literal["detect", "mask"]
 
 # Names under which people put keys into URLs; `xyl_` catches a key under any other name.
 _KEY_NAMES = re.compile(rb"(?:^|[&;])(?:x[-_]?)?(?:api[-_]?key|apikey|access[-_]?token|auth[-_]?token)=", re.IGNORECASE)
-_MOST_HEADER_BYTES = 200
+_HEADER_BYTES_MAX = 200
 
 
 def refuse_key_in_url(query: bytes) -> None:
@@ -54,7 +54,7 @@ def require_key(key: bytes | None) -> bytes:
 
 def could_be_a_key(key: bytes) -> bool:
     """Whether it is worth asking anybody about."""
-    return len(key) <= _MOST_HEADER_BYTES and well_formed(key)
+    return len(key) <= _HEADER_BYTES_MAX and well_formed(key)
 
 
 def wrong_key() -> Unauthorized:

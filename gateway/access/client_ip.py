@@ -17,7 +17,7 @@ from shared.access_rules import Network
 Address = IPv4Address | IPv6Address
 
 FORWARDING_HEADERS = (b"x-forwarded-for", b"forwarded", b"x-real-ip")
-MOST_HOPS = 20
+HOPS_MAX = 20
 LONGEST_ENTRY = 64
 REMEMBERED = 4096
 UNKNOWN = "unknown"
@@ -51,7 +51,7 @@ def client_of(peer: str, forwarded: bytes, trusted: tuple[Network, ...]) -> str:
     nearest = parse_address(peer)
     if nearest is None:
         return UNKNOWN
-    entries = forwarded.rsplit(b",", MOST_HOPS)[-MOST_HOPS:] if forwarded else []
+    entries = forwarded.rsplit(b",", HOPS_MAX)[-HOPS_MAX:] if forwarded else []
     while entries and _is_trusted(nearest, trusted):
         further = parse_address(entries.pop().decode("latin-1"))
         if further is None:

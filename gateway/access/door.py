@@ -16,7 +16,7 @@ from gateway.access import auth, rate_limit
 from gateway.access.auth import Endpoint
 from gateway.access.charging import is_charged
 from gateway.access.client_ip import ClientAddresses
-from gateway.access.rate_limit import Limiter, Verdict
+from gateway.access.rate_limit import Hit, Limiter
 from gateway.keys.keeping import Keys
 from gateway.keys.records import KeyRecord, Scope
 from gateway.keys.upkeep import Upkeep
@@ -27,7 +27,7 @@ from shared.errors import StoreDown, Unavailable
 from shared.settings import Settings
 
 AsgiScope = Mapping[str, Any]
-MOST_SIGN_INS, SIGN_IN_WINDOW_S = 60, 60.0
+SIGN_INS_MAX, SIGN_IN_WINDOW_S = 60, 60.0
 
 
 @dataclass(slots=True)
@@ -40,9 +40,9 @@ class Admitted:
     principal: Principal
     client: str
     headers: list[tuple[bytes, bytes]]
-    _charge: tuple[str, Verdict, float] | None = None
+    _charge: tuple[str, Hit, float] | None = None
 
-    def charge(self, policy: str, verdict: Verdict, window_s: float) -> None:
+    def charge(self, policy: str, verdict: Hit, window_s: float) -> None:
         """It counts in this window."""
         self._charge = policy, verdict, window_s
         self.headers[:] = rate_limit.headers(policy, verdict, window_s)
@@ -116,7 +116,7 @@ class Door:
 
         Cheaper than the throttle behind it, which writes to the store for every try. None where the store is down.
         """
-        verdict = await self.limiter.hit(f"sign-in:{bucket}", MOST_SIGN_INS, SIGN_IN_WINDOW_S)
+        verdict = await self.limiter.hit(f"sign-in:{bucket}", SIGN_INS_MAX, SIGN_IN_WINDOW_S)
         if not verdict.allowed:
             raise rate_limit.refuse("sign-in", verdict, SIGN_IN_WINDOW_S, "Too many tries to sign in")
         try:
@@ -171,7 +171,7 @@ class Door:
             raise auth.wrong_key()
         return record
 
-    async def _count_wrong(self, bucket: str) -> Verdict | None:
+    async def _count_wrong(self, bucket: str) -> Hit | None:
         """Counts against this address's wrong keys; RateLimited beyond them. Right keys are counted elsewhere."""
         if not self._settings.rate_limit_enabled:
             return None

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from shared.errors import RateLimited
 
-MOST_BUCKETS = 100_000
+BUCKETS_MAX = 100_000
 REST_S = 1.0  # how long a limiter that failed is left alone
 
 
@@ -23,7 +23,7 @@ class LimiterDown(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Hit:
     """What one request met: `remaining` after it, `reset_s` until the window ends.
 
     `window` and `limiter` say what to give back to where, should the request not be charged after all.
@@ -39,10 +39,10 @@ class Verdict:
 
 
 class Limiter(Protocol):
-    async def hit(self, bucket: str, limit: int, window_s: float) -> Verdict:
+    async def hit(self, bucket: str, limit: int, window_s: float) -> Hit:
         """Counts one request unless the window is full. LimiterDown."""
 
-    async def refund(self, verdict: Verdict) -> None:
+    async def refund(self, verdict: Hit) -> None:
         """Gives an allowed request back, if its window is still the present one. Never raises."""
 
     async def aclose(self) -> None: ...
@@ -56,7 +56,7 @@ class MemoryLimiter:
         self._now = now
         self._windows: dict[str, tuple[float, int]] = {}  # bucket → (end, count), oldest first
 
-    async def hit(self, bucket: str, limit: int, window_s: float) -> Verdict:
+    async def hit(self, bucket: str, limit: int, window_s: float) -> Hit:
         now, share = self._now(), max(1, math.ceil(limit * self._share))
         ends, count = self._windows.get(bucket, (0.0, 0))
         if ends <= now:
@@ -65,9 +65,9 @@ class MemoryLimiter:
             ends, count = now + window_s, 0
         allowed = count < share
         self._windows[bucket] = (ends, count + allowed)
-        return Verdict(allowed, limit, max(0, share - count - allowed), ends - now, bucket, ends, self)
+        return Hit(allowed, limit, max(0, share - count - allowed), ends - now, bucket, ends, self)
 
-    async def refund(self, verdict: Verdict) -> None:
+    async def refund(self, verdict: Hit) -> None:
         ends, count = self._windows.get(verdict.bucket, (0.0, 0))
         if ends == verdict.window and count > 0:
             self._windows[verdict.bucket] = (ends, count - 1)
@@ -76,10 +76,10 @@ class MemoryLimiter:
         self._windows.clear()
 
     def _make_room(self, now: float) -> None:
-        """Drops what ended, two for each that comes; the oldest beyond MOST_BUCKETS."""
+        """Drops what ended, two for each that comes; the oldest beyond BUCKETS_MAX."""
         for _ in range(2):
             oldest = next(iter(self._windows), None)
-            if oldest is not None and (self._windows[oldest][0] <= now or len(self._windows) >= MOST_BUCKETS):
+            if oldest is not None and (self._windows[oldest][0] <= now or len(self._windows) >= BUCKETS_MAX):
                 del self._windows[oldest]
 
 
@@ -102,7 +102,7 @@ class FallbackLimiter:
         self._down = False
         self._log = logging.getLogger("face_api.access")
 
-    async def hit(self, bucket: str, limit: int, window_s: float) -> Verdict:
+    async def hit(self, bucket: str, limit: int, window_s: float) -> Hit:
         now = self._now()
         if now < self._rest_until:
             return await self._second.hit(bucket, limit, window_s)
@@ -118,7 +118,7 @@ class FallbackLimiter:
             self._log.warning("the %s rate limit counts again", self._name)
         return verdict
 
-    async def refund(self, verdict: Verdict) -> None:
+    async def refund(self, verdict: Hit) -> None:
         await verdict.limiter.refund(verdict)
 
     async def aclose(self) -> None:
@@ -133,12 +133,12 @@ class FallbackLimiter:
         self._down = True
 
 
-def given_back(verdict: Verdict) -> Verdict:
+def given_back(verdict: Hit) -> Hit:
     """As the window stands once this request is not charged."""
     return replace(verdict, remaining=min(verdict.limit, verdict.remaining + 1))
 
 
-def headers(policy: str, verdict: Verdict, window_s: float) -> list[tuple[bytes, bytes]]:
+def headers(policy: str, verdict: Hit, window_s: float) -> list[tuple[bytes, bytes]]:
     """RateLimit-Policy and RateLimit as in draft-ietf-httpapi-ratelimit-headers (structured fields)."""
     return [
         (b"ratelimit-policy", b'"%b";q=%d;w=%d' % (policy.encode(), verdict.limit, math.ceil(window_s))),
@@ -146,7 +146,7 @@ def headers(policy: str, verdict: Verdict, window_s: float) -> list[tuple[bytes,
     ]
 
 
-def refuse(policy: str, verdict: Verdict, window_s: float, words: str) -> RateLimited:
+def refuse(policy: str, verdict: Hit, window_s: float, words: str) -> RateLimited:
     """429 whose Retry-After is never before the window's end."""
     wait = max(1, math.ceil(verdict.reset_s))
     pairs = tuple((name.decode(), value.decode()) for name, value in headers(policy, verdict, window_s))

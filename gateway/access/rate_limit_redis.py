@@ -19,12 +19,12 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 
-from gateway.access.rate_limit import LimiterDown, Verdict
+from gateway.access.rate_limit import Hit, LimiterDown
 from gateway.stores.key_format import redact
 
 PREFIX = "face-api:limit:"
-MOST_AT_ONCE = 256
-MOST_WAITING = 10_000
+AT_ONCE_MAX = 256
+WAITING_MAX = 10_000
 
 # KEYS[1] the bucket; ARGV: limit, window in ms, a name for the window should this request begin it.
 # The window ends by Redis's own clock. Effects are replicated, so PTTL and the like are fine on Redis 6 too.
@@ -59,7 +59,7 @@ class _Call(NamedTuple):
 
 
 class RedisLimiter:
-    """`timeout_s` bounds every round trip; requests beyond MOST_WAITING are not kept waiting."""
+    """`timeout_s` bounds every round trip; requests beyond WAITING_MAX are not kept waiting."""
 
     def __init__(self, client: Redis, timeout_s: float) -> None:
         self._client = client
@@ -68,13 +68,13 @@ class RedisLimiter:
         self._pump: asyncio.Task[None] | None = None
         self._log = logging.getLogger("face_api.access")
 
-    async def hit(self, bucket: str, limit: int, window_s: float) -> Verdict:
+    async def hit(self, bucket: str, limit: int, window_s: float) -> Hit:
         milliseconds, name = max(1, round(window_s * 1000)), secrets.randbits(48)
         allowed, count, left, window = await self._call(_HIT, bucket, str(limit), str(milliseconds), str(name))
         remaining = max(0, limit - count) if allowed else 0
-        return Verdict(bool(allowed), limit, remaining, left / 1000, bucket, int(window), self)
+        return Hit(bool(allowed), limit, remaining, left / 1000, bucket, int(window), self)
 
-    async def refund(self, verdict: Verdict) -> None:
+    async def refund(self, verdict: Hit) -> None:
         with contextlib.suppress(LimiterDown):  # then the client is charged one too many
             await self._call(_REFUND, verdict.bucket, str(int(verdict.window)))
 
@@ -87,7 +87,7 @@ class RedisLimiter:
         await self._client.aclose()
 
     async def _call(self, script: str, bucket: str, *arguments: str) -> Any:
-        if len(self._waiting) >= MOST_WAITING:
+        if len(self._waiting) >= WAITING_MAX:
             raise LimiterDown("too many requests wait for Redis")
         answer = asyncio.get_running_loop().create_future()
         self._waiting.append(_Call(script, (PREFIX + bucket, *arguments), answer))
@@ -100,7 +100,7 @@ class RedisLimiter:
         batch: list[_Call] = []
         try:
             while self._waiting:
-                batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_AT_ONCE))]
+                batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), AT_ONCE_MAX))]
                 async with asyncio.timeout(self._timeout_s):
                     answers = await self._send(batch)
                 for call, answer in zip(batch, answers, strict=True):

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from gateway.access.rate_limit import LimiterDown, Verdict
+from gateway.access.rate_limit import Hit, LimiterDown
 from gateway.stores.sqlite_files import connect_scratch, is_busy, make_sqlite_file
 
 FILE_NAME = "limits.sqlite"
@@ -58,7 +58,7 @@ class SqliteLimiter:
         self._inode = 0
         self._until_tidy = TIDY_EVERY
 
-    async def hit(self, bucket: str, limit: int, window_s: float) -> Verdict:
+    async def hit(self, bucket: str, limit: int, window_s: float) -> Hit:
         def charge() -> tuple[Any, ...]:
             now = self._now()  # of the try that succeeds, however long the lock was waited for
             return bucket, now, window_s, limit, now + window_s + AHEAD_S
@@ -70,12 +70,12 @@ class SqliteLimiter:
             self._tidy(now)
         if rows:
             count, ends = rows[0]
-            return Verdict(True, limit, max(0, limit - count), min(window_s, ends - now), bucket, ends, self)
+            return Hit(True, limit, max(0, limit - count), min(window_s, ends - now), bucket, ends, self)
         rows = await self._patiently(_LOOK, lambda: (bucket,))
         ends = rows[0][0] if rows else now + window_s
-        return Verdict(False, limit, 0, min(window_s, max(0.0, ends - now)), bucket, ends, self)
+        return Hit(False, limit, 0, min(window_s, max(0.0, ends - now)), bucket, ends, self)
 
-    async def refund(self, verdict: Verdict) -> None:
+    async def refund(self, verdict: Hit) -> None:
         with contextlib.suppress(LimiterDown):  # then the client is charged one too many
             await self._patiently(_REFUND, lambda: (verdict.bucket, verdict.window))
 

@@ -14,7 +14,7 @@ from shared import numerals
 from shared.errors import BadParameter
 
 PER_PAGE = 50
-MOST_PAGES = 20_000
+PAGES_MAX = 20_000
 EXPIRIES = (("30d", "30 days"), ("90d", "90 days"), ("365d", "1 year"), ("", "never"), ("custom", "on a day…"))
 GRACES = (("0s", "at once"), ("1h", "1 hour"), ("24h", "24 hours"), ("7d", "7 days"))
 STATES = ("active", "expired", "revoked")
@@ -143,7 +143,7 @@ def _limit(visitor: Visitor, name: str) -> int | None:
 
 
 def _page_number(text: str) -> int:
-    return min(MOST_PAGES, max(1, numerals.whole(text) or 1))
+    return min(PAGES_MAX, max(1, numerals.whole(text) or 1))
 
 
 def _shown_once(visitor: Visitor, made: Made, replaces: str) -> Response:

@@ -30,8 +30,8 @@ from shared.errors import BadParameter, FaceApiError, Forbidden, StoreDown, TooL
 
 HOME = "/console/keys"
 SIGN_IN = "/console/sign-in"
-MOST_FORM_BYTES = 16_384
-MOST_FIELDS = 50
+FORM_BYTES_MAX = 16_384
+FIELDS_MAX = 50
 _SAFE_NEXT = re.compile(r"/console/[A-Za-z0-9/_.-]*")
 _SAFE_HOST = re.compile(r"[A-Za-z0-9.\-]+(:[0-9]+)?|\[[0-9A-Fa-f:.]+\](:[0-9]+)?")
 
@@ -107,7 +107,7 @@ class Visitor:
         return f"{scheme}://{host}" if _SAFE_HOST.fullmatch(host) else "http://localhost:8000"
 
 
-Answer = Callable[[Visitor], Awaitable[Response]]
+PageAnswer = Callable[[Visitor], Awaitable[Response]]
 
 
 class Console:
@@ -116,7 +116,7 @@ class Console:
     def __init__(self) -> None:
         self._templates = environment()
 
-    def page(self, answer: Answer, *, passive: bool = False) -> Callable[[Request], Awaitable[Response]]:
+    def page(self, answer: PageAnswer, *, passive: bool = False) -> Callable[[Request], Awaitable[Response]]:
         """An endpoint for people who are signed in; `passive` ones do not keep the session alive."""
 
         async def endpoint(request: Request) -> Response:
@@ -124,7 +124,7 @@ class Console:
 
         return endpoint
 
-    def open_page(self, answer: Answer) -> Callable[[Request], Awaitable[Response]]:
+    def open_page(self, answer: PageAnswer) -> Callable[[Request], Awaitable[Response]]:
         """An endpoint for everybody."""
 
         async def endpoint(request: Request) -> Response:
@@ -132,7 +132,7 @@ class Console:
 
         return endpoint
 
-    async def _visit(self, request: Request, answer: Answer, *, open_to_all: bool, passive: bool) -> Response:
+    async def _visit(self, request: Request, answer: PageAnswer, *, open_to_all: bool, passive: bool) -> Response:
         visitor = Visitor(request, request.state.services, self._templates, time.time())
         try:
             if not is_own(request.method, request.scope["headers"]):
@@ -164,9 +164,9 @@ async def read_form(request: Request) -> Form:
     try:
         async for chunk in request.stream():
             data += chunk
-            if len(data) > MOST_FORM_BYTES:
-                raise TooLarge(f"The form has more than {MOST_FORM_BYTES} bytes")
-        pairs = parse_qsl(data.decode("utf-8"), keep_blank_values=True, max_num_fields=MOST_FIELDS)
+            if len(data) > FORM_BYTES_MAX:
+                raise TooLarge(f"The form has more than {FORM_BYTES_MAX} bytes")
+        pairs = parse_qsl(data.decode("utf-8"), keep_blank_values=True, max_num_fields=FIELDS_MAX)
     except (ValueError, ClientDisconnect):
         raise BadParameter("The form cannot be read") from None
     form: Form = {}

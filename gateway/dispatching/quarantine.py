@@ -25,7 +25,7 @@ GLANCE_ROWS = 4
 GLANCE_BYTES, DIGEST_BYTES = 4, 32
 
 #: suspected: in the hand of a worker that ended. poison: a worker ended while it ran this one alone, as a suspect.
-Verdict = Literal["suspected", "poison"]
+Standing = Literal["suspected", "poison"]
 _NAME = re.compile(rf"([0-9a-f]{{{2 * DIGEST_BYTES}}})\.([0-9]{{1,15}})\.(suspected|poison)")
 
 
@@ -54,7 +54,7 @@ class Finding:
 
     digest: bytes
     at: float
-    verdict: Verdict
+    verdict: Standing
 
     @property
     def name(self) -> str:
@@ -80,11 +80,11 @@ def in_force(names: Iterable[str], now: float) -> list[Finding]:
 class Quarantine:
     """What the findings say together. until: when the first of them is over and they are to be read again."""
 
-    verdicts: dict[bytes, Verdict] = field(default_factory=dict)
+    verdicts: dict[bytes, Standing] = field(default_factory=dict)
     glances: frozenset[bytes] = frozenset()
     until: float = float("inf")
 
-    def verdict(self, work: Work) -> Verdict | None:
+    def verdict(self, work: Work) -> Standing | None:
         """Costs nothing while no picture is remembered, and next to nothing for pictures that are not."""
         if not self.verdicts or not (work.digest or glance_of(work) in self.glances):
             return None
@@ -93,7 +93,7 @@ class Quarantine:
 
 def quarantine_of(findings: list[Finding]) -> Quarantine:
     """findings: oldest first. One that ended a worker alone is poison, whatever else was found."""
-    verdicts: dict[bytes, Verdict] = {}
+    verdicts: dict[bytes, Standing] = {}
     for finding in findings:
         if verdicts.get(finding.digest) != "poison":
             verdicts[finding.digest] = finding.verdict

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway import presence
-from gateway.dispatching.quarantine import Finding, Quarantine, Verdict, digest_of, in_force, quarantine_of
+from gateway.dispatching.quarantine import Finding, Quarantine, Standing, digest_of, in_force, quarantine_of
 from gateway.dispatching.work_queue import Work
 from shared.announcement import SETTLED_S
 
@@ -47,14 +47,14 @@ class QuarantineFolder:
         with contextlib.suppress(OSError):
             self._make()
 
-    def verdict(self, work: Work, now: float) -> Verdict | None:
+    def verdict(self, work: Work, now: float) -> Standing | None:
         """What any process found of this picture. The folder is read only when it has changed, or a finding is over."""
         changed = self._time_of_change()
         if changed != self._changed or now < self._settled_at or now >= self._view.until:
             self._read(changed, now)
         return self._view.verdict(work)
 
-    def last_verdict(self, work: Work) -> Verdict | None:
+    def last_verdict(self, work: Work) -> Standing | None:
         """The same as of the last look, without one."""
         return self._view.verdict(work)
 

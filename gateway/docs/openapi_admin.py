@@ -12,7 +12,14 @@ import msgspec
 from gateway.docs.openapi_parts import Json, error_answers, headers, json_answer, query_parameter, ref
 from gateway.keys.records import HIGHEST_LIMIT, LONGEST_NAME, SCOPES, Scope, State
 from gateway.reporting.overview import Overview
-from gateway.routes.admin import MOST_OF_AN_ID, MOST_PER_PAGE, MOST_SEARCHED, PREFIX, CreateBody, RotateBody
+from gateway.routes.admin import (
+    ID_CHARACTERS_MAX,
+    PER_PAGE_MAX,
+    PREFIX,
+    SEARCHED_MAX,
+    CreateBody,
+    RotateBody,
+)
 
 TAG = {
     "name": "Administration",
@@ -208,7 +215,7 @@ def paths() -> Json:
 def _list() -> Json:
     state = {"type": "string", "enum": ["active", "expired", "revoked"]}
     parameters = [
-        query_parameter("search", {"type": "string", "maxLength": MOST_SEARCHED}, "A part of a key's name, id or hint"),
+        query_parameter("search", {"type": "string", "maxLength": SEARCHED_MAX}, "A part of a key's name, id or hint"),
         query_parameter("state", state, "Only keys in this state"),
         query_parameter(
             "offset", {"type": "integer", "minimum": 0, "maximum": 10_000_000, "default": 0}, "Keys to pass over"
@@ -237,9 +244,9 @@ def _rotate() -> Json:
 
 def _audit() -> Json:
     parameters = [
-        query_parameter("search", {"type": "string", "maxLength": MOST_SEARCHED}, "A part of any column"),
+        query_parameter("search", {"type": "string", "maxLength": SEARCHED_MAX}, "A part of any column"),
         query_parameter(
-            "before", {"type": "string", "maxLength": MOST_OF_AN_ID}, "The id of the last entry already seen"
+            "before", {"type": "string", "maxLength": ID_CHARACTERS_MAX}, "The id of the last entry already seen"
         ),
         query_parameter("count", _page_size(), "Most entries in the answer"),
     ]
@@ -276,4 +283,4 @@ def _body(name: str, example: Json) -> Json:
 
 
 def _page_size() -> Json:
-    return {"type": "integer", "minimum": 1, "maximum": MOST_PER_PAGE, "default": 100}
+    return {"type": "integer", "minimum": 1, "maximum": PER_PAGE_MAX, "default": 100}

@@ -12,7 +12,7 @@ from typing import Literal, Self
 from shared.settings import Settings
 
 Phase = Literal["idle", "headers", "body", "lingering"]
-Verdict = Literal["late headers", "late body", "close", "abort"]
+Ending = Literal["late headers", "late body", "close", "abort"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class Conversation:
         if self.phase == "body":
             self._upload.until += seconds
 
-    def verdict(self, now: float, to_send: int, *, stopped: float | None) -> Verdict | None:
+    def verdict(self, now: float, to_send: int, *, stopped: float | None) -> Ending | None:
         """What must happen to the connection now; None when all is well. to_send: bytes the client has not taken.
 
         stopped: when the process stopped accepting connections; what was idle long before still has its moment.

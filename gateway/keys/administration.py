@@ -93,8 +93,8 @@ class Administration:
         counted[days[-1]] = row.requests_today
         return row, [(day, counted.get(day, 0)) for day in days]
 
-    async def audit(self, *, search: str = "", before: str = "", count: int = 50) -> list[audit.Entry]:
-        def look() -> list[audit.Entry]:
+    async def audit(self, *, search: str = "", before: str = "", count: int = 50) -> list[audit.AuditEntry]:
+        def look() -> list[audit.AuditEntry]:
             with self._store.database.read() as connection:
                 return audit.entries(connection, search=search, before=before, count=count)
 

@@ -16,14 +16,14 @@ from shared.errors import ConfigurationError
 from shared.settings import Settings
 
 FILE_NAME = "key-pepper"
-MOST_PEPPERS = 5
+PEPPERS_MAX = 5
 
 
 class Peppers:
     """One to five secrets, newest first. `digests(key)` is what a store may hold of a key."""
 
     def __init__(self, secrets_: list[str]) -> None:
-        assert 1 <= len(secrets_) <= MOST_PEPPERS
+        assert 1 <= len(secrets_) <= PEPPERS_MAX
         self._secrets = [secret.encode() for secret in secrets_]
         self.names = [_name(secret) for secret in self._secrets]
 
@@ -62,7 +62,7 @@ def load_peppers(settings: Settings, *, make: bool) -> Peppers | None:
 
 
 def rotate_file(settings: Settings, in_use: Collection[str] = ()) -> Peppers:
-    """Puts a new pepper before those of the file, and drops the oldest beyond MOST_PEPPERS.
+    """Puts a new pepper before those of the file, and drops the oldest beyond PEPPERS_MAX.
 
     in_use: names of the peppers that working keys need. ConfigurationError where one of them would be dropped, or
     where a setting holds the pepper.
@@ -74,7 +74,7 @@ def rotate_file(settings: Settings, in_use: Collection[str] = ()) -> Peppers:
         )
     path = Path(settings.data_dir) / FILE_NAME
     known = path.read_text(encoding="ascii").split() if path.exists() else []
-    kept, dropped = known[: MOST_PEPPERS - 1], known[MOST_PEPPERS - 1 :]
+    kept, dropped = known[: PEPPERS_MAX - 1], known[PEPPERS_MAX - 1 :]
     if any(_name(secret.encode()) in in_use for secret in dropped):
         raise ConfigurationError(
             f"working keys were hashed with the oldest of {len(known)} peppers and would end with it: they move to the "
@@ -88,8 +88,8 @@ def rotate_file(settings: Settings, in_use: Collection[str] = ()) -> Peppers:
 
 
 def _bounded(found: list[str]) -> Peppers:
-    if len(found) > MOST_PEPPERS:
-        raise ConfigurationError(f"{len(found)} peppers: at most {MOST_PEPPERS}; drop the oldest of them")
+    if len(found) > PEPPERS_MAX:
+        raise ConfigurationError(f"{len(found)} peppers: at most {PEPPERS_MAX}; drop the oldest of them")
     return Peppers(found)
 
 

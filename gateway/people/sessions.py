@@ -16,7 +16,7 @@ from gateway.stores.tables import TABLES
 from shared.settings import Settings
 
 SESSIONS = TABLES.sessions
-MOST_PER_ACCOUNT = 50
+PER_ACCOUNT_MAX = 50
 SEEN_EVERY_S = 60.0
 LONGEST_TOKEN = 100
 LONGEST_AGENT = 200
@@ -44,7 +44,7 @@ class Sessions:
         self.life_s = settings.session_hours * 3600
 
     def open(self, account: str, address: str, agent: str, now: float) -> str:
-        """The cookie's value of a new session; the oldest beyond MOST_PER_ACCOUNT ends."""
+        """The cookie's value of a new session; the oldest beyond PER_ACCOUNT_MAX ends."""
         token = secrets.token_urlsafe(32)
         session = Session(
             digest=_digest(token),
@@ -60,7 +60,7 @@ class Sessions:
             connection.execute(delete(SESSIONS).where(self._over(now)))
             mine = select(SESSIONS.c.digest).where(SESSIONS.c.account == account).order_by(SESSIONS.c.made_at)
             known = list(connection.execute(mine).scalars())
-            surplus = known[: max(0, len(known) + 1 - MOST_PER_ACCOUNT)]
+            surplus = known[: max(0, len(known) + 1 - PER_ACCOUNT_MAX)]
             connection.execute(delete(SESSIONS).where(SESSIONS.c.digest.in_(surplus)))
             connection.execute(insert(SESSIONS).values(**msgspec.structs.asdict(session)))
         return token

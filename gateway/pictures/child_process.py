@@ -23,7 +23,7 @@ from gateway.pictures import memory_need
 from gateway.pictures.anonymous_memory import Slab, close_all, put, received
 from gateway.pictures.child_libraries import for_libraries
 from gateway.pictures.child_words import ChildWords
-from gateway.pictures.picture_jobs import Answer, CrashedError, Job
+from gateway.pictures.picture_jobs import ChildAnswer, CrashedError, Job
 from gateway.pictures.picture_messages import (
     PACKET_BYTES_MAX,
     Close,
@@ -202,7 +202,7 @@ class Child:
         if isinstance(message, Failed):
             job.fail(_FAILURES[message.kind](message.words))
         elif not job.answer.done():
-            job.answer.set_result(Answer(message, memory))
+            job.answer.set_result(ChildAnswer(message, memory))
             self._pin(job.then)
         self._when_free(self)
 

@@ -26,7 +26,7 @@ from gateway.pictures.headers.facts import Header
 from gateway.pictures.image_header import check_limits, read_header
 from gateway.pictures.masking import MaskOptions
 from gateway.pictures.picture_facts import Crop, Data, Masked, PictureFacts, decoders_of, facts_of, refuse_to_mask
-from gateway.pictures.picture_jobs import Answer, CrashedError, Doer, Job, LostError
+from gateway.pictures.picture_jobs import ChildAnswer, CrashedError, Doer, Job, LostError
 from gateway.pictures.picture_messages import Mask, MaskDone, Open, Opened
 from gateway.pictures.sandbox.report import Sandbox
 from gateway.pictures.views import crop_of, shapes_of
@@ -103,7 +103,7 @@ class Picture:
         else:
             self._job.when_over(self._release)  # a child may still work on it
 
-    async def _masked(self, faces: Faces, options: MaskOptions) -> Answer:
+    async def _masked(self, faces: Faces, options: MaskOptions) -> ChildAnswer:
         """The masked picture; decoded again first, in one go, where no child holds it (any more)."""
         need = memory_need.masking(self._header, options.format)
         if self._child is not None and not self._child.gone:
@@ -146,7 +146,7 @@ class Picture:
             if self._crashes > 1 and crash.alone:
                 raise BadImage("The picture could not be processed: the decoder failed on it") from None
 
-    async def _ask(self, need: int, *jobs: Job) -> list[Answer]:
+    async def _ask(self, need: int, *jobs: Job) -> list[ChildAnswer]:
         """A child's answers, with `need` bytes counted as in use from before it begins until it is over.
 
         jobs: each follows the one before, in the same child with nothing in between.
@@ -169,7 +169,7 @@ class Picture:
             self._job = next((job for job in reversed(jobs) if job.started), jobs[0])
             self._job.when_over(lambda: working.give(taken))
 
-    def _crops_of(self, answer: Answer) -> tuple[Crop, ...]:
+    def _crops_of(self, answer: ChildAnswer) -> tuple[Crop, ...]:
         assert isinstance(answer.message, Opened)
         crops, start = [], 0
         for shape in answer.message.crops:
@@ -188,7 +188,7 @@ class Picture:
         self._held = 0
 
 
-def _future() -> asyncio.Future[Answer]:
+def _future() -> asyncio.Future[ChildAnswer]:
     return asyncio.get_running_loop().create_future()
 
 

@@ -37,8 +37,7 @@ from gateway.pictures.picture_messages import (
     Ready,
     ToChild,
 )
-from gateway.pictures.picture_work import Opened as OpenedPicture
-from gateway.pictures.picture_work import mask_picture, open_picture
+from gateway.pictures.picture_work import Decoded, mask_picture, open_picture
 from gateway.pictures.rehearsal import rehearse
 from gateway.pictures.sandbox.door import close_door
 from gateway.pictures.sandbox.report import Sandbox
@@ -75,7 +74,7 @@ class PictureChild:
         self._slab = slab
         self._settings = settings
         self._complaints = complaints
-        self._held: dict[int, OpenedPicture] = {}
+        self._held: dict[int, Decoded] = {}
         self._need = 0  # bytes, of the last job
         self._decoder = msgspec.msgpack.Decoder(ToChild)
         self._encoder = msgspec.msgpack.Encoder()

@@ -25,7 +25,7 @@ class CrashedError(Exception):
 
 
 @dataclass(eq=False, slots=True)
-class Answer:
+class ChildAnswer:
     """What a child said about a job, and the memory that came with it."""
 
     message: Opened | MaskDone
@@ -56,7 +56,7 @@ class Job:
 
     message: Open | Mask
     payload: Bytes
-    answer: asyncio.Future[Answer]
+    answer: asyncio.Future[ChildAnswer]
     is_right: Callable[[Opened | MaskDone], bool]
     child: Doer | None = None
     alone: bool = False
@@ -78,7 +78,7 @@ class Job:
             act()
 
 
-def _look_at(answer: asyncio.Future[Answer]) -> None:
+def _look_at(answer: asyncio.Future[ChildAnswer]) -> None:
     """Marks an error as seen: whoever asked may have left."""
     if not answer.cancelled():
         answer.exception()

@@ -31,7 +31,7 @@ from shared.settings import DecodingSettings
 
 
 @dataclass(slots=True)
-class Opened:
+class Decoded:
     """A decoded picture and its crops.
 
     pixels: (H, W, 3) uint8 BGR, upright, to be masked in sRGB. alpha: (H, W) uint8. decode_ms, preprocess_ms:
@@ -56,7 +56,7 @@ def open_picture(
     to_mask: bool,
     tiles: int = 0,
     complaints: Callable[[], str] = str,
-) -> Opened:
+) -> Decoded:
     """Decodes a file whose header passed the limits, fits it once per side and cuts its tiles. Raises BadImage.
 
     to_mask: a picture that is partly transparent is fitted a second time as it looks on white, so that a face
@@ -83,10 +83,10 @@ def open_picture(
     fitted = perf_counter()
     as_stored = to_mask and not to_srgb(data, header, pixels)
     decode_ms = (decoded - begin + perf_counter() - fitted) * 1000
-    return Opened(header, pixels, alpha, tuple(crops), decode_ms, (fitted - decoded) * 1000, as_stored)
+    return Decoded(header, pixels, alpha, tuple(crops), decode_ms, (fitted - decoded) * 1000, as_stored)
 
 
-def mask_picture(opened: Opened, faces: Faces, options: MaskOptions, settings: DecodingSettings) -> Masked:
+def mask_picture(opened: Decoded, faces: Faces, options: MaskOptions, settings: DecodingSettings) -> Masked:
     """Hides the faces in a picture, whose pixels change for good, and encodes it. Raises BadParameter."""
     height, width = opened.pixels.shape[:2]
     refuse_too_long(options.format, width, height)

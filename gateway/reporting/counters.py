@@ -27,7 +27,7 @@ FILE_NAME = "counters.sqlite"
 HAND_IN_S = 1.0
 KEPT_MINUTES = 180
 STALE_S = 5.0  # a process that said nothing for so long is gone
-MOST_NAMES = 10_000
+NAMES_MAX = 10_000
 ALL_TIME = 0  # the "minute" that holds the sum since the start
 
 # Upper edges in milliseconds; about 20 % apart in the middle, where a percentile is read from them.
@@ -85,7 +85,7 @@ class Counters:
     def add(self, name: str, amount: float = 1) -> None:
         """Counts something, in this minute and since the start. Names are few: never a client's text."""
         key = (int(self._clock()) // 60, name)
-        if key in self._sums or len(self._sums) < MOST_NAMES:
+        if key in self._sums or len(self._sums) < NAMES_MAX:
             self._sums[key] += amount
             if name.startswith(("refused.", "limiter_failures.")):
                 self._ever[name] += int(amount)

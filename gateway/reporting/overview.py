@@ -9,7 +9,7 @@ from gateway.reporting.counters import Counters, Present, Worker, percentile
 ENDPOINTS = ("detect", "mask")
 CHART_MINUTES = 60
 LATENCY_MINUTES = 5
-MOST_WORKERS = 256
+WORKERS_MAX = 256
 
 
 class Minute(msgspec.Struct, frozen=True):
@@ -71,7 +71,7 @@ def overview(
         in_flight=sum(said.in_flight for said in present),
         queued=sum(said.queued for said in present),
         gateway_processes=len(present),
-        workers=[workers[name] for name in sorted(workers)][:MOST_WORKERS],
+        workers=[workers[name] for name in sorted(workers)][:WORKERS_MAX],
         minutes=minutes,
     )
 

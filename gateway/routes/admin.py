@@ -27,9 +27,9 @@ from gateway.stores.key_format import redact
 from shared import numerals
 from shared.errors import BadParameter, TooLarge
 
-MOST_BODY_BYTES = 65_536
-MOST_PER_PAGE = 1000
-MOST_SEARCHED, MOST_OF_AN_ID = 100, 64
+BODY_BYTES_MAX = 65_536
+PER_PAGE_MAX = 1000
+SEARCHED_MAX, ID_CHARACTERS_MAX = 100, 64
 PREFIX = "/api/v1/admin"
 Body = TypeVar("Body", bound=msgspec.Struct)
 
@@ -75,7 +75,7 @@ class AdminVisit(msgspec.Struct, frozen=True):
         return found
 
 
-Answer = Callable[[AdminVisit], Awaitable[Response]]
+AdminAnswer = Callable[[AdminVisit], Awaitable[Response]]
 
 
 def routes() -> list[Route]:
@@ -91,7 +91,7 @@ def routes() -> list[Route]:
     ]
 
 
-def _admitted(answers: dict[str, Answer]) -> Callable[[Request], Awaitable[Response]]:
+def _admitted(answers: dict[str, AdminAnswer]) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         services: Services = request.state.services
         admitted = await services.door.enter_admin(request.scope)
@@ -110,10 +110,10 @@ async def _list(visit: AdminVisit) -> Response:
     if state not in {None, "active", "expired", "revoked"}:
         raise BadParameter("state: must be active, expired or revoked")
     page = await visit.administration.page(
-        search=_text(query, "search", MOST_SEARCHED),
+        search=_text(query, "search", SEARCHED_MAX),
         state=cast("State | None", state),
         offset=_number(query.get("offset") or "0", "offset", 0, 10_000_000),
-        count=_number(query.get("count") or "100", "count", 1, MOST_PER_PAGE),
+        count=_number(query.get("count") or "100", "count", 1, PER_PAGE_MAX),
     )
     now = visit.now()
     return _json({"keys": [row.facts(now) for row in page.rows], "total": page.total})
@@ -149,9 +149,9 @@ async def _revoke(visit: AdminVisit) -> Response:
 async def _audit(visit: AdminVisit) -> Response:
     query = visit.request.query_params
     entries = await visit.administration.audit(
-        search=_text(query, "search", MOST_SEARCHED),
-        before=_text(query, "before", MOST_OF_AN_ID),
-        count=_number(query.get("count") or "100", "count", 1, MOST_PER_PAGE),
+        search=_text(query, "search", SEARCHED_MAX),
+        before=_text(query, "before", ID_CHARACTERS_MAX),
+        count=_number(query.get("count") or "100", "count", 1, PER_PAGE_MAX),
     )
     rows = [msgspec.structs.asdict(entry) | {"at": iso(entry.at)} for entry in entries]
     return _json({"entries": rows})
@@ -176,8 +176,8 @@ async def _body(request: Request, kind: type[Body]) -> Body:
     try:
         async for chunk in request.stream():
             data += chunk
-            if len(data) > MOST_BODY_BYTES:
-                raise TooLarge(f"The body has more than {MOST_BODY_BYTES} bytes")
+            if len(data) > BODY_BYTES_MAX:
+                raise TooLarge(f"The body has more than {BODY_BYTES_MAX} bytes")
     except ClientDisconnect:
         raise BadParameter("The body did not arrive") from None
     return read_json(bytes(data) or b"{}", kind)

@@ -28,7 +28,7 @@ from tests.hostile.replay_report import Found, as_json, as_text
 from tests.service import START_S_MAX, Service, start
 
 #: More of a file is not sent: far over what a server takes, and it must fit into this process several times.
-MOST_BYTES = 128 * 1024 * 1024
+BYTES_MAX = 128 * 1024 * 1024
 READY_S_MAX = 30.0
 SAID_EVERY_S = 10.0
 _LOST_CHILD = re.compile(r"picture child \d+ ended with -?\d+|cannot start|ended by itself|Traceback.*")
@@ -165,7 +165,7 @@ def _sent(url: str, corpus: Path, options: argparse.Namespace, key: str) -> Foun
 def _send_one(sender: Sender, name: str, path: bytes, found: Found, said: Callable[[str], None]) -> None:
     try:
         with open(path, "rb") as file:  # noqa: PTH123 — a Path cannot hold every name
-            data = file.read(MOST_BYTES)
+            data = file.read(BYTES_MAX)
     except OSError as error:
         found.skipped.append(f"{name}: {error.strerror}")
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from gateway.keys.audit import Actor, Entry, entries
+from gateway.keys.audit import Actor, AuditEntry, entries
 from gateway.keys.opening import open_store, peppers_for
 from gateway.keys.pepper import Peppers
 from gateway.keys.store import KeyStore
@@ -25,6 +25,6 @@ def made_store(folder: Path, **more: Any) -> tuple[KeyStore, Peppers]:
     return store, peppers_for(settings, store)
 
 
-def audit_of(store: KeyStore) -> list[Entry]:
+def audit_of(store: KeyStore) -> list[AuditEntry]:
     with store.database.read() as connection:
         return entries(connection)

@@ -10,7 +10,7 @@ from argon2 import PasswordHasher
 
 from gateway.people import throttle
 from gateway.people.accounts import LINK_LIFE_S, Accounts
-from gateway.people.sessions import MOST_PER_ACCOUNT, Sessions
+from gateway.people.sessions import PER_ACCOUNT_MAX, Sessions
 from gateway.people.throttle import EVERYWHERE_MOST, Attempts
 from shared.errors import BadParameter, ClientError, Forbidden, RateLimited, Unauthorized
 from tests.unit.access.stores import ME, NOW, audit_of, made_store, settings_in
@@ -222,8 +222,8 @@ def test_rows_of_sessions_that_are_over_are_dropped(sessions: Sessions) -> None:
 
 
 def test_there_are_no_more_sessions_than_the_bound(sessions: Sessions) -> None:
-    tokens = [sessions.open("admin", "a", "b", NOW + n) for n in range(MOST_PER_ACCOUNT + 1)]
-    assert len(sessions.of("admin", NOW + 100)) == MOST_PER_ACCOUNT
+    tokens = [sessions.open("admin", "a", "b", NOW + n) for n in range(PER_ACCOUNT_MAX + 1)]
+    assert len(sessions.of("admin", NOW + 100)) == PER_ACCOUNT_MAX
     assert sessions.find(tokens[0], NOW + 100, active=True) is None
     assert sessions.find(tokens[1], NOW + 100, active=True)
 

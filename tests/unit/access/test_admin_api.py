@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gateway.routes.admin import MOST_BODY_BYTES
+from gateway.routes.admin import BODY_BYTES_MAX
 from gateway.stores.key_format import new_key, well_formed
 from tests.unit.access.application import Site, opened
 
@@ -87,7 +87,7 @@ def test_wrong_bodies_are_422_with_words(site: Site, body: dict[str, Any], words
 
 
 def test_bodies_have_a_limit(site: Site) -> None:
-    fits = b'{"name":"n"}'.ljust(MOST_BODY_BYTES)
+    fits = b'{"name":"n"}'.ljust(BODY_BYTES_MAX)
     assert site.client.post(KEYS, content=fits).status_code == 201
     assert site.client.post(KEYS, content=fits + b" ").status_code == 413
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.access.client_ip import MOST_HOPS, ClientAddresses, bucket_of, client_of, parse_address
+from gateway.access.client_ip import HOPS_MAX, ClientAddresses, bucket_of, client_of, parse_address
 from shared.access_rules import parse_networks
 
 TRUSTED = tuple(parse_networks("10.0.0.0/8, 192.0.2.1, fd00::/8"))
@@ -46,7 +46,7 @@ def test_only_trusted_entries_give_the_leftmost_of_them() -> None:
 
 def test_the_walk_ends_after_twenty_hops() -> None:
     hops = ", ".join(f"10.0.1.{n}" for n in range(100))
-    assert client_of("10.0.0.1", hops.encode(), TRUSTED) == f"10.0.1.{100 - MOST_HOPS}"
+    assert client_of("10.0.0.1", hops.encode(), TRUSTED) == f"10.0.1.{100 - HOPS_MAX}"
 
 
 def test_ports_brackets_and_mapped_addresses_are_understood() -> None:

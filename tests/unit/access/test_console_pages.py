@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from gateway.access.door import MOST_SIGN_INS
+from gateway.access.door import SIGN_INS_MAX
 from gateway.console.render import ago, bars, milliseconds, moment, thousands
 from gateway.console.same_origin import is_own
-from gateway.console.web import MOST_FORM_BYTES, safe_next
+from gateway.console.web import FORM_BYTES_MAX, safe_next
 from tests.unit.access.application import OWN, PASSWORD, Site, opened
 
 
@@ -126,7 +126,7 @@ def test_wrong_passwords_are_slowed_down_with_words(site: Site) -> None:
 
 
 def test_tries_to_sign_in_are_limited_by_address_before_the_store_is_asked(site: Site) -> None:
-    tries = [site.client.post("/console/sign-in", data={"password": "x"}, headers=OWN) for _ in range(MOST_SIGN_INS)]
+    tries = [site.client.post("/console/sign-in", data={"password": "x"}, headers=OWN) for _ in range(SIGN_INS_MAX)]
     assert "Too many wrong tries" in tries[-1].text
     beyond = site.client.post("/console/sign-in", data={"password": "x"}, headers=OWN)
     assert (beyond.status_code, "Too many tries to sign in" in beyond.text) == (429, True)
@@ -135,7 +135,7 @@ def test_tries_to_sign_in_are_limited_by_address_before_the_store_is_asked(site:
 def test_a_try_that_a_store_which_is_down_could_not_look_at_is_none(site: Site, tmp_path: Path) -> None:
     store = tmp_path / "var" / "keys.sqlite"
     hidden = store.rename(store.with_suffix(".hidden"))
-    for _ in range(MOST_SIGN_INS + 1):
+    for _ in range(SIGN_INS_MAX + 1):
         down = site.client.post("/console/sign-in", data={"password": PASSWORD}, headers=OWN)
         assert down.status_code == 503
     hidden.rename(store)
@@ -167,7 +167,7 @@ def test_a_mistake_in_the_form_is_told_and_nothing_typed_is_lost(site: Site) -> 
 def test_a_form_has_a_limit(site: Site) -> None:
     site.sign_in()
     form = OWN | {"content-type": "application/x-www-form-urlencoded"}
-    fits = b"name=n&scope=mask&x=".ljust(MOST_FORM_BYTES, b"x")
+    fits = b"name=n&scope=mask&x=".ljust(FORM_BYTES_MAX, b"x")
     assert site.client.post("/console/keys", content=fits, headers=form).status_code == 201
     assert site.client.post("/console/keys", content=fits + b"x", headers=form).status_code == 413
     assert site.client.post("/console/keys", content=b"a=1&" * 51, headers=form).status_code == 422

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.keys.opening import open_store, peppers_for
-from gateway.keys.pepper import FILE_NAME, MOST_PEPPERS, load_peppers, rotate_file
+from gateway.keys.pepper import FILE_NAME, PEPPERS_MAX, load_peppers, rotate_file
 from gateway.keys.records import Draft
 from shared.errors import ConfigurationError
 from tests.unit.access.stores import ME, NOW, made_store, settings_in
@@ -48,9 +48,9 @@ def test_rotating_puts_a_new_one_first_and_keeps_the_last_five(tmp_path: Path) -
     assert first is not None
     second = rotate_file(settings)
     assert second.names == [second.current, first.current]
-    for _ in range(MOST_PEPPERS):
+    for _ in range(PEPPERS_MAX):
         second = rotate_file(settings)
-    assert len(second.names) == MOST_PEPPERS
+    assert len(second.names) == PEPPERS_MAX
     assert first.current not in second.names
 
 
@@ -58,7 +58,7 @@ def test_a_pepper_that_working_keys_still_need_is_not_dropped(tmp_path: Path) ->
     settings = settings_in(tmp_path)
     store, peppers = made_store(tmp_path)
     made = store.create(Draft(name="seldom used"), peppers, ME, NOW)
-    for _ in range(MOST_PEPPERS - 1):
+    for _ in range(PEPPERS_MAX - 1):
         rotate_file(settings, store.peppers_in_use(NOW))
     with pytest.raises(ConfigurationError, match="would end with it"):
         rotate_file(settings, store.peppers_in_use(NOW))

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from gateway.access import rate_limit
-from gateway.access.rate_limit import MOST_BUCKETS, FallbackLimiter, Limiter, LimiterDown, MemoryLimiter, Verdict
+from gateway.access.rate_limit import BUCKETS_MAX, FallbackLimiter, Hit, Limiter, LimiterDown, MemoryLimiter
 from gateway.access.rate_limit_sqlite import FILE_NAME, SWEPT_AT_ONCE, TIDY_EVERY, SqliteLimiter
 
 
@@ -135,9 +135,9 @@ def test_one_of_four_processes_alone_gives_a_quarter() -> None:
 def test_memory_holds_no_more_than_its_bound() -> None:
     async def work() -> None:
         limiter = MemoryLimiter(now=Clock())
-        for n in range(MOST_BUCKETS + 50):
+        for n in range(BUCKETS_MAX + 50):
             await limiter.hit(str(n), 1, 60)
-        assert len(limiter._windows) <= MOST_BUCKETS
+        assert len(limiter._windows) <= BUCKETS_MAX
 
     run(work())
 
@@ -283,13 +283,13 @@ class Broken:
         self.works, self.asked = True, 0
         self._inner = MemoryLimiter()
 
-    async def hit(self, bucket: str, limit: int, window_s: float) -> Verdict:
+    async def hit(self, bucket: str, limit: int, window_s: float) -> Hit:
         self.asked += 1
         if not self.works:
             raise LimiterDown("switched off")
         return await self._inner.hit(bucket, limit, window_s)
 
-    async def refund(self, verdict: Verdict) -> None: ...
+    async def refund(self, verdict: Hit) -> None: ...
 
     async def aclose(self) -> None: ...
 
@@ -327,11 +327,11 @@ def test_a_refund_goes_to_the_limiter_that_charged() -> None:
 
 
 def test_headers_follow_the_draft_and_retry_after_is_never_early() -> None:
-    verdict = Verdict(True, 300, 299, 59.2, "b", 0.0, MemoryLimiter())
+    verdict = Hit(True, 300, 299, 59.2, "b", 0.0, MemoryLimiter())
     assert rate_limit.headers("detect", verdict, 60.0) == [
         (b"ratelimit-policy", b'"detect";q=300;w=60'),
         (b"ratelimit", b'"detect";r=299;t=60'),
     ]
-    refusal = rate_limit.refuse("detect", Verdict(False, 300, 0, 0.01, "b", 0.0, MemoryLimiter()), 60.0, "Too many")
+    refusal = rate_limit.refuse("detect", Hit(False, 300, 0, 0.01, "b", 0.0, MemoryLimiter()), 60.0, "Too many")
     assert (refusal.status, refusal.retry_after_s, str(refusal)) == (429, 1, "Too many; retry in 1 second")
     assert dict(refusal.headers)["ratelimit"] == '"detect";r=0;t=1'

@@ -16,7 +16,7 @@ from gateway.dispatching.quarantine import (
     REMEMBERED_MAX,
     REMEMBERED_S,
     Finding,
-    Verdict,
+    Standing,
     digest_of,
     finding_of,
     glance_of,
@@ -41,7 +41,7 @@ def work(value: int, confidence: float = 0.5, looks: int = 1) -> Work:
     return Work(1, (crop,) * looks, (header,) * looks, confidence, 0.4, 0, 2, 2, Deadline(1e9))
 
 
-def finding(value: int, at: float = NOW, verdict: Verdict = "poison") -> Finding:
+def finding(value: int, at: float = NOW, verdict: Standing = "poison") -> Finding:
     return Finding(digest_of(work(value)), at, verdict)
 
 

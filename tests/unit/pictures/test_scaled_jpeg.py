@@ -9,7 +9,7 @@ import pytest
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.image_decode import decode, shrink_for
 from gateway.pictures.image_header import read_header
-from gateway.pictures.picture_work import Opened, open_picture
+from gateway.pictures.picture_work import Decoded, open_picture
 from shared.settings import Settings
 from tests.hostile import make_jpeg, make_png, rasters
 
@@ -26,7 +26,7 @@ def header_of(data: bytes) -> Header:
     return read_header(memoryview(data))
 
 
-def opened(data: bytes, settings: Settings, *, to_mask: bool = False) -> Opened:
+def opened(data: bytes, settings: Settings, *, to_mask: bool = False) -> Decoded:
     return open_picture(memoryview(data), header_of(data), (64,), settings, to_mask=to_mask)
 
 
