@@ -17,9 +17,8 @@ from gateway.edge.connections import Connections
 from gateway.edge.conversation import Patience
 from gateway.edge.http_protocol import protocol_class
 
-#: Whoever waits so long waits for ever; deadlines of the conversation are shorter, so that they are met on the way.
-CEILING_S = 10.0
-_PATIENCE = Patience(header_s=0.5, grace_s=0.5, idle_s=0.5, linger_s=0.5, drain_s=0.2)
+#: Whoever waits so long waits for ever: the client sends all it has and hangs up, so that no deadline is met.
+CEILING_S = 60.0
 _CONTINUE = 100
 #: What the protocol answers by itself, and what the small application answers.
 _STATUSES = frozenset({200, 400, 405, 408, 413, 431, 503})
@@ -51,7 +50,7 @@ class Room:
         self._failures: list[str] = []
         self._standing = asyncio.all_tasks(loop)
         loop.set_exception_handler(self._failed)
-        self._house = Connections(_PATIENCE, 100, 100, lambda _: False)
+        self._house = Connections(Patience(), 100, 100, lambda _: False)
         self._config = uvicorn.Config(
             application, http=protocol_class(self._house), ws="none", interface="asgi3", log_config=None
         )
