@@ -24,7 +24,7 @@ install: $(VENV)/serve.ok ## Set up what serving needs (ACCEL=cpu|gpu)
 
 ##@ Check
 test: $(VENV)/dev.ok lint ## Set up, lint, check types, run the suite (under 10 minutes on 2 cores)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/dev.ok ## Style and strict types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
