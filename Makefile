@@ -77,7 +77,7 @@ loadtest: .venv-bench/ok ## locust scenarios with HTML reports in var/bench/
 	@.venv-bench/bin/python -m loadtest.scenarios $(ARGS)
 
 ##@ Keep
-readme: $(VENV)/serve.ok ## Write the generated parts of README.md
+readme: $(VENV)/serve.ok ## Write the table of settings, deploy/SETTINGS.md
 	@$(BIN)/python -m deploy.readme
 
 lock: $(VENV)/bootstrap.ok ## Compile pyproject.toml into the locked requirement files

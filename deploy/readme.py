@@ -1,4 +1,4 @@
-"""`python -m deploy.readme`: writes the generated parts of README.md, today the table of settings."""
+"""`python -m deploy.readme`: writes the table in deploy/SETTINGS.md."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 from shared.settings import Settings
 from shared.settings_told import describe
 
-README = Path(__file__).resolve().parent.parent / "README.md"
+PAGE = Path(__file__).resolve().parent / "SETTINGS.md"
 BEGIN, END = "<!-- settings: made by `make readme` -->", "<!-- end of settings -->"
 
 
 def markdown(rows: list[dict[str, str]]) -> str:
-    """The README's table of settings."""
+    """The table, a line for each setting."""
     lines = ["| setting | default | range | meaning |", "| --- | --- | --- | --- |"]
     for row in rows:
         cells = [f"`{row['variable']}`", row["default"] or "(empty)", row["range"].replace("|", "or"), row["meaning"]]
@@ -23,14 +23,14 @@ def markdown(rows: list[dict[str, str]]) -> str:
 
 
 def with_settings(text: str) -> str:
-    """The README's text with today's table between the two marks."""
+    """The page's text with today's table between the two marks."""
     table = f"{BEGIN}\n{markdown(describe(Settings()))}\n{END}"
-    assert text.count(BEGIN) == text.count(END) == 1, "README.md has lost its marks"
+    assert text.count(BEGIN) == text.count(END) == 1, "deploy/SETTINGS.md has lost its marks"
     return re.sub(re.escape(BEGIN) + ".*?" + re.escape(END), lambda _: table, text, flags=re.DOTALL)
 
 
 def main() -> int:
-    README.write_text(with_settings(README.read_text(encoding="utf-8")), encoding="utf-8")
+    PAGE.write_text(with_settings(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     return 0
 
 
