@@ -1,4 +1,4 @@
-"""`python -m loadtest.gpu`: what a GPU does with 2.5G- and 10G-shaped networks; a table and a JSON for the README.
+"""`python -m loadtest.gpu`: what a GPU does with 2.5G- and 10G-shaped networks; a table and a JSON.
 
 About ten minutes on a card. `--provider cpu` tries the script where there is none (its figures mean nothing).
 JPEGs and HTTP are another matter, measured by `loadtest.bench`: on a large card the cores are the limit.
