@@ -28,6 +28,11 @@ FINDINGS = (
     ("address", "a zone of any text came through a trusted proxy", b"10.0.0.1\n2001:db8::1%<b>\xe4"),
     ("to-gateway", "credits below zero were granted", wired(Grant(-1))),
     ("to-gateway", "a worker that never hangs", wired(Heartbeat(1, float("nan")))),
+    (
+        "multipart",
+        "words that depended on how the body was cut",
+        b"multipart/form-data; boundary=b\n--b\r\x1aContent-Transfer-\r\n--b--\r\n",
+    ),
     ("child", "a crop of less than nothing", msgspec.msgpack.encode(["Opened", 1, [[-1, 5, 5, 1.0]], 1.0, 1.0])),
     ("child", "text that is no text", b"\x91\xa2\xff\xfe"),
 )
