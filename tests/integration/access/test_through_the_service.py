@@ -238,9 +238,8 @@ def test_with_the_store_gone_health_says_so_and_readiness_stays(service: Service
     assert [ask(service, key, png).status_code for _ in range(8)] == [200] * 8
     assert ask(service, new_key(), png).status_code == 503
     hidden.rename(store)
-    until(lambda: all(httpx2.get(service.url + "/health", timeout=60).status_code == 200 for _ in range(4)))
-    assert httpx2.get(service.url + "/health", timeout=60).json()["database_ready"] is True
-    assert ask(service, new_key(), png).status_code == 401
+    until(lambda: all(httpx2.get(service.url + "/health", timeout=60).json()["database_ready"] for _ in range(8)))
+    until(lambda: ask(service, new_key(), png).status_code == 401)  # the other process may be a moment behind
 
 
 def test_no_key_is_left_in_logs_files_memory_of_processes_or_metrics(service: Service, folder: Path) -> None:
