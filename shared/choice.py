@@ -28,10 +28,9 @@ def without_contained(best_first: Faces) -> Faces:
     """Without boxes of which more than CONTAINED lies inside a better one that stays."""
     if len(best_first) < 2:
         return best_first
-    shares = _shares_inside(best_first.boxes)
-    keep = np.ones(len(best_first), dtype=bool)
+    boxes, keep = best_first.boxes, np.ones(len(best_first), dtype=bool)
     for index in range(1, len(best_first)):
-        keep[index] = not (keep[:index] & (shares[index, :index] > CONTAINED)).any()
+        keep[index] = not (_shares_inside(boxes[index], boxes[:index][keep[:index]]) > CONTAINED).any()
     return best_first.taken(np.flatnonzero(keep))
 
 
@@ -54,11 +53,8 @@ def most_central(boxes: FloatArray, width: int, height: int) -> NDArray[np.intp]
     return np.argsort(-values, kind="stable")
 
 
-def _shares_inside(boxes: FloatArray) -> FloatArray:
-    """(N, N): which share of box i lies inside box j."""
-    low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
-    shared: FloatArray = np.prod(np.clip(high - low, 0, None), axis=2)
-    areas = np.prod(np.clip(boxes[:, 2:] - boxes[:, :2], 1e-6, None), axis=1)
-    inside: FloatArray = shared / areas[:, None]
-    return inside
+def _shares_inside(box: FloatArray, others: FloatArray) -> FloatArray:
+    """(N,): which share of a box (4,) lies inside each of the others (N, 4)."""
+    low, high = np.maximum(box[:2], others[:, :2]), np.minimum(box[2:], others[:, 2:])
+    shares: FloatArray = np.prod(np.clip(high - low, 0, None), axis=1) / np.prod(np.clip(box[2:] - box[:2], 1e-6, None))
+    return shares

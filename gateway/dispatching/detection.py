@@ -21,6 +21,7 @@ from gateway.pictures.picture import Picture
 from gateway.pictures.picture_facts import Crop
 from shared.choice import limited, suppressed, without_contained
 from shared.deadline import Deadline
+from shared.errors import BadParameter
 from shared.faces import Faces
 from shared.messages import CropHeader, Turn
 from shared.settings import Turns
@@ -42,6 +43,9 @@ STRIDE_MAX = 32
 #: Full inputs that one request to a worker holds, more only where they are one crop's turns, and such requests of one
 #: picture at once: what others' requests wait for.
 INPUTS_PER_WORK, WORKS_AT_ONCE = 2.0, 2
+
+#: More finds of several looks than any crowd has would hold up every other request while they are compared.
+FINDS_MAX = 5000
 
 #: A crop and the turns it is looked at with.
 Look = tuple[Crop, tuple[Turn, ...]]
@@ -189,6 +193,11 @@ def _together(seen: list[Detection], question: Question, picture: Picture, spent
     faces = seen[0].faces
     if len(seen) > 1:
         joined = Faces.joined([one.faces for one in seen])
+        if len(joined) > FINDS_MAX:
+            raise BadParameter(
+                f"the looks at this picture find more than {FINDS_MAX} boxes; raise confidence, lower nms_threshold, "
+                "or ask for fewer tiles or turns"
+            )
         faces = without_contained(suppressed(joined, question.nms_threshold))
     faces = limited(faces, question.max_faces, picture.facts.width, picture.facts.height)
     postprocess_ms = min(spent_ms, sum(one.postprocess_ms for one in seen))

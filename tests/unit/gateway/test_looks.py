@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
-from gateway.dispatching.detection import INPUTS_PER_WORK, SURE, WORKS_AT_ONCE, Question, detect_picture
+from gateway.dispatching.detection import FINDS_MAX, INPUTS_PER_WORK, SURE, WORKS_AT_ONCE, Question, detect_picture
 from gateway.dispatching.dispatch import Detection, Looks
 from gateway.dispatching.work_queue import Work
 from gateway.looking import looking
@@ -17,7 +17,7 @@ from gateway.pictures.headers.facts import Header
 from gateway.pictures.picture_facts import Crop, PictureFacts
 from gateway.pictures.views import crop_of, shapes_of, shown
 from shared.deadline import Deadline
-from shared.errors import DeadlineExceeded
+from shared.errors import BadParameter, DeadlineExceeded
 from shared.faces import Faces
 from shared.settings import Settings, Turns
 from shared.wire import CROPS_MAX, LOOKS_MAX, looks_of
@@ -162,6 +162,12 @@ def test_max_faces_cuts_when_everything_was_seen() -> None:
 def test_a_look_that_cannot_be_finished_fails_the_whole() -> None:
     workers = Workers(upright=face(0, 0, 30, 0.9), fails=True)
     with pytest.raises(DeadlineExceeded):
+        look(workers, photograph(1600, 900, tiles=16))
+
+
+def test_more_finds_than_can_be_compared_in_time_are_refused_with_words() -> None:
+    workers = Workers(tiled=Faces.joined([face(number, 0, 30, 0.6) for number in range(FINDS_MAX + 1)]))
+    with pytest.raises(BadParameter, match="raise confidence"):
         look(workers, photograph(1600, 900, tiles=16))
 
 
