@@ -44,8 +44,8 @@ STRIDE_MAX = 32
 #: picture at once: what others' requests wait for.
 INPUTS_PER_WORK, WORKS_AT_ONCE = 2.0, 2
 
-#: More finds of several looks than any crowd has would hold up every other request while they are compared.
-FINDS_MAX = 5000
+#: Finds of several looks: so few are compared in passing, and more than any crowd has are refused.
+FINDS_FEW, FINDS_MAX = 500, 5000
 
 #: A crop and the turns it is looked at with.
 Look = tuple[Crop, tuple[Turn, ...]]
@@ -101,7 +101,11 @@ async def detect_picture(dispatcher: Dispatcher, picture: Picture, question: Que
     ]
     further = await _all(dispatcher, picture, portions, deadline)
     spent_ms = (asyncio.get_running_loop().time() - started) * 1000
-    found = _together([first, *further], question, picture, spent_ms)
+    seen = [first, *further]
+    if sum(len(one.faces) for one in seen) <= FINDS_FEW:
+        found = _together(seen, question, picture, spent_ms)
+    else:  # up to 0.7 s of comparing, in which other requests go on
+        found = await asyncio.to_thread(_together, seen, question, picture, spent_ms)
     parts = len({(crop.x, crop.y) for crop in tiles})  # what is transparent is seen twice
     return replace(found, looks=replace(found.looks, tiles=parts, turns=len(TURNED) * turned))
 
