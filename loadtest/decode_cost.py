@@ -25,7 +25,7 @@ from shared.faces import Faces
 from shared.settings import Settings
 
 SIZES = {"640×360": (640, 360), "1080p": (1920, 1080), "12 MP": (4000, 3000)}
-#: CPU of one whole request in the bare loop (decode, fit, SCRFD-500M fp32, NMS, JSON), DECISIONS.md.
+#: CPU of one whole request in the bare loop (decode, fit, SCRFD-500M fp32, NMS, JSON).
 REQUEST_MS = {"640×360": 27.0, "1080p": 36.0, "12 MP": 110.0}
 
 #: The cheaper way first.
