@@ -24,7 +24,7 @@ from shared.errors import StoreDown
 from shared.settings import Settings
 
 KEY_FILE, LINK_FILE = "first-key.txt", "console-link.txt"
-LONGEST_KEY_FILE = 1000
+KEY_FILE_BYTES_MAX = 1000
 LINK_PATH = "/console/welcome?token="
 ACTOR = Actor("first start")
 
@@ -96,7 +96,7 @@ def _may_detect(path: Path, store: KeyStore, peppers: Peppers) -> bool:
     """Whether the file holds a key of this store that may detect now."""
     try:
         with path.open("rb") as file:
-            key = file.read(LONGEST_KEY_FILE).strip()
+            key = file.read(KEY_FILE_BYTES_MAX).strip()
     except OSError:
         return False
     record = store.find(peppers.digests(key)) if well_formed(key) else None

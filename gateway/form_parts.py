@@ -11,7 +11,7 @@ from urllib.parse import unquote_to_bytes
 
 from python_multipart.multipart import parse_options_header
 
-from gateway.multipart import Headers
+from gateway.multipart import PartHeaders
 from gateway.params import MaskParams
 from gateway.unknown_names import IMAGE_FIELD, shown
 from shared.errors import BadParameter, TooLarge
@@ -67,7 +67,7 @@ class Parts:
             raise BadParameter(f"the field `{IMAGE_FIELD}` is empty; send the image file in it")
         return Upload(self._image, self._fields)
 
-    def begin(self, headers: Headers) -> None:
+    def begin(self, headers: PartHeaders) -> None:
         self._parts += 1
         if self._parts > PARTS_MAX:
             raise BadParameter(f"more than {PARTS_MAX} parts; send the image and its parameters only")
@@ -102,7 +102,7 @@ class Parts:
         if self._name != IMAGE_FIELD:
             self._fields.append((self._name, self._value.decode("utf-8", "replace")))
 
-    def _begin_field(self, headers: Headers) -> None:
+    def _begin_field(self, headers: PartHeaders) -> None:
         if len(self._fields) >= FIELDS_MAX:
             raise BadParameter(f"more than {FIELDS_MAX} form fields; send the image and its parameters only")
         if self._name not in MaskParams.__struct_fields__ and _is_file(headers):
@@ -116,7 +116,7 @@ class Parts:
             raise BadParameter(f"the form field {shown(self._name)} is written in {charset}; send it in UTF-8")
 
 
-def _name(headers: Headers) -> str:
+def _name(headers: PartHeaders) -> str:
     disposition = headers.get(b"content-disposition", b"")
     name = parse_options_header(disposition)[1].get(b"name", b"")
     if not name and (extended := _EXTENDED_NAME.search(disposition)):
@@ -128,7 +128,7 @@ def _name(headers: Headers) -> str:
     return name.decode("utf-8", "replace")
 
 
-def _is_file(headers: Headers) -> bool:
+def _is_file(headers: PartHeaders) -> bool:
     kind = headers.get(b"content-type", b"").lower()
     if kind.startswith(_VALUES):
         return False
@@ -136,7 +136,7 @@ def _is_file(headers: Headers) -> bool:
     return named or kind.startswith((b"image/", b"application/octet-stream"))
 
 
-def _check_encoding(name: str, headers: Headers) -> None:
+def _check_encoding(name: str, headers: PartHeaders) -> None:
     for header in (b"content-transfer-encoding", b"content-encoding"):
         encoding = headers.get(header, b"").partition(b";")[0].strip(b' \t"').lower()
         if encoding not in _AS_IT_IS:

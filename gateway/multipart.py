@@ -32,14 +32,14 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 #: Lines of content that only begin like the boundary: each costs a look, and RFC 2046 forbids them.
 ALIKE_MAX = 1000
 
-Headers = dict[bytes, bytes]
+PartHeaders = dict[bytes, bytes]
 _Step = Callable[["Multipart", bytes, int], int]
 
 
 class Receiver(Protocol):
     """What is told of the parts, in order; may raise to end it all."""
 
-    def begin(self, headers: Headers) -> None:
+    def begin(self, headers: PartHeaders) -> None:
         """A part begins; names in lower case, values unfolded, the first of each name."""
 
     def content(self, piece: memoryview) -> None: ...
@@ -149,8 +149,8 @@ class Multipart:
         return end
 
 
-def _parsed(block: bytes) -> Headers:
-    headers: Headers = {}
+def _parsed(block: bytes) -> PartHeaders:
+    headers: PartHeaders = {}
     for line in _NEWLINE.split(_FOLD.sub(b" ", block)):
         name, colon, value = line.partition(b":")
         if colon and name.strip():

@@ -29,7 +29,7 @@ SecondSide = Annotated[
     int | None,
     Meta(description="Input side of a second look at a smaller copy, for faces that fill the picture (0 = off)"),
 ]
-Turns = Annotated[
+AskedTurns = Annotated[
     settings.Turns | None,
     Meta(
         description="Whether the picture is looked at turned by 90°, 180° and 270° as well: never, where the upright "
@@ -62,7 +62,7 @@ class DetectParams(msgspec.Struct, frozen=True, kw_only=True):
     nms_threshold: NmsThreshold = 0.4
     max_faces: MaxFaces = 0
     second_side: SecondSide = None
-    turns: Turns = None
+    turns: AskedTurns = None
     tiles: Tiles = None
     thorough: Thorough = None
 
@@ -80,7 +80,7 @@ class MaskParams(msgspec.Struct, frozen=True, kw_only=True):
     quality: Quality = _MASK.quality
     color: HexColor = _MASK.color
     second_side: SecondSide = None
-    turns: Turns = None
+    turns: AskedTurns = None
     tiles: Tiles = None
     thorough: Thorough = None
 

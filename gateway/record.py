@@ -8,6 +8,9 @@ from typing import Any
 
 from gateway.timings import Timings
 
+#: Names and values as they are sent, names in lower case.
+HeaderPairs = list[tuple[bytes, bytes]]
+
 ANONYMOUS = "anonymous"
 _NAME = "record"
 
@@ -32,7 +35,7 @@ class RequestRecord:
     request_id: str = ""
     timings: Timings = field(default_factory=Timings)
     principal: Principal | None = None
-    limit_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    limit_headers: HeaderPairs = field(default_factory=list)
     faces: int = 0
     client_left: asyncio.Future[None] | None = None
     answered_for_it: int | None = None

@@ -181,7 +181,7 @@ def _probe(settings: Settings, pictures: Pictures, dispatcher: Dispatcher) -> Pr
 
     async def probe(canary: Canary) -> Detection:
         deadline = Deadline.after(settings.request_timeout, asyncio.get_running_loop().time())
-        picture = await pictures.open(data, sides=(settings.input_side,), deadline=deadline, single_frame=True)
+        picture = await pictures.open(data, sides=(settings.input_side,), deadline=deadline, to_mask=True)
         try:
             return await detect_picture(
                 dispatcher, picture, Question(canary.confidence, canary.nms_threshold), deadline

@@ -12,14 +12,13 @@ from python_multipart.multipart import parse_options_header
 
 from gateway.form_parts import Parts, Upload, too_large
 from gateway.multipart import Multipart
+from gateway.record import HeaderPairs
 from gateway.unknown_names import shown
 from shared import numerals
 from shared.errors import BadParameter, UnsupportedMedia
 
 #: The multipart framing around the file, with its other fields.
 FRAMING_BYTES_MAX = 64 * 1024
-
-RawHeaders = list[tuple[bytes, bytes]]
 
 _SEND = "send multipart/form-data with the file in the field `image`, or the file itself as image/jpeg, image/png, …"
 #: Content and transfer codings that leave the body's bytes as they are, or that the server has undone.
@@ -34,7 +33,7 @@ _NO_PICTURE = {
 }
 
 
-def check_head(headers: RawHeaders, image_bytes_max: int) -> None:
+def check_head(headers: HeaderPairs, image_bytes_max: int) -> None:
     """Refuses a body by what its headers say, before a byte of it is read. UnsupportedMedia (415), TooLarge (413)."""
     check_encoding(headers)
     check_declared_length(headers, image_bytes_max)
@@ -42,7 +41,7 @@ def check_head(headers: RawHeaders, image_bytes_max: int) -> None:
         raise UnsupportedMedia(f"Content-Type is there twice and differs; {_SEND}")
 
 
-def check_declared_length(headers: RawHeaders, image_bytes_max: int) -> None:
+def check_declared_length(headers: HeaderPairs, image_bytes_max: int) -> None:
     """Refuses a body that says itself that it is too long."""
     for name, value in headers:
         if name != b"content-length":
@@ -52,7 +51,7 @@ def check_declared_length(headers: RawHeaders, image_bytes_max: int) -> None:
             raise too_large(image_bytes_max)
 
 
-def check_encoding(headers: RawHeaders) -> None:
+def check_encoding(headers: HeaderPairs) -> None:
     """Refuses a packed body; the answer says which encoding is taken (RFC 9110 12.5.3)."""
     for header in ("Content-Encoding", "Transfer-Encoding"):
         said = b",".join(value for name, value in headers if name == header.lower().encode()).decode("latin-1")

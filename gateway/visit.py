@@ -88,7 +88,7 @@ async def visit(request: Request, endpoint: Endpoint, kind: type[Params]) -> Asy
                 async with _turn(services, header, admitted.client, looks, deadline):
                     record.timings.lap("queue")
                     opened = await services.pictures.open(
-                        upload.image, sides=looks.sides, deadline=deadline, single_frame=endpoint == "mask",
+                        upload.image, sides=looks.sides, deadline=deadline, to_mask=endpoint == "mask",
                         header=header, tiles=looks.tiles,
                     )  # fmt: skip
                     with contextlib.closing(opened) as picture:

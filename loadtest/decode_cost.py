@@ -84,12 +84,12 @@ async def _round(pictures: Pictures, work: Work, data: bytes, options: argparse.
 
 
 async def _detect(pictures: Pictures, data: bytes) -> None:
-    picture = await pictures.open(data, sides=(640,), deadline=_deadline(), single_frame=False)
+    picture = await pictures.open(data, sides=(640,), deadline=_deadline(), to_mask=False)
     picture.close()
 
 
 async def _mask(pictures: Pictures, data: bytes) -> None:
-    picture = await pictures.open(data, sides=(640, 256), deadline=_deadline(), single_frame=True)
+    picture = await pictures.open(data, sides=(640, 256), deadline=_deadline(), to_mask=True)
     across, down = picture.facts.width / 10, picture.facts.height / 10
     box = np.array([[across * 4, down * 3, across * 6, down * 7]], np.float32)
     await picture.mask(Faces(box, np.ones(1, np.float32), None), MaskOptions())

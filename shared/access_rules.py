@@ -13,8 +13,8 @@ from shared.settings import Settings
 
 Network = IPv4Network | IPv6Network
 
-LEAST_PEPPER = 32
-LEAST_PASSWORD = 12
+PEPPER_LENGTH_MIN = 32
+PASSWORD_LENGTH_MIN = 12
 # A trusted network wider than these is "everyone": 10.0.0.0/8 and fc00::/7 are the widest private ones.
 WIDEST_V4_PREFIX, WIDEST_V6_PREFIX = 8, 7
 DATABASE_SCHEMES = ("sqlite", "postgresql", "postgres", "postgresql+psycopg")
@@ -68,12 +68,12 @@ def _is_everyone(network: Network) -> bool:
 
 def _secret_problems(settings: Settings) -> Iterator[tuple[str, str]]:
     for name, text in (("key_pepper", [settings.key_pepper]), ("key_pepper_previous", earlier_peppers(settings))):
-        if any(pepper and len(pepper) < LEAST_PEPPER for pepper in text):
-            yield name, f"must have at least {LEAST_PEPPER} characters; `openssl rand -hex 32` makes one"
+        if any(pepper and len(pepper) < PEPPER_LENGTH_MIN for pepper in text):
+            yield name, f"must have at least {PEPPER_LENGTH_MIN} characters; `openssl rand -hex 32` makes one"
     if "," in settings.key_pepper:
         yield "key_pepper", "must not contain a comma; earlier peppers go into FACE_API_KEY_PEPPER_PREVIOUS"
-    if 0 < len(settings.admin_password) < LEAST_PASSWORD:
-        yield "admin_password", f"must have at least {LEAST_PASSWORD} characters"
+    if 0 < len(settings.admin_password) < PASSWORD_LENGTH_MIN:
+        yield "admin_password", f"must have at least {PASSWORD_LENGTH_MIN} characters"
 
 
 def earlier_peppers(settings: Settings) -> list[str]:

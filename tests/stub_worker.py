@@ -22,9 +22,9 @@ from shared.messages import Canary, ModelInfo, Welcome
 from tests.stub_detector import StubDetector
 from worker import exit_codes
 from worker.credit import CreditLedger
-from worker.endpoint import Endpoint
 from worker.micro_batch import MicroBatcher
 from worker.pipeline import Pipeline
+from worker.router import Router
 from worker.serve import Serving, WorkerSick
 
 #: What the corner pixel (1, 2, order) makes the worker do before it answers.
@@ -67,10 +67,10 @@ def main(runtime_dir: Path, generation: str, max_batch: int) -> int:
     signal.signal(signal.SIGTERM, lambda *_: asked.append(1))
     info = ModelInfo("stub", "fp32", "StubExecutionProvider", SIDE, True, max_batch, True, "MIT", "0" * 64)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(1)
-    endpoint = Endpoint(context, "ipc", runtime_dir, generation, capacity)
-    announcement.announce(runtime_dir, Announcement(0, generation, endpoint.address, os.getpid()))
+    router = Router(context, "ipc", runtime_dir, generation, capacity)
+    announcement.announce(runtime_dir, Announcement(0, generation, router.address, os.getpid()))
     serving = Serving(
-        sockets=endpoint,
+        sockets=router,
         pipeline=Pipeline(StubDetector(Obedient()), max_batch, print),
         welcome=Welcome(generation, 0, os.getpid(), capacity, max_batch, info, Canary(0.5, 0.4, [], 1.0, 0.1)),
         batcher=MicroBatcher(max_batch, 0.0),
@@ -83,7 +83,7 @@ def main(runtime_dir: Path, generation: str, max_batch: int) -> int:
     except WorkerSick:
         return exit_codes.FAILED
     announcement.withdraw(runtime_dir, generation)
-    endpoint.close()
+    router.close()
     context.term()
     return exit_codes.OK
 

@@ -57,7 +57,7 @@ def test_sixty_four_of_the_worst_legal_pictures_stay_inside_the_documented_memor
 
     async def one(data: bytes) -> int:
         deadline = Deadline.after(3600, time.monotonic())
-        picture = await gallery.pictures.open(data, sides=(640, 160), deadline=deadline, single_frame=True)
+        picture = await gallery.pictures.open(data, sides=(640, 160), deadline=deadline, to_mask=True)
         try:
             face = Faces(np.array([[1000, 1000, 4000, 4000]], np.float32), np.ones(1, np.float32), None)
             return len((await picture.mask(face, MaskOptions())).data)

@@ -22,11 +22,11 @@ from shared.settings import Settings
 from worker import exit_codes
 from worker.cannot_run import NotNow
 from worker.credit import CreditLedger
-from worker.endpoint import Endpoint
 from worker.micro_batch import MicroBatcher
 from worker.opening import only_sides, open_detector, trimming_of
 from worker.outbox import Outbox
 from worker.pipeline import Pipeline
+from worker.router import Router
 from worker.serve import Serving, WorkerSick
 from worker.topology import busy_with, capacity_of
 
@@ -78,13 +78,13 @@ def _serve(options: argparse.Namespace, effective: Settings, model: ServingModel
     runtime_dir = Path(effective.runtime_dir)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(1)
     busy = busy_with(info.max_batch, capacity, options.device)
-    endpoint = Endpoint(context, effective.transport, runtime_dir, options.generation, capacity)
+    router = Router(context, effective.transport, runtime_dir, options.generation, capacity)
     announcement.announce(
-        runtime_dir, Announcement(options.slot, options.generation, endpoint.address, os.getpid(), options.parent)
+        runtime_dir, Announcement(options.slot, options.generation, router.address, os.getpid(), options.parent)
     )
     try:
         Serving(
-            sockets=endpoint,
+            sockets=router,
             pipeline=pipeline,
             welcome=Welcome(options.generation, options.slot, os.getpid(), capacity, busy, info, model.canary),
             batcher=MicroBatcher(info.max_batch, effective.batch_delay_ms / 1000),
@@ -97,7 +97,7 @@ def _serve(options: argparse.Namespace, effective: Settings, model: ServingModel
         # Only after a clean end: what a crash leaves tells the pool that this worker had been serving.
         announcement.withdraw(runtime_dir, options.generation)
     finally:
-        endpoint.close()
+        router.close()
         context.term()
 
 

@@ -13,7 +13,7 @@ from shared.messages import Goodbye, Grant, Heartbeat, Offer, Recall, Release, T
 from shared.wire import WireError, decode_to_worker, encode
 from worker.clock import Clock
 from worker.credit import CreditLedger, Moves
-from worker.endpoint import Delivery
+from worker.router import Delivery
 
 #: A gateway that was not heard of for this long has died; its credits go to others. Five heartbeats.
 GATEWAY_SILENCE_S_MAX = 5.0
@@ -26,7 +26,7 @@ RECALL_S_MAX = 0.5
 
 
 class Sockets(Protocol):
-    """What the loop needs of `worker/endpoint.py`."""
+    """What the loop needs of `worker/router.py`."""
 
     def receive(self, timeout_s: float | None) -> tuple[bytes, list[memoryview]] | None: ...
     def send(self, gateway: bytes, frames: Sequence[Any]) -> Delivery: ...

@@ -18,7 +18,7 @@ Address = IPv4Address | IPv6Address
 
 FORWARDING_HEADERS = (b"x-forwarded-for", b"forwarded", b"x-real-ip")
 HOPS_MAX = 20
-LONGEST_ENTRY = 64
+ENTRY_LENGTH_MAX = 64
 REMEMBERED = 4096
 UNKNOWN = "unknown"
 
@@ -26,7 +26,7 @@ UNKNOWN = "unknown"
 def parse_address(text: str) -> Address | None:
     """An address as proxies write it (`1.2.3.4`, `1.2.3.4:5678`, `[::1]:80`, `::ffff:1.2.3.4`), or None."""
     text = text.strip()
-    if len(text) > LONGEST_ENTRY:
+    if len(text) > ENTRY_LENGTH_MAX:
         return None
     if text.startswith("["):
         text = text[1:].partition("]")[0]

@@ -20,7 +20,7 @@ from gateway.access.rate_limit import Hit, Limiter
 from gateway.keys.keeping import Keys
 from gateway.keys.records import KeyRecord, Scope
 from gateway.keys.upkeep import Upkeep
-from gateway.record import ANONYMOUS, Principal, record_of
+from gateway.record import ANONYMOUS, HeaderPairs, Principal, record_of
 from gateway.reporting.counters import Counters
 from gateway.request_time import RequestTime
 from shared.errors import StoreDown, Unavailable
@@ -39,13 +39,13 @@ class Admitted:
 
     principal: Principal
     client: str
-    headers: list[tuple[bytes, bytes]]
+    headers: HeaderPairs
     _charge: tuple[str, Hit, float] | None = None
 
-    def charge(self, policy: str, verdict: Hit, window_s: float) -> None:
+    def charge(self, policy: str, hit: Hit, window_s: float) -> None:
         """It counts in this window."""
-        self._charge = policy, verdict, window_s
-        self.headers[:] = rate_limit.headers(policy, verdict, window_s)
+        self._charge = policy, hit, window_s
+        self.headers[:] = rate_limit.headers(policy, hit, window_s)
 
     @contextlib.asynccontextmanager
     async def settled(self, wanted: RequestTime | None = None) -> AsyncIterator[None]:
@@ -65,9 +65,9 @@ class Admitted:
         """The request is not charged after all (charging.py says when). Never raises; twice is once."""
         charge, self._charge = self._charge, None
         if charge is not None:
-            policy, verdict, window_s = charge
-            await verdict.limiter.refund(verdict)
-            self.headers[:] = rate_limit.headers(policy, rate_limit.given_back(verdict), window_s)
+            policy, hit, window_s = charge
+            await hit.limiter.refund(hit)
+            self.headers[:] = rate_limit.headers(policy, rate_limit.given_back(hit), window_s)
 
 
 class Door:
@@ -116,13 +116,13 @@ class Door:
 
         Cheaper than the throttle behind it, which writes to the store for every try. None where the store is down.
         """
-        verdict = await self.limiter.hit(f"sign-in:{bucket}", SIGN_INS_MAX, SIGN_IN_WINDOW_S)
-        if not verdict.allowed:
-            raise rate_limit.refuse("sign-in", verdict, SIGN_IN_WINDOW_S, "Too many tries to sign in")
+        hit = await self.limiter.hit(f"sign-in:{bucket}", SIGN_INS_MAX, SIGN_IN_WINDOW_S)
+        if not hit.allowed:
+            raise rate_limit.refuse("sign-in", hit, SIGN_IN_WINDOW_S, "Too many tries to sign in")
         try:
             yield
         except StoreDown:
-            await verdict.limiter.refund(verdict)
+            await hit.limiter.refund(hit)
             raise
 
     async def _with_key(
@@ -176,22 +176,22 @@ class Door:
         if not self._settings.rate_limit_enabled:
             return None
         limit, window_s = self._settings.rate_limit_wrong_keys, self._settings.rate_limit_window
-        verdict = await self.limiter.hit(f"wrong:{bucket}", limit, window_s)
-        if not verdict.allowed:
+        hit = await self.limiter.hit(f"wrong:{bucket}", limit, window_s)
+        if not hit.allowed:
             self.counters.add("refused.wrong_keys")
-            raise rate_limit.refuse("wrong-keys", verdict, window_s, "Too many wrong API keys from this address")
-        return verdict
+            raise rate_limit.refuse("wrong-keys", hit, window_s, "Too many wrong API keys from this address")
+        return hit
 
     async def _charged(self, admitted: Admitted, endpoint: Scope, bucket: str, limit: int) -> Admitted:
         if not self._settings.rate_limit_enabled:
             return admitted
         window_s = self._settings.rate_limit_window
-        verdict = await self.limiter.hit(f"{endpoint}:{bucket}", limit, window_s)
-        if not verdict.allowed:
+        hit = await self.limiter.hit(f"{endpoint}:{bucket}", limit, window_s)
+        if not hit.allowed:
             self.counters.add(f"refused.limit.{endpoint}")
             words = f"Rate limit of {limit} {endpoint} requests in {window_s:g} s exceeded"
-            raise rate_limit.refuse(endpoint, verdict, window_s, words)
-        admitted.charge(endpoint, verdict, window_s)
+            raise rate_limit.refuse(endpoint, hit, window_s, words)
+        admitted.charge(endpoint, hit, window_s)
         return admitted
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from gateway.record import HeaderPairs
 from shared.errors import RateLimited
 
 BUCKETS_MAX = 100_000
@@ -42,7 +43,7 @@ class Limiter(Protocol):
     async def hit(self, bucket: str, limit: int, window_s: float) -> Hit:
         """Counts one request unless the window is full. LimiterDown."""
 
-    async def refund(self, verdict: Hit) -> None:
+    async def refund(self, hit: Hit) -> None:
         """Gives an allowed request back, if its window is still the present one. Never raises."""
 
     async def aclose(self) -> None: ...
@@ -67,10 +68,10 @@ class MemoryLimiter:
         self._windows[bucket] = (ends, count + allowed)
         return Hit(allowed, limit, max(0, share - count - allowed), ends - now, bucket, ends, self)
 
-    async def refund(self, verdict: Hit) -> None:
-        ends, count = self._windows.get(verdict.bucket, (0.0, 0))
-        if ends == verdict.window and count > 0:
-            self._windows[verdict.bucket] = (ends, count - 1)
+    async def refund(self, hit: Hit) -> None:
+        ends, count = self._windows.get(hit.bucket, (0.0, 0))
+        if ends == hit.window and count > 0:
+            self._windows[hit.bucket] = (ends, count - 1)
 
     async def aclose(self) -> None:
         self._windows.clear()
@@ -109,17 +110,17 @@ class FallbackLimiter:
         if self._down:
             self._rest_until = now + REST_S  # this request tries; the others meanwhile take the second
         try:
-            verdict = await self._first.hit(bucket, limit, window_s)
+            hit = await self._first.hit(bucket, limit, window_s)
         except LimiterDown as error:
             self._failed(error)
             return await self._second.hit(bucket, limit, window_s)
         if self._down:
             self._down, self._rest_until = False, -math.inf
             self._log.warning("the %s rate limit counts again", self._name)
-        return verdict
+        return hit
 
-    async def refund(self, verdict: Hit) -> None:
-        await verdict.limiter.refund(verdict)
+    async def refund(self, hit: Hit) -> None:
+        await hit.limiter.refund(hit)
 
     async def aclose(self) -> None:
         await self._first.aclose()
@@ -133,21 +134,21 @@ class FallbackLimiter:
         self._down = True
 
 
-def given_back(verdict: Hit) -> Hit:
+def given_back(hit: Hit) -> Hit:
     """As the window stands once this request is not charged."""
-    return replace(verdict, remaining=min(verdict.limit, verdict.remaining + 1))
+    return replace(hit, remaining=min(hit.limit, hit.remaining + 1))
 
 
-def headers(policy: str, verdict: Hit, window_s: float) -> list[tuple[bytes, bytes]]:
+def headers(policy: str, hit: Hit, window_s: float) -> HeaderPairs:
     """RateLimit-Policy and RateLimit as in draft-ietf-httpapi-ratelimit-headers (structured fields)."""
     return [
-        (b"ratelimit-policy", b'"%b";q=%d;w=%d' % (policy.encode(), verdict.limit, math.ceil(window_s))),
-        (b"ratelimit", b'"%b";r=%d;t=%d' % (policy.encode(), verdict.remaining, math.ceil(verdict.reset_s))),
+        (b"ratelimit-policy", b'"%b";q=%d;w=%d' % (policy.encode(), hit.limit, math.ceil(window_s))),
+        (b"ratelimit", b'"%b";r=%d;t=%d' % (policy.encode(), hit.remaining, math.ceil(hit.reset_s))),
     ]
 
 
-def refuse(policy: str, verdict: Hit, window_s: float, words: str) -> RateLimited:
+def refuse(policy: str, hit: Hit, window_s: float, words: str) -> RateLimited:
     """429 whose Retry-After is never before the window's end."""
-    wait = max(1, math.ceil(verdict.reset_s))
-    pairs = tuple((name.decode(), value.decode()) for name, value in headers(policy, verdict, window_s))
+    wait = max(1, math.ceil(hit.reset_s))
+    pairs = tuple((name.decode(), value.decode()) for name, value in headers(policy, hit, window_s))
     return RateLimited(f"{words}; retry in {wait} {'second' if wait == 1 else 'seconds'}", wait, pairs)

@@ -74,9 +74,9 @@ class RedisLimiter:
         remaining = max(0, limit - count) if allowed else 0
         return Hit(bool(allowed), limit, remaining, left / 1000, bucket, int(window), self)
 
-    async def refund(self, verdict: Hit) -> None:
+    async def refund(self, hit: Hit) -> None:
         with contextlib.suppress(LimiterDown):  # then the client is charged one too many
-            await self._call(_REFUND, verdict.bucket, str(int(verdict.window)))
+            await self._call(_REFUND, hit.bucket, str(int(hit.window)))
 
     async def aclose(self) -> None:
         if self._pump is not None:

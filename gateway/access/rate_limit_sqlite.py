@@ -21,13 +21,13 @@ from gateway.stores.sqlite_files import connect_scratch, is_busy, make_sqlite_fi
 FILE_NAME = "limits.sqlite"
 # Both: a process that got no CPU for a while has not tried, and the lock is free by then.
 GIVE_UP_S, GIVE_UP_AFTER = 0.25, 24
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.0005, 0.01
+FIRST_PAUSE_S, PAUSE_S_MAX = 0.0005, 0.01
 TIDY_EVERY = 64
 SWEPT_AT_ONCE = 128
 # A window that ends later than one that begins now belongs to another boot, whose clock had run longer. This much later
 # is still ours: it was begun by a process that looked at the clock a little after this one.
 AHEAD_S = 1.0
-LONGEST_WINDOW_S = 3600.0  # that the settings allow
+WINDOW_S_MAX = 3600.0  # that the settings allow
 
 _SCHEMA = (
     "CREATE TABLE windows (bucket TEXT PRIMARY KEY, ends REAL NOT NULL, n INTEGER NOT NULL)",
@@ -75,9 +75,9 @@ class SqliteLimiter:
         ends = rows[0][0] if rows else now + window_s
         return Hit(False, limit, 0, min(window_s, max(0.0, ends - now)), bucket, ends, self)
 
-    async def refund(self, verdict: Hit) -> None:
+    async def refund(self, hit: Hit) -> None:
         with contextlib.suppress(LimiterDown):  # then the client is charged one too many
-            await self._patiently(_REFUND, lambda: (verdict.bucket, verdict.window))
+            await self._patiently(_REFUND, lambda: (hit.bucket, hit.window))
 
     async def aclose(self) -> None:
         self._close()
@@ -105,14 +105,14 @@ class SqliteLimiter:
             if tries >= GIVE_UP_AFTER and time.monotonic() > deadline:
                 raise LimiterDown("the limits file stayed locked")
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 — spreads processes, hides nothing
-            pause = min(LONGEST_PAUSE_S, pause * 2)
+            pause = min(PAUSE_S_MAX, pause * 2)
 
     def _tidy(self, now: float) -> None:
         """Drops some ended windows, and lets go of a file that was removed or replaced."""
         self._until_tidy = TIDY_EVERY
         try:
             if self._connection is not None:
-                self._connection.execute(_SWEEP, (now, now + LONGEST_WINDOW_S + AHEAD_S, SWEPT_AT_ONCE))
+                self._connection.execute(_SWEEP, (now, now + WINDOW_S_MAX + AHEAD_S, SWEPT_AT_ONCE))
             if self._path.stat().st_ino != self._inode:
                 self._close()
         except sqlite3.Error:

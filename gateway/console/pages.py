@@ -10,7 +10,7 @@ from gateway.console.web import Visitor, go_to
 from gateway.keys.audit import write_entry
 from gateway.reporting.overview import overview_of
 from gateway.reporting.system_facts import system_facts
-from shared.access_rules import LEAST_PASSWORD
+from shared.access_rules import PASSWORD_LENGTH_MIN
 from shared.errors import BadParameter, RateLimited, Unauthorized
 
 AUDIT_PER_PAGE = 50
@@ -90,7 +90,7 @@ async def _account(visitor: Visitor, status: int, words: str) -> Response:
         sessions=found,
         mine=session,
         from_setting=account is not None and account.from_setting,
-        least=LEAST_PASSWORD,
+        least=PASSWORD_LENGTH_MIN,
         words=words,
         idle_minutes=sessions.idle_s / 60,
         life_hours=sessions.life_s / 3600,

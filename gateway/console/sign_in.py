@@ -10,7 +10,7 @@ from starlette.responses import Response
 from gateway.console.web import HOME, SIGN_IN, Visitor, give_cookie, go_to, safe_next
 from gateway.keys.audit import write_entry
 from gateway.people.accounts import ADMIN
-from shared.access_rules import LEAST_PASSWORD
+from shared.access_rules import PASSWORD_LENGTH_MIN
 from shared.errors import BadParameter, RateLimited, Unauthorized
 
 
@@ -41,7 +41,7 @@ class SignIn:
         token = visitor.request.query_params.get("token", "")[:100]
         accounts, now = visitor.accounts, visitor.now
         works = await visitor.in_thread(lambda: accounts.link_works(token, now))
-        return visitor.show("welcome.html", 200 if works else 403, token=token, works=works, least=LEAST_PASSWORD)
+        return visitor.show("welcome.html", 200 if works else 403, token=token, works=works, least=PASSWORD_LENGTH_MIN)
 
     async def set_password(self, visitor: Visitor) -> Response:
         token, password = visitor.value("token")[:100], visitor.value("password")
@@ -53,7 +53,7 @@ class SignIn:
                 await visitor.in_thread(lambda: accounts.use_link(token, password, actor, now))
         except BadParameter as error:
             return visitor.show(
-                "welcome.html", error.status, token=token, works=True, least=LEAST_PASSWORD, words=str(error)
+                "welcome.html", error.status, token=token, works=True, least=PASSWORD_LENGTH_MIN, words=str(error)
             )
         return await begin_session(visitor, ADMIN, HOME)
 

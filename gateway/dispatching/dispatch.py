@@ -163,18 +163,18 @@ class Dispatcher:
             self._served_at = now
         elif now - self._served_at > NO_WORKER_GRACE_S:
             raise NoWorker("No worker is serving, retry in 1 second")
-        if self.quarantine.verdict(work, self.clock()) == "poison":
+        if self.quarantine.standing(work, self.clock()) == "poison":
             self.counts.quarantined += 1
             raise _poison()
 
     def _refused_now(self, work: Work) -> bool:
         """Before it goes to a worker: what was found of this picture while it waited."""
-        verdict = self.quarantine.last_verdict(work)
-        work.noted = verdict == "suspected"
-        if verdict == "poison":
+        standing = self.quarantine.last_standing(work)
+        work.noted = standing == "suspected"
+        if standing == "poison":
             self.counts.quarantined += 1
             self._fail(work.id, _poison())
-        return verdict == "poison"
+        return standing == "poison"
 
     def _expire(self, work_id: int) -> None:
         self.counts.expired += 1

@@ -1,6 +1,6 @@
 """Quarantine: what is known of pictures that ended workers, and for how long. Pure: `now` is an argument.
 
-A finding is a name and nothing else: digest, time, verdict. So it is whole or absent, and needs no lock to be added.
+A finding is a name and nothing else: digest, time, standing. So it is whole or absent, and needs no lock to be added.
 """
 
 from __future__ import annotations
@@ -54,11 +54,11 @@ class Finding:
 
     digest: bytes
     at: float
-    verdict: Standing
+    standing: Standing
 
     @property
     def name(self) -> str:
-        return f"{self.digest.hex()}.{int(self.at * 1000)}.{self.verdict}"
+        return f"{self.digest.hex()}.{int(self.at * 1000)}.{self.standing}"
 
 
 def finding_of(name: str) -> Finding | None:
@@ -80,22 +80,22 @@ def in_force(names: Iterable[str], now: float) -> list[Finding]:
 class Quarantine:
     """What the findings say together. until: when the first of them is over and they are to be read again."""
 
-    verdicts: dict[bytes, Standing] = field(default_factory=dict)
+    standings: dict[bytes, Standing] = field(default_factory=dict)
     glances: frozenset[bytes] = frozenset()
     until: float = float("inf")
 
-    def verdict(self, work: Work) -> Standing | None:
+    def standing(self, work: Work) -> Standing | None:
         """Costs nothing while no picture is remembered, and next to nothing for pictures that are not."""
-        if not self.verdicts or not (work.digest or glance_of(work) in self.glances):
+        if not self.standings or not (work.digest or glance_of(work) in self.glances):
             return None
-        return self.verdicts.get(digest_of(work))
+        return self.standings.get(digest_of(work))
 
 
 def quarantine_of(findings: list[Finding]) -> Quarantine:
     """findings: oldest first. One that ended a worker alone is poison, whatever else was found."""
-    verdicts: dict[bytes, Standing] = {}
+    standings: dict[bytes, Standing] = {}
     for finding in findings:
-        if verdicts.get(finding.digest) != "poison":
-            verdicts[finding.digest] = finding.verdict
-    glances = frozenset(digest[:GLANCE_BYTES] for digest in verdicts)
-    return Quarantine(verdicts, glances, findings[0].at + REMEMBERED_S if findings else float("inf"))
+        if standings.get(finding.digest) != "poison":
+            standings[finding.digest] = finding.standing
+    glances = frozenset(digest[:GLANCE_BYTES] for digest in standings)
+    return Quarantine(standings, glances, findings[0].at + REMEMBERED_S if findings else float("inf"))

@@ -1,6 +1,6 @@
 """QuarantineFolder: one memory of pictures that ended workers for all gateway processes of a service.
 
-<runtime_dir>/gateways/quarantine/<digest>.<milliseconds>.<verdict>    an empty file for each finding
+<runtime_dir>/gateways/quarantine/<digest>.<milliseconds>.<standing>    an empty file for each finding
 """
 
 from __future__ import annotations
@@ -47,21 +47,21 @@ class QuarantineFolder:
         with contextlib.suppress(OSError):
             self._make()
 
-    def verdict(self, work: Work, now: float) -> Standing | None:
+    def standing(self, work: Work, now: float) -> Standing | None:
         """What any process found of this picture. The folder is read only when it has changed, or a finding is over."""
         changed = self._time_of_change()
         if changed != self._changed or now < self._settled_at or now >= self._view.until:
             self._read(changed, now)
-        return self._view.verdict(work)
+        return self._view.standing(work)
 
-    def last_verdict(self, work: Work) -> Standing | None:
+    def last_standing(self, work: Work) -> Standing | None:
         """The same as of the last look, without one."""
-        return self._view.verdict(work)
+        return self._view.standing(work)
 
     def note(self, suspected: Iterable[Work], poison: Iterable[Work], now: float) -> None:
         """A worker ended: what it had in hand, and what it ran alone."""
         for work in suspected:
-            if self._view.verdicts.get(digest_of(work)) is None:
+            if self._view.standings.get(digest_of(work)) is None:
                 self._write(Finding(digest_of(work), now, "suspected").name)
         for work in poison:
             self._write(Finding(digest_of(work), now, "poison").name)

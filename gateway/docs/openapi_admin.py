@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from gateway.docs.openapi_parts import Json, error_answers, headers, json_answer, query_parameter, ref
-from gateway.keys.records import HIGHEST_LIMIT, LONGEST_NAME, SCOPES, Scope, State
+from gateway.keys.records import LIMIT_MAX, NAME_LENGTH_MAX, SCOPES, Scope, State
 from gateway.reporting.overview import Overview
 from gateway.routes.admin import (
     ID_CHARACTERS_MAX,
@@ -143,12 +143,12 @@ FIELDS: dict[str, dict[str, str]] = {
 
 _DURATION: Json = {"type": "string", "pattern": "^[0-9]{1,9}[smhd]?$"}
 _SECONDS: Json = {"type": "integer", "minimum": 0}
-_LIMIT: Json = {"type": "integer", "minimum": 1, "maximum": HIGHEST_LIMIT}
+_LIMIT: Json = {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX}
 _NULL: Json = {"type": "null"}
 #: Schema → field → what is checked of it beyond its type, by `gateway/keys/records.py`.
 RANGES: dict[str, dict[str, Json]] = {
     "CreateBody": {
-        "name": {"minLength": 1, "maxLength": LONGEST_NAME},
+        "name": {"minLength": 1, "maxLength": NAME_LENGTH_MAX},
         "scopes": {"items": {"type": "string", "enum": list(SCOPES)}, "minItems": 1},
         "expires_in": {"anyOf": [_DURATION, _SECONDS, _NULL]},
         "detect_limit": {"anyOf": [_LIMIT, _NULL]},

@@ -100,7 +100,7 @@ class Conversation:
         if self.phase == "body":
             self._upload.until += seconds
 
-    def verdict(self, now: float, to_send: int, *, stopped: float | None) -> Ending | None:
+    def ending(self, now: float, to_send: int, *, stopped: float | None) -> Ending | None:
         """What must happen to the connection now; None when all is well. to_send: bytes the client has not taken.
 
         stopped: when the process stopped accepting connections; what was idle long before still has its moment.
@@ -123,7 +123,7 @@ class Conversation:
         return None
 
     def owes(self, now: float, unsent: int) -> float:
-        """Byte-seconds of our memory that unread answers have taken, as of the last verdict."""
+        """Byte-seconds of our memory that unread answers have taken, as of the last look."""
         return unsent * (now - self._write_since) if unsent else 0.0
 
     def _reads_too_slowly(self, now: float, to_send: int) -> bool:

@@ -11,8 +11,7 @@ from collections.abc import Iterable
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.edge.paths import tidy
-
-Headers = list[tuple[bytes, bytes]]
+from gateway.record import HeaderPairs
 
 PATHS = ("/api/v1/detect", "/api/v1/mask", "/health", "/openapi.json")
 ALLOWED_METHODS = b"GET, POST"
@@ -72,7 +71,7 @@ def is_open(path: str) -> bool:
     return path in PATHS or tidy(path).lower() in PATHS
 
 
-def marks(origins: frozenset[bytes], path: str, headers: Headers) -> Headers:
+def marks(origins: frozenset[bytes], path: str, headers: HeaderPairs) -> HeaderPairs:
     """What an answer at this path says to the page that asked, whoever makes it."""
     if not origins or not is_open(path):
         return []
@@ -86,7 +85,7 @@ def marks(origins: frozenset[bytes], path: str, headers: Headers) -> Headers:
     ]
 
 
-def _allowed(origins: frozenset[bytes], headers: Headers) -> bytes | None:
+def _allowed(origins: frozenset[bytes], headers: HeaderPairs) -> bytes | None:
     """What Access-Control-Allow-Origin says to the page that asked; None: nothing."""
     origin = next((value for name, value in headers if name == b"origin"), None)
     if origin is None:
@@ -96,7 +95,7 @@ def _allowed(origins: frozenset[bytes], headers: Headers) -> bytes | None:
     return origin if origin in origins else None
 
 
-def _preflight_headers(allowed: bytes | None) -> Headers:
+def _preflight_headers(allowed: bytes | None) -> HeaderPairs:
     if allowed is None:
         return [(b"vary", b"Origin")]
     return [
@@ -108,6 +107,6 @@ def _preflight_headers(allowed: bytes | None) -> Headers:
     ]
 
 
-async def _answer_preflight(send: Send, headers: Headers) -> None:
+async def _answer_preflight(send: Send, headers: HeaderPairs) -> None:
     await send({"type": "http.response.start", "status": 204, "headers": headers})
     await send({"type": "http.response.body", "body": b""})

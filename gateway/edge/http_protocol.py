@@ -267,12 +267,12 @@ class Protocol(NoUpgrades):
         self._ask_whether_it_reads(now)
         if self.flow.read_paused:
             self.talk.paused(LOOK_INTERVAL_S)
-        verdict = self.talk.verdict(now, self._untaken(), stopped=self.connections_of_process.stopped)
-        if verdict is None or (verdict == "close" and self._just_came()):
+        ending = self.talk.ending(now, self._untaken(), stopped=self.connections_of_process.stopped)
+        if ending is None or (ending == "close" and self._just_came()):
             return
-        if verdict == "abort":
+        if ending == "abort":
             self.cut("slow reader")
-        elif verdict == "close" or (verdict == "late body" and not self._answer_is_due()):
+        elif ending == "close" or (ending == "late body" and not self._answer_is_due()):
             self.transport.close()
         else:
             self._misunderstood(LATE)

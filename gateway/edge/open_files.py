@@ -10,7 +10,7 @@ from shared.processes import allow_open_files
 #: Of one gateway process beside connections: pictures in the hand of children, links to workers, stores, its own.
 OTHERS = 512
 #: With fewer there is no sense in serving.
-LEAST = 64
+CONNECTIONS_MIN = 64
 
 
 def connections_that_fit(most: int) -> int:
@@ -29,7 +29,7 @@ def check(most: int, log: Log) -> None:
     Raises ConfigurationError when there is no sense in serving.
     """
     fit = connections_that_fit(most)
-    if fit < min(most, LEAST):
+    if fit < min(most, CONNECTIONS_MIN):
         raise ConfigurationError(words(most, fit))
     if fit < most:
         log.warning("fewer connections than set", why=words(most, fit))

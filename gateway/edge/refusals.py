@@ -8,8 +8,7 @@ from http import HTTPStatus
 import msgspec
 
 from gateway.edge.security_headers import completed
-
-Headers = list[tuple[bytes, bytes]]
+from gateway.record import HeaderPairs
 
 #: Of one request: all header names and values with the target, and how many there are.
 HEADER_BYTES_MAX = 32 * 1024
@@ -79,7 +78,7 @@ def refusal_of(error: Exception) -> Refusal:
     return said.refusal if isinstance(said, Refused) else NOT_HTTP
 
 
-def written(refusal: Refusal, request_id: str, common: Headers) -> bytes:
+def written(refusal: Refusal, request_id: str, common: HeaderPairs) -> bytes:
     """The whole answer. common: what else goes with answers of this process, of this path and to this page."""
     status, body = refusal.status, msgspec.json.encode({"detail": refusal.words})
     own = [

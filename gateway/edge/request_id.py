@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import uuid
 
+from gateway.record import HeaderPairs
+
 HEADER = b"x-request-id"
 
 
-def request_id_of(headers: list[tuple[bytes, bytes]]) -> str:
+def request_id_of(headers: HeaderPairs) -> str:
     """The caller's own id when it is a UUID, else a new one."""
     for name, value in headers:
         if name == HEADER and len(value) == 36:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.record import HeaderPairs
+
 # OWASP ASVS 5.0 §3.4. HSTS is left to whoever ends TLS: only it knows that every host name has it.
 HEADERS: tuple[tuple[bytes, bytes], ...] = (
     (b"x-content-type-options", b"nosniff"),
@@ -39,7 +41,7 @@ class SecurityHeaders:
         await self._app(scope, receive, send_with_headers)
 
 
-def completed(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+def completed(headers: HeaderPairs) -> HeaderPairs:
     """The headers of a response with those of HEADERS that it did not set, without Server."""
     present = {name.lower() for name, _ in headers}
     kept = headers if b"server" not in present else [pair for pair in headers if pair[0].lower() != b"server"]

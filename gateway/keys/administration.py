@@ -34,7 +34,7 @@ class KeyRow(msgspec.Struct, frozen=True):
         }
 
 
-class KeyPage(msgspec.Struct, frozen=True):
+class KeyRows(msgspec.Struct, frozen=True):
     rows: list[KeyRow]
     total: int
 
@@ -66,7 +66,7 @@ class Administration:
         await self._keys.changed()
         return record
 
-    async def page(self, *, search: str = "", state: State | None = None, offset: int = 0, count: int = 50) -> KeyPage:
+    async def page(self, *, search: str = "", state: State | None = None, offset: int = 0, count: int = 50) -> KeyRows:
         now = self._now()
 
         def look() -> tuple[list[KeyRecord], int, dict[str, int]]:
@@ -77,7 +77,7 @@ class Administration:
         found, total, today = await self._keys.threads.call(look)
         fresh = self._counted()
         rows = [_row(record, today.get(record.id, 0), fresh.get(record.id, 0), now) for record in found]
-        return KeyPage(rows, total)
+        return KeyRows(rows, total)
 
     async def one(self, key_id: str) -> tuple[KeyRow, list[tuple[str, int]]]:
         """A key, and its requests on each of the last CHART_DAYS days, today last. NotFound."""

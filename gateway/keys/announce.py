@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from gateway.stores.key_format import redact
 
 CHANNEL = "face-api:keys-changed"
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0
+FIRST_PAUSE_S, PAUSE_S_MAX = 0.5, 10.0
 LISTEN_S = 5.0
 
 
@@ -62,7 +62,7 @@ class Listening:
             self._log.info("no news of keys from Redis (%s); looking every few seconds", redact(str(error)))
             await self.aclose()
             await asyncio.sleep(self._pause)
-            self._pause = min(LONGEST_PAUSE_S, self._pause * 2)
+            self._pause = min(PAUSE_S_MAX, self._pause * 2)
 
     async def aclose(self) -> None:
         """Ends the subscription, if there is one."""

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, delete, func, insert, or_, select
 from gateway.stores.key_format import redact
 from gateway.stores.tables import TABLES
 
-LONGEST_TEXT = 300
+TEXT_LENGTH_MAX = 300
 
 
 class Actor(msgspec.Struct, frozen=True):
@@ -77,4 +77,4 @@ def prune(connection: Connection, keep: int) -> None:
 
 
 def _short(text: str) -> str:
-    return redact(text)[:LONGEST_TEXT]
+    return redact(text)[:TEXT_LENGTH_MAX]

@@ -19,8 +19,8 @@ from gateway.stores.key_format import redact
 from gateway.stores.threads import StoreThreads
 from shared.errors import FaceApiError
 
-LONGEST_WAIT_S = 4.0
-LEAST_PAUSE_S = 0.05  # between two questions to the store, however many unknown keys arrive
+WAIT_S_MAX = 4.0
+PAUSE_S_MIN = 0.05  # between two questions to the store, however many unknown keys arrive
 
 
 class Source(Protocol):
@@ -117,7 +117,7 @@ class KeyCache:
 
     async def _ask_after(self, earlier: asyncio.Task[FaceApiError | None]) -> FaceApiError | None:
         await asyncio.shield(earlier)
-        await asyncio.sleep(LEAST_PAUSE_S)
+        await asyncio.sleep(PAUSE_S_MIN)
         self._asking, self._next = asyncio.current_task(), None
         return await self._ask()
 
@@ -140,7 +140,7 @@ class KeyCache:
         """Takes over what changed; everything anew where it then does not add up: the store has another history."""
         # Threads are handed what they need and change nothing here: one that was given up may still be running.
         version, load, ask = self._version, self._load_peppers, self._source.changes_since
-        self.peppers, changes = await self._threads.call(lambda: (load(), ask(version)), LONGEST_WAIT_S)
+        self.peppers, changes = await self._threads.call(lambda: (load(), ask(version)), WAIT_S_MAX)
         if version == NO_VERSION:
             self._by_digest, self._digest_of, self._proof = {}, {}, 0
         for record in changes.records:

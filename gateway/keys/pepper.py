@@ -11,7 +11,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from gateway.stores.private_files import make_private_folder, write_new_private, write_private
-from shared.access_rules import LEAST_PEPPER, earlier_peppers
+from shared.access_rules import PEPPER_LENGTH_MIN, earlier_peppers
 from shared.errors import ConfigurationError
 from shared.settings import Settings
 
@@ -54,9 +54,9 @@ def load_peppers(settings: Settings, *, make: bool) -> Peppers | None:
         return None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path}: the pepper cannot be read ({error}); keys cannot be checked") from error
-    if not lines or any(len(line) < LEAST_PEPPER for line in lines):
+    if not lines or any(len(line) < PEPPER_LENGTH_MIN for line in lines):
         raise ConfigurationError(
-            f"{path}: no pepper of {LEAST_PEPPER} characters in it; restore the file from a backup"
+            f"{path}: no pepper of {PEPPER_LENGTH_MIN} characters in it; restore the file from a backup"
         )
     return _bounded(lines + earlier_peppers(settings))
 

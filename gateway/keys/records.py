@@ -18,10 +18,10 @@ SCOPES: tuple[Scope, ...] = ("detect", "mask", "admin")
 State = Literal["active", "expired", "revoked"]
 
 NO_VERSION = -1  # before the first: who asks for changes since then is told of every key
-LONGEST_NAME = 100
-HIGHEST_LIMIT = 1_000_000
-LONGEST_LIFE_S = 10 * 366 * 86_400
-LONGEST_GRACE_S = 30 * 86_400
+NAME_LENGTH_MAX = 100
+LIMIT_MAX = 1_000_000
+LIFE_S_MAX = 10 * 366 * 86_400
+GRACE_S_MAX = 30 * 86_400
 
 
 class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,21 +78,21 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
 def checked(draft: Draft) -> Draft:
     """The draft with its name trimmed and its scopes in order; BadParameter names what is wrong."""
     name = " ".join(draft.name.split())
-    if not 1 <= len(name) <= LONGEST_NAME:
-        raise BadParameter(f"name: must have 1 to {LONGEST_NAME} characters")
+    if not 1 <= len(name) <= NAME_LENGTH_MAX:
+        raise BadParameter(f"name: must have 1 to {NAME_LENGTH_MAX} characters")
     if not name.isprintable():
         raise BadParameter("name: must not hold control characters")
     if not draft.scopes:
         raise BadParameter(f"scopes: at least one of {', '.join(SCOPES)}")
     _check_limit("detect_limit", draft.detect_limit)
     _check_limit("mask_limit", draft.mask_limit)
-    if draft.expires_in_s is not None and not 0 < draft.expires_in_s <= LONGEST_LIFE_S:
+    if draft.expires_in_s is not None and not 0 < draft.expires_in_s <= LIFE_S_MAX:
         raise BadParameter("expires_in: must be more than 0 and at most 10 years")
     return msgspec.structs.replace(draft, name=name, scopes=tuple(s for s in SCOPES if s in draft.scopes))
 
 
 def checked_grace(seconds: float) -> float:
-    if not 0 <= seconds <= LONGEST_GRACE_S:
+    if not 0 <= seconds <= GRACE_S_MAX:
         raise BadParameter("grace: must be 0 to 30 days")
     return seconds
 
@@ -141,5 +141,5 @@ def facts_of(record: KeyRecord, now: float) -> dict[str, Any]:
 
 
 def _check_limit(name: str, limit: int | None) -> None:
-    if limit is not None and not 1 <= limit <= HIGHEST_LIMIT:
-        raise BadParameter(f"{name}: must be 1 to {HIGHEST_LIMIT}")
+    if limit is not None and not 1 <= limit <= LIMIT_MAX:
+        raise BadParameter(f"{name}: must be 1 to {LIMIT_MAX}")

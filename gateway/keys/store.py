@@ -22,7 +22,7 @@ from gateway.stores.tables import TABLES
 from shared.errors import BadParameter, NotFound
 
 KEYS = TABLES.keys
-LONGEST_STEP = 2**20  # of the version; the sum of a million versions after a million changes still has 63 bits
+STEP_MAX = 2**20  # of the version; the sum of a million versions after a million changes still has 63 bits
 
 
 class Made(msgspec.Struct, frozen=True):
@@ -180,7 +180,7 @@ def _change(connection: Connection, key_id: str, **values: Any) -> None:
 def _next_version(connection: Connection) -> int:
     # By a random step: a store brought back from a backup does not come to the same numbers by other changes.
     query = text("UPDATE meta SET number = number + :step WHERE name = 'keys_version' RETURNING number")
-    return int(connection.execute(query, {"step": 1 + secrets.randbelow(LONGEST_STEP)}).scalar_one())
+    return int(connection.execute(query, {"step": 1 + secrets.randbelow(STEP_MAX)}).scalar_one())
 
 
 def _refuse_dead(record: KeyRecord, now: float) -> None:

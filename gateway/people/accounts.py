@@ -19,12 +19,12 @@ from gateway.people import throttle
 from gateway.people.throttle import EVERYWHERE, Attempts
 from gateway.stores.database import Database
 from gateway.stores.tables import TABLES
-from shared.access_rules import LEAST_PASSWORD
+from shared.access_rules import PASSWORD_LENGTH_MIN
 from shared.errors import BadParameter, Forbidden, RateLimited, Unauthorized
 
 ADMIN = "admin"
-LONGEST_PASSWORD = 1000
-LONGEST_NAME = 64
+PASSWORD_LENGTH_MAX = 1000
+NAME_LENGTH_MAX = 64
 LINK_LIFE_S = 86_400.0
 ACCOUNTS, LINKS, TRIES = TABLES.accounts, TABLES.links, TABLES.attempts
 # Verified against for accounts that do not exist, so that they take as long as those that do.
@@ -34,7 +34,6 @@ _NOBODY = "$argon2id$v=19$m=65536,t=3,p=4$K8av98ah+b8AjdMm8e6HkQ$LYD+s6RrA1UIRQf
 class Account(msgspec.Struct, frozen=True):
     name: str
     from_setting: bool
-    changed_at: float
 
 
 class Accounts:
@@ -47,7 +46,7 @@ class Accounts:
     def find(self, name: str = ADMIN) -> Account | None:
         with self._database.read() as connection:
             row = connection.execute(select(ACCOUNTS).where(ACCOUNTS.c.name == name)).mappings().first()
-        return None if row is None else Account(row["name"], bool(row["from_setting"]), row["changed_at"])
+        return None if row is None else Account(row["name"], bool(row["from_setting"]))
 
     def take_setting(self, password: str, now: float) -> None:
         """The password of the settings is the admin's; where it is new, everybody is signed out."""
@@ -86,12 +85,12 @@ class Accounts:
 
     def sign_in(self, name: str, password: str, network: str, actor: Actor, now: float) -> str:
         """The account's name. RateLimited where a try may not be looked at yet, Unauthorized for a wrong one."""
-        name = name.strip()[:LONGEST_NAME]
+        name = name.strip()[:NAME_LENGTH_MAX]
         with self._database.write() as connection:
             self._claim(connection, name, network, now)
             stored = _hash_of(connection, name)
         # Claimed as a failure first: a hundred tries at once are one.
-        right = self._verify(stored or _NOBODY, password[:LONGEST_PASSWORD]) and stored is not None
+        right = self._verify(stored or _NOBODY, password[:PASSWORD_LENGTH_MAX]) and stored is not None
         with self._database.write() as connection:
             if right:
                 self._give_back(connection, name, network, now)
@@ -139,8 +138,8 @@ class Accounts:
 
 def checked_password(password: str) -> str:
     """BadParameter with words for the one who chooses it."""
-    if not LEAST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
-        raise BadParameter(f"password: must have {LEAST_PASSWORD} to {LONGEST_PASSWORD} characters")
+    if not PASSWORD_LENGTH_MIN <= len(password) <= PASSWORD_LENGTH_MAX:
+        raise BadParameter(f"password: must have {PASSWORD_LENGTH_MIN} to {PASSWORD_LENGTH_MAX} characters")
     return password
 
 

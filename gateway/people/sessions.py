@@ -18,8 +18,8 @@ from shared.settings import Settings
 SESSIONS = TABLES.sessions
 PER_ACCOUNT_MAX = 50
 SEEN_EVERY_S = 60.0
-LONGEST_TOKEN = 100
-LONGEST_AGENT = 200
+TOKEN_LENGTH_MAX = 100
+AGENT_LENGTH_MAX = 200
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +54,7 @@ class Sessions:
             seen_at=now,
             expires_at=now + self.life_s,
             address=address,
-            agent="".join(c for c in agent if c.isprintable())[:LONGEST_AGENT],
+            agent="".join(c for c in agent if c.isprintable())[:AGENT_LENGTH_MAX],
         )
         with self._database.write() as connection:
             connection.execute(delete(SESSIONS).where(self._over(now)))
@@ -67,7 +67,7 @@ class Sessions:
 
     def find(self, token: str, now: float, *, active: bool) -> Session | None:
         """The living session of a cookie. `active` keeps it alive; a page that renews itself is not activity."""
-        if not token or len(token) > LONGEST_TOKEN:
+        if not token or len(token) > TOKEN_LENGTH_MAX:
             return None
         query = select(SESSIONS).where(and_(SESSIONS.c.digest == _digest(token), ~self._over(now)))
         with self._database.read() as connection:

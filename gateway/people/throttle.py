@@ -10,11 +10,11 @@ from __future__ import annotations
 import msgspec
 
 FIRST_WAIT_S = 1.0
-LONGEST_WAIT_S = 900.0
+WAIT_S_MAX = 900.0
 FORGIVEN_AFTER_S = 86_400.0
 EVERYWHERE = "*"
 EVERYWHERE_WINDOW_S = 3600.0
-EVERYWHERE_MOST = 50
+EVERYWHERE_MAX = 50
 TRUSTED_FOR_S = 30 * 86_400.0
 
 
@@ -29,9 +29,9 @@ class Attempts(msgspec.Struct, frozen=True):
 
 def wait_s(mine: Attempts, everywhere: Attempts, now: float) -> float:
     """Seconds before the next try may be looked at; 0 for now."""
-    if now < mine.retry_at <= now + LONGEST_WAIT_S:
+    if now < mine.retry_at <= now + WAIT_S_MAX:
         return mine.retry_at - now
-    guessed_at = everywhere.failures >= EVERYWHERE_MOST and _is_within(everywhere.since, EVERYWHERE_WINDOW_S, now)
+    guessed_at = everywhere.failures >= EVERYWHERE_MAX and _is_within(everywhere.since, EVERYWHERE_WINDOW_S, now)
     if guessed_at and mine.trusted_until <= now:
         return everywhere.since + EVERYWHERE_WINDOW_S - now
     return 0.0
@@ -41,7 +41,7 @@ def after_failure(mine: Attempts, now: float) -> Attempts:
     """Counts one more wrong try of this network."""
     fresh = not _is_within(mine.since, FORGIVEN_AFTER_S, now)
     failures = 1 if fresh else mine.failures + 1
-    delay = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(failures - 1, 30))
+    delay = min(WAIT_S_MAX, FIRST_WAIT_S * 2.0 ** min(failures - 1, 30))
     return Attempts(failures, now if fresh else mine.since, now + delay, mine.trusted_until)
 
 

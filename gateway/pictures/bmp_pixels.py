@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.pictures.headers import bmp
-from gateway.pictures.headers.bmp import Layout
+from gateway.pictures.headers.bmp import BmpLayout
 from gateway.pictures.pillow_files import BAND_ROWS
 from shared.errors import BadImage
 
@@ -34,7 +34,7 @@ def read_pixels(data: memoryview) -> Pixels:
     return pixels if not layout.masks[3] or pixels[:, :, 3].any() else pixels[:, :, :3]
 
 
-def _rows(data: memoryview, layout: Layout) -> Pixels:
+def _rows(data: memoryview, layout: BmpLayout) -> Pixels:
     """(H, stride) as they lie in the file; a copy only where the last row's padding is missing."""
     height, whole = abs(layout.height), layout.pixels + layout.stride * abs(layout.height)
     body = data[layout.pixels : whole]
@@ -42,7 +42,7 @@ def _rows(data: memoryview, layout: Layout) -> Pixels:
     return np.frombuffer(padded, np.uint8).reshape(height, layout.stride)
 
 
-def _painter(data: memoryview, layout: Layout) -> Callable[[Pixels], Pixels]:
+def _painter(data: memoryview, layout: BmpLayout) -> Callable[[Pixels], Pixels]:
     """(rows, stride) → (rows, W, 3 or 4)."""
     width = layout.width
     if layout.bits == 24:
@@ -60,7 +60,7 @@ def _split(rows: Pixels, shifts: Pixels, bits: int) -> Pixels:
     return (rows[:, :, None] >> shifts & np.uint8((1 << bits) - 1)).reshape(len(rows), -1)
 
 
-def _palette(data: memoryview, layout: Layout) -> Pixels:
+def _palette(data: memoryview, layout: BmpLayout) -> Pixels:
     """(256, 3) BGR; what the file does not have is black."""
     start, count, each = layout.palette
     palette = np.zeros((256, 3), np.uint8)
@@ -68,7 +68,7 @@ def _palette(data: memoryview, layout: Layout) -> Pixels:
     return palette
 
 
-def _mask_painter(layout: Layout) -> Callable[[Pixels], Pixels]:
+def _mask_painter(layout: BmpLayout) -> Callable[[Pixels], Pixels]:
     """Each channel's bits, moved down and spread over 0..255."""
     red, green, blue, alpha = layout.masks
     masks = [blue, green, red] + [alpha] * (alpha > 0)
@@ -94,7 +94,7 @@ def _channel(values: NDArray[np.unsignedinteger], mask: int) -> Pixels:
     return np.take(spread, levels)
 
 
-def _runs(data: memoryview, layout: Layout) -> Pixels:
+def _runs(data: memoryview, layout: BmpLayout) -> Pixels:
     """(H, W and more) places in the palette, unpacked from run-length data. Raises BadImage when they leave the rows.
 
     Some programs also pack the padding to which their rows were filled up: W is followed by it.

@@ -22,12 +22,12 @@ _COEFFICIENT = 2
 #: The picture and the file's inks beside it while they go through their profile; copies of the profile itself.
 _INKS, _PROFILE = 11, 4
 #: Bytes a pixel; no encoder of ours writes half of this for noise.
-_ENCODED_MOST = 16
+_ENCODED_MAX = 16
 #: More bytes a pixel than decoding, holding, masking and encoding one picture take together.
 _ALL_AT_ONCE = 64
 #: The default budget is this part of the memory, inside these bounds.
 _BUDGET_PART = 4
-_BUDGET_LEAST, _BUDGET_MOST = 256 * MEBIBYTE, 8192 * MEBIBYTE
+_BUDGET_MIN, _BUDGET_MAX = 256 * MEBIBYTE, 8192 * MEBIBYTE
 
 
 def decoding(header: Header, *, to_mask: bool) -> int:
@@ -66,7 +66,7 @@ def masking(header: Header, output: str) -> int:
 
 def encoded_most(header: Header) -> int:
     """More bytes than any encoded picture of this size has, whatever it shows."""
-    return header.width * header.height * _ENCODED_MOST + MEBIBYTE
+    return header.width * header.height * _ENCODED_MAX + MEBIBYTE
 
 
 def child_most(settings: Settings, memory_bytes: int) -> int:
@@ -77,7 +77,7 @@ def child_most(settings: Settings, memory_bytes: int) -> int:
 
 def budget(settings: Settings, memory_bytes: int) -> int:
     """This gateway process's share of the host's decode budget, in bytes."""
-    total = settings.decode_budget_bytes or min(max(memory_bytes // _BUDGET_PART, _BUDGET_LEAST), _BUDGET_MOST)
+    total = settings.decode_budget_bytes or min(max(memory_bytes // _BUDGET_PART, _BUDGET_MIN), _BUDGET_MAX)
     return max(MEBIBYTE, total // max(1, settings.gateway_processes))
 
 

@@ -3,7 +3,7 @@
 Its pixels live in a child process: a crash or a loop in a decoder costs one picture an error, and nothing else.
 
 Alone knows how long a picture's bytes are counted, how one is decoded again that was lost with its child, and when a
-picture is held to be what crashes decoders: one crash does not convict it, since damage that an earlier file did to a
+picture is held to be what crashes decoders: not after one crash, since damage that an earlier file did to a
 child may fell it, too; a second one does, in a child that has held nothing else.
 """
 
@@ -231,21 +231,21 @@ class Pictures:
         *,
         sides: tuple[int, ...],
         deadline: Deadline,
-        single_frame: bool,
+        to_mask: bool,
         header: Header | None = None,
         tiles: int = 0,
     ) -> Picture:
         """The picture, one crop per side, and at most so many tiles. `data` must stay unchanged until it is closed.
 
-        single_frame: refuse animated and multi-page files (for mask). header: of `data`, where it was read and found
+        to_mask: refuse animated and multi-page files (for mask). header: of `data`, where it was read and found
         within the limits before. Raises BadImage, TooLarge, Unavailable.
         """
         if header is None:
             header = read_header(memoryview(data))
             check_limits(header, self._settings)
-        if single_frame:
+        if to_mask:
             refuse_to_mask(header)
-        picture = Picture(self, data, header, sides, deadline, to_mask=single_frame, tiles=tiles)
+        picture = Picture(self, data, header, sides, deadline, to_mask=to_mask, tiles=tiles)
         try:
             await picture.decode()
         except BaseException:

@@ -26,12 +26,12 @@ from gateway.pictures.anonymous_memory import Bytes, Slab, close_all, mapped, pu
 from gateway.pictures.decoder_complaints import Complaints
 from gateway.pictures.picture_messages import (
     PACKET_BYTES_MAX,
+    ChildMessage,
     Close,
     Failed,
     FailureKind,
     Mask,
     MaskDone,
-    Message,
     Open,
     Opened,
     Ready,
@@ -155,7 +155,7 @@ class PictureChild:
         done = MaskDone(message.id, len(masked.data), *told)
         self._send(done, [masked.data])
 
-    def _send(self, message: Message, parts: Sequence[Bytes] = ()) -> None:
+    def _send(self, message: ChildMessage, parts: Sequence[Bytes] = ()) -> None:
         descriptor = put(parts, self._slab.to_gateway)
         descriptors = [] if descriptor is None else [descriptor]
         try:

@@ -30,11 +30,11 @@ Place = Annotated[float, Meta(ge=0.0, le=2**20)]
 Scale = Annotated[float, Meta(gt=0.0, le=1e6)]
 
 
-class Message(msgspec.Struct, frozen=True, array_like=True, tag=True):
+class ChildMessage(msgspec.Struct, frozen=True, array_like=True, tag=True):
     """Base: a msgpack array whose first element is the class name."""
 
 
-class Open(Message, frozen=True):
+class Open(ChildMessage, frozen=True):
     """Decode the file of `size` bytes; one crop per side, and at most `tiles` tiles of sides[0]. to_mask: keep the
     pixels until Close.
     """
@@ -47,7 +47,7 @@ class Open(Message, frozen=True):
     tiles: int = 0
 
 
-class Mask(Message, frozen=True):
+class Mask(ChildMessage, frozen=True):
     """Hide the faces of `faces` boxes, (faces, 4) float32 as bytes, and encode."""
 
     id: int
@@ -55,13 +55,13 @@ class Mask(Message, frozen=True):
     options: MaskOptions
 
 
-class Close(Message, frozen=True):
+class Close(ChildMessage, frozen=True):
     """Forget the picture. Not answered."""
 
     id: int
 
 
-class Ready(Message, frozen=True):
+class Ready(ChildMessage, frozen=True):
     """The child has loaded what it needs and is shut in. Its first word, said once."""
 
     sandbox: Sandbox = Sandbox()
@@ -79,14 +79,14 @@ class CropShape(msgspec.Struct, frozen=True, array_like=True):
     tile: bool = False
 
 
-class Opened(Message, frozen=True):
+class Opened(ChildMessage, frozen=True):
     id: Count
     crops: tuple[CropShape, ...]
     decode_ms: Milliseconds
     preprocess_ms: Milliseconds
 
 
-class MaskDone(Message, frozen=True):
+class MaskDone(ChildMessage, frozen=True):
     """The encoded picture has `size` bytes."""
 
     id: Count
@@ -100,7 +100,7 @@ class MaskDone(Message, frozen=True):
 FailureKind = Literal["bad_image", "too_large", "bad_parameter"]
 
 
-class Failed(Message, frozen=True):
+class Failed(ChildMessage, frozen=True):
     """This picture cannot be had; the child goes on with the next."""
 
     id: Count

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from gateway.pictures.headers import tiff
-from gateway.pictures.headers.tiff import Layout
+from gateway.pictures.headers.tiff import TiffLayout
 from gateway.pictures.headers.tiff_directory import Numbers
 
 _SHORT, _LONG, _UNDEFINED, _RATIONAL = 3, 4, 7, 5
@@ -41,7 +41,7 @@ def plain(data: memoryview) -> memoryview:
     return _written(layout, layout.width, layout.photometric, layout.samples, layout.bits, offsets, sizes, tags)
 
 
-def bytes_of(layout: Layout, plane: int) -> memoryview:
+def bytes_of(layout: TiffLayout, plane: int) -> memoryview:
     """A file whose grey pixels are the packed bytes of one plane: what unpacks it need not know what they mean."""
     offsets, sizes = tiff.pieces_of(layout)
     own = slice(plane * layout.pieces(), (plane + 1) * layout.pieces())
@@ -51,7 +51,7 @@ def bytes_of(layout: Layout, plane: int) -> memoryview:
 
 
 def _written(
-    layout: Layout,
+    layout: TiffLayout,
     width: int,
     photometric: int,
     samples: int,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, TiffImagePlugin
 
 from gateway.pictures.headers import tiff
-from gateway.pictures.headers.tiff import Layout
+from gateway.pictures.headers.tiff import TiffLayout
 from gateway.pictures.pillow_files import BAND_ROWS, opened
 from gateway.pictures.tiff_rewrite import bytes_of
 from shared.errors import BadImage
@@ -41,7 +41,7 @@ def read_samples(data: memoryview) -> Pixels:
         return _painted(layout, planes)
 
 
-def _painted(layout: Layout, planes: Sequence[Image.Image]) -> Pixels:
+def _painted(layout: TiffLayout, planes: Sequence[Image.Image]) -> Pixels:
     bits, to_rgb = _bits_used(layout, planes), _painter(layout)
     pixels = np.empty((layout.height, layout.width, 3 + (layout.alpha is not None)), np.uint8)
     for rows, samples in _bands(layout, planes):
@@ -59,7 +59,7 @@ def _painted(layout: Layout, planes: Sequence[Image.Image]) -> Pixels:
     return pixels
 
 
-def _bands(layout: Layout, planes: Sequence[Image.Image]) -> Iterator[tuple[slice, Samples]]:
+def _bands(layout: TiffLayout, planes: Sequence[Image.Image]) -> Iterator[tuple[slice, Samples]]:
     """The samples of some rows at a time, with their place."""
     for plane in planes:
         plane.load()
@@ -69,7 +69,7 @@ def _bands(layout: Layout, planes: Sequence[Image.Image]) -> Iterator[tuple[slic
         yield slice(top, bottom), parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)
 
 
-def _samples(layout: Layout, packed: Pixels) -> Samples:
+def _samples(layout: TiffLayout, packed: Pixels) -> Samples:
     """(rows, bytes) of one plane → (rows, columns, samples of a plane), their differences added up."""
     count = layout.samples // layout.planes
     flat = _unpacked(packed, layout)[:, : layout.width * count]
@@ -82,7 +82,7 @@ def _samples(layout: Layout, packed: Pixels) -> Samples:
     return summed & samples.dtype.type((1 << layout.bits) - 1)
 
 
-def _unpacked(packed: Pixels, layout: Layout) -> Samples:
+def _unpacked(packed: Pixels, layout: TiffLayout) -> Samples:
     """(rows, bytes) → (rows, samples), with some more where a row ends inside a byte."""
     if layout.bits == 16:
         return np.ascontiguousarray(packed).view(layout.page.order + "u2").astype(np.uint16, copy=False)
@@ -96,7 +96,7 @@ def _unpacked(packed: Pixels, layout: Layout) -> Samples:
     return (packed[:, :, None] >> shifts & np.uint8((1 << layout.bits) - 1)).reshape(len(packed), -1)
 
 
-def _bits_used(layout: Layout, planes: Sequence[Image.Image]) -> int:
+def _bits_used(layout: TiffLayout, planes: Sequence[Image.Image]) -> int:
     """How many bits the values really have: fewer than 16 where the file says so or all would be nearly black."""
     if layout.bits != 16 or layout.photometric not in (tiff.WHITE_IS_ZERO, tiff.BLACK_IS_ZERO, tiff.TRUE_COLOUR):
         return layout.bits
@@ -108,7 +108,7 @@ def _bits_used(layout: Layout, planes: Sequence[Image.Image]) -> int:
     return next((bits for bits in _FEWER_BITS if largest < 1 << bits), 16)
 
 
-def _levels(layout: Layout, samples: Samples, bits: int) -> Pixels:
+def _levels(layout: TiffLayout, samples: Samples, bits: int) -> Pixels:
     """0..255; of a palette the places in it."""
     if layout.photometric == tiff.INDEXED and bits <= 8:
         return samples.astype(np.uint8, copy=False)
@@ -119,7 +119,7 @@ def _levels(layout: Layout, samples: Samples, bits: int) -> Pixels:
     )
 
 
-def _painter(layout: Layout) -> Callable[[Pixels], Pixels]:
+def _painter(layout: TiffLayout) -> Callable[[Pixels], Pixels]:
     """Levels (rows, columns, samples) → (rows, columns, 3) RGB."""
     match layout.photometric:
         case tiff.WHITE_IS_ZERO:
@@ -136,7 +136,7 @@ def _painter(layout: Layout) -> Callable[[Pixels], Pixels]:
     return lambda levels: levels[:, :, :3]
 
 
-def _palette(layout: Layout) -> Pixels:
+def _palette(layout: TiffLayout) -> Pixels:
     """(2 ** bits, 3): of 16 bits a colour, or of 8 where no value needs more."""
     colours = layout.page.values(tiff.COLORMAP).reshape(3, -1).T
     if len(colours) != 1 << layout.bits:
@@ -150,7 +150,7 @@ def _without_inks(levels: Pixels) -> Pixels:
     return (paper[:, :, :3] * paper[:, :, 3:] // 255).astype(np.uint8)
 
 
-def _lab_painter(layout: Layout) -> Callable[[Pixels], Pixels]:
+def _lab_painter(layout: TiffLayout) -> Callable[[Pixels], Pixels]:
     """Lab under D50 to sRGB. ICC's a and b begin at -128 where CIE's have a sign."""
     intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
     profiles = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")

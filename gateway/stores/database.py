@@ -18,7 +18,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemy
 
 from gateway.stores.key_format import redact
 from gateway.stores.migrations import MIGRATIONS, migrate, schema_version
-from gateway.stores.sqlite_files import LEAST_SQLITE, make_sqlite_file
+from gateway.stores.sqlite_files import SQLITE_MIN, make_sqlite_file
 from shared.errors import ConfigurationError, StoreDown
 from shared.settings import Settings
 
@@ -119,7 +119,7 @@ def _make_file(path: Path) -> None:
 
 def _sqlite_engine(path: Path, mode: str) -> Engine:
     """A connection per transaction: a file that was removed or replaced is noticed, at 0.2 ms each."""
-    if sqlite3.sqlite_version_info < LEAST_SQLITE:
+    if sqlite3.sqlite_version_info < SQLITE_MIN:
         raise ConfigurationError(
             f"SQLite {sqlite3.sqlite_version} is too old: 3.35 or newer is needed; use a newer Python"
         )

@@ -12,7 +12,6 @@ import zlib
 PREFIX = "xyl_"
 RANDOM_DIGITS = 56  # 224 bits: no guess, so a keyed hash needs no slow derivation
 CHECKSUM_DIGITS = 8
-KEY_LENGTH = len(PREFIX) + RANDOM_DIGITS + CHECKSUM_DIGITS
 # Published for secret scanners; the checksum then tells a real key from a look-alike.
 KEY_PATTERN = r"\bxyl_[0-9a-f]{64}\b"
 

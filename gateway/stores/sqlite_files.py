@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gateway.stores.private_files import make_private_folder, private_temporary
 
-LEAST_SQLITE = (3, 35)  # RETURNING
+SQLITE_MIN = (3, 35)  # RETURNING
 
 
 def make_sqlite_file(path: Path, schema: Iterable[str] = ()) -> None:

@@ -1,4 +1,4 @@
-"""The tables of the key store, as SQLAlchemy Core sees them. `migrations.py` alone makes them.
+"""The tables of the key store, as SQLAlchemy Core sees them. `migrations.py` alone makes them, and `meta` beside them.
 
 Times are seconds since the epoch (UTC); a day is `YYYY-MM-DD` in UTC.
 """
@@ -13,7 +13,6 @@ _ALL = MetaData()
 
 
 class Tables(NamedTuple):
-    meta: Table
     keys: Table
     use: Table
     audit: Table
@@ -34,7 +33,6 @@ def _column(name: str, kind: str) -> Column[Any]:
 
 
 TABLES = Tables(
-    meta=_table("meta", "name:t!", "text:t", "number:i"),
     keys=_table(
         "api_keys",
         "id:t!",
@@ -55,7 +53,7 @@ TABLES = Tables(
     ),
     use=_table("key_use", "key_id:t!", "day:t!", "requests:i", "errors:i"),
     audit=_table("audit", "id:t!", "at:f", "actor:t", "action:t", "subject:t", "detail:t", "address:t"),
-    accounts=_table("accounts", "name:t!", "password_hash:t", "from_setting:i", "changed_at:f"),
+    accounts=_table("accounts", "name:t!", "password_hash:t", "from_setting:i", "changed_at:f"),  # read by people alone
     sessions=_table(
         "sessions", "digest:t!", "id:t", "account:t", "made_at:f", "seen_at:f", "expires_at:f", "address:t", "agent:t"
     ),

@@ -19,7 +19,7 @@ from shared.faces import FloatArray
 
 _OURS = "face_api/equal/"
 #: Headroom over the greatest value seen in a channel, and the least share of the widest channel's range.
-_HEADROOM, _LEAST_SHARE = 1.3, 1 / 16
+_HEADROOM, _SHARE_MIN = 1.3, 1 / 16
 
 
 def equalisable(graph: GraphProto) -> set[str]:
@@ -57,7 +57,7 @@ def equalise(graph: GraphProto, ranges: Mapping[str, NDArray[np.float64]]) -> di
 def channel_shares(greatest: NDArray[np.float64]) -> FloatArray:
     """(C,) float32 in 1/16..1: each channel's range as a share of the widest one's, with headroom."""
     widest = max(float(greatest.max()), 1e-8)
-    shares: FloatArray = np.clip(greatest * _HEADROOM / widest, _LEAST_SHARE, 1.0).astype(np.float32)
+    shares: FloatArray = np.clip(greatest * _HEADROOM / widest, _SHARE_MIN, 1.0).astype(np.float32)
     return shares
 
 

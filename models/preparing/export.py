@@ -14,7 +14,7 @@ from models.proving.reference import Reference, head_order
 from models.proving.runtime import open_session
 from models.rewriting.cheaper import CHEAPER_OPSET, make_cheaper
 from models.rewriting.graphs import copied, dimensions, opset_of, real_inputs, with_free_sides, with_outputs
-from models.rewriting.surgery import Layout, is_serving_form, output_names, to_serving_form
+from models.rewriting.surgery import ExportLayout, is_serving_form, output_names, to_serving_form
 from shared.errors import ConfigurationError
 
 
@@ -101,7 +101,7 @@ def serving_form(export: Export, side: int, threads: int) -> ModelProto:
     return served
 
 
-def inspect(export: Export, side: int, threads: int) -> Layout:
+def inspect(export: Export, side: int, threads: int) -> ExportLayout:
     """Runs the export once and looks at its shapes. Raises ConfigurationError for what is no SCRFD."""
     graph = export.model.graph
     own = [output.name for output in graph.output]
@@ -116,7 +116,7 @@ def inspect(export: Export, side: int, threads: int) -> Layout:
     shapes = {name: tuple(answer.shape) for name, answer in zip(names, answers, strict=True)}
     order = head_order([shapes[name] for name in own], height, width)
     scales = {after: _whole_factors(shapes[before], shapes[after]) for before, after in resizes}
-    return Layout(tuple(own[index] for index in order), {name: found for name, found in scales.items() if found})
+    return ExportLayout(tuple(own[index] for index in order), {name: found for name, found in scales.items() if found})
 
 
 def _whole_factors(before: tuple[int, ...], after: tuple[int, ...]) -> tuple[float, ...]:

@@ -21,7 +21,7 @@ _OURS = "face_api/half"
 _SCALE = 0.0078125  # 1/128, the factor of the official normalisation; see models/rewriting/surgery.py
 #: Inputs that are float32 by the operator's definition, whatever the data is.
 _ALWAYS_FLOAT = {"Resize": (1, 2), "Upsample": (1,)}
-_LARGEST_HALF = 65504.0
+_HALF_MAX = 65504.0
 
 
 def to_half(served: ModelProto) -> ModelProto:
@@ -147,7 +147,7 @@ def _narrow_weights(graph: GraphProto, half: list[NodeProto], kept_as: type[np.f
         name = node.input[place]
         if name not in narrowed:
             values = numpy_helper.to_array(weights[name])
-            if np.abs(values).max(initial=0.0) > _LARGEST_HALF:
+            if np.abs(values).max(initial=0.0) > _HALF_MAX:
                 raise ConfigurationError(f"weight {name} is beyond half precision's range; set FACE_API_PRECISION=fp32")
             narrowed[name] = f"{_OURS}/weight/{name}"
             graph.initializer.append(numpy_helper.from_array(values.astype(np.float16).astype(kept_as), narrowed[name]))

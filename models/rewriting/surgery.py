@@ -44,7 +44,7 @@ _SIZELESS = _ELEMENTWISE | frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class ExportLayout:
     """An export as it was found: which output is what, and by how much each Resize enlarges.
 
     outputs: its output names in the order scores 8 16 32, boxes 8 16 32, landmarks 8 16 32.
@@ -66,7 +66,7 @@ def is_serving_form(model: ModelProto) -> bool:
     return any(prop.key == METADATA_FORM and prop.value == SERVING_FORM for prop in model.metadata_props)
 
 
-def to_serving_form(model: ModelProto, layout: Layout, *, fold_scale: bool = True) -> ModelProto:
+def to_serving_form(model: ModelProto, layout: ExportLayout, *, fold_scale: bool = True) -> ModelProto:
     """The export rewritten: uint8 BGR input, dynamic batch and size, outputs (batch, anchors, columns) by name.
 
     fold_scale: put the exact factor 1/128 into the first convolution; half precision must not (denormals).
@@ -100,7 +100,7 @@ def is_sizeless(served: ModelProto) -> bool:
     )
 
 
-def _free_resizes(graph: GraphProto, layout: Layout) -> None:
+def _free_resizes(graph: GraphProto, layout: ExportLayout) -> None:
     """Resize by the factor seen instead of to a size: computed sizes go, and no batch is baked in."""
     for node in graph.node:
         scales = layout.resize_scales.get(node.output[0]) if node.op_type == "Resize" else None
@@ -110,7 +110,7 @@ def _free_resizes(graph: GraphProto, layout: Layout) -> None:
             node.input[:] = [node.input[0], region, factors]
 
 
-def _head_reshapes(graph: GraphProto, layout: Layout) -> Iterator[tuple[str, NodeProto]]:
+def _head_reshapes(graph: GraphProto, layout: ExportLayout) -> Iterator[tuple[str, NodeProto]]:
     """(output name, its Reshape) for every output, found backwards over elementwise nodes."""
     producers = {name: node for node in graph.node for name in node.output}
     for output in layout.outputs:

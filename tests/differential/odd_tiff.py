@@ -11,10 +11,9 @@ import numpy as np
 
 from tests.differential.oddity import Oddity, Pixels, damaged, noise, scene
 from tests.hostile import make_tiff as make
+from tests.hostile.make_exif import Field
 
 _LETTERS = {1: "B", 2: "B", 3: "H", 4: "I", 5: "II", 7: "B"}
-#: Tag, type, values.
-Entry = tuple[int, int, Sequence[int]]
 _PACKERS: dict[int, Callable[[bytes], bytes]] = {
     make.NONE: bytes, make.ADOBE_DEFLATE: zlib.compress, make.PACKBITS: make.packbits,
 }  # fmt: skip
@@ -35,7 +34,7 @@ def files(source: random.Random) -> Iterator[Oddity]:
     yield from _kinds(picture, source)
 
 
-def parts(picture: Pixels, compression: int, rows: int) -> tuple[list[Entry], list[bytes]]:
+def parts(picture: Pixels, compression: int, rows: int) -> tuple[list[Field], list[bytes]]:
     """Entries of a right directory but for where its strips are, and the strips."""
     height, width = picture.shape[:2]
     strips = [_PACKERS[compression](picture[top : top + rows].tobytes()) for top in range(0, height, rows)]
@@ -47,7 +46,7 @@ def parts(picture: Pixels, compression: int, rows: int) -> tuple[list[Entry], li
 
 
 def built(
-    entries: list[Entry], strips: list[bytes], order: str = "<", *, behind: bool = False, following: int = 0,
+    entries: list[Field], strips: list[bytes], order: str = "<", *, behind: bool = False, following: int = 0,
     gap: bytes = b"", shuffle: random.Random | None = None,
 ) -> bytes:  # fmt: skip
     """A file of these entries as they stand; behind: the directory comes after the strips. gap: before each strip."""
@@ -60,7 +59,7 @@ def built(
     longs += 4 * len(strips) if len(strips) > 1 else 0
     after = table + 2 + count * 12 + 4
     first = 8 if behind else after + longs + (after + longs) % 2
-    offsets: Entry = (make.STRIP_OFFSETS, 4, [first + place for place in where])
+    offsets: Field = (make.STRIP_OFFSETS, 4, [first + place for place in where])
     ordered = sorted([*entries, offsets], key=lambda entry: entry[0])
     if shuffle:
         shuffle.shuffle(ordered)
@@ -77,7 +76,7 @@ def built(
     return head + directory.ljust(first - 8, b"\0") + body
 
 
-def _packed(entry: Entry, order: str) -> tuple[int, int, int, bytes]:
+def _packed(entry: Field, order: str) -> tuple[int, int, int, bytes]:
     tag, kind, values = entry
     letters = _LETTERS.get(kind, "H")
     number = len(values) // len(letters)
@@ -85,11 +84,11 @@ def _packed(entry: Entry, order: str) -> tuple[int, int, int, bytes]:
 
 
 def _directories(
-    name: str, entries: list[Entry], strips: list[bytes], order: str, source: random.Random
+    name: str, entries: list[Field], strips: list[bytes], order: str, source: random.Random
 ) -> Iterator[Oddity]:
     plain = built(entries, strips, order)
 
-    def odd(what: str, changed: list[Entry] | None = None, twin: bytes = plain, **options: object) -> Oddity:
+    def odd(what: str, changed: list[Field] | None = None, twin: bytes = plain, **options: object) -> Oddity:
         return Oddity(f"{name}: {what}", built(changed or entries, strips, order, **options), twin=twin)  # type: ignore[arg-type]
 
     yield odd("directory behind", behind=True)
@@ -115,7 +114,7 @@ def _directories(
     yield Oddity(f"{name}: followed by zeros", plain + bytes(500), twin=plain)
 
 
-def _tables(name: str, entries: list[Entry], strips: list[bytes], order: str) -> Iterator[Oddity]:
+def _tables(name: str, entries: list[Field], strips: list[bytes], order: str) -> Iterator[Oddity]:
     plain = built(entries, strips, order)
     table = {tag: (tag, kind, values) for tag, kind, values in entries}
 

@@ -58,7 +58,7 @@ class Gallery:
         self, data: bytes, *, sides: tuple[int, ...] = (640,), to_mask: bool = False, seconds: float = 120
     ) -> Picture:
         deadline = Deadline.after(seconds, time.monotonic())
-        return self.run(self.pictures.open(data, sides=sides, deadline=deadline, single_frame=to_mask))
+        return self.run(self.pictures.open(data, sides=sides, deadline=deadline, to_mask=to_mask))
 
     def mask(self, data: bytes, boxes: list[list[float]], **options: Any) -> Masked:
         """Opens, masks these boxes, closes."""

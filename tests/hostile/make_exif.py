@@ -26,17 +26,19 @@ _LETTERS = {
     DOUBLE: "d", IFD: "I", RATIONAL: "II",
 }  # fmt: skip
 
-#: Tag, type, values; the number of values that is written, where it is not that of the values.
-Entry = tuple[int, int, Sequence[int]] | tuple[int, int, Sequence[int], int]
+#: Tag, type, values.
+Field = tuple[int, int, Sequence[int]]
+#: The number of values that is written, too, where it is not that of the values.
+AnyField = Field | tuple[int, int, Sequence[int], int]
 
 
-def block(*entries: Entry, order: str = "<", start: int = 8, magic: int = 42, following: int = 0) -> bytes:
+def block(*entries: AnyField, order: str = "<", start: int = 8, magic: int = 42, following: int = 0) -> bytes:
     """A block without its prefix. start: where its directory lies. Types nobody knows are written as SHORT."""
     head = (b"II" if order == "<" else b"MM") + struct.pack(order + "HI", magic, start)
     return head.ljust(start, b"\0") + directory(entries, order, start, following)
 
 
-def directory(entries: Sequence[Entry], order: str, start: int, following: int = 0) -> bytes:
+def directory(entries: Sequence[AnyField], order: str, start: int, following: int = 0) -> bytes:
     """One directory that will lie at `start`, and behind it what does not fit into its entries."""
     packed, behind = struct.pack(order + "H", len(entries)), b""
     end = start + 2 + 12 * len(entries) + 4

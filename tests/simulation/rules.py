@@ -44,7 +44,7 @@ class Rules:
     endings: Counter[str] = field(default_factory=Counter)
     violations: list[str] = field(default_factory=list)
     hands: dict[tuple[str, str], Hand] = field(default_factory=dict)
-    convicted: dict[int, float] = field(default_factory=dict)
+    poison: dict[int, float] = field(default_factory=dict)
     moves: Counter[tuple[str, int]] = field(default_factory=Counter)
     serving_until: dict[str, float] = field(default_factory=dict)
     welcomed: dict[str, set[str]] = field(default_factory=dict)
@@ -87,13 +87,13 @@ class Rules:
             self.welcomed.setdefault(gateway, set()).add(worker)
 
     def lost(self, gateway: str, worker: str) -> None:
-        """The gateway holds that the worker ended or hangs: what it ran alone is convicted, by the rule."""
+        """The gateway holds that the worker ended or hangs: what it ran alone is poison, by the rule."""
         self._note(gateway, "lost", worker, "")
         hand = self.hands.pop((gateway, worker), Hand())
         for request, picture in hand.pictures.items():
             self.moves[gateway, request] += 1
             if request in hand.started:
-                self.convicted.setdefault(picture, self.loop.time())
+                self.poison.setdefault(picture, self.loop.time())
         self._went(gateway, worker)
 
     def parted(self, gateway: str, worker: str) -> None:
@@ -120,7 +120,7 @@ class Rules:
         if isinstance(result, asyncio.CancelledError):
             return "left" if gateway.alive else "gone with its gateway"
         if isinstance(result, PoisonPicture):
-            if ask.picture not in self.convicted:
+            if ask.picture not in self.poison:
                 self.broken(f"{what} was told poison: no worker ended while it ran this picture alone")
             return "poison"
         if isinstance(result, DeadlineExceeded):

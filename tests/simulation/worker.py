@@ -23,11 +23,11 @@ from tests.simulation.network import Channel, Letter
 from tests.simulation.plan import Kind, Make, picture_of
 from worker.clock import Clock
 from worker.credit import CreditLedger
-from worker.endpoint import Delivery
 from worker.links import LOOK_INTERVAL_S
 from worker.micro_batch import MicroBatcher
 from worker.outbox import Outbox
 from worker.pipeline import Found
+from worker.router import Delivery
 from worker.serve import LAST_PATIENCE_S, Serving, WorkerSick
 from worker.topology import capacity_of
 

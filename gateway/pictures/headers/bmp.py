@@ -26,7 +26,7 @@ _PLAIN_MASKS = {16: (0x7C00, 0x03E0, 0x001F, 0), 32: (0xFF0000, 0xFF00, 0xFF, 0)
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class BmpLayout:
     """height: negative when the uppermost row comes first. masks: of red, green, blue and alpha, in 16 and 32 bits.
 
     palette: where it begins, how many colours it has and the bytes of each. pixels: where they begin.
@@ -67,7 +67,7 @@ def read(data: memoryview) -> Header:
     )
 
 
-def layout_of(data: memoryview) -> Layout:
+def layout_of(data: memoryview) -> BmpLayout:
     """Where everything lies. Raises BadImage."""
     (size,) = struct.unpack_from("<I", data, _FILE_HEADER)
     if size not in _SIZES:
@@ -85,7 +85,7 @@ def layout_of(data: memoryview) -> Layout:
     colours = min(used or 1 << bits, 256, (pixels - masks_end) // each) if bits <= 8 else 0
     if bits <= 8 and not colours:
         raise BadImage("The BMP file is corrupt: it has no palette")
-    return Layout(width, height, bits, compression, masks, (masks_end, colours, each), pixels)
+    return BmpLayout(width, height, bits, compression, masks, (masks_end, colours, each), pixels)
 
 
 def _dib(data: memoryview, size: int) -> tuple[int, int, int, int, int]:

@@ -45,7 +45,7 @@ _PLANES_APART = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class TiffLayout:
     """How the samples of a page lie. planes: 1, or one for each sample. piece: width and height of a strip or tile."""
 
     page: Directory
@@ -133,12 +133,12 @@ def read(data: memoryview) -> Header:
     )
 
 
-def layout_of(data: memoryview) -> Layout:
+def layout_of(data: memoryview) -> TiffLayout:
     """How the main page's samples lie. Raises BadImage."""
     return _layout(main_page(data)[0])
 
 
-def _layout(page: Directory) -> Layout:
+def _layout(page: Directory) -> TiffLayout:
     width, height, samples = page.value(WIDTH, 0), page.value(HEIGHT, 0), page.value(SAMPLES, 1)
     depths = {int(bits) for bits in page.values(BITS, max(1, min(samples, 64)))} or {1}
     if not width or not height or not 1 <= samples <= 64 or not 1 <= min(depths) <= max(depths) <= 64:
@@ -152,7 +152,7 @@ def _layout(page: Directory) -> Layout:
         piece = (width, min(page.value(ROWS_PER_STRIP, height), height))
     if not all(piece):
         raise BadImage(f"The TIFF file is corrupt: its {'tiles' if tiled else 'strips'} have no size")
-    layout = Layout(
+    layout = TiffLayout(
         page,
         width,
         height,
@@ -176,7 +176,7 @@ def _photometric(page: Directory) -> int:
     return page.value(PHOTOMETRIC, 0)
 
 
-def _decoder(layout: Layout) -> Literal["opencv", "pillow", "samples"]:
+def _decoder(layout: TiffLayout) -> Literal["opencv", "pillow", "samples"]:
     """Who reads it rightly. Raises BadImage, with what to do, when nobody does.
 
     OpenCV 5.0 reads what programs write every day. It multiplies colours with their alpha, refuses raw tiles of some
@@ -191,7 +191,7 @@ def _decoder(layout: Layout) -> Literal["opencv", "pillow", "samples"]:
     return "opencv" if common and layout.bits in (1, 8) and not layout.extra else "samples"
 
 
-def _refuse_strange(layout: Layout) -> None:
+def _refuse_strange(layout: TiffLayout) -> None:
     """Raises BadImage for what no two readers show alike."""
     if layout.compression not in LOSSLESS | {JPEG, *_FAX}:
         words = f"TIFF compression {layout.compression} is not accepted; save it uncompressed or with LZW or Deflate"
@@ -210,11 +210,11 @@ def _refuse_strange(layout: Layout) -> None:
         raise BadImage("This kind of JPEG in a TIFF is not accepted; save it uncompressed or with LZW or Deflate")
 
 
-def _formats(layout: Layout) -> set[int]:
+def _formats(layout: TiffLayout) -> set[int]:
     return {int(value) for value in layout.page.values(SAMPLE_FORMAT, 64)}
 
 
-def _raster_bytes(layout: Layout) -> int:
+def _raster_bytes(layout: TiffLayout) -> int:
     """Bytes of all strips or tiles when unpacked: a tile may be far larger than the picture it covers."""
     across, down = layout.piece
     rows = -(-layout.height // down) * down if layout.tiled else layout.height
@@ -238,7 +238,7 @@ def check_complete(data: memoryview, header: Header, settings: DecodingSettings)
     pieces_of(layout)
 
 
-def pieces_of(layout: Layout) -> tuple[Numbers, Numbers]:
+def pieces_of(layout: TiffLayout) -> tuple[Numbers, Numbers]:
     """(n,) offsets and (n,) bytes of every strip or tile, plane after plane. Raises BadImage when one is not whole.
 
     Of raw samples the bytes follow from the picture, whatever the file counts; where it counts fewer, the next thing
@@ -264,7 +264,7 @@ def pieces_of(layout: Layout) -> tuple[Numbers, Numbers]:
     return offsets, sizes
 
 
-def _room(layout: Layout, offsets: Numbers) -> Numbers:
+def _room(layout: TiffLayout, offsets: Numbers) -> Numbers:
     """(n,) uint64: bytes from each offset to the next thing in the file: a strip, the directory, or the end."""
     end = np.uint64(len(layout.page.data))
     things = np.unique(np.concatenate([offsets, np.array([layout.page.start, end], np.uint64)]))

@@ -63,8 +63,8 @@ def hurt_and_mend(folder: Path, server: Valkey, hurt: Callable[[], None], mend: 
 
 
 async def redis_counts(door: Door) -> bool:
-    verdict = await door.limiter.hit("probe", 10**6, 1.0)
-    return isinstance(verdict.limiter, RedisLimiter)
+    hit = await door.limiter.hit("probe", 10**6, 1.0)
+    return isinstance(hit.limiter, RedisLimiter)
 
 
 def test_redis_killed(tmp_path: Path, server: Valkey) -> None:

@@ -11,7 +11,7 @@ from argon2 import PasswordHasher
 from gateway.people import throttle
 from gateway.people.accounts import LINK_LIFE_S, Accounts
 from gateway.people.sessions import PER_ACCOUNT_MAX, Sessions
-from gateway.people.throttle import EVERYWHERE_MOST, Attempts
+from gateway.people.throttle import EVERYWHERE_MAX, Attempts
 from shared.errors import BadParameter, ClientError, Forbidden, RateLimited, Unauthorized
 from tests.unit.access.stores import ME, NOW, audit_of, made_store, settings_in
 
@@ -118,7 +118,7 @@ def test_tries_at_the_same_moment_are_one(tmp_path: Path) -> None:
 def test_guessing_from_everywhere_closes_the_account_to_strangers_only(tmp_path: Path) -> None:
     accounts = with_password(tmp_path)
     accounts.sign_in("admin", PASSWORD, "home", ME, NOW)
-    for n in range(EVERYWHERE_MOST):
+    for n in range(EVERYWHERE_MAX):
         with pytest.raises(Unauthorized):
             accounts.sign_in("admin", "guess", f"net {n}", ME, NOW + 1)
     with pytest.raises(RateLimited):
@@ -129,7 +129,7 @@ def test_guessing_from_everywhere_closes_the_account_to_strangers_only(tmp_path:
 
 def test_signing_in_often_and_rightly_closes_nothing(tmp_path: Path) -> None:
     accounts = with_password(tmp_path)
-    for n in range(EVERYWHERE_MOST + 2):
+    for n in range(EVERYWHERE_MAX + 2):
         accounts.sign_in("admin", PASSWORD, f"net {n}", ME, NOW + n)
 
 
@@ -139,7 +139,7 @@ def test_the_wait_doubles_to_its_bound_and_is_forgiven_after_a_day() -> None:
         attempts = throttle.after_failure(attempts, NOW)
         waits.append(throttle.wait_s(attempts, Attempts(), NOW))
     assert waits[:5] == [1, 2, 4, 8, 16]
-    assert waits[-1] == throttle.LONGEST_WAIT_S
+    assert waits[-1] == throttle.WAIT_S_MAX
     assert throttle.after_failure(attempts, NOW + throttle.FORGIVEN_AFTER_S).failures == 1
     assert throttle.wait_s(throttle.after_success(NOW), Attempts(), NOW) == 0
 
@@ -236,7 +236,7 @@ def test_nonsense_is_no_session(sessions: Sessions) -> None:
 def test_a_clock_that_was_set_back_locks_nobody_out() -> None:
     years = 3 * 365 * 86_400.0
     mine = throttle.after_failure(Attempts(), NOW + years)
-    everywhere = Attempts(failures=EVERYWHERE_MOST, since=NOW + years)
+    everywhere = Attempts(failures=EVERYWHERE_MAX, since=NOW + years)
     assert throttle.wait_s(mine, everywhere, NOW) == 0
     assert throttle.after_failure(mine, NOW).since == NOW
     assert throttle.everywhere_after_failure(everywhere, NOW) == Attempts(failures=1, since=NOW)

@@ -145,7 +145,7 @@ def test_unknown_keys_in_a_flood_ask_no_oftener_than_the_pause() -> None:
             for _ in range(5):
                 await asyncio.gather(*(cache.refresh() for _ in range(50)))
             passed = time.monotonic() - started
-            assert source.asked <= 2 + 2 * passed / cache_module.LEAST_PAUSE_S
+            assert source.asked <= 2 + 2 * passed / cache_module.PAUSE_S_MIN
 
     asyncio.run(work())
 
@@ -182,7 +182,7 @@ def test_a_store_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None
                 await cache.refresh()
             assert not cache.ready
 
-    monkeypatch.setattr(cache_module, "LONGEST_WAIT_S", 0.05)
+    monkeypatch.setattr(cache_module, "WAIT_S_MAX", 0.05)
     asyncio.run(work())
 
 

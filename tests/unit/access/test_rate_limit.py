@@ -289,7 +289,7 @@ class Broken:
             raise LimiterDown("switched off")
         return await self._inner.hit(bucket, limit, window_s)
 
-    async def refund(self, verdict: Hit) -> None: ...
+    async def refund(self, hit: Hit) -> None: ...
 
     async def aclose(self) -> None: ...
 
@@ -327,8 +327,8 @@ def test_a_refund_goes_to_the_limiter_that_charged() -> None:
 
 
 def test_headers_follow_the_draft_and_retry_after_is_never_early() -> None:
-    verdict = Hit(True, 300, 299, 59.2, "b", 0.0, MemoryLimiter())
-    assert rate_limit.headers("detect", verdict, 60.0) == [
+    hit = Hit(True, 300, 299, 59.2, "b", 0.0, MemoryLimiter())
+    assert rate_limit.headers("detect", hit, 60.0) == [
         (b"ratelimit-policy", b'"detect";q=300;w=60'),
         (b"ratelimit", b'"detect";r=299;t=60'),
     ]

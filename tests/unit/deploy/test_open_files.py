@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from gateway.edge.open_files import LEAST, needed
+from gateway.edge.open_files import CONNECTIONS_MIN, needed
 from tests.service import ROOT
 
 #: What a start does about open files, and what is allowed then.
@@ -49,7 +49,7 @@ def test_a_hard_limit_that_is_too_low_is_told_with_what_fits_and_what_mends_it()
         assert words in ran.stderr
 
 
-@pytest.mark.parametrize("most", [LEAST - 1, 8192])
+@pytest.mark.parametrize("most", [CONNECTIONS_MIN - 1, 8192])
 def test_one_under_which_nothing_can_be_served_stops_the_start(most: int) -> None:
     ran = started(200, 200, most)
     assert ran.returncode != 0

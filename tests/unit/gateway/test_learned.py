@@ -34,30 +34,30 @@ PATIENCE = Patience(
 def test_a_silent_connection_is_closed_and_one_that_began_to_speak_is_told_why() -> None:
     silent, begun = Conversation(PATIENCE, 0.0), Conversation(PATIENCE, 0.0)
     begun.received_bytes(1, 9.9)
-    assert [one.verdict(10.0, 0, stopped=None) for one in (silent, begun)] == [None, None]
-    assert silent.verdict(10.1, 0, stopped=None) == "close"
-    assert begun.verdict(10.1, 0, stopped=None) == "late headers"
+    assert [one.ending(10.0, 0, stopped=None) for one in (silent, begun)] == [None, None]
+    assert silent.ending(10.1, 0, stopped=None) == "close"
+    assert begun.ending(10.1, 0, stopped=None) == "late headers"
 
 
 def test_a_body_must_keep_its_rate_after_the_grace_and_our_own_pauses_do_not_count() -> None:
     talk = Conversation(PATIENCE, 0.0)
     talk.enter("body", 0.0)
-    assert talk.verdict(10.0, 0, stopped=None) is None
-    assert talk.verdict(10.1, 0, stopped=None) == "late body"
+    assert talk.ending(10.0, 0, stopped=None) is None
+    assert talk.ending(10.1, 0, stopped=None) == "late body"
     talk.received_bytes(1000, 10.0)
-    assert talk.verdict(20.0, 0, stopped=None) is None
-    assert talk.verdict(20.1, 0, stopped=None) == "late body"
+    assert talk.ending(20.0, 0, stopped=None) is None
+    assert talk.ending(20.1, 0, stopped=None) == "late body"
     talk.paused(5.0)
-    assert talk.verdict(25.0, 0, stopped=None) is None
+    assert talk.ending(25.0, 0, stopped=None) is None
 
 
 def test_idle_connections_go_after_their_time_and_not_while_answering() -> None:
     talk = Conversation(PATIENCE, 0.0)
     talk.enter("idle", 0.0)
-    assert talk.verdict(75.0, 0, stopped=None) is None
-    assert talk.verdict(75.1, 0, stopped=None) == "close"
+    assert talk.ending(75.0, 0, stopped=None) is None
+    assert talk.ending(75.1, 0, stopped=None) == "close"
     talk.answering = True
-    assert talk.verdict(500.0, 0, stopped=400.0) is None
+    assert talk.ending(500.0, 0, stopped=400.0) is None
 
 
 def test_once_no_more_are_accepted_idle_connections_have_a_moment_and_unfinished_headers_two() -> None:
@@ -65,20 +65,20 @@ def test_once_no_more_are_accepted_idle_connections_have_a_moment_and_unfinished
     idle.enter("idle", 0.0)
     begun.received_bytes(1, 0.0)
     late.enter("idle", 5.4)
-    assert [one.verdict(6.0, 0, stopped=5.0) for one in (idle, begun, late)] == [None] * 3
-    assert [one.verdict(6.1, 0, stopped=5.0) for one in (idle, begun, late)] == ["close", None, None]
-    assert late.verdict(6.5, 0, stopped=5.0) == "close"
-    assert begun.verdict(7.1, 0, stopped=5.0) == "late headers"
+    assert [one.ending(6.0, 0, stopped=5.0) for one in (idle, begun, late)] == [None] * 3
+    assert [one.ending(6.1, 0, stopped=5.0) for one in (idle, begun, late)] == ["close", None, None]
+    assert late.ending(6.5, 0, stopped=5.0) == "close"
+    assert begun.ending(7.1, 0, stopped=5.0) == "late headers"
 
 
 def test_lingering_ends_by_time_and_by_bytes() -> None:
     talk = Conversation(PATIENCE, 0.0)
     talk.enter("lingering", 0.0)
-    assert talk.verdict(5.0, 0, stopped=None) is None
-    assert talk.verdict(5.1, 0, stopped=None) == "close"
+    assert talk.ending(5.0, 0, stopped=None) is None
+    assert talk.ending(5.1, 0, stopped=None) == "close"
     talk.enter("lingering", 0.0)
     talk.received_bytes(51, 0.0)
-    assert talk.verdict(0.0, 0, stopped=None) == "close"
+    assert talk.ending(0.0, 0, stopped=None) == "close"
 
 
 def test_a_reader_must_take_its_answer_at_the_least_rate() -> None:
@@ -86,9 +86,9 @@ def test_a_reader_must_take_its_answer_at_the_least_rate() -> None:
         Conversation(PATIENCE, 0.0, "idle", answering=True),
         Conversation(PATIENCE, 0.0, "idle", answering=True),
     )
-    verdicts = []
+    endings = []
     for second in range(14):
-        verdicts.append(stuck.verdict(float(second), 10_000, stopped=None))
-        assert slow.verdict(float(second), 10_000 - 60 * second, stopped=None) is None
-    assert verdicts[:11] == [None] * 11
-    assert verdicts[-1] == "abort"
+        endings.append(stuck.ending(float(second), 10_000, stopped=None))
+        assert slow.ending(float(second), 10_000 - 60 * second, stopped=None) is None
+    assert endings[:11] == [None] * 11
+    assert endings[-1] == "abort"

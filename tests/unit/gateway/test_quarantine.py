@@ -41,8 +41,8 @@ def work(value: int, confidence: float = 0.5, looks: int = 1) -> Work:
     return Work(1, (crop,) * looks, (header,) * looks, confidence, 0.4, 0, 2, 2, Deadline(1e9))
 
 
-def finding(value: int, at: float = NOW, verdict: Standing = "poison") -> Finding:
-    return Finding(digest_of(work(value)), at, verdict)
+def finding(value: int, at: float = NOW, standing: Standing = "poison") -> Finding:
+    return Finding(digest_of(work(value)), at, standing)
 
 
 @pytest.fixture
@@ -62,8 +62,8 @@ def process(path: Path, told: list[str] | None = None) -> QuarantineFolder:
 
 def test_a_picture_is_known_by_its_pixels_whatever_is_asked_of_it() -> None:
     held = quarantine_of([finding(1)])
-    assert held.verdict(work(1, confidence=0.9, looks=2)) == "poison"
-    assert held.verdict(work(2)) is None
+    assert held.standing(work(1, confidence=0.9, looks=2)) == "poison"
+    assert held.standing(work(2)) is None
 
 
 def test_a_picture_that_only_looks_the_same_at_a_glance_is_another() -> None:
@@ -73,11 +73,11 @@ def test_a_picture_that_only_looks_the_same_at_a_glance_is_another() -> None:
     works = [Work(1, (rows,), (header,), 0.5, 0.4, 0, 2, 64, Deadline(1e9)) for rows in (one, other)]
     assert glance_of(works[0]) == glance_of(works[1])
     held = quarantine_of([Finding(digest_of(works[0]), NOW, "poison")])
-    assert [held.verdict(each) for each in works] == ["poison", None]
+    assert [held.standing(each) for each in works] == ["poison", None]
 
 
-def test_a_finding_is_its_name_and_the_name_holds_nothing_but_digest_time_and_verdict() -> None:
-    one = finding(1, at=12.345, verdict="suspected")
+def test_a_finding_is_its_name_and_the_name_holds_nothing_but_digest_time_and_standing() -> None:
+    one = finding(1, at=12.345, standing="suspected")
     assert one.name == f"{digest_of(work(1)).hex()}.12345.suspected"
     assert finding_of(one.name) == one
 
@@ -105,9 +105,9 @@ def test_the_limit_of_findings_is_kept_and_one_past_it_costs_the_oldest() -> Non
     assert (len(kept), kept[0].name) == (REMEMBERED_MAX, names[1])
 
 
-def test_a_conviction_stands_whatever_is_found_before_or_after_it() -> None:
+def test_poison_stays_poison_whatever_is_found_before_or_after_it() -> None:
     found = [finding(1, NOW, "suspected"), finding(1, NOW + 1, "poison"), finding(1, NOW + 2, "suspected")]
-    assert quarantine_of(found).verdict(work(1)) == "poison"
+    assert quarantine_of(found).standing(work(1)) == "poison"
 
 
 # What a request meets on its way to a worker
@@ -137,56 +137,56 @@ def test_work_whose_picture_is_suspected_runs_alone_like_work_that_was_moved() -
 
 def test_what_one_process_finds_the_others_and_later_ones_know_at_once(path: Path) -> None:
     here, there = process(path), process(path)
-    assert there.verdict(work(1), NOW) is None
+    assert there.standing(work(1), NOW) is None
     here.note([work(1)], [], NOW)
-    assert there.verdict(work(1), NOW) == "suspected"
+    assert there.standing(work(1), NOW) == "suspected"
     there.note([], [work(1)], NOW)  # the second worker, lost by another process
-    assert here.verdict(work(1), NOW) == "poison"
+    assert here.standing(work(1), NOW) == "poison"
     del here, there
-    assert process(path).verdict(work(1), NOW + 1) == "poison"
+    assert process(path).standing(work(1), NOW + 1) == "poison"
 
 
 def test_two_findings_within_one_step_of_the_folders_time_are_both_seen(path: Path) -> None:
     here, there = process(path), process(path)
     here.note([], [work(1)], NOW)
     same = path.stat().st_mtime_ns
-    assert there.verdict(work(1), NOW) == "poison"
+    assert there.standing(work(1), NOW) == "poison"
     here.note([], [work(2)], NOW)
     os.utime(path, ns=(same, same))
-    assert there.verdict(work(2), NOW + SETTLED_S / 2) == "poison"
+    assert there.standing(work(2), NOW + SETTLED_S / 2) == "poison"
 
 
 def test_an_unchanged_folder_is_not_read_again(path: Path) -> None:
     here = process(path)
     here.note([], [work(1)], NOW)
     changed = path.stat().st_mtime_ns
-    assert here.verdict(work(1), NOW + 1) == "poison"
+    assert here.standing(work(1), NOW + 1) == "poison"
     (path / finding(2).name).touch()
     os.utime(path, ns=(changed, changed))
-    assert here.verdict(work(2), NOW + 2) is None
+    assert here.standing(work(2), NOW + 2) is None
     os.utime(path)
-    assert here.verdict(work(2), NOW + 2) == "poison"
+    assert here.standing(work(2), NOW + 2) == "poison"
 
 
-def test_a_suspect_that_a_worker_survived_is_forgotten_and_a_convict_is_not(path: Path) -> None:
+def test_a_suspect_that_a_worker_survived_is_forgotten_and_poison_is_not(path: Path) -> None:
     here, there = process(path), process(path)
     innocent, guilty = work(1), work(2)
     here.note([innocent, guilty], [guilty], NOW)
     here.acquit(innocent, NOW)
     here.acquit(guilty, NOW)
-    assert (there.verdict(work(1), NOW), there.verdict(work(2), NOW)) == (None, "poison")
+    assert (there.standing(work(1), NOW), there.standing(work(2), NOW)) == (None, "poison")
 
 
 def test_the_folder_holds_no_more_than_the_limit_and_nothing_that_is_over(path: Path) -> None:
     here, there = process(path), process(path)
     for number in range(REMEMBERED_MAX):
         (path / finding(number, at=NOW + number / 1000).name).touch()
-    assert here.verdict(work(0), NOW + 2) == "poison"
+    assert here.standing(work(0), NOW + 2) == "poison"
     there.note([], [work(REMEMBERED_MAX)], NOW + 2)
     assert len(list(path.iterdir())) == REMEMBERED_MAX
-    assert here.verdict(work(0), NOW + 2) is None
-    assert here.verdict(work(REMEMBERED_MAX), NOW + 2) == "poison"
-    assert here.verdict(work(REMEMBERED_MAX), NOW + 2 + REMEMBERED_S) is None
+    assert here.standing(work(0), NOW + 2) is None
+    assert here.standing(work(REMEMBERED_MAX), NOW + 2) == "poison"
+    assert here.standing(work(REMEMBERED_MAX), NOW + 2 + REMEMBERED_S) is None
     assert list(path.iterdir()) == []
 
 
@@ -199,8 +199,8 @@ def test_a_file_cut_short_counts_by_its_name_and_garbage_counts_for_nothing_and_
     (path / "core").write_bytes(b"x" * 1000)
     (path / "\udcff\n").touch()
     (path / "a folder").mkdir()
-    assert here.verdict(work(1), NOW) == "poison"
-    assert here.verdict(work(3), NOW) is None
+    assert here.standing(work(1), NOW) == "poison"
+    assert here.standing(work(3), NOW) is None
     assert sorted(left.name for left in path.iterdir()) == sorted([whole, "a folder"])
 
 
@@ -218,7 +218,7 @@ def test_a_process_that_is_killed_over_and_over_while_it_writes_leaves_only_whol
         writing.wait()
         writing.stdout.close()
         assert all(finding_of(left.name) and not left.stat().st_size for left in path.iterdir())
-        assert process(path).verdict(work(0), NOW) == "poison"
+        assert process(path).standing(work(0), NOW) == "poison"
         for left in path.iterdir():
             left.unlink()
 
@@ -234,9 +234,9 @@ def test_a_folder_that_was_removed_is_an_empty_memory_until_the_next_finding(pat
     here.note([], [work(1)], NOW)
     (path / finding(1).name).unlink()
     path.rmdir()
-    assert here.verdict(work(1), NOW) is None
+    assert here.standing(work(1), NOW) is None
     here.note([], [work(2)], NOW)
-    assert there.verdict(work(2), NOW) == "poison"
+    assert there.standing(work(2), NOW) == "poison"
 
 
 def test_what_cannot_be_written_is_remembered_by_its_own_process_and_told(tmp_path: Path) -> None:
@@ -246,11 +246,11 @@ def test_what_cannot_be_written_is_remembered_by_its_own_process_and_told(tmp_pa
     told: list[str] = []
     here = process(path, told)
     here.note([work(2)], [work(1)], NOW)
-    assert [here.verdict(work(value), NOW) for value in (1, 2, 3)] == ["poison", "suspected", None]
+    assert [here.standing(work(value), NOW) for value in (1, 2, 3)] == ["poison", "suspected", None]
     assert len(told) == 2
     here.acquit(with_digest(2), NOW)
-    assert here.verdict(work(2), NOW) is None
-    assert here.verdict(work(1), NOW + REMEMBERED_S) is None
+    assert here.standing(work(2), NOW) is None
+    assert here.standing(work(1), NOW + REMEMBERED_S) is None
 
 
 def test_the_folder_is_private_and_lies_where_a_launcher_empties_at_its_start(path: Path) -> None:

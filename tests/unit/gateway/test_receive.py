@@ -63,7 +63,7 @@ def bytes_let_through(patience: Patience, rate: float, size: int) -> int:
     talk, sent = Conversation(patience, 0.0), 0
     talk.enter("body", 0.0)
     for second in range(1, int(size / rate) + 2):
-        if talk.verdict(float(second), 0, stopped=None):
+        if talk.ending(float(second), 0, stopped=None):
             break
         count = min(size - sent, int(rate))
         talk.received_bytes(count, float(second))
@@ -87,8 +87,8 @@ def test_nobody_is_waited_for_in_silence_however_much_came_before(rate: int) -> 
     talk = Conversation(patience, 0.0)
     talk.enter("body", 0.0)
     talk.received_bytes(20_000_000, 1.0)
-    assert talk.verdict(1.0 + patience.silence_s, 0, stopped=None) is None
-    assert talk.verdict(1.1 + patience.silence_s, 0, stopped=None) == "late body"
+    assert talk.ending(1.0 + patience.silence_s, 0, stopped=None) is None
+    assert talk.ending(1.1 + patience.silence_s, 0, stopped=None) == "late body"
 
 
 @pytest.mark.parametrize("text", ["5000", "+5000", "5e3", "5000.0", " 5000 ", "000000005000"])

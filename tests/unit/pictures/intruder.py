@@ -12,7 +12,7 @@ from collections.abc import Callable
 import msgspec
 
 from gateway.pictures.anonymous_memory import Slab, stored
-from gateway.pictures.picture_messages import CropShape, Failed, Message, Open, Opened, Ready, ToChild
+from gateway.pictures.picture_messages import ChildMessage, CropShape, Failed, Open, Opened, Ready, ToChild
 from gateway.pictures.sandbox.report import Sandbox
 
 Lie = Callable[[int], object]
@@ -26,7 +26,7 @@ class Intruder:
     def __init__(self, link: socket.socket | None) -> None:
         self.link = link
 
-    def say(self, message: Message | bytes, *descriptors: int) -> None:
+    def say(self, message: ChildMessage | bytes, *descriptors: int) -> None:
         packet = message if isinstance(message, bytes) else msgspec.msgpack.encode(message)
         socket.send_fds(self.link, [packet], list(descriptors))
 

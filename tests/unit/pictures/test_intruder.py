@@ -58,9 +58,7 @@ def test_the_gateway_goes_on_while_a_child_without_a_link_lives_on(taken: Galler
     async def both() -> None:
         counting = asyncio.ensure_future(count())
         with pytest.raises(BadImage):
-            await taken.pictures.open(
-                FILE, sides=(64,), deadline=Deadline.after(20, time.monotonic()), single_frame=False
-            )
+            await taken.pictures.open(FILE, sides=(64,), deadline=Deadline.after(20, time.monotonic()), to_mask=False)
         counting.cancel()
 
     taken.run(both())

@@ -7,10 +7,10 @@ import pytest
 
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.picture_messages import (
+    ChildMessage,
     CropShape,
     Failed,
     MaskDone,
-    Message,
     Open,
     Opened,
     Ready,
@@ -24,12 +24,12 @@ DONE = MaskDone(7, 100, weak=False, as_stored=False, mask_ms=1.0, encode_ms=2.0)
 FAILED = Failed(7, "bad_image", "words")
 
 
-def sent(message: Message) -> bytes:
+def sent(message: ChildMessage) -> bytes:
     return msgspec.msgpack.encode(message)
 
 
 @pytest.mark.parametrize(("message", "size"), [(Ready(), 0), (OPENED, 21), (DONE, 100), (FAILED, 0)])
-def test_what_a_child_says_arrives_with_the_size_of_what_comes_with_it(message: Message, size: int) -> None:
+def test_what_a_child_says_arrives_with_the_size_of_what_comes_with_it(message: ChildMessage, size: int) -> None:
     arrived = from_child(sent(message))
     assert arrived == message
     assert size_with(arrived) == size
@@ -50,7 +50,7 @@ def test_what_a_child_says_arrives_with_the_size_of_what_comes_with_it(message: 
         Open(7, Header("png", 1, 1), 1, (32,), to_mask=False),
     ],
 )
-def test_what_no_child_of_ours_says_is_refused(message: Message) -> None:
+def test_what_no_child_of_ours_says_is_refused(message: ChildMessage) -> None:
     with pytest.raises(ValueError, match="not a message"):
         from_child(sent(message))
 

@@ -61,7 +61,7 @@ def wait_until_dead(pid: int, seconds: float = 20) -> None:
 
 def opening(gallery: Gallery, data: bytes, *, seconds: float = 60, to_mask: bool = False) -> asyncio.Task[object]:
     deadline = Deadline.after(seconds, time.monotonic())
-    work = gallery.pictures.open(data, sides=(640,), deadline=deadline, single_frame=to_mask)
+    work = gallery.pictures.open(data, sides=(640,), deadline=deadline, to_mask=to_mask)
 
     async def begin() -> asyncio.Task[object]:
         task = asyncio.ensure_future(work)
@@ -127,7 +127,7 @@ def test_a_second_crash_costs_its_picture_a_400_and_the_next_one_is_served(lone:
     assert lone.nothing_is_counted()
 
 
-def test_one_crash_convicts_no_picture(lone: Gallery) -> None:
+def test_one_crash_refuses_no_picture(lone: Gallery) -> None:
     lone.open(PHOTO).close()
     task = opening(lone, SLOW, to_mask=True)
     crash(lone)
@@ -173,7 +173,7 @@ def test_where_no_fresh_child_comes_one_is_made(lone: Gallery) -> None:
     assert lone.pictures.deaths == 0
 
 
-def test_a_crash_while_masking_has_a_second_try_too_and_only_a_lonely_one_convicts(lone: Gallery) -> None:
+def test_a_crash_while_masking_has_a_second_try_too_and_only_a_lonely_one_refuses_it(lone: Gallery) -> None:
     picture = lone.open(SLOW, to_mask=True)
     lone.open(PHOTO).close()  # a stranger, whose damage it could be
 
@@ -371,7 +371,7 @@ def test_the_gateways_loop_may_be_uvloop() -> None:
         pictures = Pictures(Settings(decode_processes=1))
         await pictures.start()
         deadline = Deadline.after(60, time.monotonic())
-        picture = await pictures.open(PHOTO, sides=(64,), deadline=deadline, single_frame=True)
+        picture = await pictures.open(PHOTO, sides=(64,), deadline=deadline, to_mask=True)
         masked = await picture.mask(Faces.none(), MaskOptions(format="png"))
         picture.close()
         await pictures.aclose()

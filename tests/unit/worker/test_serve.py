@@ -32,11 +32,11 @@ from shared.wire import decode_to_gateway, encode, encode_request
 from tests.stub_detector import StubDetector
 from worker.clock import Clock
 from worker.credit import CreditLedger
-from worker.endpoint import Delivery
 from worker.links import GATEWAY_SILENCE_S_MAX
 from worker.micro_batch import MicroBatcher
 from worker.outbox import HELD_S_MAX, Outbox
 from worker.pipeline import Pipeline
+from worker.router import Delivery
 from worker.serve import Job, Serving
 
 INFO = ModelInfo("stub", "fp32", "StubExecutionProvider", 64, True, 2, True, "MIT", "0" * 64)

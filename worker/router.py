@@ -24,7 +24,7 @@ class Delivery(Enum):
     GONE = "gone"
 
 
-class Endpoint:
+class Router:
     """Bound on construction; `address` says where. `close` leaves nothing behind."""
 
     def __init__(
