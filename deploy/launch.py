@@ -28,13 +28,12 @@ from gateway.reporting import metrics_files
 from shared import environment
 from shared.announcement import SOCKET_PATH_MAX, has_room_for_sockets
 from shared.errors import ConfigurationError
+from shared.exit_codes import CONFIGURATION, FAILED, OK
 from shared.gpus import answering_gpus
 from shared.logs import Log, format_of, open_log
 from shared.processes import forbid_core_files, gateway_processes
 from shared.settings import Settings
 from shared.supervision import Loops
-
-OK, FAILED, CONFIGURATION = 0, 1, 78
 
 
 def listen(host: str, port: int) -> socket.socket:

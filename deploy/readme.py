@@ -7,17 +7,17 @@ import sys
 from pathlib import Path
 
 from shared.settings import Settings
-from shared.settings_told import describe
+from shared.settings_told import Setting, describe
 
 PAGE = Path(__file__).resolve().parent / "SETTINGS.md"
 BEGIN, END = "<!-- settings: made by `make readme` -->", "<!-- end of settings -->"
 
 
-def markdown(rows: list[dict[str, str]]) -> str:
+def markdown(rows: list[Setting]) -> str:
     """The table, a line for each setting."""
     lines = ["| setting | default | range | meaning |", "| --- | --- | --- | --- |"]
     for row in rows:
-        cells = [f"`{row['variable']}`", row["default"] or "(empty)", row["range"].replace("|", "or"), row["meaning"]]
+        cells = [f"`{row.variable}`", row.default or "(empty)", row.range.replace("|", "or"), row.meaning]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

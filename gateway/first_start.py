@@ -16,7 +16,7 @@ from gateway.keys.audit import Actor
 from gateway.keys.opening import open_store, peppers_for
 from gateway.keys.pepper import Peppers
 from gateway.keys.records import Draft
-from gateway.keys.store import KeyStore
+from gateway.keys.store import Store
 from gateway.people.accounts import Accounts
 from gateway.stores.key_format import well_formed
 from gateway.stores.private_files import make_private_folder, write_private
@@ -81,7 +81,7 @@ class _Shown:
         self.result = msgspec.structs.replace(self.result, **found)
 
 
-def _first_key(settings: Settings, store: KeyStore, shown: _Shown) -> None:
+def _first_key(settings: Settings, store: Store, shown: _Shown) -> None:
     peppers = peppers_for(settings, store)
     if not settings.api_key_enabled:
         return
@@ -92,7 +92,7 @@ def _first_key(settings: Settings, store: KeyStore, shown: _Shown) -> None:
             shown.kept(path)
 
 
-def _may_detect(path: Path, store: KeyStore, peppers: Peppers) -> bool:
+def _may_detect(path: Path, store: Store, peppers: Peppers) -> bool:
     """Whether the file holds a key of this store that may detect now."""
     try:
         with path.open("rb") as file:
@@ -103,7 +103,7 @@ def _may_detect(path: Path, store: KeyStore, peppers: Peppers) -> bool:
     return record is not None and record.state(time.time()) == "active" and "detect" in record.scopes
 
 
-def _console_link(settings: Settings, store: KeyStore, shown: _Shown) -> None:
+def _console_link(settings: Settings, store: Store, shown: _Shown) -> None:
     """A one-time link while nobody has set a password; the password of the settings where there is one."""
     if not settings.console_enabled:
         return

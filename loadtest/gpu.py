@@ -27,11 +27,11 @@ from loadtest.gpu_cells import WAYS, Cell, Effort, Way, cell, networks, opened, 
 from loadtest.networks import SHAPES
 from models.served.facts import ServingModel, load
 from shared.errors import ConfigurationError
+from shared.exit_codes import CONFIGURATION, OK
 from shared.gpus import describe_gpus
 from worker.cuda_device import CudaRuntime
 from worker.gpu_options import CUDA
 
-OK, CONFIGURATION = 0, 78
 #: On a CPU everything else is meaningless, and these show that the script works.
 CPU_WAYS = ("default", "fp32", "raw")
 

@@ -26,9 +26,8 @@ from models.served.facts import read_sidecar
 from models.terminal import Talk, mebibytes, table
 from shared import environment
 from shared.errors import ConfigurationError, FaceApiError
+from shared.exit_codes import CONFIGURATION, FAILED, OK, USAGE
 from shared.settings import Settings
-
-OK, FAILED, USAGE, CONFIGURATION = 0, 1, 2, 78
 
 Command = Callable[[argparse.Namespace, Settings, Talk], int]
 

@@ -8,38 +8,47 @@ import msgspec
 
 from shared.environment import load
 from shared.errors import SettingsError
+from shared.exit_codes import CONFIGURATION, OK
 from shared.settings import DecodingSettings, Settings, is_secret, meta_of, range_words, text_of, variable
 
 
-def describe(settings: Settings) -> list[dict[str, str]]:
-    """One row per setting (variable, value, default, range, meaning), secrets masked."""
+class Setting(msgspec.Struct, frozen=True):
+    variable: str
+    value: str
+    default: str
+    range: str
+    meaning: str
+
+
+def describe(settings: Settings) -> list[Setting]:
+    """One row per setting, secrets masked."""
     defaults, decoding = Settings(), DecodingSettings.__struct_fields__
     rows = []
     for name in [*(name for name in Settings.__struct_fields__ if name not in decoding), *decoding]:
         meta, value = meta_of(name), getattr(settings, name)
         shown = "***" if is_secret(meta) and value else text_of(value)
-        row = {"variable": variable(name), "value": shown, "default": text_of(getattr(defaults, name))}
-        rows.append(row | {"range": range_words(name), "meaning": meta.description or ""})
+        default = text_of(getattr(defaults, name))
+        rows.append(Setting(variable(name), shown, default, range_words(name), meta.description or ""))
     return rows
 
 
 def main(arguments: list[str]) -> int:
-    """Prints the effective settings; 78 (EX_CONFIG) when they are wrong."""
+    """Prints the effective settings; CONFIGURATION when they are wrong."""
     try:
         settings, warnings = load()
     except SettingsError as error:
         print(f"wrong settings:\n{error}", file=sys.stderr)
-        return 78
+        return CONFIGURATION
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)
     rows = describe(settings)
     if "--json" in arguments:
-        print(msgspec.json.encode({row["variable"]: row["value"] for row in rows}).decode())
+        print(msgspec.json.encode({row.variable: row.value for row in rows}).decode())
     else:
-        width = max(len(row["variable"]) for row in rows)
+        width = max(len(row.variable) for row in rows)
         for row in rows:
-            print(f"{row['variable']:<{width}}  {row['value'] or '(empty)':<12}  {row['meaning']}")
-    return 0
+            print(f"{row.variable:<{width}}  {row.value or '(empty)':<12}  {row.meaning}")
+    return OK
 
 
 if __name__ == "__main__":

@@ -16,11 +16,10 @@ import numpy as np
 import zmq
 from numpy.typing import NDArray
 
-from shared import announcement
+from shared import announcement, exit_codes
 from shared.announcement import Announcement
 from shared.messages import Canary, ModelInfo, Welcome
 from tests.stub_detector import StubDetector
-from worker import exit_codes
 from worker.credit import CreditLedger
 from worker.micro_batch import MicroBatcher
 from worker.pipeline import Pipeline

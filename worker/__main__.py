@@ -12,14 +12,13 @@ from pathlib import Path
 import zmq
 
 from models.served.facts import ServingModel, load
-from shared import announcement, environment
+from shared import announcement, environment, exit_codes
 from shared.announcement import Announcement
 from shared.errors import ConfigurationError
 from shared.logs import Log, open_log
 from shared.messages import Welcome
 from shared.processes import die_with_parent, forbid_core_files
 from shared.settings import Settings
-from worker import exit_codes
 from worker.cannot_run import NotNow
 from worker.credit import CreditLedger
 from worker.micro_batch import MicroBatcher
@@ -32,7 +31,7 @@ from worker.topology import busy_with, capacity_of
 
 
 def main(arguments: list[str]) -> int:
-    """Serves until SIGTERM or SIGINT; the exit codes are those of `worker/exit_codes.py`."""
+    """Serves until SIGTERM or SIGINT; the exit codes are those of `shared/exit_codes.py`."""
     options = _options(arguments)
     die_with_parent(options.parent)
     forbid_core_files()

@@ -22,14 +22,13 @@ from msgspec import structs
 
 from models.ensure import ensure
 from models.served.facts import ServingModel
-from shared import announcement, environment
+from shared import announcement, environment, exit_codes
 from shared.errors import ConfigurationError
 from shared.gpus import gpus_to_use
 from shared.logs import Log, format_of, open_log
 from shared.processes import die_with_parent, forbid_core_files, usable_cores
 from shared.settings import Settings
 from shared.supervision import finished
-from worker import exit_codes
 from worker.backoff import Backoff
 from worker.pool_metrics import PoolMetrics
 from worker.relay import relay
@@ -226,7 +225,7 @@ def _options() -> argparse.Namespace:
 
 
 def main() -> int:
-    """Exit codes as in `worker/exit_codes.py`."""
+    """Exit codes as in `shared/exit_codes.py`."""
     options = _options()
     if options.parent is not None:
         die_with_parent(options.parent)

@@ -27,21 +27,21 @@ async def show_keys(visitor: Visitor) -> Response:
     state = cast("State | None", wanted if wanted in STATES else None)
     number = _page_number(query.get("page", "1"))
     offset = (number - 1) * PER_PAGE
-    found = await visitor.administration.page(search=search, state=state, offset=offset, count=PER_PAGE)
+    rows, total = await visitor.administration.page(search=search, state=state, offset=offset, count=PER_PAGE)
 
     def link(to: int) -> str:
         return "/console/keys?" + urlencode({"search": search, "state": wanted, "page": to})
 
     return visitor.show(
         "keys.html",
-        rows=found.rows,
-        total=found.total,
+        rows=rows,
+        total=total,
         search=search,
         state=state or "",
         states=STATES,
         soon=SOON_S,
         former=link(number - 1) if number > 1 else None,
-        further=link(number + 1) if offset + PER_PAGE < found.total else None,
+        further=link(number + 1) if offset + PER_PAGE < total else None,
         number=number,
     )
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from gateway.console.web import Visitor, go_to
 from gateway.keys.audit import write_entry
 from gateway.reporting.overview import overview_of
-from gateway.reporting.system_facts import system_facts
+from gateway.reporting.system_facts import system_of
 from shared.access_rules import PASSWORD_LENGTH_MIN
 from shared.errors import BadParameter, RateLimited, Unauthorized
 
@@ -41,9 +41,9 @@ async def show_audit(visitor: Visitor) -> Response:
 
 async def show_system(visitor: Visitor) -> Response:
     services = visitor.services
-    facts = system_facts(services.settings, services.keys, services.counters)
-    changed = [row for row in facts["settings"] if row["value"] != row["default"]]
-    return visitor.show("system.html", facts=facts, changed=changed)
+    system = system_of(services.settings, services.keys, services.counters)
+    changed = [row for row in system.settings if row.value != row.default]
+    return visitor.show("system.html", system=system, changed=changed)
 
 
 async def show_account(visitor: Visitor) -> Response:

@@ -1,17 +1,14 @@
-"""The admin endpoints' part of the OpenAPI document: what scripts with an admin key may ask, and the answers' shapes.
-
-The shapes are said here once more, as types; `tests/contract/test_openapi_admin.py` holds real answers against them.
-"""
+"""The admin endpoints' part of the OpenAPI document: what scripts with an admin key may ask, and what is answered."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from gateway.docs.openapi_parts import Json, error_answers, headers, json_answer, query_parameter, ref
-from gateway.keys.records import LIMIT_MAX, NAME_LENGTH_MAX, SCOPES, Scope, State
+from gateway.keys.records import LIMIT_MAX, NAME_LENGTH_MAX, SCOPES
+from gateway.keys.shown import AuditPage, Key, KeyDetails, KeyPage, MadeKey
 from gateway.reporting.overview import Overview
+from gateway.reporting.system_facts import System
 from gateway.routes.admin import (
     ID_CHARACTERS_MAX,
     PER_PAGE_MAX,
@@ -27,91 +24,6 @@ TAG = {
 }
 ERRORS = (401, 403, 422, 429, 500, 503)
 _RATE = ("X-Request-Id", "RateLimit-Policy", "RateLimit")
-
-
-class Key(msgspec.Struct, frozen=True, kw_only=True):
-    """A key without the key itself."""
-
-    id: str
-    name: str
-    hint: str
-    state: State
-    scopes: tuple[Scope, ...]
-    detect_limit: int | None
-    mask_limit: int | None
-    created_at: str | None
-    created_by: str
-    expires_at: str | None
-    revoked_at: str | None
-    last_used_at: str | None
-    replaced_by: str | None
-
-
-class ListedKey(Key, frozen=True, kw_only=True):
-    requests_today: int
-
-
-class KeyDetails(ListedKey, frozen=True, kw_only=True):
-    requests_by_day: dict[str, int]
-
-
-class MadeKey(Key, frozen=True, kw_only=True):
-    key: str
-
-
-class KeyPage(msgspec.Struct, frozen=True):
-    keys: list[ListedKey]
-    total: int
-
-
-class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
-    id: str
-    at: str
-    actor: str
-    action: str
-    subject: str
-    detail: str
-    address: str
-
-
-class AuditPage(msgspec.Struct, frozen=True):
-    entries: list[AuditEntry]
-
-
-class ServedModel(msgspec.Struct, frozen=True):
-    name: str
-    precision: str
-    provider: str
-    license: str
-    note: str
-
-
-class KeyStore(msgspec.Struct, frozen=True):
-    kind: str
-    ready: bool
-    pepper: str
-    several_hosts: bool
-
-
-class RateLimiting(msgspec.Struct, frozen=True):
-    across_hosts: bool
-    enabled: bool
-
-
-class Setting(msgspec.Struct, frozen=True):
-    variable: str
-    value: str
-    default: str
-    range: str
-    meaning: str
-
-
-class System(msgspec.Struct, frozen=True):
-    versions: dict[str, str]
-    models: list[ServedModel]
-    key_store: KeyStore
-    rate_limit: RateLimiting
-    settings: list[Setting]
 
 
 #: Types whose schemas this part needs.

@@ -11,7 +11,6 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import msgspec
 
@@ -20,14 +19,15 @@ from gateway.keys.announce import announce_blocking
 from gateway.keys.audit import Actor
 from gateway.keys.opening import open_store, peppers_for
 from gateway.keys.pepper import rotate_file
-from gateway.keys.records import SCOPES, Draft, KeyRecord, facts_of, parse_duration, parse_scopes
-from gateway.keys.store import KeyStore, Made
+from gateway.keys.records import SCOPES, Draft, KeyRecord, parse_duration, parse_scopes
+from gateway.keys.shown import Key, ListedKey, made_key, shown
+from gateway.keys.store import Made, Store
 from gateway.keys.usage import day_of, requests_on
 from shared.environment import load
 from shared.errors import ConfigurationError, FaceApiError, StoreDown
+from shared.exit_codes import CONFIGURATION, FAILED, OK, STORE_DOWN
 from shared.settings import Settings
 
-DONE, REFUSED, STORE_DOWN, CONFIGURATION = 0, 1, 75, 78
 PAGE = 1000
 
 
@@ -36,7 +36,7 @@ class Command:
 
     def __init__(self, settings: Settings, options: argparse.Namespace) -> None:
         self.settings, self.options = settings, options
-        self.store: KeyStore = open_store(settings)
+        self.store: Store = open_store(settings)
         self.peppers = peppers_for(settings, self.store)
         self.actor = Actor(f"command line ({_user()})")
         self.now = time.time()
@@ -71,7 +71,7 @@ def rotate(command: Command) -> None:
 def revoke(command: Command) -> None:
     record = command.store.revoke(command.options.id, command.actor, command.now)
     command.changed()
-    command.say(facts_of(record, command.now), f"{record.id} ({record.name}) is revoked everywhere within 5 seconds")
+    command.say(shown(Key, record, command.now), f"{record.id} ({record.name}) is revoked everywhere within 5 seconds")
 
 
 def list_keys(command: Command) -> None:
@@ -84,8 +84,8 @@ def list_keys(command: Command) -> None:
         if not page or len(records) >= total:
             break
     today = requests_on(command.store.database, day_of(command.now), [record.id for record in records])
-    facts = [facts_of(r, command.now) | {"requests_today": today.get(r.id, 0)} for r in records]
-    command.say(facts, _table(facts))
+    keys = [shown(ListedKey, r, command.now, requests_today=today.get(r.id, 0)) for r in records]
+    command.say(keys, _table(keys))
 
 
 def rotate_pepper(command: Command) -> None:
@@ -113,34 +113,33 @@ def _user() -> str:
 
 def _hand_over(command: Command, made: Made) -> None:
     command.changed()
-    facts = {"id": made.record.id, "key": made.key} | facts_of(made.record, command.now)
+    facts = made_key(made.record, made.key, command.now)
     ends = facts["expires_at"] or "never"
     words = f"{made.key}\n\nThis is the only time it is shown. id {made.record.id}, expires {ends}."
     command.say(facts, words)
 
 
-def _table(facts: list[dict[str, Any]]) -> str:
-    if not facts:
+def _table(keys: list[ListedKey]) -> str:
+    if not keys:
         return "no keys"
     heads = ("id", "name", "key", "state", "scopes", "limits", "today", "last used", "expires")
-    rows = [heads, *(_row(fact) for fact in facts)]
+    rows = [heads, *map(_row, keys)]
     widths = [max(len(row[n]) for row in rows) for n in range(len(heads))]
     return "\n".join("  ".join(cell.ljust(widths[n]) for n, cell in enumerate(row)).rstrip() for row in rows)
 
 
-def _row(fact: dict[str, Any]) -> tuple[str, ...]:
-    limits = "/".join(str(fact[name] or "-") for name in ("detect_limit", "mask_limit"))
-    name = fact["name"] if len(fact["name"]) <= 40 else fact["name"][:39] + "…"
+def _row(key: ListedKey) -> tuple[str, ...]:
+    own = (key.detect_limit, key.mask_limit)
     return (
-        fact["id"],
-        name,
-        fact["hint"] + "…",
-        fact["state"],
-        ",".join(fact["scopes"]),
-        "by address" if limits == "-/-" else limits,
-        str(fact["requests_today"]),
-        fact["last_used_at"] or "never",
-        fact["expires_at"] or "never",
+        key.id,
+        key.name if len(key.name) <= 40 else key.name[:39] + "…",
+        key.hint + "…",
+        key.state,
+        ",".join(key.scopes),
+        "/".join(str(limit or "-") for limit in own) if any(own) else "by address",
+        str(key.requests_today),
+        key.last_used_at or "never",
+        key.expires_at or "never",
     )
 
 
@@ -193,8 +192,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return STORE_DOWN
     except FaceApiError as error:
         print(error, file=sys.stderr)
-        return REFUSED
-    return DONE
+        return FAILED
+    return OK
 
 
 if __name__ == "__main__":

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any, TypeVar
 
 import msgspec
 
 from gateway.keys import audit, usage
 from gateway.keys.audit import Actor
 from gateway.keys.keeping import Keys
-from gateway.keys.records import Draft, KeyRecord, State, facts_of, iso
+from gateway.keys.records import Draft, KeyRecord, State, iso
+from gateway.keys.shown import ListedKey, shown
 from gateway.keys.store import Made
 
 CHART_DAYS = 30
+Listed = TypeVar("Listed", bound=ListedKey)
 
 
 class KeyRow(msgspec.Struct, frozen=True):
@@ -27,16 +30,9 @@ class KeyRow(msgspec.Struct, frozen=True):
     requests_today: int
     last_used_at: float | None
 
-    def facts(self, now: float) -> dict[str, object]:
-        return facts_of(self.record, now) | {
-            "requests_today": self.requests_today,
-            "last_used_at": iso(self.last_used_at),
-        }
-
-
-class KeyRows(msgspec.Struct, frozen=True):
-    rows: list[KeyRow]
-    total: int
+    def shown(self, kind: type[Listed], now: float, **more: Any) -> Listed:
+        today, used = self.requests_today, iso(self.last_used_at)
+        return shown(kind, self.record, now, requests_today=today, last_used_at=used, **more)
 
 
 class Administration:
@@ -66,7 +62,10 @@ class Administration:
         await self._keys.changed()
         return record
 
-    async def page(self, *, search: str = "", state: State | None = None, offset: int = 0, count: int = 50) -> KeyRows:
+    async def page(
+        self, *, search: str = "", state: State | None = None, offset: int = 0, count: int = 50
+    ) -> tuple[list[KeyRow], int]:
+        """So many of them, and how many there are."""
         now = self._now()
 
         def look() -> tuple[list[KeyRecord], int, dict[str, int]]:
@@ -77,7 +76,7 @@ class Administration:
         found, total, today = await self._keys.threads.call(look)
         fresh = self._counted()
         rows = [_row(record, today.get(record.id, 0), fresh.get(record.id, 0), now) for record in found]
-        return KeyRows(rows, total)
+        return rows, total
 
     async def one(self, key_id: str) -> tuple[KeyRow, list[tuple[str, int]]]:
         """A key, and its requests on each of the last CHART_DAYS days, today last. NotFound."""
@@ -93,8 +92,8 @@ class Administration:
         counted[days[-1]] = row.requests_today
         return row, [(day, counted.get(day, 0)) for day in days]
 
-    async def audit(self, *, search: str = "", before: str = "", count: int = 50) -> list[audit.AuditEntry]:
-        def look() -> list[audit.AuditEntry]:
+    async def audit(self, *, search: str = "", before: str = "", count: int = 50) -> list[audit.AuditRow]:
+        def look() -> list[audit.AuditRow]:
             with self._store.database.read() as connection:
                 return audit.entries(connection, search=search, before=before, count=count)
 

@@ -24,7 +24,7 @@ class Actor(msgspec.Struct, frozen=True):
     address: str = ""
 
 
-class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
+class AuditRow(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     at: float
     actor: str
@@ -55,7 +55,7 @@ def write_entry(
         prune(connection, keep)
 
 
-def entries(connection: Connection, *, search: str = "", before: str = "", count: int = 50) -> list[AuditEntry]:
+def entries(connection: Connection, *, search: str = "", before: str = "", count: int = 50) -> list[AuditRow]:
     """Newest first; `before` is the id of the last entry already seen, `search` a part of any column."""
     table = TABLES.audit
     query = select(table).order_by(table.c.id.desc()).limit(count)
@@ -64,7 +64,7 @@ def entries(connection: Connection, *, search: str = "", before: str = "", count
     if search:
         columns = (table.c.actor, table.c.action, table.c.subject, table.c.detail, table.c.address)
         query = query.where(or_(*(column.icontains(search, autoescape=True) for column in columns)))
-    return [AuditEntry(**row) for row in connection.execute(query).mappings()]
+    return [AuditRow(**row) for row in connection.execute(query).mappings()]
 
 
 def prune(connection: Connection, keep: int) -> None:

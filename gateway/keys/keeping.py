@@ -13,7 +13,7 @@ from gateway.keys.cache import KeyCache
 from gateway.keys.opening import open_store, peppers_for
 from gateway.keys.pepper import load_peppers
 from gateway.keys.records import Changes
-from gateway.keys.store import KeyStore
+from gateway.keys.store import Store
 from gateway.stores.threads import StoreThreads
 from shared.errors import FaceApiError, StoreDown
 from shared.settings import Settings
@@ -23,7 +23,7 @@ from shared.settings import Settings
 class Keys:
     """store: blocking, to be called in `threads`. redis: by which other hosts are told, where there is one."""
 
-    store: KeyStore
+    store: Store
     threads: StoreThreads
     cache: KeyCache
     redis: Redis | None = None
@@ -61,7 +61,7 @@ async def open_keys(settings: Settings, redis: Redis | None) -> AsyncIterator[Ke
 class _Prepared:
     """The store, made ready before the first question; it may have been down when the process started."""
 
-    def __init__(self, store: KeyStore) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
         self._prepared = False
 

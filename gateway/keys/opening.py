@@ -9,18 +9,18 @@ import time
 from pathlib import Path
 
 from gateway.keys.pepper import FILE_NAME, Peppers, load_peppers
-from gateway.keys.store import KeyStore
+from gateway.keys.store import Store
 from gateway.stores.database import open_database
 from shared.errors import ConfigurationError, StoreDown
 from shared.settings import Settings
 
 
-def open_store(settings: Settings) -> KeyStore:
+def open_store(settings: Settings) -> Store:
     """The key store of the settings. Connects to nothing yet. ConfigurationError."""
-    return KeyStore(open_database(settings), max_keys=settings.max_keys, audit_keep=settings.audit_keep)
+    return Store(open_database(settings), max_keys=settings.max_keys, audit_keep=settings.audit_keep)
 
 
-def peppers_for(settings: Settings, store: KeyStore) -> Peppers:
+def peppers_for(settings: Settings, store: Store) -> Peppers:
     """The peppers of this host, made where there were never keys. ConfigurationError for another store's."""
     used: dict[str, int] = {}
     down: StoreDown | None = None

@@ -6,7 +6,7 @@ Times are seconds since the epoch (UTC). The key itself is in no record: only it
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -119,25 +119,6 @@ def iso(moment: float | None) -> str | None:
     if moment is None:
         return None
     return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def facts_of(record: KeyRecord, now: float) -> dict[str, Any]:
-    """A key as scripts see it: everything but what finds it."""
-    return {
-        "id": record.id,
-        "name": record.name,
-        "hint": record.hint,
-        "state": record.state(now),
-        "scopes": record.scopes,
-        "detect_limit": record.detect_limit,
-        "mask_limit": record.mask_limit,
-        "created_at": iso(record.created_at),
-        "created_by": record.created_by,
-        "expires_at": iso(record.expires_at),
-        "revoked_at": iso(record.revoked_at),
-        "last_used_at": iso(record.last_used_at),
-        "replaced_by": record.replaced_by,
-    }
 
 
 def _check_limit(name: str, limit: int | None) -> None:

@@ -32,7 +32,7 @@ class Made(msgspec.Struct, frozen=True):
     record: KeyRecord
 
 
-class KeyStore:
+class Store:
     """`max_keys` bounds the table, `audit_keep` the log."""
 
     def __init__(self, database: Database, *, max_keys: int, audit_keep: int) -> None:

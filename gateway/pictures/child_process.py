@@ -28,8 +28,8 @@ from gateway.pictures.picture_messages import (
     PACKET_BYTES_MAX,
     Close,
     Failed,
+    FromChild,
     Ready,
-    ToGateway,
     answers,
     from_child,
     size_with,
@@ -167,7 +167,7 @@ class Child:
         else:
             self._take(*said)
 
-    def _checked(self, packet: bytes, descriptors: list[int]) -> tuple[ToGateway, memoryview] | None:
+    def _checked(self, packet: bytes, descriptors: list[int]) -> tuple[FromChild, memoryview] | None:
         """A message that is right at this moment, and the memory that comes with it; None for anything else."""
         try:
             message = from_child(packet)
@@ -177,7 +177,7 @@ class Child:
         finally:
             close_all(descriptors)
 
-    def _is_awaited(self, message: ToGateway) -> bool:
+    def _is_awaited(self, message: FromChild) -> bool:
         if isinstance(message, Ready):
             return not self.ready
         if self.running is None or not answers(message, self.running.message):
@@ -192,7 +192,7 @@ class Child:
             raise ValueError("more memory than a slab has")
         return memoryview(bytes(self._slab.to_gateway[:size]))
 
-    def _take(self, message: ToGateway, memory: memoryview) -> None:
+    def _take(self, message: FromChild, memory: memoryview) -> None:
         self._watchdog.cancel()
         if isinstance(message, Ready):
             self._let_in(message.sandbox)

@@ -109,21 +109,21 @@ class Failed(ChildMessage, frozen=True):
 
 
 ToChild = Open | Mask | Close
-ToGateway = Ready | Opened | MaskDone | Failed
+FromChild = Ready | Opened | MaskDone | Failed
 
-_decoder = msgspec.msgpack.Decoder(ToGateway)
+_decoder = msgspec.msgpack.Decoder(FromChild)
 
 
-def from_child(packet: bytes) -> ToGateway:
+def from_child(packet: bytes) -> FromChild:
     """What a child said. Raises ValueError for anything that no child of ours says."""
     try:
-        message: ToGateway = _decoder.decode(packet)
+        message: FromChild = _decoder.decode(packet)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"not a message: {error}") from None
     return message
 
 
-def size_with(message: ToGateway) -> int:
+def size_with(message: FromChild) -> int:
     """Bytes that come with a message."""
     if isinstance(message, Opened):
         return sum(crop.rows * crop.cols * 3 for crop in message.crops)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import platform
 import sqlite3
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+
+import msgspec
 
 from gateway.keys.keeping import Keys
 from gateway.reporting.counters import Counters
 from shared.settings import Settings
-from shared.settings_told import describe
+from shared.settings_told import Setting, describe
 
 PACKAGES: tuple[str, ...] = (
     *("starlette", "gunicorn", "uvicorn", "pyzmq", "onnxruntime", "onnxruntime-gpu", "opencv-python-headless"),
@@ -18,25 +19,45 @@ PACKAGES: tuple[str, ...] = (
 )
 
 
-def system_facts(settings: Settings, keys: Keys, counters: Counters) -> dict[str, Any]:
-    """JSON-ready; holds no secret."""
+class ServedModel(msgspec.Struct, frozen=True, order=True):
+    name: str
+    precision: str
+    provider: str
+    license: str
+    note: str
+
+
+class KeyStore(msgspec.Struct, frozen=True):
+    kind: str
+    ready: bool
+    pepper: str
+    several_hosts: bool
+
+
+class RateLimiting(msgspec.Struct, frozen=True):
+    across_hosts: bool
+    enabled: bool
+
+
+class System(msgspec.Struct, frozen=True):
+    versions: dict[str, str]
+    models: list[ServedModel]
+    key_store: KeyStore
+    rate_limit: RateLimiting
+    settings: list[Setting]
+
+
+def system_of(settings: Settings, keys: Keys, counters: Counters) -> System:
+    """Holds no secret."""
     workers = {worker.name: worker for said in counters.present() for worker in said.workers}
-    models = {(w.model, w.precision, w.provider, w.license, w.note) for w in workers.values()}
-    return {
-        "versions": versions(),
-        "models": [dict(zip(_MODEL_FACTS, model, strict=True)) for model in sorted(models)],
-        "key_store": {
-            "kind": keys.store.database.kind,
-            "ready": keys.cache.ready,
-            "pepper": keys.cache.peppers.current,
-            "several_hosts": bool(settings.database_url),
-        },
-        "rate_limit": {"across_hosts": bool(settings.redis_url), "enabled": settings.rate_limit_enabled},
-        "settings": describe(settings),
-    }
-
-
-_MODEL_FACTS = ("name", "precision", "provider", "license", "note")
+    models = {ServedModel(w.model, w.precision, w.provider, w.license, w.note) for w in workers.values()}
+    return System(
+        versions(),
+        sorted(models),
+        KeyStore(keys.store.database.kind, keys.cache.ready, keys.cache.peppers.current, bool(settings.database_url)),
+        RateLimiting(bool(settings.redis_url), settings.rate_limit_enabled),
+        describe(settings),
+    )
 
 
 def versions() -> dict[str, str]:

@@ -16,11 +16,12 @@ from starlette.routing import Route
 
 from gateway.keys.administration import Administration
 from gateway.keys.audit import Actor
-from gateway.keys.records import Draft, State, facts_of, iso, parse_duration, parse_scopes
+from gateway.keys.records import Draft, State, parse_duration, parse_scopes
+from gateway.keys.shown import AuditPage, Key, KeyDetails, KeyPage, ListedKey, entry_of, made_key, shown
 from gateway.keys.store import Made
 from gateway.record import Principal
 from gateway.reporting.overview import overview_of
-from gateway.reporting.system_facts import system_facts
+from gateway.reporting.system_facts import system_of
 from gateway.routes.json_body import read_json
 from gateway.services import Services
 from gateway.stores.key_format import redact
@@ -109,14 +110,14 @@ async def _list(visit: AdminVisit) -> Response:
     state = query.get("state") or None
     if state not in {None, "active", "expired", "revoked"}:
         raise BadParameter("state: must be active, expired or revoked")
-    page = await visit.administration.page(
+    rows, total = await visit.administration.page(
         search=_text(query, "search", SEARCHED_MAX),
         state=cast("State | None", state),
         offset=_number(query.get("offset") or "0", "offset", 0, 10_000_000),
         count=_number(query.get("count") or "100", "count", 1, PER_PAGE_MAX),
     )
     now = visit.now()
-    return _json({"keys": [row.facts(now) for row in page.rows], "total": page.total})
+    return _json(KeyPage([row.shown(ListedKey, now) for row in rows], total))
 
 
 async def _create(visit: AdminVisit) -> Response:
@@ -133,7 +134,7 @@ async def _create(visit: AdminVisit) -> Response:
 
 async def _one(visit: AdminVisit) -> Response:
     row, days = await visit.administration.one(visit.key_id)
-    return _json(row.facts(visit.now()) | {"requests_by_day": dict(days)})
+    return _json(row.shown(KeyDetails, visit.now(), requests_by_day=dict(days)))
 
 
 async def _rotate(visit: AdminVisit) -> Response:
@@ -143,18 +144,17 @@ async def _rotate(visit: AdminVisit) -> Response:
 
 async def _revoke(visit: AdminVisit) -> Response:
     record = await visit.administration.revoke(visit.key_id, visit.actor)
-    return _json(facts_of(record, visit.now()))
+    return _json(shown(Key, record, visit.now()))
 
 
 async def _audit(visit: AdminVisit) -> Response:
     query = visit.request.query_params
-    entries = await visit.administration.audit(
+    rows = await visit.administration.audit(
         search=_text(query, "search", SEARCHED_MAX),
         before=_text(query, "before", ID_CHARACTERS_MAX),
         count=_number(query.get("count") or "100", "count", 1, PER_PAGE_MAX),
     )
-    rows = [msgspec.structs.asdict(entry) | {"at": iso(entry.at)} for entry in entries]
-    return _json({"entries": rows})
+    return _json(AuditPage([entry_of(row) for row in rows]))
 
 
 async def _overview(visit: AdminVisit) -> Response:
@@ -162,12 +162,11 @@ async def _overview(visit: AdminVisit) -> Response:
 
 
 async def _system(visit: AdminVisit) -> Response:
-    return _json(system_facts(visit.services.settings, visit.services.keys, visit.services.counters))
+    return _json(system_of(visit.services.settings, visit.services.keys, visit.services.counters))
 
 
 def _made(visit: AdminVisit, made: Made) -> Response:
-    facts = {"id": made.record.id, "key": made.key} | facts_of(made.record, visit.now())
-    return _json(facts, status=201)
+    return _json(made_key(made.record, made.key, visit.now()), status=201)
 
 
 async def _body(request: Request, kind: type[Body]) -> Body:

@@ -10,8 +10,9 @@ import msgspec
 import pytest
 
 from gateway.docs import openapi, openapi_admin
-from gateway.docs.openapi_admin import AuditPage, Key, KeyDetails, KeyPage, MadeKey, System
+from gateway.keys.shown import AuditPage, Key, KeyDetails, KeyPage, MadeKey
 from gateway.reporting.overview import Overview
+from gateway.reporting.system_facts import System
 from gateway.routes.admin import PREFIX, CreateBody, RotateBody
 from tests.unit.access.application import Site, opened
 

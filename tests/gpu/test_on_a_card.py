@@ -17,6 +17,7 @@ from loadtest.networks import SHAPES, random_scrfd
 from models.rewriting.fp16 import to_half
 from models.served.facts import ServingModel
 from shared.errors import ConfigurationError
+from shared.exit_codes import OK
 from shared.settings import MEBIBYTE, Settings
 from tests.gpu.material import needs_a_card
 from tests.networks import beacon_faces, beacon_network, beacon_picture
@@ -128,4 +129,4 @@ def png(pixels: np.ndarray) -> bytes:
 
 def test_the_measurement_runs(tmp_path: Path) -> None:
     quick = ["--side", str(SIDE), "--batches", "1", "8", "--networks", "2.5g", "--ways", "default", "graphs"]
-    assert gpu.main([*quick, "--seconds", "0.05", "--rounds", "2", "--out", str(tmp_path)]) == gpu.OK
+    assert gpu.main([*quick, "--seconds", "0.05", "--rounds", "2", "--out", str(tmp_path)]) == OK

@@ -26,7 +26,7 @@ from gateway.keys.cache import WAIT_S_MAX
 from gateway.keys.opening import open_store, peppers_for
 from gateway.keys.pepper import Peppers
 from gateway.keys.records import Draft
-from gateway.keys.store import KeyStore
+from gateway.keys.store import Store
 from gateway.keys.usage import Gathering
 from gateway.people.accounts import Accounts
 from gateway.people.sessions import Sessions
@@ -155,7 +155,7 @@ def test_versions_are_seen_in_order_by_readers_while_many_write(server: Postgres
         opened_store.database.close()
 
 
-def _write_ten(store: KeyStore, peppers: Peppers) -> list[str]:
+def _write_ten(store: Store, peppers: Peppers) -> list[str]:
     return [store.create(Draft(name="n"), peppers, ME, NOW).record.id for _ in range(10)]
 
 

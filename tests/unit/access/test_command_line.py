@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from gateway.keys.__main__ import CONFIGURATION, DONE, REFUSED, STORE_DOWN, main
+from gateway.keys.__main__ import main
 from gateway.stores.key_format import well_formed
+from shared.exit_codes import CONFIGURATION, FAILED, OK, STORE_DOWN
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +21,7 @@ def _environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def ask(capsys: pytest.CaptureFixture[str]) -> Any:
     def ask(*words: str) -> Any:
-        assert main([*words, "--json"]) == DONE
+        assert main([*words, "--json"]) == OK
         return json.loads(capsys.readouterr().out)
 
     return ask
@@ -45,7 +46,7 @@ def test_list_never_shows_a_key(ask: Any, capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_an_empty_list_says_so(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["list"]) == DONE
+    assert main(["list"]) == OK
     assert capsys.readouterr().out == "no keys\n"
 
 
@@ -60,8 +61,8 @@ def test_rotate_and_revoke_take_id_or_beginning(ask: Any) -> None:
 
 
 def test_refusals_have_a_reason_on_stderr_and_a_code(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    assert main(["revoke", "key_000000000000"]) == REFUSED
-    assert main(["create", "--name", "n", "--expires", "soon"]) == REFUSED
+    assert main(["revoke", "key_000000000000"]) == FAILED
+    assert main(["create", "--name", "n", "--expires", "soon"]) == FAILED
     assert "write 90d" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["create"])

@@ -18,7 +18,7 @@ from gateway.keys import cache as cache_module
 from gateway.keys.cache import KeyCache
 from gateway.keys.pepper import Peppers
 from gateway.keys.records import Changes, Draft, KeyRecord
-from gateway.keys.store import KEYS, KeyStore
+from gateway.keys.store import KEYS, Store
 from gateway.stores.database import FILE_NAME
 from gateway.stores.threads import StoreThreads
 from shared.errors import StoreDown
@@ -203,7 +203,7 @@ def test_one_who_leaves_while_asking_disturbs_nobody() -> None:
 
 
 @asynccontextmanager
-async def opened_on(store: KeyStore, peppers: Peppers) -> AsyncIterator[KeyCache]:
+async def opened_on(store: Store, peppers: Peppers) -> AsyncIterator[KeyCache]:
     threads = StoreThreads()
     try:
         yield KeyCache(store, threads, lambda: peppers, check_seconds=0.02, grace_seconds=10)

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from gateway.keys import usage
 from gateway.keys.pepper import Peppers
 from gateway.keys.records import NO_VERSION, Draft
-from gateway.keys.store import KeyStore
+from gateway.keys.store import Store
 from gateway.keys.usage import Gathering
 from gateway.stores.database import FILE_NAME, open_database
 from gateway.stores.migrations import MIGRATIONS, Migration, migrate, schema_version
@@ -222,7 +222,7 @@ def test_the_audit_log_tells_who_and_what_and_holds_no_key(tmp_path: Path) -> No
 
 def test_the_audit_log_keeps_its_limit_and_not_one_more(tmp_path: Path) -> None:
     store, peppers = made_store(tmp_path)
-    store = KeyStore(store.database, max_keys=100, audit_keep=3)
+    store = Store(store.database, max_keys=100, audit_keep=3)
     for n in range(3):
         store.create(Draft(name=f"n{n}"), peppers, ME, NOW + n)
     assert [entry.subject[-3:] for entry in audit_of(store)] == ["n2)", "n1)", "n0)"]

@@ -17,7 +17,7 @@ from deploy import service as service_module
 from deploy.parts import Part
 from deploy.runtime_dir import RuntimeDir, runtime_dir
 from deploy.service import Service
-from shared import announcement
+from shared import announcement, exit_codes
 from shared.logs import open_log
 from shared.settings import Settings
 
@@ -102,7 +102,7 @@ def test_a_bug_in_replacing_ends_neither_the_service_nor_later_replacements(
             await tries.get()
         assert not running.done()
         asked.stop.set()
-        assert await running == launch.OK
+        assert await running == exit_codes.OK
         await service.stop()
 
     asyncio.run(work())

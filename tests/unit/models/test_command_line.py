@@ -7,8 +7,9 @@ import json
 
 import pytest
 
-from models.__main__ import CONFIGURATION, FAILED, OK, USAGE, _accepted, main
+from models.__main__ import _accepted, main
 from models.terminal import Talk, progress_bar, table
+from shared.exit_codes import CONFIGURATION, FAILED, OK, USAGE
 from tests.networks import Form, random_network
 from tests.unit.models.material import SIDE
 

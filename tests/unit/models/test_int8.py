@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from msgspec import structs
 
-from models.__main__ import FAILED, OK, main
+from models.__main__ import main
 from models.catalogue.choose import choose, sha256_of
 from models.catalogue.registry import OPEN_FOLDER
 from models.ensure import ensure
@@ -20,6 +20,7 @@ from models.preparing.machine import Machine, flags_of, machine_with
 from models.preparing.prepare import place_of, prepared_fp32
 from models.served.facts import Int8Facts, read_sidecar, write_sidecar
 from shared.errors import ConfigurationError
+from shared.exit_codes import FAILED, OK
 from tests.networks import Form, beacon_network, beacon_picture, random_network
 from tests.unit.models.material import SIDE, official_models, settings_for
 

@@ -28,7 +28,7 @@ import msgspec
 from gateway.pictures import picture_child
 from gateway.pictures.anonymous_memory import Slab
 from gateway.pictures.headers.facts import Header
-from gateway.pictures.picture_messages import PACKET_BYTES_MAX, Open, ToGateway
+from gateway.pictures.picture_messages import PACKET_BYTES_MAX, FromChild, Open
 from gateway.pictures.sandbox import kernel, landlock, seccomp
 from gateway.pictures.sandbox.system_calls import MACHINES
 from shared.errors import BadImage
@@ -272,7 +272,7 @@ def landlocked() -> dict[str, Attempt]:
 def _asked(link: socket.socket) -> str:
     link.send(msgspec.msgpack.encode(Open(1, Header("bmp", 8, 8, 8, 3), 0, (), to_mask=False)))
     packet = link.recv(PACKET_BYTES_MAX)
-    return msgspec.msgpack.decode(packet, type=ToGateway).words if packet else ""
+    return msgspec.msgpack.decode(packet, type=FromChild).words if packet else ""
 
 
 if __name__ == "__main__":

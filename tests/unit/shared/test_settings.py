@@ -88,7 +88,7 @@ def test_secrets_are_masked_wherever_settings_are_shown() -> None:
 
 
 def test_every_setting_has_a_meaning() -> None:
-    assert all(row["meaning"] for row in describe(Settings()))
+    assert all(row.meaning for row in describe(Settings()))
 
 
 def test_the_command_prints_the_effective_settings_and_fails_on_wrong_ones() -> None:

@@ -12,11 +12,11 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from models.served.facts import ServingModel
+from shared import exit_codes
 from shared.errors import ConfigurationError
 from shared.settings import Settings
 from tests.unit.worker.test_pool import WAIT_S_MAX, Logged, libraries_log_as_before, pool_without_a_model
 from tests.unit.worker_gpu.material import WIDE, small_model
-from worker import exit_codes
 from worker.cannot_run import NotNow, reason
 from worker.opening import open_detector
 

@@ -14,11 +14,10 @@ from typing import Any
 import pytest
 
 from models.served.facts import ModelFacts, ServingModel
-from shared import announcement
+from shared import announcement, exit_codes
 from shared.logs import open_log
 from shared.messages import Canary
 from shared.settings import Settings
-from worker import exit_codes
 from worker import pool as pool_module
 from worker.pool import Pool
 from worker.topology import Topology

@@ -12,6 +12,7 @@ import pytest
 from loadtest import gpu
 from loadtest.gpu_cells import WAYS
 from loadtest.networks import SHAPES, multiply_adds, random_export
+from shared.exit_codes import CONFIGURATION, OK
 from tests.unit.models.material import SHARED
 from worker.gpu_options import CUDA
 
@@ -43,7 +44,7 @@ def test_the_script_fills_every_cell_and_writes_table_and_json(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     quick = ["--provider", "cpu", "--side", "64", "--batches", "1", "2", "--networks", "2.5g", "--ways", "default"]
-    assert gpu.main([*quick, "--seconds", "0.001", "--rounds", "1", "--out", str(tmp_path)]) == gpu.OK
+    assert gpu.main([*quick, "--seconds", "0.001", "--rounds", "1", "--out", str(tmp_path)]) == OK
     written = msgspec.json.decode((tmp_path / "gpu.json").read_bytes())
     assert [cell["batch"] for cell in written["cells"]] == [1, 2]
     for cell in written["cells"]:
@@ -56,7 +57,7 @@ def test_the_script_fills_every_cell_and_writes_table_and_json(
 def test_without_a_card_it_refuses_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     if CUDA in onnxruntime.get_available_providers():
         pytest.skip("this build has the CUDA provider; tests/gpu looks at it")
-    assert gpu.main(["--out", str(tmp_path)]) == gpu.CONFIGURATION
+    assert gpu.main(["--out", str(tmp_path)]) == CONFIGURATION
     assert "make clean install ACCEL=gpu" in capsys.readouterr().err
 
 

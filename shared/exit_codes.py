@@ -1,0 +1,12 @@
+"""How our processes and commands end, as numbers."""
+
+#: Stopped on purpose, everything in hand answered; done.
+OK = 0
+#: A bug, a failing runtime, or memory that is short now: the pool starts a replacement. Of a command: refused.
+FAILED = 1
+#: As argparse has it.
+USAGE = 2
+#: The key store is down (EX_TEMPFAIL of sysexits.h).
+STORE_DOWN = 75
+#: Wrong settings or a model that cannot run here (EX_CONFIG): starting again would not help.
+CONFIGURATION = 78
