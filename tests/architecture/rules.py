@@ -8,25 +8,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.architecture.arrows import named
+from tests.architecture.house import HOUSE
+
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("shared", "gateway", "worker", "models", "deploy", "loadtest")
+PACKAGES = tuple(package for package in HOUSE if (ROOT / package).is_dir() and "." not in package)
 FUNCTION_LINES_MAX = 70
 MODULE_LINES_MAX = 400
 
-#: Which of our packages each may import; tests and tools may look at everything, nothing looks at them.
-MAY_IMPORT = {
-    "shared": {"shared"},
-    "gateway": {"gateway", "shared"},
-    "worker": {"worker", "models", "shared"},
-    "models": {"models", "shared"},
-}
-#: Whose libraries would make a side heavy, or blur what it is for.
-MUST_NOT_IMPORT = {
-    "shared": {"starlette", "onnxruntime", "cv2", "zmq", "redis", "sqlalchemy"},
-    "gateway": {"onnxruntime", "onnx", "torch"},
-    "worker": {"starlette", "redis", "sqlalchemy", "cv2", "torch"},
-    "models": {"starlette", "redis", "zmq"},
-}
 ENVIRONMENT_OWNER = "shared/environment.py"
 #: Adapters to other servers, which pass their workers' options through the environment.
 ENVIRONMENT_FOREIGN = "loadtest/peers/"
@@ -41,25 +30,9 @@ def sources() -> Iterator[tuple[str, str]]:
             yield str(path.relative_to(ROOT)), path.read_text(encoding="utf-8")
 
 
-def imported(text: str) -> set[str]:
-    """Every module name a source imports, wherever the import stands."""
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, "imports are absolute"
-            names.add(node.module or "")
-    return names
-
-
-def forbidden_imports(path: str, text: str) -> list[str]:
-    package = path.split("/", maxsplit=1)[0]
-    if package not in MAY_IMPORT:
-        return []
-    tops = {name.split(".")[0] for name in imported(text)}
-    ours = {*PACKAGES, "tests"} - MAY_IMPORT[package]
-    return sorted(tops & (ours | MUST_NOT_IMPORT[package]))
+def unpicklers(text: str) -> set[str]:
+    """Modules that a source imports and that make objects of strangers' bytes."""
+    return {module for module, _ in named(text)} & UNPICKLERS
 
 
 def reads_environment(path: str, text: str) -> bool:

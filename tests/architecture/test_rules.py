@@ -18,29 +18,6 @@ def offenders(broken) -> dict[str, object]:
     return {path: found for path, text in SOURCES.items() if (found := broken(path, text))}
 
 
-def test_imports_run_in_one_direction() -> None:
-    assert len(SOURCES) > 50
-    assert offenders(rules.forbidden_imports) == {}
-
-
-@pytest.mark.parametrize(
-    ("path", "line"),
-    [
-        ("gateway/planted.py", "import worker.serve"),
-        ("gateway/planted.py", "def f():\n    from models import serving"),
-        ("gateway/planted.py", "import onnxruntime"),
-        ("worker/planted.py", "from gateway.dispatching.dispatch import Dispatcher"),
-        ("worker/planted.py", "from starlette.requests import Request"),
-        ("models/planted.py", "from worker.scrfd import detect"),
-        ("shared/planted.py", "from gateway import app"),
-        ("shared/planted.py", "import zmq"),
-        ("gateway/planted.py", "from tests.service import start"),
-    ],
-)
-def test_a_planted_forbidden_import_is_found(path: str, line: str) -> None:
-    assert rules.forbidden_imports(path, line)
-
-
 def test_only_the_settings_read_the_environment() -> None:
     assert offenders(rules.reads_environment) == {}
     assert rules.reads_environment("gateway/planted.py", "import os\nport = os.environ['PORT']")
@@ -65,8 +42,8 @@ def test_no_module_is_named_like_the_standard_librarys() -> None:
 
 
 def test_nothing_is_ever_unpickled() -> None:
-    assert offenders(lambda _, text: rules.imported(text) & rules.UNPICKLERS) == {}
-    assert rules.imported("import pickle") & rules.UNPICKLERS
+    assert offenders(lambda _, text: rules.unpicklers(text)) == {}
+    assert rules.unpicklers("import pickle")
 
 
 def test_no_globals_and_nothing_swallowed_whole() -> None:
