@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
+from functools import cache
 
 from tests.architecture.house import BEYOND, BLIND, HOUSE
 
@@ -34,7 +34,7 @@ def room_of(module: str) -> str:
     return ".".join(filter(None, (package, room, *command)))
 
 
-@lru_cache(maxsize=None)
+@cache
 def named(text: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """(module, names taken from it) of every import, wherever it stands."""
     return tuple(_named(ast.parse(text)))
