@@ -16,6 +16,7 @@ from gateway.docs.pages import docs_routes
 from gateway.edge.cors import Cors
 from gateway.edge.request_context import RequestContext
 from gateway.edge.security_headers import SecurityHeaders
+from gateway.endpoints import ENDPOINTS
 from gateway.error_responses import face_api_error, http_exception, unexpected
 from gateway.routes.admin import routes as admin_routes
 from gateway.routes.detect import detect
@@ -27,6 +28,9 @@ from shared.access_rules import items
 from shared.environment import load
 from shared.errors import FaceApiError
 from shared.settings import Settings
+
+#: By the endpoint's name; a row without one is a start that fails.
+ANSWERS = {"detect": detect, "mask": mask, "health": health, "readyz": readyz, "livez": livez, "metrics": metrics}
 
 
 def create_app(settings: Settings | None = None) -> Starlette:
@@ -40,12 +44,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
 
     application = Starlette(
         routes=[
-            Route("/api/v1/detect", detect, methods=["POST"]),
-            Route("/api/v1/mask", mask, methods=["POST"]),
-            Route("/health", health),
-            Route("/readyz", readyz),
-            Route("/livez", livez),
-            Route("/metrics", metrics),
+            *(Route(row.path, ANSWERS[row.name], methods=[row.method]) for row in ENDPOINTS),
             *docs_routes(console=effective.console_enabled),
             *admin_routes(),
             *(console_routes() if effective.console_enabled else []),

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from gateway.dispatching.detection import Question, passes_for, sides_for
+from gateway.endpoints import Task
 from gateway.params import DetectParams, MaskParams
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.tiling import tiles_of
 from shared.settings import Settings
-
-Endpoint = Literal["detect", "mask"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +27,9 @@ class Looking:
         return passes_for(self.question.turns, tiles) * (1 + (header.alpha and self.masks))
 
 
-def looking(endpoint: Endpoint, params: DetectParams | MaskParams, settings: Settings) -> Looking:
+def looking(task: Task, params: DetectParams | MaskParams, settings: Settings) -> Looking:
     """A parameter of one's own comes before `thorough`, and that before the settings."""
-    masks = endpoint == "mask"
+    masks = task == "mask"
     second = settings.mask_second_side if masks else settings.detect_second_side
     turns = settings.mask_turns if masks else settings.detect_turns
     tiles = settings.mask_tiles if masks else settings.detect_tiles

@@ -22,8 +22,9 @@ from gateway.admission.fare import fare_of
 from gateway.dispatching.detection import detect_picture
 from gateway.dispatching.dispatch import Detection
 from gateway.edge.conversation import Patience
+from gateway.endpoints import Task
 from gateway.form_parts import Upload
-from gateway.looking import Endpoint, Looking, looking
+from gateway.looking import Looking, looking
 from gateway.params import Params, parse_params
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.image_header import check_limits, read_header
@@ -64,12 +65,12 @@ class Visit(Generic[Params]):
 
 
 @contextlib.asynccontextmanager
-async def visit(request: Request, endpoint: Endpoint, kind: type[Params]) -> AsyncIterator[Visit[Params]]:
+async def visit(request: Request, task: Task, kind: type[Params]) -> AsyncIterator[Visit[Params]]:
     """The whole way of a detect or mask request to its faces; the block makes the answer, within the same time."""
     services: Services = request.state.services
     settings, record, now = services.settings, record_of(request.scope), asyncio.get_running_loop().time
     wanted = RequestTime(settings.request_timeout, asked_s(request.headers.getlist(TIMEOUT_HEADER)), now())
-    admitted = await services.door.enter(request.scope, endpoint)
+    admitted = await services.door.enter(request.scope, task)
     record.timings.lap("auth")
     async with admitted.settled(wanted):
         check_head(request.scope["headers"], settings.max_image_bytes)
@@ -84,11 +85,11 @@ async def visit(request: Request, endpoint: Endpoint, kind: type[Params]) -> Asy
             async with _in_time(record, services.admission, deadline):
                 header = read_header(memoryview(upload.image))
                 check_limits(header, settings)  # a refusal waits for nobody
-                looks = looking(endpoint, params, settings)
+                looks = looking(task, params, settings)
                 async with _turn(services, header, admitted.client, looks, deadline):
                     record.timings.lap("queue")
                     opened = await services.pictures.open(
-                        upload.image, sides=looks.sides, deadline=deadline, to_mask=endpoint == "mask",
+                        upload.image, sides=looks.sides, deadline=deadline, to_mask=task == "mask",
                         header=header, tiles=looks.tiles,
                     )  # fmt: skip
                     with contextlib.closing(opened) as picture:

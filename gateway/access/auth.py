@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Literal
 from urllib.parse import unquote_to_bytes
 
 from gateway.keys.records import KeyRecord, Scope, iso
@@ -15,7 +14,6 @@ from gateway.stores.key_format import well_formed
 from shared.errors import BadParameter, Forbidden, Unauthorized
 
 HEADER = b"x-api-key"
-Endpoint = Literal["detect", "mask"]
 
 # Names under which people put keys into URLs; `xyl_` catches a key under any other name.
 _KEY_NAMES = re.compile(rb"(?:^|[&;])(?:x[-_]?)?(?:api[-_]?key|apikey|access[-_]?token|auth[-_]?token)=", re.IGNORECASE)

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.access import auth, rate_limit
-from gateway.access.auth import Endpoint
 from gateway.access.charging import is_charged
 from gateway.access.client_ip import ClientAddresses
 from gateway.access.rate_limit import Hit, Limiter
+from gateway.endpoints import Task
 from gateway.keys.keeping import Keys
-from gateway.keys.records import KeyRecord, Scope
+from gateway.keys.records import SCOPES, KeyRecord, Scope
 from gateway.keys.upkeep import Upkeep
 from gateway.record import ANONYMOUS, HeaderPairs, Principal, record_of
 from gateway.reporting.counters import Counters
@@ -87,21 +87,17 @@ class Door:
         self.keys, self.upkeep = keys, upkeep
         self.addresses, self.limiter, self.counters = addresses, limiter, counters
         self.now = now
-        self._limits = {
-            "detect": settings.rate_limit_detect,
-            "mask": settings.rate_limit_mask,
-            "admin": settings.rate_limit_admin,
-        }
+        self._limits: dict[Scope, int] = {each: getattr(settings, f"rate_limit_{each}") for each in SCOPES}
 
-    async def enter(self, scope: AsgiScope, endpoint: Endpoint) -> Admitted:
+    async def enter(self, scope: AsgiScope, task: Task) -> Admitted:
         """Unauthorized, Forbidden, RateLimited, StoreDown, BadParameter (a key in the query string)."""
         auth.refuse_key_in_url(scope.get("query_string", b""))
         address, bucket = self.addresses.of(scope)
         if not self._settings.api_key_enabled:
             admitted = _admitted(scope, Principal(ANONYMOUS, address), bucket)
-            return await self._charged(admitted, endpoint, bucket, self._limits[endpoint])
-        record = await self._known(scope, endpoint, bucket)
-        return await self._with_key(scope, record, endpoint, address, bucket)
+            return await self._charged(admitted, task, bucket, self._limits[task])
+        record = await self._known(scope, task, bucket)
+        return await self._with_key(scope, record, task, address, bucket)
 
     async def enter_admin(self, scope: AsgiScope) -> Admitted:
         """The same for the admin API: always with a key."""

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, get_args
 
 import msgspec
@@ -14,6 +14,7 @@ import msgspec
 from gateway.docs import openapi_admin
 from gateway.docs import openapi_words as words
 from gateway.docs.openapi_parts import REF, Json, error_answers, headers, json_answer, query_parameter, ref
+from gateway.endpoints import ENDPOINTS
 from gateway.params import SECOND_SIDES, TILES_MAX, DetectParams, MaskParams
 from gateway.pictures.encode import OUTPUTS
 from gateway.pictures.input_formats import INPUTS
@@ -65,11 +66,7 @@ def document() -> Json:
         "servers": [{"url": "./", "description": "This service"}],
         "tags": [*words.TAGS, openapi_admin.TAG],
         "paths": {
-            "/api/v1/detect": {"post": _detect()},
-            "/api/v1/mask": {"post": _mask()},
-            "/health": {"get": _health()},
-            "/readyz": {"get": _probe("readyz", "Whether to send requests here", "ready")},
-            "/livez": {"get": _probe("livez", "Whether the process is alive", "alive")},
+            **{row.path: {row.method.lower(): _OPERATIONS[row.name]()} for row in ENDPOINTS if row.documented},
             **openapi_admin.paths(),
         },
         "components": {
@@ -149,6 +146,16 @@ def _probe(name: str, summary: str, status: str) -> Json:
         "security": [],
         "responses": responses,
     }
+
+
+#: By the endpoint's name; one that is to be documented and is not fails here.
+_OPERATIONS: dict[str, Callable[[], Json]] = {
+    "detect": _detect,
+    "mask": _mask,
+    "health": _health,
+    "readyz": lambda: _probe("readyz", "Whether to send requests here", "ready"),
+    "livez": lambda: _probe("livez", "Whether the process is alive", "alive"),
+}
 
 
 def _query_parameters(kind: type[msgspec.Struct]) -> list[Json]:

@@ -10,16 +10,15 @@ from dataclasses import dataclass
 
 from starlette.types import Scope
 
+from gateway.endpoints import BY_PATH, Task
 from gateway.keys.usage import Gathering
 from gateway.record import ANONYMOUS, RequestRecord
 from gateway.reporting.counters import Counters
-from gateway.reporting.metrics import ENDPOINTS, Metrics
+from gateway.reporting.metrics import Metrics
 from shared.logs import Log
 
-#: What the console's numbers count.
-COUNTED = {"/api/v1/detect": "detect", "/api/v1/mask": "mask"}
-#: Asked all the time by balancers, dashboards and the console's open pages.
-QUIET = ("/health", "/readyz", "/livez", "/metrics", "/console/overview/live", "/console/static/")
+#: Asked all the time by the console's open pages.
+QUIET_PAGES = ("/console/overview/live", "/console/static/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,22 +32,24 @@ class Books:
 
     def close(self, scope: Scope, record: RequestRecord, status: int, total_ms: float) -> None:
         """Of one request."""
-        path, timings = scope["path"], record.timings
-        self.metrics.answered(path, status, total_ms / 1000)
+        endpoint, timings = BY_PATH.get(scope["path"]), record.timings
+        told = endpoint.path if endpoint else "other"
+        self.metrics.answered(told, status, total_ms / 1000)
         if status == 200:
             self.metrics.stages(timings.stages())
-        if scope["method"] == "POST" and (endpoint := COUNTED.get(path)) is not None:
-            self._count(endpoint, record, status, total_ms)
-        tell = self.log.debug if path.startswith(QUIET) else self.log.info
+        if endpoint and endpoint.task and scope["method"] == endpoint.method:
+            self._count(endpoint.task, record, status, total_ms)
+        quiet = endpoint.quiet if endpoint else scope["path"].startswith(QUIET_PAGES)
+        tell = self.log.debug if quiet else self.log.info
         tell(
             "request",
-            request_id=record.request_id, method=scope["method"], path=path if path in ENDPOINTS else "other",
+            request_id=record.request_id, method=scope["method"], path=told,
             status=status, ms=round(total_ms, 2),
             stages={name: round(spent, 2) for name, spent in timings.stages()},
         )  # fmt: skip
 
-    def _count(self, endpoint: str, record: RequestRecord, status: int, total_ms: float) -> None:
-        self.counters.answered(endpoint, status, total_ms, record.faces if status < 400 else 0)
+    def _count(self, task: Task, record: RequestRecord, status: int, total_ms: float) -> None:
+        self.counters.answered(task, status, total_ms, record.faces if status < 400 else 0)
         principal = record.principal
         if principal is not None and principal.key_id != ANONYMOUS:
             self.use.note(principal.key_id, time.time(), error=status >= 400)

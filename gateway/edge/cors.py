@@ -11,9 +11,10 @@ from collections.abc import Iterable
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.edge.paths import tidy
+from gateway.endpoints import ENDPOINTS
 from gateway.record import HeaderPairs
 
-PATHS = ("/api/v1/detect", "/api/v1/mask", "/health", "/openapi.json")
+PATHS = frozenset({"/openapi.json", *(endpoint.path for endpoint in ENDPOINTS if endpoint.for_pages)})
 ALLOWED_METHODS = b"GET, POST"
 #: Ours; then what tracing adds to every request of a page, and what upload widgets and HTTP libraries send. The others
 #: mean nothing here, so they can do no harm; a page that must not send them could not call at all.

@@ -10,11 +10,12 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from gateway.endpoints import TASKS, Task
 from shared import numerals
 from shared.errors import BadParameter
 
-Scope = Literal["detect", "mask", "admin"]
-SCOPES: tuple[Scope, ...] = ("detect", "mask", "admin")
+Scope = Literal[Task, "admin"]
+SCOPES: tuple[Scope, ...] = (*TASKS, "admin")
 State = Literal["active", "expired", "revoked"]
 
 NO_VERSION = -1  # before the first: who asks for changes since then is told of every key

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+from gateway.endpoints import TASKS
 from gateway.reporting.counters import Counters, Present, Worker, percentile
 
-ENDPOINTS = ("detect", "mask")
 CHART_MINUTES = 60
 LATENCY_MINUTES = 5
 WORKERS_MAX = 256
@@ -56,18 +56,18 @@ def overview(
     minutes = [_minute(counts) for counts in series]
     return Overview(
         requests=sum(statuses.values()),
-        requests_by_endpoint={name: int(total.get(f"requests.{name}", 0)) for name in ENDPOINTS},
+        requests_by_endpoint={name: int(total.get(f"requests.{name}", 0)) for name in TASKS},
         requests_last_minute=sum(minute.requests for minute in minutes[-2:-1]),
         faces=int(total.get("faces", 0)),
         statuses=statuses,
         client_errors=sum(n for status, n in statuses.items() if status.startswith("4")),
         server_errors=sum(n for status, n in statuses.items() if status.startswith("5")),
-        refused_by_limit=sum(int(total.get(f"refused.limit.{name}", 0)) for name in ENDPOINTS),
+        refused_by_limit=sum(int(total.get(f"refused.limit.{name}", 0)) for name in TASKS),
         wrong_key_refusals=int(total.get("refused.wrong_keys", 0)),
         limiter_failures={name[17:]: int(n) for name, n in total.items() if name.startswith("limiter_failures.")},
-        p50_ms=percentile(recent, ENDPOINTS, 0.50),
-        p95_ms=percentile(recent, ENDPOINTS, 0.95),
-        p99_ms=percentile(recent, ENDPOINTS, 0.99),
+        p50_ms=percentile(recent, TASKS, 0.50),
+        p95_ms=percentile(recent, TASKS, 0.95),
+        p99_ms=percentile(recent, TASKS, 0.99),
         in_flight=sum(said.in_flight for said in present),
         queued=sum(said.queued for said in present),
         gateway_processes=len(present),

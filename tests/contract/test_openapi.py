@@ -14,8 +14,9 @@ import pytest
 from openapi_spec_validator import validate
 from starlette.routing import Route
 
-from gateway.app import create_app
+from gateway.app import ANSWERS, create_app
 from gateway.docs import openapi, openapi_words
+from gateway.endpoints import ENDPOINTS
 from gateway.params import DetectParams, MaskParams, parse_params
 from gateway.routes.health import HealthResponse
 from gateway.serialise import DetectResponse
@@ -90,6 +91,12 @@ def routes() -> Iterator[tuple[str, str]]:
 def test_documented_and_served_endpoints_are_the_same(document: dict[str, Any]) -> None:
     documented = {(path, method.upper()) for path, methods in document["paths"].items() for method in methods}
     assert documented == set(routes())
+
+
+def test_every_answer_has_its_row_and_what_has_none_is_no_endpoint() -> None:
+    assert list(ANSWERS) == [row.name for row in ENDPOINTS]
+    served = {route.path for route in create_app(Settings()).routes if isinstance(route, Route)}
+    assert {row.path for row in ENDPOINTS} <= served
 
 
 @pytest.mark.parametrize(("path", "expected"), [("/api/v1/detect", DETECT), ("/api/v1/mask", MASK)])
