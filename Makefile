@@ -60,8 +60,8 @@ open-weights: .venv-train/ok ## The served weights from nothing: every cycle, jo
 export-open: .venv-train/ok ## Calibrate and export the last checkpoint into models/open
 	@.venv-train/bin/python -m models.training.export.write $(if $(MATERIAL),--material $(MATERIAL)) $(if $(HAND),--hand $(HAND))
 
-eval: $(VENV)/dev.ok ## Compare two models on photographs (SUBJECT=a.onnx TRUTH=b.onnx); faces drawn in build/eval
-	@$(BIN)/python -m models.training.judge.evaluate $(SUBJECT) $(TRUTH) --draw build/eval --json build/eval.json
+eval: $(VENV)/dev.ok ## How many faces models find on labelled photographs (MODELS="a.onnx b.onnx:int8" ARGS="--quick"); missed ones drawn in build/eval/drawn
+	@$(BIN)/python -m models.training.judge.evaluate $(MODELS) --json build/eval/report.json --draw build/eval/drawn $(ARGS)
 
 ##@ Measure
 bench: .venv-bench/ok ## Against the limit of the machine, LitServe and mosec (under 15 minutes); var/bench/

@@ -91,5 +91,15 @@ BLIND = {
     "models.training.export": "models.training.landmarks",
 }
 
-#: What single files see beyond: the pool prepares before workers start; a card is given a network of its own.
-BEYOND = {("worker.pool", "models.ensure"), ("worker.detector_gpu", "models.rewriting.gpu_form")}
+#: What single files see beyond: the pool prepares before workers start; a card is given a network of its own; the judge
+#: looks with what a service would serve.
+BEYOND = {
+    ("worker.pool", "models.ensure"),
+    ("worker.detector_gpu", "models.rewriting.gpu_form"),
+    ("models.training.judge.served", "models.catalogue.choose"),
+    ("models.training.judge.served", "models.ensure"),
+    ("models.training.judge.served", "models.int8.figures"),
+    ("models.training.judge.served", "models.int8.judge"),
+    ("models.training.judge.served", "models.preparing.place"),
+    ("models.training.judge.served", "models.preparing.prepare"),
+}

@@ -5,18 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.training.judge.detect import Found, decode, letterbox, suppress
-from models.training.judge.measure import Tally, judge
+from models.training.judge.counting import Judged, figures
+from models.training.judge.detect import decode, letterbox, suppress
+from models.training.judge.measure import Verdict, judge, landmark_errors
+from models.training.judge.sets import BARE, MASKED, UNKNOWN, boxes
 
 Box = tuple[float, float, float, float]
-
-
-def faces(*boxes: Box, scale: float = 1.0, shift: float = 0.0) -> Found:
-    array = np.array(boxes, np.float32).reshape(-1, 4)
-    middle = (array[:, :2] + array[:, 2:]) / 2 + shift
-    points = np.repeat(middle[:, None], 5, axis=1).astype(np.float32)
-    return Found(array, np.linspace(0.9, 0.6, len(array)).astype(np.float32), points, scale)
-
 
 A: Box = (0, 0, 40, 40)
 B: Box = (100, 100, 140, 140)
@@ -24,71 +18,103 @@ FAR: Box = (300, 300, 340, 340)
 TINY: Box = (200, 200, 212, 212)
 
 
+def verdict(found: list[Box], faces: list[Box], loose: list[Box] | None = None, scale: float = 1.0) -> Verdict:
+    return judge(boxes(found), boxes(faces), boxes(loose or []), scale)
+
+
+def judged(one: Verdict, covers: list[int] | None = None) -> Judged:
+    return Judged(one, np.array(covers or [UNKNOWN] * len(one.found), np.int8), [])
+
+
 def test_a_true_face_is_found_or_missed() -> None:
-    verdict = judge(faces(A), faces(A, B), faces(A, B))
-    assert (verdict.found, verdict.missed, verdict.false) == ([0], [1], [])
+    one = verdict([A], [A, B])
+    assert (one.found.tolist(), one.false.tolist()) == ([True, False], [False])
 
 
 def test_an_overlap_below_the_limit_finds_nothing_and_alarms() -> None:
     aside: Box = (20, 0, 60, 40)  # IoU 1/3
-    verdict = judge(faces(aside), faces(A), faces(A))
-    assert (verdict.found, verdict.missed, verdict.false) == ([], [0], [0])
+    one = verdict([aside], [A])
+    assert (one.found.tolist(), one.false.tolist()) == ([False], [True])
 
 
-def test_a_looser_true_face_excuses_a_finding_once() -> None:
-    twice: Box = (2, 2, 42, 42)
-    assert judge(faces(B), faces(A), faces(A, B)).false == []
-    assert judge(faces(A, twice), faces(A), faces(A, B)).false == [1]
+def test_a_loose_face_excuses_one_finding() -> None:
+    twice: Box = (102, 102, 142, 142)
+    assert verdict([A, B], [A], [B]).false.tolist() == [False, False]
+    assert verdict([A, B, twice], [A], [B]).false.sum() == 1
 
 
-def test_faces_below_16_px_of_the_canvas_are_not_asked_for_but_are_no_alarm() -> None:
-    verdict = judge(faces(A, TINY), faces(A, TINY), faces(A, TINY))
-    assert (verdict.found, verdict.missed, verdict.false) == ([0], [], [])
-    halved = judge(faces(scale=0.25), faces(A, scale=0.25), faces(A, scale=0.25))
-    assert halved.missed == []
+def test_a_loose_box_on_a_face_that_was_found_excuses_no_second_finding() -> None:
+    twice: Box = (8, 8, 48, 48)
+    assert verdict([A, twice], [A], [twice]).false.tolist() == [False, True]
+
+
+def test_a_loose_box_on_a_face_that_was_missed_excuses_a_finding_beside_it() -> None:
+    aside: Box = (20, 0, 60, 40)
+    assert verdict([aside], [A], [aside]).false.tolist() == [False]
+
+
+def test_small_faces_are_told_apart_and_not_asked_for() -> None:
+    one = figures([judged(verdict([A, TINY], [A, TINY]))])
+    assert (one.faces, one.found, one.false) == (1, 1, 0)
+    assert (one.by_size["10–16"].of, one.by_size["10–16"].value) == (1, 1.0)
+    assert one.by_size["32–96"].value == 1.0
+    assert figures([judged(verdict([], [A, B], scale=0.25))]).faces == 0
+
+
+def test_faces_are_counted_by_whether_they_wear_a_mask() -> None:
+    one = figures([judged(verdict([A], [A, B]), [MASKED, BARE])])
+    assert (one.by_cover["masked"].value, one.by_cover["bare"].value) == (1.0, 0.0)
+    assert figures([judged(verdict([A], [A]))]).by_cover == {}
 
 
 def test_landmark_error_is_a_share_of_face_size() -> None:
-    verdict = judge(faces(A, shift=4.0), faces(A), faces(A))
-    assert verdict.errors == [pytest.approx(np.hypot(4, 4) / 40)]
+    points = np.full((1, 5, 2), 20, np.float32)
+    one = verdict([A], [A])
+    assert landmark_errors(one, points + 4, points, boxes([A])) == [pytest.approx(np.hypot(4, 4) / 40)]
 
 
 def test_figures_sum_over_photographs() -> None:
-    tally = Tally()
-    tally.add(judge(faces(A, FAR), faces(A, B), faces(A, B)))
-    tally.add(judge(faces(A), faces(A), faces(A)))
-    figures = tally.figures()
-    assert figures["recall"] == pytest.approx(2 / 3)
-    assert figures["precision"] == pytest.approx(2 / 3)
+    one = figures([judged(verdict([A, FAR], [A, B])), judged(verdict([A], [A]))])
+    assert one.recall.value == pytest.approx(2 / 3, abs=1e-4)
+    assert one.precision.value == pytest.approx(2 / 3, abs=1e-4)
+    assert (one.per_photograph.value, one.false) == (0.5, 1)
 
 
-def test_small_false_alarms_count_in_the_strict_precision_alone() -> None:
-    tally = Tally()
-    tally.add(judge(faces(A, TINY), faces(A), faces(A)))
-    assert tally.figures()["precision"] == 0.5 and tally.figures()["precision_16px"] == 1.0
+def test_an_interval_holds_the_figure_and_narrows_with_photographs() -> None:
+    some = [judged(verdict([A], [A])), judged(verdict([], [A]))]
+    few, many = figures(some * 5).recall, figures(some * 50).recall
+    assert few.low is not None and few.high is not None and many.low is not None and many.high is not None
+    assert few.low < many.low < 0.5 < many.high < few.high
+    assert figures(some * 5).recall == few
 
 
-def test_no_faces_at_all_is_a_perfect_score() -> None:
-    tally = Tally()
-    tally.add(judge(faces(), faces(), faces()))
-    assert tally.figures()["recall"] == tally.figures()["precision"] == 1.0
+def test_small_false_findings_count_in_the_precision_of_all_alone() -> None:
+    one = figures([judged(verdict([A, TINY], [A]))])
+    assert (one.precision.value, one.precision_large.value) == (0.5, 1.0)
+
+
+def test_a_photograph_without_faces_has_no_recall_and_may_have_alarms() -> None:
+    one = figures([judged(verdict([A, B], [])), judged(verdict([], []))])
+    assert one.recall.value is None
+    assert (one.false, one.per_photograph.value) == (2, 1.0)
 
 
 def test_letterbox_follows_the_reference_rule() -> None:
-    canvas, scale = letterbox(np.full((512, 372, 3), 9, np.uint8))
-    assert canvas.shape == (640, 640, 3) and scale == 640 / 512
-    assert (canvas[:, : int(640 / (512 / 372))] == 9).all() and (canvas[:, 465:] == 0).all()
+    canvas = letterbox(np.full((512, 372, 3), 9, np.uint8))
+    assert canvas.scale == 640 / 512
+    shown = canvas.shown(640, 640)
+    assert (shown[:, : int(640 / (512 / 372))] == 9).all() and (shown[:, 465:] == 0).all()
 
 
 def test_nms_keeps_the_best_of_what_overlaps() -> None:
-    boxes = np.array([A, (2, 2, 42, 42), B], np.float32)
-    assert suppress(boxes, np.array([0.6, 0.9, 0.7], np.float32)) == [1, 2]
+    some = boxes([A, (2, 2, 42, 42), B])
+    assert suppress(some, np.array([0.6, 0.9, 0.7], np.float32)) == [1, 2]
 
 
 def test_decoding_places_an_anchor_without_half_a_cell() -> None:
     heads = [np.zeros((n, c), np.float32) for c in (1, 4, 10) for n in (128, 32, 8)]
     heads[0][2 * (8 * 3 + 2) + 1] = 0.8  # stride 8, row 3, column 2, second anchor
     heads[3][:] = 1.0
-    boxes, scores, points = decode(heads, 64, 0.5)
-    assert boxes.tolist() == [[8, 16, 24, 32]] and scores.tolist() == [pytest.approx(0.8)]
+    found, scores, points = decode(heads, (64, 64), 0.5)
+    assert found.tolist() == [[8, 16, 24, 32]] and scores.tolist() == [pytest.approx(0.8)]
     assert (points == np.array([16, 24])).all()

@@ -75,7 +75,7 @@ def validation_scenes(material: Material, sprites: Path | None = None, seed: int
         canvas = np.zeros((SIDE, SIDE, 3), np.uint8)
         height, width = background.shape[:2]
         canvas[:height, :width] = background[:SIDE, :SIDE]
-        scenes += [faceless(canvas), faceless(letterbox(background, SIDE)[0])]
+        scenes += [faceless(canvas), faceless(letterbox(background).shown(SIDE, SIDE))]
     kinds = clutter.PROCEDURES
     return scenes + [faceless(clutter.procedure(rng, SIDE, kinds[i % len(kinds)])) for i in range(PAGES)]
 
@@ -113,7 +113,7 @@ def collect(model: nn.Module, scenes: list[Scene]) -> Findings:
     for scene in scenes:
         alarm = 0.0 if len(scene.boxes) or len(scene.ignored) else 1.0 if scene.composed else math.inf
         heads = raw_heads(model, scene.picture)
-        boxes, scores, _ = decode(heads, SIDE, FLOOR)
+        boxes, scores, _ = decode(heads, (SIDE, SIDE), FLOOR)
         place = place_of(heads, scores)
         kept = suppress(boxes, scores)
         boxes, scores, place = boxes[kept], scores[kept], place[kept]

@@ -82,8 +82,7 @@ def figures_of(report: Path | None) -> dict[str, Any]:
     """The part of an evaluation's report that goes beside the weights."""
     if report is None:
         return {}
-    read = json.loads(report.read_text())
-    return {"truth": read["truth"], **read["groups"], **read["face_free"]}
+    return dict(json.loads(report.read_text())["halves"])
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:

@@ -15,6 +15,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from models.served.anchors import STRIDES, anchor_centres
+from models.served.trim import Trimming, part_of
 
 Floats = NDArray[np.float32]
 Picture = NDArray[np.uint8]
@@ -40,14 +41,32 @@ class Found:
         return Found(self.boxes[keep], self.scores[keep], self.points[keep], self.scale)
 
 
-def letterbox(picture: Picture, side: int = SIDE) -> tuple[Picture, float]:
-    """(side, side, 3) uint8 canvas with the picture at its top left, and the scale."""
+@dataclass(frozen=True)
+class Canvas:
+    """A photograph fitted to a square of side × side. pixels: (rows, columns, 3) uint8 BGR, without the black beside.
+
+    scale: canvas pixels to one photograph pixel.
+    """
+
+    pixels: Picture
+    scale: float
+    side: int
+
+    def shown(self, height: int, width: int) -> Picture:
+        """(height, width, 3): the top left of the square, black beside the photograph."""
+        part = np.zeros((height, width, 3), np.uint8)
+        rows, columns = self.pixels.shape[:2]
+        part[:rows, :columns] = self.pixels
+        return part
+
+
+def letterbox(picture: Picture, side: int = SIDE) -> Canvas:
+    """The picture as large as the square allows."""
     height, width = picture.shape[:2]
     ratio = height / width
     new_height, new_width = (side, int(side / ratio)) if ratio > 1 else (int(side * ratio), side)
-    canvas = np.zeros((side, side, 3), np.uint8)
-    canvas[:new_height, :new_width] = cv2.resize(picture, (new_width, new_height))
-    return canvas, new_height / height
+    fitted = np.asarray(cv2.resize(picture, (max(1, new_width), max(1, new_height))), np.uint8)
+    return Canvas(fitted, fitted.shape[0] / height, side)
 
 
 def suppress(boxes: Floats, scores: Floats, overlap: float = OVERLAP) -> list[int]:
@@ -66,42 +85,53 @@ def suppress(boxes: Floats, scores: Floats, overlap: float = OVERLAP) -> list[in
 
 
 class OnnxDetector:
-    """One model file on the CPU."""
+    """One model file on the CPU. trimming: of what it is shown, as a worker shows it; None for the whole square."""
 
-    def __init__(self, path: Path, threads: int = 2) -> None:
+    def __init__(self, path: Path, threads: int = 2, trimming: Trimming | None = None, side: int = SIDE) -> None:
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self.name = path.stem
         self.session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         self.input = self.session.get_inputs()[0]
         self.serving = self.input.type == "tensor(uint8)"
+        self.trimming, self.side = trimming, side
 
-    def heads(self, canvas: Picture) -> list[Floats]:
+    def heads(self, shown: Picture) -> list[Floats]:
         """Nine arrays (anchors, 1|4|10): scores, boxes and landmarks by stride."""
         if self.serving:
-            fed = canvas[None]
+            fed = shown[None]
         else:
-            rgb = canvas[None, ..., ::-1].transpose(0, 3, 1, 2).astype(np.float32)
+            rgb = shown[None, ..., ::-1].transpose(0, 3, 1, 2).astype(np.float32)
             fed = np.ascontiguousarray((rgb - 127.5) / 128)
         outputs = self.session.run(None, {self.input.name: fed})
         return [np.asarray(out, np.float32).reshape(-1, out.shape[-1]) for out in outputs]
 
+    def part(self, canvas: Canvas) -> Picture:
+        """What the network is shown of a canvas."""
+        rows, columns = canvas.pixels.shape[:2]
+        return canvas.shown(*part_of(rows, columns, canvas.side, self.trimming))
+
+    def look(self, canvas: Canvas, confidence: float) -> Found:
+        """Faces of a canvas with at least this score, best first, in pixels of its photograph."""
+        shown = self.part(canvas)
+        boxes, scores, points = decode(self.heads(shown), (shown.shape[0], shown.shape[1]), confidence)
+        boxes, points = boxes / np.float32(canvas.scale), points / np.float32(canvas.scale)
+        kept = suppress(boxes, scores)
+        return Found(boxes[kept], scores[kept], points[kept], canvas.scale)
+
     def detect(self, picture: Picture, confidence: float) -> Found:
         """Faces of a (H, W, 3) uint8 BGR photograph with at least this score, best first."""
-        canvas, scale = letterbox(picture)
-        boxes, scores, points = decode(self.heads(canvas), canvas.shape[0], confidence)
-        boxes, points = boxes / np.float32(scale), points / np.float32(scale)
-        kept = suppress(boxes, scores)
-        return Found(boxes[kept], scores[kept], points[kept], scale)
+        return self.look(letterbox(picture, self.side), confidence)
 
 
-def decode(heads: list[Floats], side: int, confidence: float) -> tuple[Floats, Floats, Floats]:
-    """Nine heads of one canvas -> boxes (N, 4), scores (N,), points (N, 5, 2) in its pixels."""
+def decode(heads: list[Floats], size: tuple[int, int], confidence: float) -> tuple[Floats, Floats, Floats]:
+    """Nine heads of what was shown, (height, width) -> boxes (N, 4), scores (N,), points (N, 5, 2) in its pixels."""
     boxes, scores, points = [], [], []
     for place, stride in enumerate(STRIDES):
         score = heads[place][:, 0]
         keep = score >= np.float32(confidence)
-        centre = anchor_centres((side, side), stride)[keep]
+        centre = anchor_centres(size, stride)[keep]
         reach = heads[3 + place][keep] * stride
         offset = heads[6 + place][keep].reshape(-1, 5, 2) * stride
         boxes.append(np.concatenate([centre - reach[:, :2], centre + reach[:, 2:]], axis=1))
