@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from models.catalogue.choose import BEST, Found, choose, decide, folders, pulled_folder, search, sha256_of
+from models.catalogue.choose import BEST, ModelFile, choose, decide, folders, pulled_folder, search, sha256_of
 from models.catalogue.download import pull
 from models.catalogue.fetch import Limits
 from models.catalogue.registry import SPECS, ModelSpec, spec_named
@@ -108,11 +108,11 @@ def list_models(_options: argparse.Namespace, effective: Settings, talk: Talk) -
     return OK
 
 
-def _served_by_auto(found: list[Found]) -> str:
+def _served_by_auto(found: list[ModelFile]) -> str:
     return decide("auto", found, []).name if found else ""
 
 
-def _row(spec: ModelSpec, found: list[Found], served: str) -> dict[str, Any]:
+def _row(spec: ModelSpec, found: list[ModelFile], served: str) -> dict[str, Any]:
     path = next((file.path for file in found if file.spec is spec), None)
     return {
         "name": spec.name,
@@ -167,7 +167,7 @@ def verify_models(_options: argparse.Namespace, effective: Settings, talk: Talk)
     return FAILED if any(row["verdict"] == "differs" for row in rows) else OK
 
 
-def _verdict(file: Found) -> dict[str, str]:
+def _verdict(file: ModelFile) -> dict[str, str]:
     found = sha256_of(file.path)
     verdict = ("right" if found == file.spec.sha256 else "differs") if file.spec.sha256 else "no sum published"
     return {"name": file.spec.name, "verdict": verdict, "path": str(file.path), "sha256": found}

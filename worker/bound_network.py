@@ -30,7 +30,7 @@ ALIGNMENT = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
+class BoundOutput:
     """One answer of the network. shape: of one picture's part."""
 
     name: str
@@ -43,17 +43,17 @@ class Output:
         return int(np.prod(self.shape)) * np.dtype(self.kind).itemsize
 
 
-def raw_outputs(side: int, *, landmarks: bool) -> tuple[Output, ...]:
+def raw_outputs(side: int, *, landmarks: bool) -> tuple[BoundOutput, ...]:
     """The serving form's outputs in its order: scores, boxes, landmarks, each by stride."""
     kinds = (("score", 1), ("bbox", 4), ("kps", 10)) if landmarks else (("score", 1), ("bbox", 4))
     return tuple(
-        Output(f"{kind}_{stride}", (anchor_count((side, side), stride), columns), np.float32)
+        BoundOutput(f"{kind}_{stride}", (anchor_count((side, side), stride), columns), np.float32)
         for kind, columns in kinds
         for stride in STRIDES
     )
 
 
-def reduced_outputs(side: int, *, landmarks: bool) -> tuple[Output, ...]:
+def reduced_outputs(side: int, *, landmarks: bool) -> tuple[BoundOutput, ...]:
     """Those of `models/served/reduced_outputs.py` in the order of ReducedHeads: scores, indices, boxes, landmarks."""
     kinds: list[tuple[str, tuple[int, ...], type[np.generic]]] = [
         ("score", (), np.float32),
@@ -62,7 +62,7 @@ def reduced_outputs(side: int, *, landmarks: bool) -> tuple[Output, ...]:
     ]
     kinds += [("kps", (10,), np.float32)] if landmarks else []
     return tuple(
-        Output(f"top_{kind}_{stride}", (kept(side, stride), *columns), number)
+        BoundOutput(f"top_{kind}_{stride}", (kept(side, stride), *columns), number)
         for kind, columns, number in kinds
         for stride in STRIDES
     )
@@ -71,14 +71,14 @@ def reduced_outputs(side: int, *, landmarks: bool) -> tuple[Output, ...]:
 class Packing:
     """Outputs of one bucket side by side in one block, so that one copy brings them all."""
 
-    def __init__(self, outputs: Sequence[Output], bucket: int) -> None:
+    def __init__(self, outputs: Sequence[BoundOutput], bucket: int) -> None:
         self.offsets: dict[str, int] = {}
         self.size = 0
         for output in outputs:
             self.offsets[output.name] = self.size
             self.size += -(-bucket * output.size // ALIGNMENT) * ALIGNMENT
 
-    def part(self, block: NDArray[np.uint8], output: Output, count: int) -> Array:
+    def part(self, block: NDArray[np.uint8], output: BoundOutput, count: int) -> Array:
         """A copy of the first `count` pictures' part of one output."""
         start = self.offsets[output.name]
         flat = block[start : start + count * output.size].view(output.kind)
@@ -228,7 +228,7 @@ class BoundNetwork:
         self._device.wait(slot.ready)
         return heads_of(arrived, (self.side, self.side))
 
-    def _address(self, slot: Slot, output: Output) -> int:
+    def _address(self, slot: Slot, output: BoundOutput) -> int:
         """Where the slot's present bucket writes this output."""
         if output.name in slot.staying:
             return slot.staying[output.name]

@@ -33,7 +33,7 @@ class WorkerSick(Exception):
 
 
 @dataclass(slots=True)
-class Counts:
+class ServingCounts:
     """What happened so far; told at the end and by tests."""
 
     answered: int = 0
@@ -45,7 +45,7 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class InHand:
     """One request in hand. pixels: a view per crop into the message it came in."""
 
     gateway: bytes
@@ -57,7 +57,7 @@ class Job:
 class Running:
     """A batch that was submitted. left: gateways that were forgotten since; nothing is owed to them any more."""
 
-    batch: MicroBatch[Job]
+    batch: MicroBatch[InHand]
     submitted: Submitted
     since: float
     left: set[bytes] = field(default_factory=set)
@@ -67,7 +67,7 @@ class Running:
 class Finished:
     """A request that was run: what was found, and in which batch of how many."""
 
-    job: Job
+    job: InHand
     found: Found
     wait_ms: float
     batch_size: int
@@ -85,14 +85,14 @@ class Serving:
     sockets: Sockets
     pipeline: Pipeline
     welcome: Welcome
-    batcher: MicroBatcher[Job]
+    batcher: MicroBatcher[InHand]
     ledger: CreditLedger
     told: Callable[[str], None]
     stopping: Callable[[], bool]
     clock: Clock = field(default_factory=Clock)
-    counts: Counts = field(default_factory=Counts)
+    counts: ServingCounts = field(default_factory=ServingCounts)
     links: Links = field(init=False)
-    suspects: MicroBatcher[Job] = field(default_factory=lambda: MicroBatcher(1, 0.0))
+    suspects: MicroBatcher[InHand] = field(default_factory=lambda: MicroBatcher(1, 0.0))
     batch_s: float = 0.0
     running: list[Running] = field(default_factory=list)
     outbox: Outbox[Finished] = field(default_factory=Outbox)
@@ -169,13 +169,13 @@ class Serving:
 
     def _obey(self, gateway: bytes, message: ToWorker, crops: list[NDArray[np.uint8]], now: float) -> None:
         if isinstance(message, Request):
-            self._accept(Job(gateway, message, crops), now)
+            self._accept(InHand(gateway, message, crops), now)
             return
         if isinstance(message, Cancel):
             self._cancel(gateway, message.id)
         self.links.obey(gateway, message)
 
-    def _accept(self, job: Job, now: float) -> None:
+    def _accept(self, job: InHand, now: float) -> None:
         if not self.ledger.received(job.gateway, job.request.waiting):
             self.counts.unexpected += 1
             self._fail(job, "invalid", "sent without credit")
@@ -210,11 +210,11 @@ class Serving:
         more = batch is not None and suspect is None and self.batcher.due_in(now) == 0
         self._finish_running(self.pipeline.depth - 1 if more else 0)
 
-    def _announce(self, job: Job) -> None:
+    def _announce(self, job: InHand) -> None:
         self.links.send(job.gateway, encode(Started(job.request.id, self.welcome.generation)))
         self.clock.pause(STARTED_FLUSH_S)
 
-    def _start(self, batch: MicroBatch[Job], now: float) -> None:
+    def _start(self, batch: MicroBatch[InHand], now: float) -> None:
         submitted = self.pipeline.submit([(waiting.item.request, waiting.item.crops) for waiting in batch.items])
         self.running.append(Running(batch, submitted, now))
 
@@ -267,12 +267,12 @@ class Serving:
         )
         self.links.send(job.gateway, encode_reply(reply, faces))
 
-    def _close(self, job: Job, kind: str, words: str) -> None:
+    def _close(self, job: InHand, kind: str, words: str) -> None:
         """Answers a job that will not run and frees its place."""
         self.ledger.finished(job.gateway)
         self._fail(job, kind, words)
 
-    def _fail(self, job: Job, kind: str, words: str) -> None:
+    def _fail(self, job: InHand, kind: str, words: str) -> None:
         grant = self.links.settle_for(job.gateway)
         self.links.send(job.gateway, encode(Failure(job.request.id, self.welcome.generation, kind, words, grant)))
 

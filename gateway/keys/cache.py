@@ -23,7 +23,7 @@ WAIT_S_MAX = 4.0
 PAUSE_S_MIN = 0.05  # between two questions to the store, however many unknown keys arrive
 
 
-class Source(Protocol):
+class KeySource(Protocol):
     """Where keys come from; blocking. StoreDown when it cannot say."""
 
     def changes_since(self, version: int) -> Changes: ...
@@ -34,7 +34,7 @@ class KeyCache:
 
     def __init__(
         self,
-        source: Source,
+        source: KeySource,
         threads: StoreThreads,
         load_peppers: Callable[[], Peppers],
         *,

@@ -31,7 +31,7 @@ ACCOUNTS, LINKS, TRIES = TABLES.accounts, TABLES.links, TABLES.attempts
 _NOBODY = "$argon2id$v=19$m=65536,t=3,p=4$K8av98ah+b8AjdMm8e6HkQ$LYD+s6RrA1UIRQfa/MM5FrJW3turFGAxOU+gqSp6Ipo"
 
 
-class Account(msgspec.Struct, frozen=True):
+class Admin(msgspec.Struct, frozen=True):
     name: str
     from_setting: bool
 
@@ -43,10 +43,10 @@ class Accounts:
         self._database = database
         self._hasher = hasher or PasswordHasher()
 
-    def find(self, name: str = ADMIN) -> Account | None:
+    def find(self, name: str = ADMIN) -> Admin | None:
         with self._database.read() as connection:
             row = connection.execute(select(ACCOUNTS).where(ACCOUNTS.c.name == name)).mappings().first()
-        return None if row is None else Account(row["name"], bool(row["from_setting"]))
+        return None if row is None else Admin(row["name"], bool(row["from_setting"]))
 
     def take_setting(self, password: str, now: float) -> None:
         """The password of the settings is the admin's; where it is new, everybody is signed out."""

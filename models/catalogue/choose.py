@@ -18,7 +18,7 @@ BEST = "scrfd_10g"
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ModelFile:
     """A file in a model folder and the model it is."""
 
     path: Path
@@ -59,7 +59,7 @@ def choose(settings: Settings) -> Choice:
     return decide(wanted, search(folders(settings)), folders(settings))
 
 
-def decide(wanted: str, found: Sequence[Found], looked_in: Iterable[Path]) -> Choice:
+def decide(wanted: str, found: Sequence[ModelFile], looked_in: Iterable[Path]) -> Choice:
     """The choice among the files found, in search order. wanted: "auto" or a model's name."""
     places = ", ".join(str(folder) for folder in looked_in)
     if wanted == "auto":
@@ -88,7 +88,7 @@ def choose_file(path: Path) -> Choice:
     return Choice(path, name, spec, f"{name}, because FACE_API_MODEL is the path {path}")
 
 
-def search(where: Iterable[Path]) -> list[Found]:
+def search(where: Iterable[Path]) -> list[ModelFile]:
     """Every known model in these folders, in order; folders that are not there are passed over."""
     found = []
     for folder in where:
@@ -96,7 +96,7 @@ def search(where: Iterable[Path]) -> list[Found]:
             files = sorted(folder.glob("*.onnx"))[:FILES_MAX]
         except OSError:
             continue
-        found += [Found(path, spec) for path in files if (spec := recognise(path)) is not None]
+        found += [ModelFile(path, spec) for path in files if (spec := recognise(path)) is not None]
     return found
 
 
@@ -118,7 +118,7 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _auto_reason(best: Found, found: Sequence[Found]) -> str:
+def _auto_reason(best: ModelFile, found: Sequence[ModelFile]) -> str:
     name = best.spec.name
     if name == OPEN_MODEL:
         return (
@@ -130,7 +130,7 @@ def _auto_reason(best: Found, found: Sequence[Found]) -> str:
     return f"{name} ({best.path}), the best of the models found{rest}"
 
 
-def _mend(wanted: str, found: Sequence[Found]) -> str:
+def _mend(wanted: str, found: Sequence[ModelFile]) -> str:
     spec = spec_named(wanted)
     if spec is not None and spec.sources:
         return f"run `python -m models pull {wanted}`"

@@ -25,7 +25,7 @@ _JUDGING_SHARE = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Pictures:
+class Split:
     """Two sets with no file in common, and what they are in words."""
 
     calibration: Sequence[Path]
@@ -34,7 +34,7 @@ class Pictures:
     judged_on: str
 
 
-def pictures_from(folder: Path, judging_folder: Path | None) -> Pictures:
+def pictures_from(folder: Path, judging_folder: Path | None) -> Split:
     """All of `folder` for calibration and all of the other for judging; with one folder, a quarter is for judging.
 
     Raises ConfigurationError for too few, or when a picture is in both.
@@ -55,14 +55,14 @@ def pictures_from(folder: Path, judging_folder: Path | None) -> Pictures:
     if _sums(files) & _sums(judging):
         raise ConfigurationError("some pictures are in both folders; what was calibrated on cannot judge")
     calibrated_on = f"{MOSAICS} mosaics of {len(files)} pictures of {folder.name}"
-    return Pictures(files, judging, calibrated_on, judged_on)
+    return Split(files, judging, calibrated_on, judged_on)
 
 
 def _sums(files: Sequence[Path]) -> set[bytes]:
     return {hashlib.sha256(path.read_bytes()).digest() for path in files}
 
 
-def make_figures(place: Place, exact: ServingModel, pictures: Pictures, progress: Callable[[str], None]) -> Figures:
+def make_figures(place: Place, exact: ServingModel, pictures: Split, progress: Callable[[str], None]) -> Figures:
     """Measures, builds and compares; minutes rather than seconds."""
     progress(f"measuring on {pictures.calibrated_on}")
     base = base_network(place)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from gateway.pictures.sandbox import bpf
 from gateway.pictures.sandbox.bpf import Argument, Program
-from gateway.pictures.sandbox.system_calls import Machine
+from gateway.pictures.sandbox.system_calls import Architecture
 
 #: sched.h: what makes a new thread of this process (CLONE_VM … CLONE_CHILD_CLEARTID); musl adds CLONE_DETACHED.
 _A_THREAD, _DETACHED = 0x3D0F00, 0x400000
@@ -48,7 +48,7 @@ _DEADLY = (
 )
 
 
-def program(machine: Machine, pid: int) -> Program:
+def program(machine: Architecture, pid: int) -> Program:
     """The judgement of every system call of process `pid` on this machine."""
     parts = [bpf.machine(machine.audit_arch, machine.foreign_from)]
     parts += [bpf.call(machine.numbers[name], judged) for name, judged in _judged(pid) if name in machine.numbers]

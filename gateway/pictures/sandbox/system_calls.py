@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class Architecture:
     """audit_arch: the kernel's name for it. foreign_from: from here on numbers mean calls of a second kind (x32)."""
 
     audit_arch: int
@@ -54,6 +54,6 @@ def _numbers(column: int) -> dict[str, int]:
 
 #: By what `platform.machine()` says.
 MACHINES = {
-    "x86_64": Machine(0xC000003E, _numbers(0), foreign_from=0x40000000),
-    "aarch64": Machine(0xC00000B7, _numbers(1)),
+    "x86_64": Architecture(0xC000003E, _numbers(0), foreign_from=0x40000000),
+    "aarch64": Architecture(0xC00000B7, _numbers(1)),
 }

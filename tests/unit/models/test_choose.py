@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from models.catalogue import choose
-from models.catalogue.choose import Found, decide, recognise, search
+from models.catalogue.choose import ModelFile, decide, recognise, search
 from models.catalogue.choose import choose as chosen
 from models.catalogue.registry import OPEN_MODEL, SPECS, spec_for_file, spec_named
 from shared.errors import ConfigurationError
@@ -15,7 +15,7 @@ from tests.unit.models.material import official_models, settings_for
 
 
 def found(*names):
-    return [Found(Path(f"/m/{name}.onnx"), spec_named(name)) for name in names]
+    return [ModelFile(Path(f"/m/{name}.onnx"), spec_named(name)) for name in names]
 
 
 def test_auto_takes_the_best_of_what_is_found():
@@ -55,7 +55,7 @@ def test_a_named_model_that_cannot_be_pulled_says_what_there_is():
 
 
 def test_the_first_folder_wins_for_a_named_model():
-    first, second = Found(Path("/a/x.onnx"), SPECS[0]), Found(Path("/b/x.onnx"), SPECS[0])
+    first, second = ModelFile(Path("/a/x.onnx"), SPECS[0]), ModelFile(Path("/b/x.onnx"), SPECS[0])
     assert decide(SPECS[0].name, [first, second], []).path == first.path
 
 

@@ -37,7 +37,7 @@ from worker.micro_batch import MicroBatcher
 from worker.outbox import HELD_S_MAX, Outbox
 from worker.pipeline import Pipeline
 from worker.router import Delivery
-from worker.serve import Job, Serving
+from worker.serve import InHand, Serving
 
 INFO = ModelInfo("stub", "fp32", "StubExecutionProvider", 64, True, 2, True, "MIT", "0" * 64)
 A, B = b"gateway a", b"gateway b"
@@ -120,9 +120,9 @@ class Worker:
         self.sockets.arrive(gateway, encode_request(request, [np.full((4, 4, 3), brightness, np.uint8)]))
 
 
-def suspect(number: int) -> Job:
+def suspect(number: int) -> InHand:
     request = Request(number, 60_000, 0.01, 0.4, 0, 64, 64, (CropHeader(4, 4, 64, 1.0),), suspected=True)
-    return Job(A, request, [np.full((4, 4, 3), 100, np.uint8)])
+    return InHand(A, request, [np.full((4, 4, 3), 100, np.uint8)])
 
 
 @pytest.fixture
