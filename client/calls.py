@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -16,18 +15,16 @@ from client.answers import Detections, Health, Masked
 from client.errors import Busy, ClientError, Unreachable
 from client.exchange import Parameter, Picture
 from client.patience import Patience
+from client.place import place
 
 Answer = TypeVar("Answer", Detections, Masked, Health)
-URL = "http://127.0.0.1:8000"
 #: Seconds of one try: to connect, and between two pieces of an answer. The service itself answers sooner.
-TIMEOUT = httpx2.Timeout(120, connect=10)
+CONNECT_S, SILENCE_S = 10, 120
 
 
-def _options(url: str | None, key: str | None) -> tuple[str, dict[str, str]]:
-    """Address and headers; what is not said is looked for in FACE_API_URL and FACE_API_KEY."""
-    url = url or os.environ.get("FACE_API_URL") or URL
-    key = key or os.environ.get("FACE_API_KEY")
-    return url.rstrip("/"), {"X-API-Key": key} if key else {}
+def _timeout(deadline: float) -> httpx2.Timeout:
+    """Of one try; a short deadline holds for it, too."""
+    return httpx2.Timeout(min(SILENCE_S, max(CONNECT_S, deadline)), connect=CONNECT_S)
 
 
 def _unreachable(url: str, error: httpx2.TransportError) -> Unreachable:
@@ -42,9 +39,9 @@ class Client:
     """
 
     def __init__(self, url: str | None = None, key: str | None = None, *, deadline: float = 60) -> None:
-        self.url, headers = _options(url, key)
+        self.url, headers = place(url, key)
         self.deadline = deadline
-        self._http = httpx2.Client(base_url=self.url, headers=headers, timeout=TIMEOUT)
+        self._http = httpx2.Client(base_url=self.url, headers=headers, timeout=_timeout(deadline))
 
     def detect(self, picture: Picture, **parameters: Parameter | None) -> Detections:
         """The faces of a picture. parameters: those of the API, `confidence=0.6` for instance."""
@@ -101,12 +98,12 @@ class AsyncClient:
         connections: int = 16,
         waited: Callable[[float, ClientError], None] = lambda _seconds, _why: None,
     ) -> None:
-        self.url, headers = _options(url, key)
+        self.url, headers = place(url, key)
         self.deadline = deadline
         self._waited = waited
         self._asked_to_wait_until = 0.0
         limits = httpx2.Limits(max_connections=connections, max_keepalive_connections=connections)
-        self._http = httpx2.AsyncClient(base_url=self.url, headers=headers, timeout=TIMEOUT, limits=limits)
+        self._http = httpx2.AsyncClient(base_url=self.url, headers=headers, timeout=_timeout(deadline), limits=limits)
 
     async def detect(self, picture: Picture, **parameters: Parameter | None) -> Detections:
         """The faces of a picture. parameters: those of the API."""

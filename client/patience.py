@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from client.errors import Busy, ClientError, Unreachable
 
 #: Seconds before the first new try when nobody says how long; doubled each time, up to the second.
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 15.0
+PAUSE_S, PAUSE_S_MAX = 0.5, 15.0
 
 
 @dataclass
@@ -31,7 +31,7 @@ class Patience:
             raise error
         wait = error.retry_after if isinstance(error, Busy) else None
         if wait is None:
-            wait = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**self.tries)
+            wait = min(PAUSE_S_MAX, PAUSE_S * 2**self.tries)
         # A little later than asked, each by another little: else all who were refused come back at once.
         wait += random.uniform(0, 0.1 + 0.2 * wait)  # noqa: S311 - no secret
         if self.clock() + wait > self.until:

@@ -24,6 +24,8 @@ Kind = TypeVar("Kind", bound=DecodingSettings)
 #: What Python needs to start in a process that decodes strangers' files.
 _HARMLESS = frozenset({"PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV"})
 _HARMLESS_PREFIXES = ("PYTHON", "LC_", "LD_")
+#: What the client reads (`client/place.py`), in whose environment a service may be started.
+_OF_CLIENTS = frozenset({f"{PREFIX}URL", f"{PREFIX}KEY"})
 
 
 def load(environ: Mapping[str, str] | None = None) -> tuple[Settings, list[str]]:
@@ -121,7 +123,7 @@ def _problem(name: str, raw: str | None, words: str) -> str:
 
 
 def _unknown_names(environ: Mapping[str, str]) -> Iterator[str]:
-    variables = {variable(name) for name in Settings.__struct_fields__}
+    variables = {variable(name) for name in Settings.__struct_fields__} | _OF_CLIENTS
     for name in sorted(environ):
         if not name.startswith(PREFIX) or name in variables or name.removesuffix("_FILE") in variables:
             continue

@@ -75,7 +75,10 @@ HOUSE: dict[str, Package] = {
         sees="shared gateway worker models deploy",
     ),
     # Callers copy or install it alone.
-    "client": Package(without="starlette onnxruntime cv2 numpy tests"),
+    "client": Package(
+        floors=("exchange patience", "calls", "folder", "__main__"),
+        without="starlette onnxruntime cv2 numpy tests",
+    ),
 }
 
 #: Lower rooms that a room must not look at all the same: proofs and graphs know no list of models, the judge and the

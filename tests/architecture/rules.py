@@ -16,7 +16,8 @@ PACKAGES = tuple(package for package in HOUSE if (ROOT / package).is_dir() and "
 FUNCTION_LINES_MAX = 70
 MODULE_LINES_MAX = 400
 
-ENVIRONMENT_OWNER = "shared/environment.py"
+#: The service's, and that of the client, which stands alone.
+ENVIRONMENT_OWNERS = ("shared/environment.py", "client/place.py")
 #: Adapters to other servers, which pass their workers' options through the environment.
 ENVIRONMENT_FOREIGN = "loadtest/peers/"
 UNPICKLERS = {"pickle", "cPickle", "dill", "marshal", "shelve"}
@@ -36,7 +37,7 @@ def unpicklers(text: str) -> set[str]:
 
 
 def reads_environment(path: str, text: str) -> bool:
-    if path == ENVIRONMENT_OWNER or path.startswith(ENVIRONMENT_FOREIGN):
+    if path in ENVIRONMENT_OWNERS or path.startswith(ENVIRONMENT_FOREIGN):
         return False
     return bool(re.search(r"\bos\.(environ|getenv|putenv)\b|from os import .*environ", text))
 
