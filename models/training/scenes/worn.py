@@ -1,6 +1,6 @@
-"""Draws what people wear on and about a face: alone knows where it lies.
+"""Draws what people wear on and about a face: alone knows where it lies and what goes together.
 
-Placed by the five landmarks; the face underneath stays a face to be found.
+Placed by the five landmarks; the face underneath stays a face to be found, its box and landmarks where they are.
 """
 
 from __future__ import annotations
@@ -13,9 +13,12 @@ import numpy as np
 
 from models.training.material.folder import Floats, Picture
 from models.training.scenes import garments
-from models.training.scenes.garments import Colour, colour
+from models.training.scenes.stance import MARKS, stance
+from models.training.scenes.wardrobe import put_on
 
-SHARE = 0.25  # of pasted faces that wear something drawn
+SHARE = 0.45  # of pasted faces that wear something drawn
+BARE = 0.35  # of those that wear one plain garment
+MASKED = 0.7  # of the others that wear a mask
 REACH = 2.4  # eye distances from the middle of a garment's cut-out to its edges
 FINEST = 256  # pixels of the largest garment that is drawn; larger ones are enlarged
 
@@ -30,14 +33,6 @@ def frame(points: Floats) -> tuple[Floats, Floats, Floats]:
     reach = max(float(np.hypot(*right)), 0.7 * float(np.hypot(*mouth)))
     unit = reach / max(1e-3, float(np.hypot(*right)))
     return (points[0] + points[1]) / 2, right * unit, down * unit
-
-
-def draw(picture: Picture, points: Floats, outline: list[tuple[float, float]], ink: Colour) -> None:
-    """Fills an outline given in the face's own coordinates."""
-    middle, right, down = frame(points)
-    corners = np.array([middle + x * right + y * down for x, y in outline])
-    fixed = np.round(corners * 16).astype(np.int32)
-    cv2.fillPoly(picture, [fixed], ink, cv2.LINE_AA, 4)
 
 
 def lay(picture: Picture, points: Floats, place: float, garment: Callable[[int], Picture]) -> None:
@@ -76,25 +71,6 @@ def front(picture: Picture, rng: random.Random, points: Floats) -> None:
     lay(picture, points, rng.uniform(2.1, 2.5) + REACH, lambda side: garments.front(rng, side))
 
 
-def mask(picture: Picture, rng: random.Random, points: Floats) -> None:
-    """A cloth or surgical mask from the nose down."""
-    ink = colour(rng) if rng.random() < 0.5 else (rng.uniform(200, 250),) * 3
-    top = rng.uniform(0.35, 0.6)
-    outline = [(-0.95, top + 0.1), (0, top - 0.1), (0.95, top + 0.1), (0.7, 1.6), (0, 1.95), (-0.7, 1.6)]
-    draw(picture, points, outline, ink)
-
-
-def glasses(picture: Picture, rng: random.Random, points: Floats) -> None:
-    """Dark glasses over both eyes."""
-    dark = rng.uniform(0, 50)
-    ink: Colour = (dark, dark, dark)
-    high, low = rng.uniform(0.15, 0.28), rng.uniform(0.18, 0.4)
-    for side in (-0.5, 0.5):
-        outline = [(side - 0.4, -high), (side + 0.4, -high), (side + 0.3, low), (side - 0.3, low)]
-        draw(picture, points, outline, ink)
-    draw(picture, points, [(-0.95, -high), (0.95, -high), (0.95, -high / 3), (-0.95, -high / 3)], ink)
-
-
 def beard(picture: Picture, rng: random.Random, points: Floats) -> None:
     """A dark, soft lower half."""
     middle, right, down = frame(points)
@@ -112,7 +88,44 @@ def beard(picture: Picture, rng: random.Random, points: Floats) -> None:
     region[:] = (region * (1 - layer[..., None])).astype(np.uint8)
 
 
+Mark = Callable[[Picture, random.Random, Floats], None]
+PLAIN: tuple[Mark, ...] = (hat, hat, hat, hair, hair, front, front, beard)
+ON_HEAD = (("", 0.4), ("cap", 0.17), ("hood", 0.16), ("beanie", 0.12), ("hat", 0.08), ("helmet", 0.07))
+ON_EYES = (("", 0.58), ("spectacles", 0.24), ("sunglasses", 0.12), ("shield", 0.06))
+BRAVE = 45  # degrees of yaw past which a hood or helmet would hide the whole face
+
+
+def outfit(rng: random.Random, yaw: int, masked: bool) -> list[str]:
+    """What one person wears together, from the skin outwards."""
+    head, eyes = (rng.choices(*zip(*kinds, strict=True))[0] for kinds in (ON_HEAD, ON_EYES))
+    if head in ("hood", "helmet") and abs(yaw) > BRAVE:
+        head = "cap"
+    fringe = "fringe" if rng.random() < 0.3 else ""
+    return [kind for kind in (fringe, "mask" if masked else "", "" if eyes == "shield" else eyes, head) if kind] + (
+        ["shield"] if eyes == "shield" else []
+    )
+
+
+def dress(picture: Picture, rng: random.Random, points: Floats, box: Floats | None = None, masked: bool = True) -> None:
+    """Draws what goes together on a face in any picture, mostly with a mask, into `picture`.
+
+    points: (5, 2) float32 pixels, landmarks as the labels have them; unknown ones are nan, and where fewer
+    than three are known, the box (4,) tells how large the face is.
+    """
+    held = stance(points, box)
+    points = np.where(np.isfinite(points), points, held.seen(MARKS))
+    for kind in outfit(rng, held.yaw, masked):
+        if kind == "hat":
+            hat(picture, rng, points)
+        else:
+            put_on(picture, rng, held, kind)
+
+
 def maybe_dress(picture: Picture, rng: random.Random, points: Floats) -> None:
-    """Draws one thing worn on a share of the faces, into `picture`."""
-    if rng.random() < SHARE and float(np.hypot(*(points[1] - points[0]))) > 2:
-        rng.choice((hat, hat, hat, hair, hair, front, front, mask, glasses, beard))(picture, rng, points)
+    """Draws what a share of the faces wear, into `picture`."""
+    if rng.random() > SHARE or float(np.hypot(*(points[1] - points[0]))) < 2:
+        return
+    if rng.random() < BARE:
+        rng.choice(PLAIN)(picture, rng, points)
+    else:
+        dress(picture, rng, points, masked=rng.random() < MASKED)
