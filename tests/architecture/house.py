@@ -57,7 +57,7 @@ HOUSE: dict[str, Package] = {
         without="starlette redis zmq tests",
     ),
     "models.training": Package(
-        floors=("scenes network", "run judge", "export"),
+        floors=("scenes network", "run judge", "export labelling"),
         sees="shared models.served",
         without="starlette redis zmq tests",
     ),

@@ -157,7 +157,8 @@ def test_a_run_is_measured_in_steps_or_in_minutes() -> None:
 def findings(logits: np.ndarray, true: np.ndarray) -> Findings:
     """Of three strides, as many each."""
     places = np.repeat(np.arange(3.0), len(logits) // 3).astype(np.float32)
-    return Findings(logits.astype(np.float32), places, true.astype(np.float32), np.zeros_like(places), int(true.sum()))
+    alarms, weights = np.zeros_like(places), np.ones_like(places)
+    return Findings(logits.astype(np.float32), places, true.astype(np.float32), alarms, weights, int(true.sum()))
 
 
 def some_findings() -> Findings:
@@ -179,6 +180,12 @@ def test_what_passes_reaches_the_goal_on_what_it_was_chosen_by_at_every_stride()
     for place in range(3):
         assert found.true[kept & (found.places == place)].mean() >= PRECISION
     assert outcome(found, kept)[0] > 0.7
+
+
+def test_what_is_false_on_photographs_raises_the_threshold_more_than_on_composed_scenes() -> None:
+    found = some_findings()
+    heavy = replace(found, weights=np.where(found.true == 0, np.float32(4), np.float32(1)))
+    assert passed(heavy, fits_of(heavy)).sum() < passed(found, fits_of(found)).sum()
 
 
 @pytest.mark.parametrize("place", [1, 2])

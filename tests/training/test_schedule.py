@@ -21,10 +21,20 @@ def test_each_command_reads_only_what_those_before_it_wrote() -> None:
     written: set[str] = set()
     for command in wanted():
         out = value(command, "--out")
-        read = [word for word in command if word.endswith(".pt") and word != out]
+        read = [word for word in command if word.endswith((".pt", "faces.json", "teacher.onnx")) and word != out]
         assert set(read) <= written, command
         written.add(out)
-    assert value(wanted()[-1], "--checkpoint") == str(FOLDER / "fg.pt")
+    assert value(wanted()[-1], "--checkpoint") == str(FOLDER / f"{''.join(schedule.SERVED)}.pt")
+
+
+def test_the_photographs_are_labelled_once_and_by_nothing_but_earlier_cycles() -> None:
+    commands = wanted("--photographs", "real")
+    (label,) = (command for command in commands if command[0] == "models.training.labelling.write")
+    before = commands[: commands.index(label)]
+    assert value(label, "--teacher") == value(before[-1], "--out")
+    assert not any("--faces" in command for command in before)
+    cycles = [command for command in commands if command[0] == "models.training.run.train"]
+    assert [("--faces" in command) for command in cycles] == [cycle.photographs for cycle in schedule.CYCLES]
 
 
 def test_a_cycle_that_was_broken_off_goes_on() -> None:
@@ -35,10 +45,11 @@ def test_a_cycle_that_was_broken_off_goes_on() -> None:
 
 def test_a_trial_takes_a_share_of_the_steps() -> None:
     steps = [int(value(command, "--steps")) for command in wanted("--scale", "0.001") if "--steps" in command]
-    assert steps == [26, 32, 38, 42, 20, 18, 6]
+    assert steps == [max(1, round(cycle.steps / 1000)) for cycle in schedule.CYCLES]
 
 
 def test_hands_and_further_backgrounds_reach_every_command_that_draws() -> None:
-    for command in wanted("--hand", "hand.glb", "--more-backgrounds", "more"):
+    commands = wanted("--hand", "hand.glb", "--more-backgrounds", "more")
+    for command in (command for command in commands if command[0] != "models.training.labelling.write"):
         assert value(command, "--hand") == "hand.glb"
         assert command[0] == "models.training.export.write" or value(command, "--more-backgrounds") == "more"

@@ -20,8 +20,10 @@ from models.served.anchors import STRIDES
 from models.training.judge.detect import Floats, Picture, decode, letterbox, suppress
 from models.training.judge.measure import iou_table, pair_up
 from models.training.material.folder import Material
+from models.training.material.photographs import Photograph
 from models.training.network.detector import Detector
 from models.training.network.mirror import TwoViews
+from models.training.run.assign import inside
 from models.training.run.train import to_tensor
 from models.training.scenes import clutter, layouts
 from models.training.scenes.composer import Composer, Scene, finish
@@ -34,6 +36,7 @@ SCENES = (
     (layouts.close_up, 96),
     (layouts.nobody, 200),
 )
+REAL = 4.0  # what a finding on a photograph weighs: there are far fewer of them than of those on composed scenes
 FLOOR = 0.05  # findings below this raw score are not looked at
 SMALLEST = 12.0  # pixels: smaller validation faces neither count as found nor as missed
 PAGES = 120  # drawn pages, as of noise, text and windows
@@ -56,13 +59,14 @@ class Findings:
     """Raw findings on validation scenes: logits (N,), stride place (N,) 0..2, true (N,) 1 or 0.
 
     alarms (N,): what it counts as an alarm: 0 in a scene with faces, 1 in a composed one without, infinite in a
-    photograph or page without.
+    photograph or page without. weights (N,): what it counts for where precision is asked.
     """
 
     logits: Floats
     places: Floats
     true: Floats
     alarms: Floats
+    weights: Floats
     faces: int
 
 
@@ -78,6 +82,17 @@ def validation_scenes(material: Material, sprites: Path | None = None, seed: int
         scenes += [faceless(canvas), faceless(letterbox(background).shown(SIDE, SIDE))]
     kinds = clutter.PROCEDURES
     return scenes + [faceless(clutter.procedure(rng, SIDE, kinds[i % len(kinds)])) for i in range(PAGES)]
+
+
+def photograph_scenes(photographs: list[Photograph]) -> list[Scene]:
+    """Real photographs as they are served at one look."""
+    scenes = []
+    for one in photographs:
+        canvas = letterbox(one.picture, SIDE)
+        parts = (part * np.float32(canvas.scale) for part in (one.boxes, one.points, one.doubtful, one.regions))
+        boxes, points, doubtful, regions = parts
+        scenes.append(Scene(canvas.shown(SIDE, SIDE), boxes, points, doubtful, composed=False, regions=regions))
+    return scenes
 
 
 def faceless(picture: Picture) -> Scene:
@@ -109,9 +124,10 @@ def place_of(heads: list[Floats], scores: Floats) -> Floats:
 
 def collect(model: nn.Module, scenes: list[Scene]) -> Findings:
     """Every finding above FLOOR after NMS, true if it pairs with a face."""
-    logits, places, true, alarms, faces = [], [], [], [], 0
+    logits, places, true, alarms, weights, faces = [], [], [], [], [], 0
     for scene in scenes:
-        alarm = 0.0 if len(scene.boxes) or len(scene.ignored) else 1.0 if scene.composed else math.inf
+        known = len(scene.boxes) + len(scene.ignored) + len(scene.regions)
+        alarm = 0.0 if known else 1.0 if scene.composed else math.inf
         heads = raw_heads(model, scene.picture)
         boxes, scores, _ = decode(heads, (SIDE, SIDE), FLOOR)
         place = place_of(heads, scores)
@@ -122,17 +138,19 @@ def collect(model: nn.Module, scenes: list[Scene]) -> Findings:
         faces += int(large.sum())
         blind = np.concatenate([scene.boxes[~large], scene.ignored])
         near = iou_table(boxes, blind).max(axis=1) if len(blind) and len(boxes) else np.zeros(len(boxes))
+        hidden = np.isin(np.arange(len(boxes)), inside(scene.regions, boxes))
         for index in range(len(boxes)):
             if index in pairs and not large[pairs[index]]:
                 continue
-            if index not in pairs and near[index] > 0.2:
+            if index not in pairs and (near[index] > 0.2 or hidden[index]):
                 continue
             logits.append(math.log(scores[index] / max(1e-6, 1 - scores[index])))
             places.append(place[index])
             true.append(float(index in pairs))
             alarms.append(alarm)
-    floats = [np.array(values, np.float32) for values in (logits, places, true, alarms)]
-    return Findings(floats[0], floats[1], floats[2], floats[3], faces)
+            weights.append(1.0 if scene.composed else REAL)
+    floats = [np.array(values, np.float32) for values in (logits, places, true, alarms, weights)]
+    return Findings(floats[0], floats[1], floats[2], floats[3], floats[4], faces)
 
 
 Fit = tuple[float, float]  # slope and shift of a logit
@@ -150,10 +168,10 @@ def fitted(logits: Floats, true: Floats) -> Fit:
     return float(weights[0]), float(weights[1])
 
 
-def threshold_of(likely: Floats, true: Floats, alarms: Floats, most: int) -> float:
+def threshold_of(likely: Floats, true: Floats, alarms: Floats, weights: Floats, most: int) -> float:
     """Where findings are PRECISION true from there on, with no more than `most` alarms where no face is."""
     order = np.argsort(-likely, kind="stable")
-    precision = np.cumsum(true[order]) / np.arange(1, len(order) + 1)
+    precision = np.cumsum((true * weights)[order]) / np.cumsum(weights[order])
     good = np.flatnonzero((precision >= PRECISION) & (np.cumsum(alarms[order]) <= most))
     if not good.size:
         return float(likely.max(initial=0.0)) + 1
@@ -172,7 +190,7 @@ def fits_of(found: Findings) -> list[Fit]:
             continue
         slope, shift = fitted(found.logits[mine], found.true[mine])
         likely = np.asarray(found.logits[mine] * slope + shift, np.float32)
-        shift -= threshold_of(likely, found.true[mine], found.alarms[mine], ALARMS[place])
+        shift -= threshold_of(likely, found.true[mine], found.alarms[mine], found.weights[mine], ALARMS[place])
         flatter = min(1.0, STEEPEST / slope)  # the same threshold, and the same order
         fits.append((slope * flatter, shift * flatter))
     return fits

@@ -17,12 +17,11 @@ from torch import Tensor
 from torch.optim.swa_utils import update_bn
 
 from models.training.export.unfold import served_checkpoint
-from models.training.material.folder import DEFAULT_FOLDER, read_material
+from models.training.material.folder import read_material
 from models.training.network.detector import Detector
 from models.training.run.checkpoint import load, totals
 from models.training.run.feed import Feed
-from models.training.run.train import to_tensor
-from models.training.scenes.composer import Composer
+from models.training.run.train import ask_for_scenes, supply_of, to_tensor
 
 BATCHES = 260  # about 1,700 pictures: the statistics no longer move in their third digit
 SEED = 99  # of scenes that no cycle was trained on
@@ -59,10 +58,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m models.training.export.join", description=__doc__)
     parser.add_argument("checkpoints", type=Path, nargs="+", help="of cycles that followed one another (.pt or .onnx)")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--material", type=Path, default=DEFAULT_FOLDER)
-    parser.add_argument("--more-backgrounds", type=Path, help="folder of further face-free pictures")
-    parser.add_argument("--hand", type=Path, help="mesh of a hand (.glb) to draw hands from")
-    parser.add_argument("--sprites", type=Path, help="file (.npz) that keeps the cut-outs between runs")
+    ask_for_scenes(parser)
     return parser.parse_args(arguments)
 
 
@@ -72,7 +68,7 @@ def main(arguments: list[str] | None = None) -> None:
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
     trained, _ = read_material(options.material, options.more_backgrounds, options.hand)
-    feed = Feed(Composer(trained, SEED, options.sprites), SEED)
+    feed = Feed(supply_of(trained, options, SEED), SEED)
     try:
         pictures = [feed.take().pictures for _ in range(BATCHES)]
     finally:

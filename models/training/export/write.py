@@ -18,9 +18,10 @@ import onnx
 import onnxruntime as ort
 import torch
 
-from models.training.export.calibrate import calibrate, validation_scenes
+from models.training.export.calibrate import calibrate, photograph_scenes, validation_scenes
 from models.training.export.serving_form import OUTPUTS, ServingForm, build, fold
 from models.training.material.folder import DEFAULT_FOLDER, read_material
+from models.training.material.photographs import read_photographs
 from models.training.network.detector import Detector, count_macs, count_parameters
 from models.training.network.mirror import TwoViews
 from models.training.run.checkpoint import load, totals
@@ -91,6 +92,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--checkpoint", type=Path, default=Path("build/training/last.pt"))
     parser.add_argument("--material", type=Path, default=DEFAULT_FOLDER)
     parser.add_argument("--hand", type=Path, help="mesh of a hand (.glb) to draw hands from in validation scenes")
+    parser.add_argument("--photographs", type=Path, help="folder of real photographs, a tenth of which is held out")
+    parser.add_argument("--faces", type=Path, help="what is known of the faces in them (labelling.write)")
     parser.add_argument("--out", type=Path, default=Path(f"models/open/{NAME}.onnx"))
     parser.add_argument("--sprites", type=Path, help="file (.npz) that keeps the held-out cut-outs")
     parser.add_argument("--figures", type=Path, help="report of evaluate --json to put beside")
@@ -106,7 +109,9 @@ def main(arguments: list[str] | None = None) -> None:
     held = load(options.checkpoint)
     model, trained = averaged(held), totals(held)
     _, valid = read_material(options.material, hand=options.hand)
-    validation = calibrate(model, validation_scenes(valid, options.sprites))
+    photographs = read_photographs(options.photographs, options.faces)[1] if options.photographs else []
+    scenes = validation_scenes(valid, options.sprites) + photograph_scenes(photographs)
+    validation = calibrate(model, scenes)
     graph: onnx.ModelProto = build(model, metadata(trained, options.date))
     data = graph.SerializeToString()
     worst = verify(model, data)

@@ -20,6 +20,7 @@ from models.training.material.folder import DEFAULT_FOLDER
 
 LONGEST = 512  # pixels: portraits are kept no larger
 SUMS = Path(__file__).parent / "material.sha256"
+PHOTOGRAPHS = Path(__file__).parent / "photographs.tsv"  # file, licence, source, credit of every real photograph
 RAW = "https://raw.githubusercontent.com"
 
 
@@ -71,6 +72,18 @@ SOURCES = (
         "https://github.com/immersive-web/webxr-input-profiles",
         "packages/assets/profiles/generic-hand/left.glb -> hand.glb, for --hand",
     ),
+    Source(
+        "COCO 2017, photographs whose own licence is CC BY 2.0 or without known restrictions",
+        "by photograph (photographs.tsv); keypoints CC BY 4.0",
+        "https://cocodataset.org",
+        "434 photographs -> real/coco/photos/, their people's keypoints and crowds -> real/coco/labels.json",
+    ),
+    Source(
+        "Works of the US government and R-Ladies' pages",
+        "public domain, CC0 1.0 or CC BY 4.0 by photograph (photographs.tsv)",
+        "https://github.com",
+        "163 photographs -> real/scenes/, named in real/scenes.json",
+    ),
 )
 
 
@@ -93,6 +106,16 @@ def portrait_addresses() -> dict[str, list[str]]:
             for name in (f"{number:03}", f"{number}")
         ]
     return wanted
+
+
+def photograph_addresses() -> dict[str, str]:
+    """File below the material's folder -> address, of every real photograph."""
+    rows = [line.split("\t") for line in PHOTOGRAPHS.read_text(encoding="utf-8").splitlines()[1:]]
+    addresses = {}
+    for file, _, source, _ in rows:
+        repository, path = source.split(":", 1)
+        addresses[file] = f"{RAW}/{repository}/HEAD/{quote(path)}"
+    return addresses
 
 
 def shrink(data: bytes) -> bytes:
@@ -133,10 +156,10 @@ def check(folder: Path) -> tuple[int, list[str]]:
 
 
 def main() -> None:
-    """Prints the sources, fetches missing portraits and the hand if asked to, checks the sums."""
+    """Prints the sources, fetches missing portraits, photographs and the hand if asked to, checks the sums."""
     parser = argparse.ArgumentParser(prog="python -m models.training.material.fetch_sources", description=__doc__)
     parser.add_argument("--material", type=Path, default=DEFAULT_FOLDER)
-    parser.add_argument("--fetch", action="store_true", help="download the portraits and the hand that are missing")
+    parser.add_argument("--fetch", action="store_true", help="download what is missing")
     options = parser.parse_args()
     for source in SOURCES:
         print(f"{source.name}: {source.licence}\n  {source.address}\n  {source.files}")
@@ -146,6 +169,11 @@ def main() -> None:
         for name, addresses in portrait_addresses().items():
             if not (portraits / name).exists() and (data := fetch(addresses)) is not None:
                 (portraits / name).write_bytes(shrink(data))
+        for file, address in photograph_addresses().items():
+            path = options.material / file
+            if not path.exists() and (data := fetch([address])) is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(data)
         hand = options.material / "hand.glb"
         if not hand.exists() and (data := fetch([HAND])) is not None:
             hand.write_bytes(data)

@@ -16,6 +16,7 @@ from models.training.network.anchors import ANCHOR_SIZES, all_centres, counts
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
+NOWHERE: Floats = np.zeros((0, 4), np.float32)
 IGNORE_SCALE = 3.0  # an ignored face silences anchors within this factor of its size
 
 
@@ -65,10 +66,10 @@ def paired_iou(a: Floats, b: Floats) -> Floats:
     return np.asarray(shared / np.maximum(areas - shared, 1e-6), np.float32)
 
 
-def assign(boxes: Floats, ignored: Floats, height: int, width: int) -> Assignment:
-    """ATSS for faces (N, 4) and ignored faces (M, 4) of one height x width picture."""
+def assign(boxes: Floats, ignored: Floats, height: int, width: int, regions: Floats = NOWHERE) -> Assignment:
+    """ATSS for faces (N, 4), ignored faces (M, 4) and regions (K, 4) of which nothing is known, in one picture."""
     squares = anchor_boxes(height, width)
-    silent = silence(ignored, squares)
+    silent = np.union1d(silence(ignored, squares), inside(regions, squares))
     if len(boxes) == 0:
         none = np.zeros(0, np.int64)
         return Assignment(none, none, silent)
@@ -109,4 +110,13 @@ def silence(ignored: Floats, squares: Floats) -> Ints:
         inside = ((centre >= box[:2]) & (centre <= box[2:])).all(axis=1)
         quiet |= inside & (side < size * IGNORE_SCALE) & (side > size / IGNORE_SCALE)
         quiet |= inside & (side <= ANCHOR_SIZES[0][1]) & (size < ANCHOR_SIZES[0][0])
+    return np.nonzero(quiet)[0]
+
+
+def inside(regions: Floats, squares: Floats) -> Ints:
+    """(Q,) int64 anchors of any size whose centre lies in a region."""
+    centre = (squares[:, :2] + squares[:, 2:]) / 2
+    quiet = np.zeros(len(squares), bool)
+    for region in regions:
+        quiet |= ((centre >= region[:2]) & (centre <= region[2:])).all(axis=1)
     return np.nonzero(quiet)[0]

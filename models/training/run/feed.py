@@ -1,6 +1,6 @@
 """Makes batches in processes beside the trainer: alone knows their form.
 
-The composer is built once and inherited by fork, so the portraits are decoded
+The supply is built once and inherited by fork, so the portraits are decoded
 and cut out a single time.
 """
 
@@ -10,7 +10,7 @@ import multiprocessing
 import os
 import random
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.context import ForkProcess
 from pathlib import Path
 from queue import Empty
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from models.training.run.assign import Floats, Ints, assign
 from models.training.scenes.composer import Canvas, Composer, Scene, finish, second_view
 from models.training.scenes.layouts import compose
+from models.training.scenes.photographed import Shot, photographed
 
 DELAY = 30  # batches that may pass before a scene's second view
 # Side of the canvases, pictures a batch, share of the batches.
@@ -50,7 +51,7 @@ class Batch:
 def collate(scenes: list[Scene]) -> Batch:
     """Scenes of one size as a batch."""
     height, width = scenes[0].picture.shape[:2]
-    parts = [assign(s.boxes, s.ignored, height, width) for s in scenes]
+    parts = [assign(s.boxes, s.ignored, height, width, s.regions) for s in scenes]
     return Batch(
         np.stack([s.picture for s in scenes]),
         np.concatenate([np.full(len(p.anchors), i, np.int64) for i, p in enumerate(parts)]),
@@ -62,10 +63,25 @@ def collate(scenes: list[Scene]) -> Batch:
     )
 
 
-def make_canvases(composer: Composer, rng: random.Random) -> list[Canvas]:
+@dataclass(frozen=True)
+class Supply:
+    """What canvases are made of; `share` of them are crops of real photographs, where there are any."""
+
+    composer: Composer
+    shots: list[Shot] = field(default_factory=list)
+    share: float = 0.5
+
+    def canvas(self, rng: random.Random, side: int) -> Canvas:
+        """One scene of side x side pixels, not yet spoiled."""
+        if self.shots and rng.random() < self.share:
+            return photographed(self.shots, rng, side)
+        return compose(self.composer, rng, side)
+
+
+def make_canvases(supply: Supply, rng: random.Random) -> list[Canvas]:
     """The scenes of one batch of a random size, not yet spoiled."""
     ((side, count, _),) = rng.choices(SIZES, [share for _, _, share in SIZES])
-    return [compose(composer, rng, side) for _ in range(count)]
+    return [supply.canvas(rng, side) for _ in range(count)]
 
 
 def wait_while(pause_file: Path | None) -> None:
@@ -74,7 +90,7 @@ def wait_while(pause_file: Path | None) -> None:
         time.sleep(1)
 
 
-def produce(composer: Composer, seed: int, queue: Any, pause_file: Path | None) -> None:
+def produce(supply: Supply, seed: int, queue: Any, pause_file: Path | None) -> None:
     """Fills the queue until the parent goes away."""
     cv2.setNumThreads(0)
     parent = os.getppid()
@@ -82,7 +98,7 @@ def produce(composer: Composer, seed: int, queue: Any, pause_file: Path | None) 
     waiting: list[list[Canvas]] = []
     while os.getppid() == parent:
         wait_while(pause_file)
-        canvases = make_canvases(composer, rng)
+        canvases = make_canvases(supply, rng)
         queue.put(collate([finish(c, rng) for c in canvases]))
         waiting.append([second_view(c, rng) for c in canvases])
         if len(waiting) > DELAY:
@@ -93,12 +109,12 @@ def produce(composer: Composer, seed: int, queue: Any, pause_file: Path | None) 
 class Feed:
     """Worker processes and their queue; `take()` gives the next batch."""
 
-    def __init__(self, composer: Composer, seed: int, workers: int = 2, pause_file: Path | None = None) -> None:
+    def __init__(self, supply: Supply, seed: int, workers: int = 2, pause_file: Path | None = None) -> None:
         context = multiprocessing.get_context("fork")
         self.queue: Any = context.Queue(maxsize=12)
         self.workers: list[ForkProcess] = []
         for place in range(workers):
-            arguments = composer, seed * 1009 + place, self.queue, pause_file
+            arguments = supply, seed * 1009 + place, self.queue, pause_file
             worker = context.Process(target=produce, args=arguments, daemon=True)
             worker.start()
             self.workers.append(worker)

@@ -99,8 +99,9 @@ def batch_losses(outputs: tuple[list[Tensor], list[Tensor], list[Tensor]], batch
     size = (wanted[:, 2:] - wanted[:, :2]).prod(dim=1).sqrt().clamp(min=8)[:, None]
     marks = (torch.from_numpy(batch.points).reshape(-1, 10) - centre.repeat(1, 5)) / size
     offsets = points[rows, anchors] * stride[:, None] / size
-    # Landmarks far outside a cropped face cannot be seen; they are not taught.
+    # Landmarks far outside a cropped face cannot be seen; neither they nor those nobody knows (NaN) are taught.
     reachable = (marks.abs() < 1.2).float()
+    marks = marks.nan_to_num()
     point_loss = functional.smooth_l1_loss(offsets, marks, beta=POINT_BETA, reduction="none")
     point_loss = (point_loss * reachable * mine[:, None]).sum() / (10 * count)
     total = score_loss + BOX_WEIGHT * box_loss + POINT_WEIGHT * point_loss

@@ -16,13 +16,14 @@ from models.training.material.folder import DEFAULT_FOLDER
 
 @dataclass(frozen=True)
 class Cycle:
-    """One run of `train`; `after`: the cycles of whose mean weights it begins."""
+    """One run of `train`. after: the cycles of whose mean weights it begins. photographs: it learns from these, too."""
 
     name: str
     steps: int
     seed: int
     rate: float
     after: tuple[str, ...] = ()
+    photographs: bool = False
 
 
 CYCLES = (
@@ -33,8 +34,11 @@ CYCLES = (
     Cycle("e", 20_000, 11, 1.5e-3, ("d",)),
     Cycle("f", 18_000, 12, 1.3e-3, ("d", "e")),
     Cycle("g", 6_400, 13, 6.0e-4, ("f",)),
+    Cycle("h", 2_000, 21, 1.5e-3, ("f", "g"), photographs=True),
+    Cycle("i", 9_000, 22, 1.3e-3, ("h",), photographs=True),
 )
-SERVED = ("f", "g")
+SERVED = ("i",)
+TEACHER = ("f", "g")  # whose thorough looks tell the faces of the photographs
 Command = list[str]
 
 
@@ -50,22 +54,42 @@ def commands(options: argparse.Namespace) -> list[Command]:
     more = ["--more-backgrounds", str(options.more_backgrounds)] if options.more_backgrounds else []
     shared = [*material, *hand, *more, "--sprites", str(options.folder / "sprites.npz")]
 
+    teacher, faces = options.folder / "teacher.onnx", options.folder / "faces.json"
+    known = ["--photographs", str(options.photographs), "--faces", str(faces)]
+
     def join(names: tuple[str, ...]) -> list[Command]:
         out = checkpoint(options.folder, names)
         parts = [str(checkpoint(options.folder, (name,))) for name in names]
         return [["models.training.export.join", *parts, "--out", str(out), *shared]] if len(names) > 1 else []
 
+    def label() -> list[Command]:
+        begin = ["--checkpoint", str(checkpoint(options.folder, TEACHER)), "--out", str(teacher)]
+        looked = ["--teacher", str(teacher), "--sightings", str(options.folder / "sightings.json")]
+        return [
+            ["models.training.export.write", *begin, *material, *hand],
+            [
+                "models.training.labelling.write",
+                "--photographs",
+                str(options.photographs),
+                *looked,
+                "--out",
+                str(faces),
+            ],
+        ]
+
     wanted: list[Command] = []
     for cycle in CYCLES:
         wanted += join(cycle.after)
+        if cycle.photographs and str(faces) not in [word for command in wanted for word in command]:
+            wanted += label()
         begin = ["--after", str(checkpoint(options.folder, cycle.after))] if cycle.after else []
         out = ["--out", str(checkpoint(options.folder, (cycle.name,))), "--resume"]
         steps = ["--steps", str(max(1, round(cycle.steps * options.scale)))]
-        kind = ["--seed", str(cycle.seed), "--rate", str(cycle.rate)]
+        kind = ["--seed", str(cycle.seed), "--rate", str(cycle.rate), *(known if cycle.photographs else [])]
         wanted.append(["models.training.run.train", *steps, *kind, *begin, *out, *shared])
     wanted += join(SERVED)
     served = ["--checkpoint", str(checkpoint(options.folder, SERVED)), "--out", str(options.out)]
-    return [*wanted, ["models.training.export.write", *served, *material, *hand]]
+    return [*wanted, ["models.training.export.write", *served, *material, *hand, *known]]
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -74,6 +98,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--material", type=Path, default=DEFAULT_FOLDER)
     parser.add_argument("--more-backgrounds", type=Path, help="folder of further face-free pictures")
     parser.add_argument("--hand", type=Path, help="mesh of a hand (.glb) to draw hands from")
+    parser.add_argument(
+        "--photographs", type=Path, default=Path("../shared/training/real"), help="real ones, with coco/"
+    )
     parser.add_argument("--folder", type=Path, default=Path("build/training"), help="where checkpoints are kept")
     parser.add_argument("--out", type=Path, default=Path("build/training/scrfd_500m_open.onnx"))
     parser.add_argument("--scale", type=float, default=1.0, help="share of every cycle's steps, for a trial")

@@ -20,12 +20,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.training.material.folder import DEFAULT_FOLDER, read_material
+from models.training.material.folder import DEFAULT_FOLDER, Material, read_material
+from models.training.material.photographs import read_photographs
 from models.training.network.detector import Detector, count_macs, count_parameters
 from models.training.run.checkpoint import State, fresh, next_cycle, optimiser_of, resume, save
-from models.training.run.feed import Batch, Feed, wait_while
+from models.training.run.feed import Batch, Feed, Supply, wait_while
 from models.training.run.losses import batch_losses
 from models.training.scenes.composer import Composer
+from models.training.scenes.photographed import shot
 
 AVERAGE_DECAY = 0.998  # a step of the first trainer
 CLIP = 10.0  # norm of the gradient
@@ -155,13 +157,21 @@ def begin(options: argparse.Namespace) -> State:
     return fresh(options.seed, options.rate)
 
 
-def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m models.training.run.train", description=__doc__)
+def ask_for_scenes(parser: argparse.ArgumentParser) -> None:
+    """The command line's part on what scenes are made of."""
     parser.add_argument("--material", type=Path, default=DEFAULT_FOLDER)
     parser.add_argument("--more-backgrounds", type=Path, help="folder of further face-free pictures")
     parser.add_argument("--hand", type=Path, help="mesh of a hand (.glb) to draw hands from")
+    parser.add_argument("--photographs", type=Path, help="folder of real photographs")
+    parser.add_argument("--faces", type=Path, help="what is known of the faces in them (labelling.write)")
+    parser.add_argument("--photographed", type=float, default=0.5, help="share of the scenes that are crops of them")
     parser.add_argument("--sprites", type=Path, help="file (.npz) that keeps the cut-outs between runs")
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(prog="python -m models.training.run.train", description=__doc__)
+    ask_for_scenes(parser)
     parser.add_argument("--out", type=Path, default=Path("build/training/last.pt"))
     parser.add_argument("--minutes", type=float, default=90.0)
     parser.add_argument("--steps", type=int, default=0, help="instead of --minutes")
@@ -175,6 +185,16 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--save-seconds", type=float, default=120.0)
     parser.add_argument("--pause-file", type=Path, help="sleep while this file exists")
     return parser.parse_args(arguments)
+
+
+def supply_of(trained: Material, options: argparse.Namespace, seed: int) -> Supply:
+    """What the command line's scenes are made of."""
+    composer = Composer(trained, seed, options.sprites)
+    if options.photographs is None:
+        return Supply(composer)
+    photographs, _ = read_photographs(options.photographs, options.faces)
+    print(f"{len(photographs)} photographs with {sum(len(p.boxes) for p in photographs)} faces", flush=True)
+    return Supply(composer, [shot(one) for one in photographs], options.photographed)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -194,9 +214,9 @@ def main(arguments: list[str] | None = None) -> None:
         flush=True,
     )
     # A resumed run must not see the scenes of its beginning once more.
-    composer = Composer(trained, options.seed, options.sprites)
+    supply = supply_of(trained, options, options.seed)
     seen = int(state.before["step"]) + state.progress.step
-    feed = Feed(composer, options.seed + seen, options.workers, options.pause_file)
+    feed = Feed(supply, options.seed + seen, options.workers, options.pause_file)
     context = multiprocessing.get_context("fork")
     beside = [
         context.Process(target=assist, args=(state, feed, options), daemon=True) for _ in range(options.trainers - 1)

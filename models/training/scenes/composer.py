@@ -32,9 +32,10 @@ Matrix = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Scene:
-    """picture (S, S, 3) uint8 BGR; boxes (N, 4), points (N, 5, 2), ignored (M, 4), in pixels.
+    """picture (S, S, 3) uint8 BGR; boxes (N, 4), points (N, 5, 2), ignored (M, 4), regions (K, 4), in pixels.
 
-    composed: False for a photograph as it was taken and for a drawn page.
+    points: NaN where nobody knows them. ignored: faces that are neither taught nor background. regions: places where
+    anything may be. composed: False for a photograph as it was taken and for a drawn page.
     """
 
     picture: Picture
@@ -42,16 +43,19 @@ class Scene:
     points: Floats
     ignored: Floats
     composed: bool = True
+    regions: Floats = field(default_factory=lambda: np.zeros((0, 4), np.float32))
 
 
 @dataclass
 class Canvas:
-    """A scene under construction."""
+    """A scene under construction; ignored and regions as in Scene, known before anything is judged."""
 
     picture: Picture
     owner: NDArray[np.int16]
     boxes: list[Floats] = field(default_factory=list)
     points: list[Floats] = field(default_factory=list)
+    ignored: list[Floats] = field(default_factory=list)
+    regions: list[Floats] = field(default_factory=list)
 
     @classmethod
     def of(cls, picture: Picture) -> Canvas:
@@ -246,6 +250,8 @@ def second_view(canvas: Canvas, rng: random.Random) -> Canvas:
         np.asarray(owner, np.int16),
         [map_box(box, matrix) for box in canvas.boxes],
         [map_points(points, matrix) for points in canvas.points],
+        [map_box(box, matrix) for box in canvas.ignored],
+        [map_box(box, matrix) for box in canvas.regions],
     )
 
 
@@ -253,14 +259,16 @@ def finish(canvas: Canvas, rng: random.Random) -> Scene:
     """Judges each face by what shows of it, then spoils the picture."""
     height, width = canvas.owner.shape
     shown = np.bincount(canvas.owner.ravel(), minlength=len(canvas.boxes) + 1)[1:]
-    boxes, points, ignored = [], [], []
+    boxes, points, ignored = [], [], within(canvas.ignored, width, height)
     for index, (box, marks) in enumerate(zip(canvas.boxes, canvas.points, strict=True)):
         area = float((box[2] - box[0]) * (box[3] - box[1]))
         share = float(shown[index]) / max(1.0, area * math.pi / 4)
         if share < HIDDEN:
             continue
         clipped = np.clip(box, 0, [width, height, width, height]).astype(np.float32)
-        eyes = np.clip(np.round(marks[:2]).astype(int), 0, [width - 1, height - 1])
+        # Where an eye is not known, the middle of the face speaks for it.
+        eyes = np.where(np.isnan(marks[:2]), (box[:2] + box[2:]) / 2, marks[:2])
+        eyes = np.clip(np.round(eyes).astype(int), 0, [width - 1, height - 1])
         seen = (canvas.owner[eyes[:, 1], eyes[:, 0]] == index + 1).any()
         if math.sqrt(area) >= SMALLEST and share >= VISIBLE and seen:
             boxes.append(clipped)
@@ -274,4 +282,11 @@ def finish(canvas: Canvas, rng: random.Random) -> Scene:
         np.array(boxes, np.float32).reshape(-1, 4),
         np.array(points, np.float32).reshape(-1, 5, 2),
         np.array(ignored, np.float32).reshape(-1, 4),
+        regions=np.array(within(canvas.regions, width, height), np.float32).reshape(-1, 4),
     )
+
+
+def within(boxes: list[Floats], width: int, height: int) -> list[Floats]:
+    """What of the boxes lies in the picture; those outside are left out."""
+    clipped = [np.clip(box, 0, [width, height, width, height]).astype(np.float32) for box in boxes]
+    return [box for box in clipped if box[2] - box[0] > 1 and box[3] - box[1] > 1]

@@ -1,0 +1,226 @@
+"""python -m models.training.labelling.write: what is known of the faces in the real photographs, for training.
+
+Alone knows when a face is sure, doubtful or left to chance: people's keypoints where there are any, what the detector
+agrees upon with itself (looks.py), and what a person corrected (corrections.json).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from models.training.judge.detect import OnnxDetector
+from models.training.judge.measure import iou_table
+from models.training.labelling.keypoints import Head, head_of
+from models.training.labelling.looks import Sighting, sightings_of
+from models.training.material.folder import Floats, read_picture
+
+CORRECTIONS = Path(__file__).with_name("corrections.json")
+SURE = 0.6, 3  # score and looks of a face that nobody marked
+LIKELY = 0.3, 2  # of what may be a face although people marked everyone
+SAME = 0.3  # IoU at which a sighting and a head are one
+AGREE = 0.5  # IoU from which on a box is the mean of both
+MISFIT = 1.6  # centimetres: worse heads are doubtful unless the detector sees them, too
+NOSE, EARS, SHOULDERS, HIPS = 0, (3, 4), (5, 6), (11, 12)  # COCO's keypoints
+UNKNOWN = [[None, None]] * 5
+
+Label = dict[str, Any]
+
+
+def sure(one: Sighting) -> bool:
+    """Whether the detector agrees with itself upon a face."""
+    return one.score >= SURE[0] and one.seen >= SURE[1]
+
+
+def face(box: Floats, points: Floats | None = None) -> Label:
+    """As it is written."""
+    marks = UNKNOWN if points is None else [[round(float(v), 1) for v in xy] for xy in points]
+    return {"box": [round(float(v), 1) for v in box], "points": marks}
+
+
+def visible(keypoints: Floats, places: tuple[int, ...]) -> bool:
+    """Whether all of them are marked, covered or not."""
+    return bool((keypoints[list(places), 2] > 0).all())
+
+
+def lean_of(keypoints: Floats) -> float:
+    """Degrees by which a body leans in the picture; 0 where it does not tell."""
+    if visible(keypoints, SHOULDERS + HIPS):
+        up = keypoints[list(SHOULDERS), :2].mean(axis=0) - keypoints[list(HIPS), :2].mean(axis=0)
+        return float(np.degrees(np.arctan2(up[0], -up[1])))
+    return 0.0
+
+
+def head_box(person: dict[str, Any], keypoints: Floats) -> Floats | None:
+    """Roughly where a head is of which little is marked: about its marks, or above the shoulders."""
+    marks = keypoints[:5][keypoints[:5, 2] > 0, :2]
+    shoulders = keypoints[list(SHOULDERS), :2]
+    wide = float(np.hypot(*(shoulders[0] - shoulders[1]))) if visible(keypoints, SHOULDERS) else 0.0
+    side = max(
+        0.7 * wide, 0.12 * max(person["bbox"][2:]), 2.2 * float(np.ptp(marks, axis=0).max()) if len(marks) else 0
+    )
+    if len(marks):
+        middle = marks.mean(axis=0)
+    elif visible(keypoints, SHOULDERS):
+        middle = shoulders.mean(axis=0) - [0, 0.7 * side]
+    else:
+        return None
+    return np.array([*(middle - side / 2), *(middle + side / 2)], np.float32)
+
+
+def matching(box: Floats, sightings: list[Sighting]) -> int | None:
+    """Which sighting is the same face."""
+    if not sightings:
+        return None
+    overlaps = iou_table(box[None], np.array([one.box for one in sightings]))[0]
+    place = int(overlaps.argmax())
+    return place if overlaps[place] >= SAME else None
+
+
+def with_eyes(points: Floats | None, keypoints: Floats) -> Floats:
+    """Five landmarks: nose and eyes as a person marked them, the mouth as the detector sees it, NaN else."""
+    marks = np.full((5, 2), np.nan, np.float32) if points is None else points.copy()
+    for place, keypoint in ((0, 2), (1, 1), (2, NOSE)):  # the person's right eye is the left one in the picture
+        marks[place] = keypoints[keypoint, :2] if keypoints[keypoint, 2] == 2 else np.nan
+    return marks
+
+
+def is_face(head: Head, keypoints: Floats, sighting: Sighting | None) -> bool:
+    """Whether what shows is a face to be taught: seen from the side at most, or seen by the detector, too."""
+    if sighting is not None and sighting.score >= LIKELY[0]:
+        return True
+    return bool(keypoints[NOSE, 2] == 2) and head.misfit <= MISFIT
+
+
+def people_label(people: list[dict[str, Any]], crowds: list[list[float]], sightings: list[Sighting]) -> Label:
+    """The label of a photograph whose people are marked."""
+    faces, doubtful, used = [], [], set()
+    for person in people:
+        keypoints = np.array(person["keypoints"], np.float32)
+        head = head_of(keypoints, lean_of(keypoints))
+        if head is None:
+            box = head_box(person, keypoints)
+            if box is not None and (keypoints[:5, 2] > 0).any():
+                doubtful.append(box)
+            continue
+        place = matching(head.box, sightings)
+        own = sightings[place] if place is not None else None
+        if place is not None:
+            used.add(place)
+        if not is_face(head, keypoints, own):
+            doubtful.append(head.box)
+            continue
+        box, points = head.box, None
+        if own is not None:
+            points = own.points
+            if iou_table(box[None], own.box[None])[0, 0] >= AGREE or own.score >= SURE[0]:
+                weight = 0.5 if own.score < SURE[0] else 0.75
+                box = np.asarray(weight * own.box + (1 - weight) * box, np.float32)
+        faces.append(face(box, with_eyes(points, keypoints)))
+    regions = np.array([[x, y, x + w, y + h] for x, y, w, h in crowds], np.float32).reshape(-1, 4)
+    for place, one in enumerate(sightings):
+        if place in used:
+            continue
+        middle = (one.box[:2] + one.box[2:]) / 2
+        in_crowd = bool(((middle >= regions[:, :2]) & (middle <= regions[:, 2:])).all(axis=1).any())
+        if in_crowd and sure(one):
+            faces.append(face(one.box, one.points))
+        elif one.score >= LIKELY[0] and one.seen >= LIKELY[1]:
+            doubtful.append(one.box)
+    return {"faces": faces, "doubtful": rounded(doubtful), "regions": rounded(list(regions))}
+
+
+def seen_label(sightings: list[Sighting]) -> Label:
+    """The label of a photograph in which nobody marked anyone."""
+    faces = [face(one.box, one.points) for one in sightings if sure(one)]
+    return {"faces": faces, "doubtful": rounded([one.box for one in sightings if not sure(one)]), "regions": []}
+
+
+def rounded(boxes: list[Floats]) -> list[list[float]]:
+    """As they are written."""
+    return [[round(float(v), 1) for v in box] for box in boxes]
+
+
+def corrected(label: Label, wrong: Label) -> Label:
+    """What a person saw comes last. drop: points [x, y] in faces that are none, and background; doubt: points in faces
+    that become doubtful; hide: boxes of which nothing is known; add: boxes of faces nobody else saw."""
+    kept = label["faces"]
+    for x, y in wrong.get("doubt", []):
+        label["doubtful"] += [one["box"] for one in kept if holds(one["box"], x, y)]
+    for x, y in wrong.get("drop", []):
+        label["doubtful"] = [box for box in label["doubtful"] if not holds(box, x, y)]
+    gone = [*wrong.get("drop", []), *wrong.get("doubt", [])]
+    kept = [one for one in kept if not any(holds(one["box"], x, y) for x, y in gone)]
+    added = [face(np.array(box, np.float32)) for box in wrong.get("add", [])]
+    return {**label, "faces": kept + added, "regions": label["regions"] + wrong.get("hide", [])}
+
+
+def holds(box: list[float], x: float, y: float) -> bool:
+    """Whether a place lies in a box."""
+    return box[0] <= x <= box[2] and box[1] <= y <= box[3]
+
+
+def cached_sightings(detector: OnnxDetector, folder: Path, names: list[str], cache: Path) -> dict[str, list[Sighting]]:
+    """The sightings of every photograph, kept in a file so that nobody has to look twice."""
+    held: dict[str, Any] = json.loads(cache.read_text()) if cache.exists() else {}
+    for name in names:
+        if name not in held:
+            seen = sightings_of(detector, read_picture(folder / name))
+            held[name] = [
+                {"box": s.box.tolist(), "points": s.points.tolist(), "score": s.score, "seen": s.seen} for s in seen
+            ]
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    cache.write_text(json.dumps(held))
+    return {
+        name: [
+            Sighting(np.array(s["box"], np.float32), np.array(s["points"], np.float32), s["score"], s["seen"])
+            for s in held[name]
+        ]
+        for name in names
+    }
+
+
+def labels_of(folder: Path, detector: OnnxDetector, cache: Path) -> dict[str, Label]:
+    """Name -> label of everything below the folder: coco/ with people's keypoints, scenes/ without."""
+    marked = json.loads((folder / "coco" / "labels.json").read_text())
+    scenes = json.loads((folder / "scenes.json").read_text())
+    names = [f"coco/photos/{name}" for name in sorted(marked)] + [f"scenes/{name}" for name in sorted(scenes)]
+    sightings = cached_sightings(detector, folder, names, cache)
+    corrections = json.loads(CORRECTIONS.read_text())
+    labels = {}
+    for name in names:
+        last = name.rsplit("/", 1)[1]
+        if name.startswith("coco/"):
+            label = people_label(marked[last]["people"], marked[last]["crowd_regions"], sightings[name])
+            together = False
+        else:
+            label, together = seen_label(sightings[name]), bool(scenes[last].get("near_duplicate_risk"))
+        labels[name] = {**corrected(label, corrections.get(name, {})), "together": together}
+    return labels
+
+
+def main() -> None:
+    """Writes the labels; prints how many of each kind."""
+    parser = argparse.ArgumentParser(prog="python -m models.training.labelling.write", description=__doc__)
+    parser.add_argument("--photographs", type=Path, default=Path("../shared/training/real"))
+    parser.add_argument("--teacher", type=Path, default=Path("models/open/scrfd_500m_open.onnx"))
+    parser.add_argument(
+        "--sightings", type=Path, default=Path("build/training/sightings.json"), help="kept between runs"
+    )
+    parser.add_argument("--out", type=Path, default=Path("build/training/faces.json"))
+    options = parser.parse_args()
+    cv2.setNumThreads(1)
+    labels = labels_of(options.photographs, OnnxDetector(options.teacher), options.sightings)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(json.dumps(labels, indent=1) + "\n")
+    for kind in ("faces", "doubtful", "regions"):
+        print(f"{sum(len(label[kind]) for label in labels.values())} {kind}")
+
+
+if __name__ == "__main__":
+    main()

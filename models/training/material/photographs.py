@@ -1,0 +1,81 @@
+"""Reads the real photographs: alone knows the form of their labels and which are held out.
+
+Unlike portraits they hold any number of people, and not all of them are known: what is doubtful says so.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from models.training.material.folder import Floats, Picture, read_picture, split_names
+
+LONGEST = 1600  # pixels: larger photographs are read smaller
+HOLD_OUT_EVERY = 10
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """A photograph with what is known of the faces in it, all in its pixels.
+
+    picture: (H, W, 3) uint8 BGR; boxes (N, 4) float32 and points (N, 5, 2) float32 of faces, points NaN where unknown;
+    doubtful: (M, 4) float32 heads that may show a face; regions: (K, 4) float32 places where anything may be.
+    """
+
+    name: str
+    picture: Picture
+    boxes: Floats
+    points: Floats
+    doubtful: Floats
+    regions: Floats
+
+
+def shrunk(picture: Picture) -> tuple[Picture, float]:
+    """The picture no longer than LONGEST, and its scale."""
+    scale = min(1.0, LONGEST / max(picture.shape[:2]))
+    if scale == 1:
+        return picture, scale
+    return np.asarray(cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8), scale
+
+
+def as_floats(values: Any, *shape: int) -> Floats:
+    """JSON lists as float32 of (-1, *shape); null is NaN."""
+    return np.array(values, np.float32).reshape(-1, *shape)
+
+
+def read_photograph(folder: Path, name: str, label: dict[str, Any]) -> Photograph:
+    """The photograph of this name below `folder`."""
+    picture, scale = shrunk(read_picture(folder / name))
+    return Photograph(
+        name,
+        picture,
+        as_floats([face["box"] for face in label["faces"]], 4) * scale,
+        as_floats([face["points"] for face in label["faces"]], 5, 2) * scale,
+        as_floats(label["doubtful"], 4) * scale,
+        as_floats(label["regions"], 4) * scale,
+    )
+
+
+def read_labels(path: Path) -> dict[str, Any]:
+    """Name below the folder -> faces, doubtful, regions, together."""
+    held: dict[str, Any] = json.loads(path.read_text())
+    return held
+
+
+def held_out(labels: dict[str, Any]) -> set[str]:
+    """Names of the tenth that is never trained on; photographs that may show the same people stay together, outside."""
+    free = [name for name, label in labels.items() if not label["together"]]
+    return set(split_names(free, len(free) // HOLD_OUT_EVERY)[1])
+
+
+def read_photographs(folder: Path, labels: Path) -> tuple[list[Photograph], list[Photograph]]:
+    """(training, validation), by name."""
+    known = read_labels(labels)
+    held = held_out(known)
+    photographs = [read_photograph(folder, name, known[name]) for name in sorted(known)]
+    return [p for p in photographs if p.name not in held], [p for p in photographs if p.name in held]

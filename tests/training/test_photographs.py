@@ -1,0 +1,122 @@
+"""Real photographs: what is known of them is read, cropped with them, and what is doubtful teaches nothing."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from models.training.material import fetch_sources, photographs
+from models.training.material.photographs import LONGEST, Photograph, held_out, read_photographs
+from models.training.run.assign import anchor_boxes, assign
+from models.training.scenes.composer import finish, second_view
+from models.training.scenes.photographed import crop, photographed, settled, shot, side_by_side
+
+NOBODY_KNOWS = [[None, None]] * 5
+
+
+def label(*boxes: list[float], together: bool = False) -> dict[str, object]:
+    faces = [{"box": box, "points": NOBODY_KNOWS} for box in boxes]
+    return {"faces": faces, "doubtful": [[1, 1, 20, 20]], "regions": [], "together": together}
+
+
+def photograph(seed: int = 0) -> Photograph:
+    rng = np.random.default_rng(seed)
+    picture = np.asarray(cv2.resize(rng.integers(0, 255, (30, 40, 3), np.uint8), (400, 300)), np.uint8)
+    boxes = np.array([[100, 80, 150, 140], [140, 90, 180, 140]], np.float32)
+    points = np.full((2, 5, 2), np.nan, np.float32)
+    points[0] = [[115, 105], [135, 105], [125, 115], [118, 125], [132, 125]]
+    doubtful = np.array([[300, 60, 340, 110]], np.float32)
+    return Photograph("drawn", picture, boxes, points, doubtful, np.array([[0, 200, 400, 300]], np.float32))
+
+
+def test_a_tenth_is_held_out_and_pictures_of_the_same_people_never_part() -> None:
+    labels = {f"{i:03}.jpg": label(together=i < 30) for i in range(100)}
+    held = held_out(labels)
+    assert len(held) == 7 and all(int(name[:3]) >= 30 for name in held)
+    assert held == held_out(dict(reversed(labels.items())))
+
+
+def test_large_photographs_are_read_smaller_and_their_faces_with_them(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "wide.png"), np.zeros((50, 2 * LONGEST, 3), np.uint8))
+    (tmp_path / "faces.json").write_text(json.dumps({"wide.png": label([100, 10, 140, 50])}))
+    (one,), nobody = read_photographs(tmp_path, tmp_path / "faces.json")
+    assert not nobody and one.picture.shape == (25, LONGEST, 3)
+    assert one.boxes.tolist() == [[50, 5, 70, 25]] and np.isnan(one.points).all()
+
+
+def test_a_crop_holds_its_faces_where_they_are() -> None:
+    one, rng = shot(photograph()), random.Random(1)
+    for _ in range(20):
+        scene = finish(crop(one, rng, 160), rng)
+        assert scene.picture.shape == (160, 160, 3)
+        assert (scene.boxes >= 0).all() and (scene.boxes <= 160).all()
+        assert len(scene.boxes) <= 2 and len(scene.ignored) <= 3
+
+
+def test_the_far_face_is_ignored_where_the_near_one_covers_it() -> None:
+    known = photograph()
+    boxes = np.array([[100, 80, 160, 150], [110, 90, 150, 140]], np.float32)
+    one = shot(Photograph("drawn", known.picture, boxes, known.points, known.doubtful[:0], known.regions[:0]))
+    rng = random.Random(3)
+    for _ in range(10):
+        assert len(finish(crop(one, rng, 200), rng).boxes) <= 1
+
+
+@pytest.mark.parametrize("scale", [0.2, 3.0])
+def test_a_photograph_fills_its_crop_or_lies_within_it(scale: float) -> None:
+    moved = settled(np.array([[scale, 0, 150.0], [0, scale, -700.0]]), 400, 300, 160)
+    low, high = moved[:, 2], moved[:, :2] @ [400, 300] + moved[:, 2]
+    assert ((low <= 0) & (high >= 160)).all() or ((low >= 0) & (high <= 160)).all()
+
+
+def test_four_crops_side_by_side_keep_their_faces_apart() -> None:
+    one, rng = shot(photograph()), random.Random(2)
+    crops = [crop(one, rng, 80) for _ in range(4)]
+    whole = side_by_side(crops, 160)
+    assert len(whole.boxes) == sum(len(part.boxes) for part in crops)
+    assert len(whole.regions) == sum(len(part.regions) for part in crops)
+    assert whole.owner.max() <= len(whole.boxes)
+    for place, (x, y) in enumerate([(0, 0), (80, 0), (0, 80), (80, 80)]):
+        assert np.array_equal(whole.picture[y : y + 80, x : x + 80], crops[place].picture)
+
+
+def test_what_is_doubtful_goes_with_the_picture_into_its_second_view() -> None:
+    rng = random.Random(5)
+    canvas = photographed([shot(photograph())], rng, 160)
+    again = second_view(canvas, rng)
+    assert (len(again.ignored), len(again.regions)) == (len(canvas.ignored), len(canvas.regions))
+
+
+def test_nothing_is_taught_where_anything_may_be() -> None:
+    none, region = np.zeros((0, 4), np.float32), np.array([[0, 0, 160, 320]], np.float32)
+    face = np.array([[40, 40, 100, 110]], np.float32)
+    given = assign(face, none, 320, 320, region)
+    squares = anchor_boxes(320, 320)
+    inside = (squares[:, 0] + squares[:, 2]) / 2 <= 160
+    taught = np.zeros(len(squares), bool)
+    taught[given.anchors] = True
+    silent = np.zeros(len(squares), bool)
+    silent[given.silent] = True
+    assert (silent | taught)[inside].all() and not silent[~inside].any() and len(given.anchors)
+
+
+def test_every_photograph_has_a_licence_a_source_a_credit_and_a_sum() -> None:
+    rows = [line.split("\t") for line in fetch_sources.PHOTOGRAPHS.read_text().splitlines()[1:]]
+    assert len(rows) == 597 and all(len(row) == 4 and all(row) for row in rows)
+    assert {row[1].split(",")[0] for row in rows} <= {
+        "CC BY 2.0", "CC BY 4.0", "no known copyright restrictions", "US government work",
+    }  # fmt: skip
+    sums = {line.split(maxsplit=1)[1] for line in fetch_sources.SUMS.read_text().splitlines()}
+    assert {row[0] for row in rows} <= sums
+    assert all(address.startswith(fetch_sources.RAW) for address in fetch_sources.photograph_addresses().values())
+
+
+def test_a_label_names_its_photograph(tmp_path: Path) -> None:
+    (tmp_path / "faces.json").write_text(json.dumps({"gone.jpg": label()}))
+    with pytest.raises(FileNotFoundError, match=r"gone\.jpg"):
+        photographs.read_photographs(tmp_path, tmp_path / "faces.json")
