@@ -1,7 +1,7 @@
 """python -m models.training.judge.evaluate: how many faces detectors find, as they are served, on photographs.
 
-Any number of ONNX files, each in fp32 and int8 as a service here would run them; `a.onnx:int8` for one form only.
-The release half of the photographs is looked at with --release alone.
+Any number of ONNX files, each in fp32 and int8 as a service here would run them: `a.onnx`, `a.onnx:int8` for one form
+only, `a.onnx:int8:800` at another side. The release half of the photographs is looked at with --release alone.
 """
 
 from __future__ import annotations
@@ -33,23 +33,24 @@ def tell(words: str) -> None:
     print(words, file=sys.stderr, flush=True)
 
 
-def judged(one: Photograph, found: Found) -> Judged:
-    """One photograph against what was found on it."""
-    verdict = judge(found.boxes, one.faces, one.loose, found.scale)
+def judged(one: Photograph, found: Found, side: int = SIDE) -> Judged:
+    """One photograph against what was found on it at a side; sizes are told in the frame of SIDE all the same."""
+    verdict = judge(found.boxes, one.faces, one.loose, found.scale * SIDE / side)
     errors = [] if one.points is None else landmark_errors(verdict, found.points, one.points, one.faces)
     return Judged(verdict, one.masked, errors)
 
 
 def looked_at(
-    detector: OnnxDetector, photographs: list[Photograph], canvases: Canvases, confidence: float, draw: Path | None
+    detector: OnnxDetector, photographs: list[Photograph], options: argparse.Namespace
 ) -> dict[str, list[Judged]]:
     """Set -> its photographs, judged."""
+    canvases = Canvases(options.kept / "canvases", detector.side)
     held: dict[str, list[Judged]] = defaultdict(list)
     for one in photographs:
-        found = detector.look(canvases.of(one.path), confidence)
-        held[one.kind].append(judged(one, found))
-        if draw is not None:
-            drawn(one, found, held[one.kind][-1].verdict, draw / detector.name)
+        found = detector.look(canvases.of(one.path), options.confidence)
+        held[one.kind].append(judged(one, found, detector.side))
+        if options.draw:
+            drawn(one, found, held[one.kind][-1].verdict, options.draw / detector.name)
     return held
 
 
@@ -68,11 +69,13 @@ def drawn(one: Photograph, found: Found, verdict: Verdict, folder: Path) -> None
     cv2.imwrite(str(folder / f"{one.path.stem}.jpg"), shown)
 
 
-def gathered(options: argparse.Namespace, workshop: Workshop, canvases: Canvases) -> list[Photograph]:
+def gathered(options: argparse.Namespace, workshop: Workshop) -> list[Photograph]:
     """All photographs asked for; both halves only for a release."""
     photographs = sets.everyday(options.everyday)
     photographs += sets.without_people(alarms.present(options.alarms))
-    if options.truth.is_file() and not options.quick:
+    tuned = not options.quick and (not options.sets or set(options.sets) & set(sets.TUNED.values()))
+    if tuned and options.truth.is_file():
+        canvases = Canvases(options.kept / "canvases")
         photographs += sets.tuned(options.photos, workshop.detector(options.truth, "fp32"), canvases)
     wanted = [one for one in photographs if options.release or not one.release]
     return [one for one in wanted if not options.sets or one.kind in options.sets]
@@ -80,7 +83,6 @@ def gathered(options: argparse.Namespace, workshop: Workshop, canvases: Canvases
 
 def evaluated(detectors: Iterable[OnnxDetector], photographs: list[Photograph], options: argparse.Namespace) -> Report:
     """Detector by detector, half by half."""
-    canvases = Canvases(options.kept / "canvases")
     report = Report(confidence=options.confidence, side=SIDE, halves={})
     halves = {
         "development": [p for p in photographs if not p.release],
@@ -89,17 +91,18 @@ def evaluated(detectors: Iterable[OnnxDetector], photographs: list[Photograph], 
     for detector in detectors:
         tell(f"{detector.name}: {len(photographs)} photographs")
         for half, some in halves.items():
-            for kind, held in looked_at(detector, some, canvases, options.confidence, options.draw).items():
+            for kind, held in looked_at(detector, some, options).items():
                 report.halves.setdefault(half, {}).setdefault(kind, {})[detector.name] = figures(held)
     return report
 
 
 def detectors_of(options: argparse.Namespace, workshop: Workshop) -> list[OnnxDetector]:
-    """By the names on the command line: a path, or a path and one form."""
+    """By the names on the command line: a path, perhaps a form, perhaps a side."""
     made = []
     for named in options.models:
-        path, _, form = str(named).partition(":")
-        made += [workshop.detector(Path(path), one) for one in options.forms if form in ("", one)]
+        path, form, side = [*str(named).split(":"), "", ""][:3]
+        forms = [one for one in options.forms if form in ("", one)]
+        made += [workshop.detector(Path(path), one, int(side or SIDE)) for one in forms]
     return made
 
 
@@ -140,7 +143,7 @@ def main(arguments: list[str] | None = None) -> None:
     cv2.setNumThreads(1)
     options = parse(arguments)
     workshop = Workshop(options.kept, options.calibration, options.photos, tell)
-    photographs = gathered(options, workshop, Canvases(options.kept / "canvases"))
+    photographs = gathered(options, workshop)
     if not photographs:
         raise SystemExit(f"no labelled photographs in {options.everyday}; name a folder with --everyday")
     report = evaluated(detectors_of(options, workshop), photographs, options)
