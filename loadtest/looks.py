@@ -1,7 +1,8 @@
 """What looking again finds and what it costs (turns, tiles, `thorough`), over a service that runs or is started.
 
     python -m loadtest.looks                                 everything, with the photographs of ../shared
-    python -m loadtest.looks --portraits FOLDER              one face each: masked by default, however they are turned?
+    python -m loadtest.looks --portraits FOLDER              one face each: masked, however they are turned?
+                             [--degrees 0 30 45 90 180 270] [--turned-ways plain default thorough]
     python -m loadtest.looks --labelled FOLDER [--crops 40]  with labels.json: found, visible after mask, false, cost
     python -m loadtest.looks --crowd FILE --draw crowd.png   boxes against another model's tiles, drawn
 
@@ -44,16 +45,17 @@ WAYS = {
     "thorough": "thorough=true",
 }
 JUDGE_WAY, JUDGE_SURE = "confidence=0.3&tiles=16", 0.5
-TURNS = range(4)
+TURNS = (0.0, 90.0, 180.0, 270.0)
 #: Photographs that one way looks at before the next has its turn.
 CHUNK = 12
 
 
 class Portraits(msgspec.Struct, frozen=True, kw_only=True):
-    """masked: by turn. other_boxes: by turn, boxes that touch no face of which the truth knows."""
+    """masked, other_boxes: by turn in degrees; other are boxes that touch no face of which the truth knows."""
 
     way: str
     portraits: int
+    degrees: list[float]
     masked: list[int]
     other_boxes: list[int]
     missed: list[str]
@@ -133,18 +135,20 @@ def portraits_in(folder: Path, every: int, judge: Service) -> list[Photograph]:
     return found
 
 
-def look_at_portraits(service: Service, portraits: list[Photograph], way: str) -> Portraits:
+def look_at_portraits(service: Service, portraits: list[Photograph], way: str, degrees: Sequence[float]) -> Portraits:
     masked, others, missed = [], [], []
-    for turn in TURNS:
+    for turn in degrees:
         shown = [turned_file(one, turn) for one in portraits]
         seen = service.look_at_all([file for file, _, _ in shown], WAYS[way])
         good = [covered(face[0], one.boxes) >= COVERED_MIN for one, (_, face, _) in zip(seen, shown, strict=True)]
         masked.append(sum(good))
-        missed += [f"{one.name} at {90 * turn}°" for one, well in zip(portraits, good, strict=True) if not well]
+        missed += [f"{one.name} at {turn:g}°" for one, well in zip(portraits, good, strict=True) if not well]
         known = [np.concatenate([face, loose]) for _, face, loose in shown]
         others.append(sum(not matched(box, all_) for one, all_ in zip(seen, known, strict=True) for box in one.boxes))
-        tell(f"  {way}, turned by {90 * turn}°: {masked[-1]} of {len(portraits)} masked")
-    return Portraits(way=way, portraits=len(portraits), masked=masked, other_boxes=others, missed=missed)
+        tell(f"  {way}, turned by {turn:g}°: {masked[-1]} of {len(portraits)} masked")
+    return Portraits(
+        way=way, portraits=len(portraits), degrees=list(degrees), masked=masked, other_boxes=others, missed=missed
+    )
 
 
 def look_at_labelled(service: Service, photographs: list[Photograph], ways: Sequence[str]) -> dict[str, Tally]:
@@ -182,7 +186,8 @@ def table(report: Report) -> str:
     lines = [f"Model: {report.model}"]
     for title, portraits in (("portraits", report.portraits), ("faces cut out", report.crops)):
         if portraits:
-            lines += ["", f"| {title} | way | masked at 0°, 90°, 180°, 270° | other boxes |", "| --- |" + " --- |" * 3]
+            turns = ", ".join(f"{turn:g}°" for turn in portraits[0].degrees)
+            lines += ["", f"| {title} | way | masked at {turns} | other boxes |", "| --- |" + " --- |" * 3]
         for one in portraits:
             masked, others = ", ".join(map(str, one.masked)), ", ".join(map(str, one.other_boxes))
             lines.append(f"| {one.portraits} | {one.way} | {masked} | {others} |")
@@ -205,12 +210,12 @@ def run(options: argparse.Namespace, service: Service, judge: Service) -> Report
     report = Report(model=service.model(), portraits=[], crops=[], labelled={}, crowd=[])
     if options.portraits:
         portraits = portraits_in(options.portraits, options.every, judge)
-        report.portraits = [look_at_portraits(service, portraits, way) for way in ("plain", "default")]
+        report.portraits = [look_at_portraits(service, portraits, way, options.degrees) for way in options.turned_ways]
     if options.labelled:
-        photographs = labelled_in(options.labelled, options.every)
+        photographs = labelled_in(options.labelled, options.every, release=options.release)
         if options.crops:
             cut = [one for photograph in photographs if (one := cut_out(photograph))][: options.crops]
-            report.crops = [look_at_portraits(service, cut, way) for way in ("plain", "default")]
+            report.crops = [look_at_portraits(service, cut, way, options.degrees) for way in options.turned_ways]
         for kind in sorted({one.name.split("_")[0] for one in photographs} if options.ways else []):
             tell(f"{kind}:")
             of_kind = [one for one in photographs if one.name.split("_")[0] == kind]
@@ -251,6 +256,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--crowd", type=Path, help="one photograph of very many")
     parser.add_argument("--draw", type=Path, help="where the crowd's thorough boxes are drawn; red: not the judge's")
     parser.add_argument("--ways", nargs="*", choices=WAYS, default=list(WAYS), help="to look at labelled photographs")
+    parser.add_argument("--degrees", nargs="+", type=float, default=TURNS, help="to turn portraits by, to the left")
+    parser.add_argument("--turned-ways", nargs="+", choices=WAYS, default=["plain", "default"])
+    parser.add_argument("--release", action="store_true", help="also photographs that are looked at for a release only")
     parser.add_argument("--every", type=int, default=1, help="only one of so many photographs, by a hash of its name")
     parser.add_argument("--address", default="", help="host:port of a running service instead of one of --model")
     parser.add_argument("--model", default="scrfd_500m_open", help="as FACE_API_MODEL")

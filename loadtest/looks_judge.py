@@ -5,6 +5,7 @@ All boxes are (N, 4) x1 y1 x2 y2 in pixels of the upright picture.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import msgspec
@@ -122,13 +123,24 @@ def covered(face: Boxes, boxes: Boxes) -> float:
     return float(inside.any(axis=-1).mean())
 
 
-def turned(boxes: Boxes, width: int, height: int, turn: int) -> Boxes:
-    """Where boxes of an upright picture of width × height lie in it after `numpy.rot90(picture, turn)`."""
-    x1, y1, x2, y2 = boxes.T
-    corners = {
-        0: (x1, y1, x2, y2),
-        1: (y1, width - x2, y2, width - x1),
-        2: (width - x2, height - y2, width - x1, height - y1),
-        3: (height - y2, x1, height - y1, x2),
-    }[turn]
-    return np.stack(corners, axis=1)
+def turned(boxes: Boxes, width: int, height: int, degrees: float) -> Boxes:
+    """Where faces of an upright picture of width × height lie once it is turned counter-clockwise.
+
+    A face is taken for the ellipse in its box: at quarter turns the box is the same one turned, between them it is less
+    than the turned box's own.
+    """
+    radians = math.radians(degrees)
+    cosine, sine = round(math.cos(radians), 12), round(math.sin(radians), 12)
+    new_width, new_height = turned_size(width, height, degrees)
+    centre = (boxes[:, :2] + boxes[:, 2:]) / 2 - np.array([width, height]) / 2
+    half = (boxes[:, 2:] - boxes[:, :2]) / 2
+    there = centre @ np.array([[cosine, -sine], [sine, cosine]]) + np.array([new_width, new_height]) / 2
+    reach = np.hypot(half * abs(cosine), half[:, ::-1] * abs(sine))
+    return np.hstack([there - reach, there + reach])
+
+
+def turned_size(width: int, height: int, degrees: float) -> tuple[int, int]:
+    """Of the upright rectangle that holds all of a turned one."""
+    radians = math.radians(degrees)
+    cosine, sine = abs(round(math.cos(radians), 12)), abs(round(math.sin(radians), 12))
+    return math.ceil(width * cosine + height * sine), math.ceil(width * sine + height * cosine)

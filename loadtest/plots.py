@@ -1,4 +1,7 @@
-"""Plots of a bench run as PNG: latency, throughput, stage times, batch sizes. Alone knows matplotlib."""
+"""Plots as PNG: of a bench run latency, throughput, stage times, batch sizes; of models recall against cost.
+
+Alone knows matplotlib.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from typing import Any
 import matplotlib as mpl
 import msgspec
 
+from loadtest.curve import Curve
 from loadtest.measure import Measured, median, percentile
 from loadtest.report import Results
 
@@ -96,13 +100,40 @@ def _batch_sizes(panel: Any, rows: list[Measured]) -> None:
     panel.set(xlabel="pictures in one run", ylabel="answers")
 
 
+def draw_curve(curve: Curve, path: Path) -> None:
+    """A panel per set of photographs; a model's forms are joined by a line."""
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    kinds = list(dict.fromkeys(kind for one in curve.points for kind in one.recall))
+    figure, panels = plt.subplots(1, len(kinds), figsize=(4.5 * len(kinds), 4), squeeze=False)
+    for panel, kind in zip(panels[0], kinds, strict=True):
+        for model in dict.fromkeys(one.detector.split()[0] for one in curve.points):
+            some = [one for one in curve.points if one.detector.split()[0] == model and kind in one.recall]
+            cost, recall = [one.ms[0] for one in some], [one.recall[kind] for one in some]
+            reach = [[value - low for value, low, _ in recall], [high - value for value, _, high in recall]]
+            panel.errorbar(cost, [value for value, _, _ in recall], yerr=reach, marker="o", capsize=3, label=model)
+            for one, (value, _, _) in zip(some, recall, strict=True):
+                words = " ".join(one.detector.split()[1:])
+                panel.annotate(words, (one.ms[0], value), xytext=(4, -10), textcoords="offset points", fontsize=7)
+        panel.set(xlabel="ms of one core, 640×640", ylabel="recall, faces ≥ 16 px", title=f"{kind} ({curve.half})")
+        panel.set_xlim(left=0)
+        panel.legend(fontsize=7, loc="lower right")
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
 def _limit(rows: list[Measured]) -> float:
     return median([run.rate for run in rows if run.contestant == "limit" and run.load != "bare 1"])
 
 
 def main(arguments: list[str]) -> int:
-    """Draws an earlier run, beside its file."""
-    path = Path(arguments[0])
+    """Draws an earlier run, or with --curve what `loadtest.curve` wrote, beside its file."""
+    path = Path(arguments[-1])
+    if arguments[0] == "--curve":
+        draw_curve(msgspec.json.decode(path.read_bytes(), type=Curve), path.with_suffix(".png"))
+        return 0
     for written in draw(msgspec.json.decode(path.read_bytes(), type=Results), path.parent, path.stem):
         print(written)
     return 0

@@ -72,7 +72,7 @@ HOUSE: dict[str, Package] = {
             "bench",
             "memory scenarios side_by_side",
         ),
-        sees="shared gateway worker models deploy",
+        sees="shared gateway worker models models.training deploy",
     ),
     # Callers copy or install it alone.
     "client": Package(

@@ -44,10 +44,20 @@ def test_a_face_that_is_small_in_the_frame_is_not_asked_for_and_may_be_found() -
 def test_boxes_turn_with_their_picture(turn: int) -> None:
     pixels = np.zeros((60, 100, 3), np.uint8)
     pixels[10:30, 50:60] = 255
-    box = turned(as_boxes([[50, 10, 60, 30]]), 100, 60, turn)[0].astype(int)
+    box = turned(as_boxes([[50, 10, 60, 30]]), 100, 60, 90 * turn)[0].astype(int)
     around = np.rot90(pixels, turn)
     assert around[box[1] : box[3], box[0] : box[2]].min() == 255
     assert around.sum() == pixels.sum()
+
+
+@pytest.mark.parametrize("degrees", [30.0, 45.0, 135.0, 250.0])
+def test_a_face_lies_where_its_box_says_at_any_angle(degrees: float) -> None:
+    pixels = np.zeros((300, 400, 3), np.uint8)
+    cv2.ellipse(pixels, (250, 120), (30, 50), 0, 0, 360, (255, 255, 255), -1)
+    file = cv2.imencode(".png", pixels)[1].tobytes()
+    around, faces, _ = turned_file(Photograph("a.png", file, as_boxes([[220, 70, 280, 170]]), as_boxes([])), degrees)
+    rows, columns = np.nonzero((decoded(around) > 200).all(axis=2))
+    assert faces[0] == pytest.approx([columns.min(), rows.min(), columns.max(), rows.max()], abs=3)
 
 
 def test_a_face_that_is_cut_out_stays_where_it_is_in_the_picture() -> None:
@@ -56,8 +66,8 @@ def test_a_face_that_is_cut_out_stays_where_it_is_in_the_picture() -> None:
     file = cv2.imencode(".png", pixels)[1].tobytes()
     cut = cut_out(Photograph("a.png", file, as_boxes([[500, 300, 600, 400]]), as_boxes([])))
     assert cut is not None
-    for turn in range(4):
-        turned_, faces, _ = turned_file(cut, turn)
+    for degrees in (0, 90, 180, 270):
+        turned_, faces, _ = turned_file(cut, degrees)
         x1, y1, x2, y2 = faces[0].astype(int)
         assert decoded(turned_)[y1:y2, x1:x2].mean() > 250
     assert matched(faces[0], faces)
