@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gateway.choosing import Choice
 from gateway.dispatching.detection import Question, passes_for, sides_for
 from gateway.endpoints import Task
 from gateway.params import DetectParams, MaskParams
@@ -14,15 +15,20 @@ from shared.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Looking:
-    """sides: of the plain look and the second. tiles: at most so many. masks: transparent pictures are seen twice."""
+    """sides: of the plain look and the second; none where nobody is looked for. tiles: at most so many. choice: of what
+    is found. masks: transparent pictures are seen twice.
+    """
 
     sides: tuple[int, ...]
     tiles: int
     question: Question
+    choice: Choice
     masks: bool
 
     def passes(self, header: Header) -> float:
         """What this picture may cost, in plain looks."""
+        if not self.sides:
+            return 0.0
         tiles = tiles_of(*header.upright_size, self.sides[0], self.tiles)
         return passes_for(self.question.turns, tiles) * (1 + (header.alpha and self.masks))
 
@@ -38,5 +44,9 @@ def looking(task: Task, params: DetectParams | MaskParams, settings: Settings) -
         second = second or settings.mask_second_side
     second = second if params.second_side is None else params.second_side
     tiles = tiles if params.tiles is None else params.tiles
-    question = Question(params.confidence, params.nms_threshold, params.max_faces, params.turns or turns)
-    return Looking(sides_for(settings.input_side, second), tiles, question, masks)
+    choice = Choice(params.max_faces, params.order, params.min_size, params.ignore)
+    most = params.max_faces if choice.plain else 0
+    question = Question(params.confidence, params.nms_threshold, most, params.turns or turns)
+    if isinstance(params, MaskParams) and not params.detect:
+        return Looking((), 0, question, choice, masks)
+    return Looking(sides_for(settings.input_side, second), tiles, question, choice, masks)

@@ -14,6 +14,8 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 import msgspec
 from msgspec import Meta
 
+from gateway import boxes
+from gateway.boxes import Boxes, Picks
 from gateway.pictures.masking import HexColor, MaskOptions, Method, OutputFormat, Padding, Quality, Strength
 from gateway.unknown_names import refuse_unknown, shown
 from shared import numerals, settings
@@ -25,6 +27,30 @@ TILES_MAX = 32
 Confidence = Annotated[float, Meta(ge=0.01, le=1.0, description="Minimum confidence threshold")]
 NmsThreshold = Annotated[float, Meta(ge=0.01, le=1.0, description="NMS IoU threshold")]
 MaxFaces = Annotated[int, Meta(ge=0, le=2**31 - 1, description="Max faces to return (0 = all)")]
+#: Which faces come first, and stay where max_faces cuts.
+Order = Literal["central", "score", "size"]
+FaceOrder = Annotated[
+    Order,
+    Meta(
+        description="Which faces come first, and stay where max_faces cuts: central as the reference has it (best "
+        "confidence first, but where max_faces cuts the large and central ones), score, or size"
+    ),
+]
+MinSize = Annotated[
+    int,
+    Meta(ge=0, le=boxes.COORDINATE_MAX, description="Faces whose longer side has fewer pixels are left out (0 = none)"),
+]
+Ignore = Annotated[Boxes, Meta(description="Boxes in which faces are left out: those that lie in one wholly")]
+Keep = Annotated[Picks, Meta(description="Faces that stay visible, by detect's index or by their box")]
+Only = Annotated[
+    Picks,
+    Meta(
+        min_length=1,
+        description="Mask these faces alone, by detect's index or by their box; a box without a face is masked too",
+    ),
+]
+Regions = Annotated[Boxes, Meta(description="Boxes that are masked whatever is in them, without padding")]
+Detect = Annotated[bool, Meta(description="Whether faces are looked for; false masks your regions alone")]
 SecondSide = Annotated[
     int | None,
     Meta(description="Input side of a second look at a smaller copy, for faces that fill the picture (0 = off)"),
@@ -65,6 +91,9 @@ class DetectParams(msgspec.Struct, frozen=True, kw_only=True):
     turns: AskedTurns = None
     tiles: Tiles = None
     thorough: Thorough = None
+    order: FaceOrder = "central"
+    min_size: MinSize = 0
+    ignore: Ignore = ()
 
 
 class MaskParams(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,6 +112,13 @@ class MaskParams(msgspec.Struct, frozen=True, kw_only=True):
     turns: AskedTurns = None
     tiles: Tiles = None
     thorough: Thorough = None
+    order: FaceOrder = "central"
+    min_size: MinSize = 0
+    ignore: Ignore = ()
+    keep: Keep = ()
+    only: Only = ()
+    regions: Regions = ()
+    detect: Detect = True
 
     @property
     def options(self) -> MaskOptions:
@@ -120,6 +156,8 @@ def range_words(kind: type[msgspec.Struct], name: str) -> str:
         return f"0 to {TILES_MAX}"
     annotation = _annotations(kind)[name]
     meta, base = annotation.__metadata__[0], annotation.__origin__
+    if base in boxes.WORDS:
+        return boxes.WORDS[base] + ", with one entry or more" * bool(meta.min_length)
     if meta.pattern is not None:
         return "#rrggbb"
     if choices := _choices(base):
@@ -129,7 +167,7 @@ def range_words(kind: type[msgspec.Struct], name: str) -> str:
 
 def _choices(base: Any) -> tuple[str, ...]:
     """The words a parameter may be; none for a number."""
-    if base == bool | None:
+    if base in (bool, bool | None):
         return ("true", "false")
     literal = next((one for one in (base, *get_args(base)) if get_origin(one) is Literal), None)
     return get_args(literal) if literal else ()
@@ -149,8 +187,10 @@ def _value(kind: type[Params], name: str, text: str) -> Any:
 
 def _read(base: Any, text: str) -> tuple[Any, str]:
     """The text as a value of the type, or None and what it is not."""
-    if base == bool | None:
+    if base in (bool, bool | None):
         return TRUTHS.get(text.lower()), "is neither true nor false"
+    if base in boxes.WORDS:
+        return boxes.read(text, indices=base == Picks)
     return numerals.read(base, text)
 
 

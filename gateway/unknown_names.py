@@ -24,8 +24,9 @@ Pairs = Sequence[tuple[str, str]]
 
 #: Sent with a number by libraries so that nothing between caches the answer.
 CACHE_BUSTERS = ("_", "_dc")
-#: Fields of frameworks that only look like parameters: Rails and Laravel name an HTTP method, browsers a form.
-_FRAMEWORKS_OWN = ("_method", "form", "formdata", "title")
+#: Fields of frameworks that only look like parameters: Rails and Laravel name an HTTP method, browsers a form, upload
+#: widgets a folder.
+_FRAMEWORKS_OWN = ("_method", "folder", "form", "formdata", "title")
 #: A word in a field's name → the parameter its sender has in mind.
 _MEANT = {
     "confidence": "confidence", "conf": "confidence", "score": "confidence", "nms": "nms_threshold",
@@ -43,7 +44,9 @@ _NAME_READ_MAX, _WORDS_READ_MAX = 64, 4
 _WORD_BEGUN_MIN = 5
 _NAME_SHOWN_MAX = 40
 #: Parameters of mask alone; detect refuses them, since who sends one expects a masked picture.
-_OF_MASK = ("method", "strength", "padding", "format", "quality", "color")
+_OF_MASK = (
+    "method", "strength", "padding", "format", "quality", "color", "keep", "only", "regions", "detect",
+)  # fmt: skip
 
 
 def refuse_unknown(known: Sequence[str], query: Pairs, form: Pairs) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic
 
 from starlette.requests import ClientDisconnect, Request
@@ -19,7 +19,9 @@ from starlette.types import Receive
 
 from gateway.admission.admission import Admission
 from gateway.admission.fare import fare_of
-from gateway.dispatching.detection import detect_picture
+from gateway.choosing import chosen
+from gateway.deciding import refuse_senseless
+from gateway.dispatching.detection import NOT_LOOKED, detect_picture
 from gateway.dispatching.dispatch import Detection
 from gateway.edge.conversation import Patience
 from gateway.endpoints import Task
@@ -85,6 +87,7 @@ async def visit(request: Request, task: Task, kind: type[Params]) -> AsyncIterat
             async with _in_time(record, services.admission, deadline):
                 header = read_header(memoryview(upload.image))
                 check_limits(header, settings)  # a refusal waits for nobody
+                refuse_senseless(params, *header.upright_size, settings)
                 looks = looking(task, params, settings)
                 async with _turn(services, header, admitted.client, looks, deadline):
                     record.timings.lap("queue")
@@ -93,8 +96,7 @@ async def visit(request: Request, task: Task, kind: type[Params]) -> AsyncIterat
                         header=header, tiles=looks.tiles,
                     )  # fmt: skip
                     with contextlib.closing(opened) as picture:
-                        detection = await detect_picture(services.dispatcher, picture, looks.question, deadline)
-                        services.metrics.batch(detection.batch_size, detection.dispatch)
+                        detection = await _detected(services, picture, looks, deadline)
                         _book(record, picture, detection)
                         yield Visit(record, params, picture, detection, ignored)
                 services.admission.answered(now())
@@ -108,6 +110,18 @@ def _turn(
     passes, left_s = looks.passes(header), deadline.left_s(asyncio.get_running_loop().time())
     admission.check_again(turnstile.waiting, left_s, passes)
     return turnstile.turn(fare_of(header, client, admission.model_interval_s() * passes, passes), deadline)
+
+
+async def _detected(services: Services, picture: Picture, looks: Looking, deadline: Deadline) -> Detection:
+    """The faces that are wanted; none where nobody is to be looked for."""
+    if not looks.sides:
+        return NOT_LOOKED
+    detection = await detect_picture(services.dispatcher, picture, looks.question, deadline)
+    services.metrics.batch(detection.batch_size, detection.dispatch)
+    if looks.choice.plain:
+        return detection
+    facts = picture.facts
+    return replace(detection, faces=chosen(detection.faces, looks.choice, facts.width, facts.height))
 
 
 def _book(record: RequestRecord, picture: Picture, detection: Detection) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from gateway.pictures.marks import Marks
 from gateway.pictures.masking import MaskOptions
 from gateway.pictures.picture import Pictures, open_pictures
 from shared.deadline import Deadline
@@ -92,7 +93,7 @@ async def _mask(pictures: Pictures, data: bytes) -> None:
     picture = await pictures.open(data, sides=(640, 256), deadline=_deadline(), to_mask=True)
     across, down = picture.facts.width / 10, picture.facts.height / 10
     box = np.array([[across * 4, down * 3, across * 6, down * 7]], np.float32)
-    await picture.mask(Faces(box, np.ones(1, np.float32), None), MaskOptions())
+    await picture.mask(Marks.all_of(Faces(box, np.ones(1, np.float32), None)), MaskOptions())
     picture.close()
 
 

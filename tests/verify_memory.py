@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gateway.pictures.marks import Marks
 from gateway.pictures.masking import MaskOptions
 from shared.deadline import Deadline
 from shared.faces import Faces
@@ -60,7 +61,7 @@ def test_sixty_four_of_the_worst_legal_pictures_stay_inside_the_documented_memor
         picture = await gallery.pictures.open(data, sides=(640, 160), deadline=deadline, to_mask=True)
         try:
             face = Faces(np.array([[1000, 1000, 4000, 4000]], np.float32), np.ones(1, np.float32), None)
-            return len((await picture.mask(face, MaskOptions())).data)
+            return len((await picture.mask(Marks.all_of(face), MaskOptions())).data)
         finally:
             picture.close()
 

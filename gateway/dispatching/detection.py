@@ -23,7 +23,7 @@ from shared.choice import limited, suppressed, without_contained
 from shared.deadline import Deadline
 from shared.errors import BadParameter
 from shared.faces import Faces
-from shared.messages import CropHeader, Turn
+from shared.messages import Canary, CropHeader, ModelInfo, Turn, Welcome
 from shared.settings import Turns
 from shared.wire import CROPS_MAX
 
@@ -46,6 +46,13 @@ INPUTS_PER_WORK, WORKS_AT_ONCE = 2.0, 2
 
 #: Finds of several looks: so few are compared in passing, and more than any crowd has are refused.
 FINDS_FEW, FINDS_MAX = 500, 5000
+
+#: Of a picture in which nobody was looked for, by no worker and no model.
+NOT_LOOKED = Detection(
+    Faces.none(), 0.0, 0.0, 0.0, 0, "",
+    Welcome("", 0, 0, 1, 1, ModelInfo("none", "", "", 1, False, 1, True, "", ""), Canary(0.0, 0.0, [], 0.0, 0.0)),
+    Looks(0), 0.0,
+)  # fmt: skip
 
 #: A crop and the turns it is looked at with.
 Look = tuple[Crop, tuple[Turn, ...]]

@@ -11,6 +11,7 @@ from typing import Any, get_args
 
 import msgspec
 
+from gateway.boxes import COORDINATE_MAX, PICKS_MAX
 from gateway.docs import openapi_admin
 from gateway.docs import openapi_words as words
 from gateway.docs.openapi_parts import REF, Json, error_answers, headers, json_answer, query_parameter, ref
@@ -33,9 +34,19 @@ RAW_TYPES = tuple(kind.media_type for kind in INPUTS.values())
 
 _RATE = ("RateLimit-Policy", "RateLimit")
 _MASK_FACTS = ("X-Face-Count", "X-Inference-Ms", "X-Total-Ms", "X-Model", "X-Image-Width", "X-Image-Height")
+_MASK_NOTES = ("X-Mask-Weak", "X-Mask-Colors")
 _ALWAYS = (IGNORED_HEADER, "Server-Timing", *_RATE)
 _DETECT_HEADERS = ("X-Request-Id", "X-Looks", "X-Frames", *_ALWAYS)
-_MASK_HEADERS = ("X-Request-Id", *_MASK_FACTS, "X-Looks", "X-Blur-Method", "X-Mask-Weak", "X-Mask-Colors", *_ALWAYS)
+_MASK_HEADERS = (
+    "X-Request-Id",
+    *_MASK_FACTS,
+    "X-Faces",
+    "X-Looks",
+    "X-Blur-Method",
+    "X-Mask-Weak",
+    "X-Mask-Colors",
+    *_ALWAYS,
+)
 _ERROR_HEADERS = {
     401: ("X-Request-Id", "WWW-Authenticate"),
     403: ("X-Request-Id",),
@@ -172,9 +183,25 @@ def _parameter(name: str, schema: Json) -> Json:
         description += ". Left out, the server's own setting holds"
     elif name in _ROWS:
         schema["enum"] = list(_ROWS[name])
+    elif schema.get("type") == "array":
+        schema = _json(schema)
     if "enum" in schema:
         schema.setdefault("type", "string")
     return query_parameter(name, schema, description)
+
+
+def _json(schema: Json) -> Json:
+    """A list that is sent as a text; `contentSchema` is what JSON Schema has for that."""
+    number = {"type": "number", "minimum": -COORDINATE_MAX, "maximum": COORDINATE_MAX}
+    corners = ("x1", "y1", "x2", "y2")
+    kinds: list[Json] = [
+        {"type": "array", "items": number, "minItems": len(corners), "maxItems": len(corners)},
+        {"type": "object", "properties": dict.fromkeys(corners, number), "required": list(corners)},
+    ]
+    if "anyOf" in schema["items"]:
+        kinds.insert(0, {"type": "integer", "minimum": 0})
+    items = {"type": "array", "maxItems": PICKS_MAX, "items": {"anyOf": kinds}}
+    return {"type": "string", "contentMediaType": "application/json", "contentSchema": items}
 
 
 #: Where the words of a parameter come from, in the order of these rows.

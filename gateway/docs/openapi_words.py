@@ -108,6 +108,11 @@ HEADERS: dict[str, tuple[str, str, Any]] = {
         "How the picture was looked at: runs of the network, tiles beside the whole, quarter turns beside upright",
         "passes=2, tiles=0, turns=0",
     ),
+    "X-Faces": (
+        "string",
+        "How many faces were found, how many of them stay visible and are masked, and how many boxes were added",
+        "found=3, kept=1, masked=2, added=1",
+    ),
     "X-Mask-Weak": ("string", "`true` when the strength is weak for the size of a face: use a larger one", "true"),
     "X-Mask-Colors": (
         "string",

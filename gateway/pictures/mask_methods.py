@@ -74,9 +74,12 @@ def _gaussian(pixels: Pixels, hidden: list[Region], strength: int, _color: Color
 
 
 def _elliptical(pixels: Pixels, hidden: list[Region], strength: int, _color: Color) -> None:
-    """The same, inside the ellipses alone."""
+    """The same, inside the ellipses alone; but what somebody drew is hidden up to its corners."""
     for region, soft in zip(hidden, blurred(pixels, hidden, kernel_of(strength)), strict=True):
-        cv2.copyTo(soft.of(region), _ellipse(region.height, region.width), region.of(pixels))
+        if region.whole:
+            region.of(pixels)[:] = soft.of(region)
+        else:
+            cv2.copyTo(soft.of(region), _ellipse(region.height, region.width), region.of(pixels))
 
 
 def _ellipse(height: int, width: int) -> Pixels:

@@ -24,6 +24,7 @@ from gateway.pictures.child_crew import Crew
 from gateway.pictures.encode import OUTPUTS, refuse_too_long
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.image_header import check_limits, read_header
+from gateway.pictures.marks import Marks
 from gateway.pictures.masking import MaskOptions
 from gateway.pictures.picture_facts import Crop, Data, Masked, PictureFacts, decoders_of, facts_of, refuse_to_mask
 from gateway.pictures.picture_jobs import ChildAnswer, CrashedError, Doer, Job, LostError
@@ -32,7 +33,6 @@ from gateway.pictures.sandbox.report import Sandbox
 from gateway.pictures.views import crop_of, shapes_of
 from shared.deadline import Deadline
 from shared.errors import BadImage, ConfigurationError, DeadlineExceeded
-from shared.faces import Faces
 from shared.settings import Settings
 
 
@@ -66,6 +66,12 @@ class Picture:
         self._held = 0
         self._crashes = 0
 
+    @property
+    def seen_twice(self) -> bool:
+        """Whether it is partly transparent, so that its crops show it as it looks on white as well."""
+        sides = [crop.side for crop in self.crops if not crop.tile]
+        return len(sides) > len(set(sides))
+
     async def decode(self) -> None:
         """Has a child decode the file; the crops are there afterwards."""
         if not self._held:
@@ -79,14 +85,14 @@ class Picture:
         self.crops = self._crops_of(answer)
         self.decode_ms, self.preprocess_ms = answer.message.decode_ms, answer.message.preprocess_ms
 
-    async def mask(self, faces: Faces, options: MaskOptions) -> Masked:
-        """Hides the faces and encodes. Raises BadParameter, BadImage, Unavailable; never returns original pixels."""
+    async def mask(self, marks: Marks, options: MaskOptions) -> Masked:
+        """Hides what is marked and encodes. Raises BadParameter, BadImage, Unavailable; never hides less."""
         assert self._data is not None, "the picture is closed"
         refuse_too_long(options.format, self.facts.width, self.facts.height)
         answer = None
         while answer is None:
             with self._crash_counted(), contextlib.suppress(LostError):
-                answer = await self._masked(faces, options)
+                answer = await self._masked(marks, options)
         done = answer.message
         assert isinstance(done, MaskDone)
         data = answer.memory[: done.size]
@@ -103,14 +109,14 @@ class Picture:
         else:
             self._job.when_over(self._release)  # a child may still work on it
 
-    async def _masked(self, faces: Faces, options: MaskOptions) -> ChildAnswer:
+    async def _masked(self, marks: Marks, options: MaskOptions) -> ChildAnswer:
         """The masked picture; decoded again first, in one go, where no child holds it (any more)."""
         need = memory_need.masking(self._header, options.format)
         if self._child is not None and not self._child.gone:
-            (answer,) = await self._ask(need, self._masking(faces, options, self._child))
+            (answer,) = await self._ask(need, self._masking(marks, options, self._child))
             return answer
         self._to_mask, self._child = True, None
-        jobs = self._opening((), 0), self._masking(faces, options, None)
+        jobs = self._opening((), 0), self._masking(marks, options, None)
         _opened, answer = await self._ask(max(need, self._decoding_need()), *jobs)
         return answer
 
@@ -128,10 +134,12 @@ class Picture:
             alone=self._crashes > 0,
         )
 
-    def _masking(self, faces: Faces, options: MaskOptions, child: Doer | None) -> Job:
-        message, boxes = Mask(self._id, len(faces), options), faces.boxes.astype(np.float32).tobytes()
+    def _masking(self, marks: Marks, options: MaskOptions, child: Doer | None) -> Job:
+        message = Mask(self._id, len(marks.faces), len(marks.own), options)
         most = memory_need.encoded_most(self._header)
-        return Job(message, boxes, _future(), lambda said: isinstance(said, MaskDone) and said.size <= most, child)
+        return Job(
+            message, marks.packed(), _future(), lambda said: isinstance(said, MaskDone) and said.size <= most, child
+        )
 
     def _decoding_need(self) -> int:
         return memory_need.decoding(self._header, to_mask=self._to_mask)

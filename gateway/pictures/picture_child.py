@@ -19,11 +19,11 @@ from collections.abc import Callable, Sequence
 
 import cv2
 import msgspec
-import numpy as np
 
 from gateway.pictures import memory_need
 from gateway.pictures.anonymous_memory import Bytes, Slab, close_all, mapped, put
 from gateway.pictures.decoder_complaints import Complaints
+from gateway.pictures.marks import Marks
 from gateway.pictures.picture_messages import (
     PACKET_BYTES_MAX,
     ChildMessage,
@@ -44,7 +44,6 @@ from gateway.pictures.sandbox.report import Sandbox
 from gateway.pictures.views import shape_of
 from shared.environment import load_decoding
 from shared.errors import BadImage, BadParameter, TooLarge
-from shared.faces import Faces
 from shared.processes import die_with_parent, forbid_core_files
 from shared.settings import MEBIBYTE, DecodingSettings
 
@@ -94,7 +93,7 @@ class PictureChild:
             case Open():
                 self._try(message.id, lambda: self._open(message, self._received(descriptors, message.size)))
             case Mask():
-                self._try(message.id, lambda: self._mask(message, self._received(descriptors, message.faces * 16)))
+                self._try(message.id, lambda: self._mask(message, self._received(descriptors, _size_of(message))))
             case Close():
                 self._forget(message.id)
 
@@ -146,11 +145,10 @@ class PictureChild:
             give_memory_back()
 
     def _mask(self, message: Mask, packed: memoryview) -> None:
-        boxes = np.frombuffer(packed, np.float32).reshape(message.faces, 4)
+        marks = Marks.unpacked(packed, message.faces)
         opened = self._held[message.id]
         self._expect(memory_need.masking(opened.header, message.options.format))
-        faces = Faces(boxes, np.ones(message.faces, np.float32), None)
-        masked = mask_picture(opened, faces, message.options, self._settings)
+        masked = mask_picture(opened, marks, message.options, self._settings)
         told = (masked.weak, masked.as_stored, masked.mask_ms, masked.encode_ms)
         done = MaskDone(message.id, len(masked.data), *told)
         self._send(done, [masked.data])
@@ -162,6 +160,11 @@ class PictureChild:
             socket.send_fds(self._link, [self._encoder.encode(message)], descriptors)
         finally:
             close_all(descriptors)
+
+
+def _size_of(message: Mask) -> int:
+    """Bytes that come with it."""
+    return Marks.packed_size(message.faces, message.own)
 
 
 def give_memory_back() -> None:

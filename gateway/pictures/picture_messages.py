@@ -3,7 +3,7 @@
 A message is one msgpack packet; everything bulky lies in the slab they share or, where it is larger, in memory of
 its own, whose file descriptor travels with the packet.
 
-    gateway → child    Open (+ the file) · Mask (+ the boxes) · Close
+    gateway → child    Open (+ the file) · Mask (+ the marks) · Close
     child → gateway    Ready · Opened (+ the crops) · MaskDone (+ the encoded picture) · Failed
 """
 
@@ -48,10 +48,11 @@ class Open(ChildMessage, frozen=True):
 
 
 class Mask(ChildMessage, frozen=True):
-    """Hide the faces of `faces` boxes, (faces, 4) float32 as bytes, and encode."""
+    """Hide what is packed in the marks that come with it, of so many faces and own regions, and encode."""
 
     id: int
     faces: int
+    own: int
     options: MaskOptions
 
 

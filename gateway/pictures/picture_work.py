@@ -20,13 +20,12 @@ from gateway.pictures.headers.jpeg import is_closed
 from gateway.pictures.headers.jpeg_blocks import without_left_over
 from gateway.pictures.image_decode import decode, shrink_for
 from gateway.pictures.image_header import check_complete
+from gateway.pictures.marks import Marks
 from gateway.pictures.mask_methods import METHODS
 from gateway.pictures.masking import MaskOptions, is_weak, weak_words
 from gateway.pictures.picture_facts import Crop, Masked
-from gateway.pictures.regions import regions
 from gateway.pictures.views import crop_of, shapes_of, shown
 from shared.errors import BadParameter
-from shared.faces import Faces
 from shared.settings import DecodingSettings
 
 
@@ -86,15 +85,15 @@ def open_picture(
     return Decoded(header, pixels, alpha, tuple(crops), decode_ms, (fitted - decoded) * 1000, as_stored)
 
 
-def mask_picture(opened: Decoded, faces: Faces, options: MaskOptions, settings: DecodingSettings) -> Masked:
-    """Hides the faces in a picture, whose pixels change for good, and encodes it. Raises BadParameter."""
+def mask_picture(opened: Decoded, marks: Marks, options: MaskOptions, settings: DecodingSettings) -> Masked:
+    """Hides what is marked in a picture, whose pixels change for good, and encodes it. Raises BadParameter."""
     height, width = opened.pixels.shape[:2]
     refuse_too_long(options.format, width, height)
-    weak = is_weak(faces.boxes, options)
+    weak = is_weak(marks.boxes, options)
     if weak and settings.refuse_weak_masks:
         raise BadParameter(weak_words(options))
     begin = perf_counter()
-    hidden = regions(faces.boxes, options.padding, width, height)
+    hidden = marks.regions(options.padding, width, height)
     METHODS[options.method].paint(opened.pixels, hidden, options.strength, options.bgr)
     masked = perf_counter()
     encoded = encode(opened.pixels, opened.alpha, options.format, options.quality)

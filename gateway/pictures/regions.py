@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,12 +13,16 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """Whole pixels to hide: rows top..bottom-1, columns left..right-1, inside the picture, never empty."""
+    """Whole pixels to hide: rows top..bottom-1, columns left..right-1, inside the picture, never empty.
+
+    whole: every one of them, whatever shape the method has.
+    """
 
     left: int
     top: int
     right: int
     bottom: int
+    whole: bool = False
 
     @property
     def width(self) -> int:
@@ -34,6 +39,13 @@ class Region:
     def of(self, pixels: Pixels) -> Pixels:
         """A view of these pixels."""
         return pixels[self.top : self.bottom, self.left : self.right]
+
+
+def within(box: tuple[float, float, float, float], width: int, height: int) -> Region | None:
+    """A box x1 y1 x2 y2 that somebody drew: every pixel it touches, clipped; None where that is none."""
+    left, top = max(0, math.floor(box[0])), max(0, math.floor(box[1]))
+    right, bottom = min(width, math.ceil(box[2])), min(height, math.ceil(box[3]))
+    return Region(left, top, right, bottom, whole=True) if left < right and top < bottom else None
 
 
 def regions(boxes: NDArray[np.float32], padding: float, width: int, height: int) -> list[Region]:

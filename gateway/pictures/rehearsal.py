@@ -16,6 +16,7 @@ from PIL import Image, ImageCms
 from gateway.pictures.encode import OUTPUTS
 from gateway.pictures.image_header import read_header
 from gateway.pictures.input_formats import INPUTS
+from gateway.pictures.marks import Marks
 from gateway.pictures.mask_methods import METHODS
 from gateway.pictures.masking import MaskOptions
 from gateway.pictures.picture_work import mask_picture, open_picture
@@ -43,7 +44,7 @@ def rehearse(settings: DecodingSettings) -> None:
 def _through(data: memoryview, options: MaskOptions, settings: DecodingSettings) -> None:
     opened = open_picture(data, read_header(data), (_SIDE // 2,), settings, to_mask=True)
     boxes = np.array([[8, 8, 40, 40]], np.float32)
-    mask_picture(opened, Faces(boxes, np.ones(1, np.float32), None), options, settings)
+    mask_picture(opened, Marks.all_of(Faces(boxes, np.ones(1, np.float32), None)), options, settings)
 
 
 def _files() -> Iterator[bytes]:

@@ -5,19 +5,26 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.deciding import decided, refuse_indices
 from gateway.params import MaskParams
-from gateway.visit import visit
+from gateway.pictures.marks import Marks
+from gateway.visit import Visit, visit
+
+#: What became of the faces.
+FATES_HEADER = "X-Faces"
 
 
 async def mask(request: Request) -> Response:
     """The picture with its faces masked, as a picture."""
     async with visit(request, "mask", MaskParams) as seen:
-        faces, facts, timings = seen.detection.faces, seen.picture.facts, seen.record.timings
-        masked = await seen.picture.mask(faces, seen.params.options)
+        facts, timings = seen.picture.facts, seen.record.timings
+        marks = _marks(seen)
+        masked = await seen.picture.mask(marks, seen.params.options)
         timings.add("mask", masked.mask_ms)
         timings.add("encode", masked.encode_ms)
         headers = {
-            "X-Face-Count": str(len(faces)),
+            "X-Face-Count": str(marks.masked),
+            FATES_HEADER: _fates(marks),
             "X-Inference-Ms": f"{seen.detection.inference_ms:.2f}",
             "X-Total-Ms": f"{timings.total_ms():.2f}",
             "X-Model": seen.detection.worker.model.name,
@@ -30,3 +37,16 @@ async def mask(request: Request) -> Response:
         if masked.as_stored:
             headers["X-Mask-Colors"] = "as stored"
         return seen.answer(masked.data, masked.media_type, headers)
+
+
+def _marks(seen: Visit[MaskParams]) -> Marks:
+    facts = seen.picture.facts
+    if seen.picture.seen_twice:
+        refuse_indices(seen.params)
+    return decided(seen.detection.faces, seen.params, facts.width, facts.height)
+
+
+def _fates(marks: Marks) -> str:
+    """A structured field (RFC 9651), as X-Looks is one."""
+    found = len(marks.faces)
+    return f"found={found}, kept={found - marks.masked}, masked={marks.masked}, added={len(marks.own)}"

@@ -27,9 +27,9 @@ HOUSE: dict[str, Package] = {
     "gateway": Package(
         floors=(
             "record keys params dispatching admission",
-            "people reporting form_parts looking readiness",
-            "access upload",
-            "edge",
+            "people reporting form_parts choosing readiness",
+            "access upload looking",
+            "edge deciding",
             "services error_responses",
             "visit console server",
             "routes",

@@ -17,6 +17,7 @@ from PIL import Image
 
 from gateway.pictures.encode import OUTPUTS
 from gateway.pictures.headers.facts import Header
+from gateway.pictures.marks import Marks
 from gateway.pictures.mask_methods import METHODS
 from gateway.pictures.masking import MaskOptions
 from gateway.pictures.picture_work import mask_picture, open_picture
@@ -59,7 +60,7 @@ def serve(data: bytes, header: Header) -> None:
     assert opened.pixels.shape == (height, width, 3)
     assert opened.pixels.dtype == np.uint8
     assert all(crop.side == _SIDE and max(crop.pixels.shape[:2]) <= _SIDE for crop in opened.crops)
-    assert len(mask_picture(opened, _FACE, options, _SETTINGS).data) > 0
+    assert len(mask_picture(opened, Marks.all_of(_FACE), options, _SETTINGS).data) > 0
 
 
 def check_profile(data: bytes) -> None:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from gateway.pictures.marks import Marks
 from gateway.pictures.masking import MaskOptions
 from gateway.pictures.picture import Picture, Pictures, open_pictures
 from gateway.pictures.picture_facts import Masked
@@ -66,7 +67,7 @@ class Gallery:
         try:
             found = np.array(boxes, np.float32).reshape(-1, 4)
             faces = Faces(found, np.ones(len(found), np.float32), None)
-            return self.run(picture.mask(faces, MaskOptions(**options)))
+            return self.run(picture.mask(Marks.all_of(faces), MaskOptions(**options)))
         finally:
             picture.close()
 

@@ -15,6 +15,7 @@ from PIL import Image
 from gateway.pictures import memory_need
 from gateway.pictures.encode import OUTPUTS
 from gateway.pictures.image_header import read_header
+from gateway.pictures.marks import Marks
 from gateway.pictures.masking import MaskOptions
 from shared.faces import Faces
 from tests.hostile import make_bmp, make_icc, make_jpeg, make_png, make_tiff, rasters
@@ -68,7 +69,7 @@ def _peaks(data: bytes, output: str) -> Iterator[float]:
     yield (memory_need.decoding(header, to_mask=True)) / PIXELS
     gallery.begin_peak()
     face = Faces(np.array([[1000, 1000, 3000, 3000]], np.float32), np.ones(1, np.float32), None)
-    gallery.run(picture.mask(face, MaskOptions(format=output)))
+    gallery.run(picture.mask(Marks.all_of(face), MaskOptions(format=output)))
     yield (gallery.peak_bytes() - at_start) / PIXELS
     yield (held + memory_need.masking(header, output)) / PIXELS
     picture.close()

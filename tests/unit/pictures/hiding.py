@@ -12,6 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from gateway.pictures.marks import Marks
 from gateway.pictures.masking import MaskOptions
 from gateway.pictures.regions import Region, regions
 from models.preparing.export import read_export, serving_form
@@ -82,7 +83,7 @@ def masked_pixels(gallery: Gallery, photograph: Photograph, options: MaskOptions
     """The service's answer, decoded, (H, W, 3) BGR."""
     picture = gallery.open(photograph.data, to_mask=True)
     try:
-        answer = gallery.run(picture.mask(photograph.faces, options))
+        answer = gallery.run(picture.mask(Marks.all_of(photograph.faces), options))
     finally:
         picture.close()
     pixels = cv2.imdecode(np.frombuffer(answer.data, np.uint8), cv2.IMREAD_COLOR)

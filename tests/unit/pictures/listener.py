@@ -14,6 +14,7 @@ import numpy as np
 
 from gateway.pictures.encode import OUTPUTS
 from gateway.pictures.image_header import check_limits, read_header
+from gateway.pictures.marks import Marks
 from gateway.pictures.mask_methods import METHODS
 from gateway.pictures.masking import MaskOptions
 from gateway.pictures.picture_work import mask_picture, open_picture
@@ -37,7 +38,7 @@ def work(data: memoryview, options: MaskOptions) -> None:
     header = read_header(data)
     check_limits(header, SETTINGS)
     opened = open_picture(data, header, (640,), SETTINGS, to_mask=True)
-    mask_picture(opened, FACE, options, SETTINGS)
+    mask_picture(opened, Marks.all_of(FACE), options, SETTINGS)
 
 
 if __name__ == "__main__":

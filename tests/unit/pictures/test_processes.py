@@ -19,6 +19,7 @@ import uvloop
 from gateway.pictures.child_process import Child
 from gateway.pictures.image_header import read_header
 from gateway.pictures.letterbox import Letterbox
+from gateway.pictures.marks import Marks
 from gateway.pictures.masking import MaskOptions
 from gateway.pictures.picture import Picture, Pictures, open_pictures
 from gateway.pictures.picture_facts import Masked
@@ -133,7 +134,7 @@ def test_one_crash_refuses_no_picture(lone: Gallery) -> None:
     crash(lone)
     picture = lone.run(asyncio.wait_for(task, 60))
     assert lone.pictures.deaths == 1
-    assert len(lone.run(picture.mask(Faces.none(), MaskOptions())).data) > 1000
+    assert len(lone.run(picture.mask(Marks.all_of(Faces.none()), MaskOptions())).data) > 1000
     picture.close()
     assert lone.nothing_is_counted()
 
@@ -178,7 +179,7 @@ def test_a_crash_while_masking_has_a_second_try_too_and_only_a_lonely_one_refuse
     lone.open(PHOTO).close()  # a stranger, whose damage it could be
 
     async def masked() -> bytes:
-        return bytes((await picture.mask(Faces.none(), MaskOptions(format="png"))).data)
+        return bytes((await picture.mask(Marks.all_of(Faces.none()), MaskOptions(format="png"))).data)
 
     async def begun() -> asyncio.Task[bytes]:
         return asyncio.ensure_future(masked())
@@ -203,7 +204,7 @@ def test_a_child_that_dies_while_a_mask_waits_for_memory_does_not_keep_it_waitin
 
     async def begun() -> tuple[int, asyncio.Task[Masked]]:
         taken = await budget.take(budget.total, Deadline.after(60, time.monotonic()), time.monotonic())
-        task = asyncio.ensure_future(picture.mask(Faces.none(), MaskOptions(format="png")))
+        task = asyncio.ensure_future(picture.mask(Marks.all_of(Faces.none()), MaskOptions(format="png")))
         await asyncio.sleep(0.01)
         return taken, task
 
@@ -234,7 +235,7 @@ def test_a_child_killed_from_outside_is_not_the_pictures_fault(lone: Gallery) ->
 
 def test_a_picture_lost_with_its_child_is_decoded_again_when_it_is_masked(lone: Gallery) -> None:
     async def mask(picture: Picture) -> bytes:
-        return bytes((await picture.mask(Faces.none(), MaskOptions(format="png"))).data)
+        return bytes((await picture.mask(Marks.all_of(Faces.none()), MaskOptions(format="png"))).data)
 
     first, second = lone.open(PHOTO, to_mask=True), lone.open(PHOTO, to_mask=True)
     untroubled = lone.run(mask(first))
@@ -254,7 +255,7 @@ def test_a_picture_lost_with_its_child_is_decoded_again_when_it_is_masked(lone: 
 
 def test_a_picture_opened_to_detect_can_still_be_masked(lone: Gallery) -> None:
     picture = lone.open(PHOTO)
-    assert len(lone.run(picture.mask(Faces.none(), MaskOptions())).data) > 1000
+    assert len(lone.run(picture.mask(Marks.all_of(Faces.none()), MaskOptions())).data) > 1000
     picture.close()
 
 
@@ -372,7 +373,7 @@ def test_the_gateways_loop_may_be_uvloop() -> None:
         await pictures.start()
         deadline = Deadline.after(60, time.monotonic())
         picture = await pictures.open(PHOTO, sides=(64,), deadline=deadline, to_mask=True)
-        masked = await picture.mask(Faces.none(), MaskOptions(format="png"))
+        masked = await picture.mask(Marks.all_of(Faces.none()), MaskOptions(format="png"))
         picture.close()
         await pictures.aclose()
         return bytes(masked.data)

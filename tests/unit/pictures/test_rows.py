@@ -35,6 +35,7 @@ from gateway.docs.openapi import document
 from gateway.params import MaskParams, parse_params
 from gateway.pictures import memory_need, rehearsal
 from gateway.pictures.image_header import check_limits, read_header
+from gateway.pictures.marks import Marks
 from gateway.pictures.masking import weak_words
 from gateway.pictures.picture_work import Decoded, mask_picture, open_picture
 from gateway.pictures.what_came import not_a_picture
@@ -47,7 +48,7 @@ for length in (100, 300):
     header, pixels = Header("png", length, 4), np.full((4, length, 3), 9, np.uint8)
     face = Faces(np.float32([[0, 0, 50, 4]]), np.float32([1]), None)
     try:
-        done = mask_picture(Decoded(header, pixels, None, (), 0, 0, False), face, options, Settings())
+        done = mask_picture(Decoded(header, pixels, None, (), 0, 0, False), Marks.all_of(face), options, Settings())
         assert (done.media_type, len(done.data), max(done.data[:90])) == ("image/x-portable-pixmap", 1200, 0)
     except BadParameter as error:
         assert length == 300 and "format=ppm holds at most 200 pixels a side" in str(error), error
