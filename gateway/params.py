@@ -45,7 +45,6 @@ Keep = Annotated[Picks, Meta(description="Faces that stay visible, by detect's i
 Only = Annotated[
     Picks,
     Meta(
-        min_length=1,
         description="Mask these faces alone, by detect's index or by their box; a box without a face is masked too",
     ),
 ]
@@ -157,7 +156,7 @@ def range_words(kind: type[msgspec.Struct], name: str) -> str:
     annotation = _annotations(kind)[name]
     meta, base = annotation.__metadata__[0], annotation.__origin__
     if base in boxes.WORDS:
-        return boxes.WORDS[base] + ", with one entry or more" * bool(meta.min_length)
+        return boxes.WORDS[base]
     if meta.pattern is not None:
         return "#rrggbb"
     if choices := _choices(base):
@@ -176,6 +175,8 @@ def _choices(base: Any) -> tuple[str, ...]:
 def _value(kind: type[Params], name: str, text: str) -> Any:
     annotation = _annotations(kind)[name]
     value, words = _read(annotation.__origin__, text)
+    if name == "only" and value == ():  # would show everybody
+        value, words = None, "names nobody, so leave it out to mask all, or send regions with detect=false"
     if value is not None:
         words = "is not allowed"
         with contextlib.suppress(msgspec.ValidationError):

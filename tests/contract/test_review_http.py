@@ -138,7 +138,7 @@ def test_boxes_are_of_the_upright_picture(client: httpx2.Client) -> None:
         ({"keep": "[0]"}, "send second_side, turns and tiles with both"),
         ({"keep": "[9]", **PLAIN}, "keep names face 9, and there are 4 found, counted from 0"),
         ({"keep": "[0", **PLAIN}, "is not JSON; keep is a JSON list"),
-        ({"only": "[]"}, "with one entry or more"),
+        ({"only": "[]"}, "names nobody, so leave it out"),
         ({"keep": "[0]", "only": "[1]", **PLAIN}, "keep and only are both there"),
         ({"regions": "[[9, 9, 5, 5]]"}, "x1 must be less than x2"),
         ({"regions": "[[640, 0, 700, 9]]"}, "outside the picture, which is 640×480"),
