@@ -17,7 +17,7 @@ _ROUNDED = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class FaceChoice:
     """max_faces: 0 is all. min_size: pixels of the longer side. ignore: boxes whose faces are left out."""
 
     max_faces: int = 0
@@ -31,7 +31,7 @@ class Choice:
         return self.order == "central" and not (self.min_size or self.ignore)
 
 
-def chosen(faces: Faces, choice: Choice, width: int, height: int) -> Faces:
+def chosen(faces: Faces, choice: FaceChoice, width: int, height: int) -> Faces:
     """Of faces best first those that are wanted, in the order that is wanted. width, height: of the upright picture."""
     wanted = faces.taken(np.flatnonzero(_sides(faces.boxes) >= choice.min_size))
     for box in choice.ignore:

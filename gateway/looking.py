@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway.choosing import Choice
+from gateway.choosing import FaceChoice
 from gateway.dispatching.detection import Question, passes_for, sides_for
 from gateway.endpoints import Task
 from gateway.params import DetectParams, MaskParams
@@ -22,7 +22,7 @@ class Looking:
     sides: tuple[int, ...]
     tiles: int
     question: Question
-    choice: Choice
+    choice: FaceChoice
     masks: bool
 
     def passes(self, header: Header) -> float:
@@ -44,7 +44,7 @@ def looking(task: Task, params: DetectParams | MaskParams, settings: Settings) -
         second = second or settings.mask_second_side
     second = second if params.second_side is None else params.second_side
     tiles = tiles if params.tiles is None else params.tiles
-    choice = Choice(params.max_faces, params.order, params.min_size, params.ignore)
+    choice = FaceChoice(params.max_faces, params.order, params.min_size, params.ignore)
     most = params.max_faces if choice.plain else 0
     question = Question(params.confidence, params.nms_threshold, most, params.turns or turns)
     if isinstance(params, MaskParams) and not params.detect:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gateway.choosing import Choice, chosen
+from gateway.choosing import FaceChoice, chosen
 from gateway.looking import looking
 from gateway.params import DetectParams, MaskParams
 from shared.choice import limited
@@ -18,7 +18,7 @@ FACES = Faces(BOXES, np.array([0.9, 0.8, 0.7], np.float32), None)
 
 
 def order_of(**choice: object) -> list[int]:
-    left = chosen(FACES, Choice(**choice), 400, 300).scores.tolist()  # type: ignore[arg-type]
+    left = chosen(FACES, FaceChoice(**choice), 400, 300).scores.tolist()  # type: ignore[arg-type]
     return [FACES.scores.tolist().index(score) for score in left]
 
 
@@ -28,7 +28,7 @@ def test_without_a_word_all_come_best_first() -> None:
 
 def test_central_is_the_references_choice_where_max_faces_cuts() -> None:
     assert order_of(max_faces=2) == [2, 1]
-    np.testing.assert_array_equal(chosen(FACES, Choice(2), 400, 300).boxes, limited(FACES, 2, 400, 300).boxes)
+    np.testing.assert_array_equal(chosen(FACES, FaceChoice(2), 400, 300).boxes, limited(FACES, 2, 400, 300).boxes)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_order_size_and_ignored_boxes_choose(choice: dict, left: list[int]) -> N
 
 def test_no_face_is_no_face_in_every_order() -> None:
     for order in ("central", "score", "size"):
-        assert len(chosen(Faces.none(), Choice(2, order, 5, ((0, 0, 9, 9),)), 400, 300)) == 0  # type: ignore[arg-type]
+        assert len(chosen(Faces.none(), FaceChoice(2, order, 5, ((0, 0, 9, 9),)), 400, 300)) == 0  # type: ignore[arg-type]
 
 
 def test_workers_cut_only_where_the_choice_is_theirs() -> None:
