@@ -85,7 +85,10 @@ def suppress(boxes: Floats, scores: Floats, overlap: float = OVERLAP) -> list[in
 
 
 class OnnxDetector:
-    """One model file on the CPU. trimming: of what it is shown, as a worker shows it; None for the whole square."""
+    """One model file on the CPU. trimming: of what it is shown, as a worker shows it; None for the whole square.
+
+    source: sum of the file that it was made of, where it was made of another.
+    """
 
     def __init__(self, path: Path, threads: int = 2, trimming: Trimming | None = None, side: int = SIDE) -> None:
         options = ort.SessionOptions()
@@ -95,7 +98,7 @@ class OnnxDetector:
         self.session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         self.input = self.session.get_inputs()[0]
         self.serving = self.input.type == "tensor(uint8)"
-        self.trimming, self.side = trimming, side
+        self.trimming, self.side, self.source = trimming, side, ""
 
     def heads(self, shown: Picture) -> list[Floats]:
         """Nine arrays (anchors, 1|4|10): scores, boxes and landmarks by stride."""

@@ -90,6 +90,7 @@ def evaluated(detectors: Iterable[OnnxDetector], photographs: list[Photograph], 
     }
     for detector in detectors:
         tell(f"{detector.name}: {len(photographs)} photographs")
+        report.files[detector.name] = detector.source
         for half, some in halves.items():
             for kind, held in looked_at(detector, some, options).items():
                 report.halves.setdefault(half, {}).setdefault(kind, {})[detector.name] = figures(held)

@@ -12,10 +12,11 @@ RELEASE = "release figures: photographs that are looked at before a release only
 
 
 class Report(msgspec.Struct, kw_only=True):
-    """halves: "development" or "release" -> set -> detector -> figures."""
+    """halves: "development" or "release" -> set -> detector -> figures. files: detector -> sum of the model's file."""
 
     confidence: float
     side: int
+    files: dict[str, str] = {}
     halves: dict[str, dict[str, dict[str, Figures]]]
 
 

@@ -43,6 +43,7 @@ class Workshop:
         network = prepared(choice, settings, self.progress)
         trimming = network.info.trimming if form == "int8" else None
         detector = OnnxDetector(network.path, threads, trimming, side)
+        detector.source = place.source_sha256
         detector.name = f"{model.stem} {form}" + (f" {side}" if side != SIDE else "")
         return detector
 
