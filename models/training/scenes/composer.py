@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
@@ -19,6 +19,7 @@ from models.training.landmarks import MIRRORED
 from models.training.material.folder import Floats, Material, Picture
 from models.training.scenes import cartoons, clutter, worn
 from models.training.scenes.degrade import degrade
+from models.training.scenes.rough import legible, rough
 from models.training.scenes.sprites import Sprite, bust, people, pyramid, turned_bust
 
 SMALLEST = 9.0  # pixels (root of the area): smaller faces are ignored, not taught
@@ -26,6 +27,7 @@ VISIBLE = 0.4  # share of the oval that must show for a face to be taught
 NEAR = 96.0  # pixels (root of the area): larger faces are cut out and turned as finely as they were photographed
 PAGES = 200  # drawn pages (text, stripes, noise) to take tiles from
 COMICS = 0.04  # of the backdrops are walls of cartoons, whose drawings are large enough to be known for such
+ROUGH = 0.3  # of the pictures are taken by a poor lens, hand, lamp or sensor
 HIDDEN = 0.12  # below this share a covered face is background
 Matrix = NDArray[np.float64]
 
@@ -277,13 +279,23 @@ def finish(canvas: Canvas, rng: random.Random) -> Scene:
             ignored.append(clipped)
     sizes = [math.sqrt(float((b[2] - b[0]) * (b[3] - b[1]))) for b in boxes]
     typical = float(np.median(sizes)) if sizes else 40.0
-    return Scene(
-        degrade(rng, canvas.picture, typical),
+    mild = degrade(rng, canvas.picture, typical)
+    picture, sigma = rough(rng, mild, typical) if rng.random() < ROUGH else (mild, 0.0)
+    scene = Scene(
+        picture,
         np.array(boxes, np.float32).reshape(-1, 4),
         np.array(points, np.float32).reshape(-1, 5, 2),
         np.array(ignored, np.float32).reshape(-1, 4),
         regions=np.array(within(canvas.regions, width, height), np.float32).reshape(-1, 4),
     )
+    return scene if picture is mild else without_the_lost(scene, mild, sigma)
+
+
+def without_the_lost(scene: Scene, clean: Picture, sigma: float) -> Scene:
+    """The scene, in which faces nobody would know for such are ignored; it was `clean`, then blurred by `sigma`."""
+    known = legible(scene.picture, clean, scene.boxes, sigma)
+    lost = np.concatenate([scene.ignored, scene.boxes[~known]])
+    return replace(scene, boxes=scene.boxes[known], points=scene.points[known], ignored=lost)
 
 
 def within(boxes: list[Floats], width: int, height: int) -> list[Floats]:

@@ -66,9 +66,9 @@ def squeeze(rng: random.Random, picture: Picture) -> Picture:
     return np.asarray(cv2.resize(middle, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
-def jpeg(rng: random.Random, picture: Picture) -> Picture:
-    """Through a JPEG of quality 25 to 90."""
-    _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, rng.randint(25, 90)])
+def jpeg(rng: random.Random, picture: Picture, worst: int = 25, best: int = 90) -> Picture:
+    """Through a JPEG of a quality between two."""
+    _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, rng.randint(worst, best)])
     return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
 
 
