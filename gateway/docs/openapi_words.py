@@ -62,7 +62,7 @@ PICTURE = listed("or")
 
 #: Status → what it means, for errors of detect and mask.
 ERRORS = {
-    400: "Not a picture in one of the five formats, too small (under 10×10), truncated, or not decodable",
+    400: "Not a picture in one of the formats, too small (under 10×10), truncated, or not decodable",
     401: "API key missing, unknown or expired",
     403: "API key revoked, or outside its scope",
     408: "The body did not arrive in time",

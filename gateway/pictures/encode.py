@@ -24,6 +24,8 @@ Encode = Callable[[Pixels, Pixels | None, int], memoryview]
 _BAND_ROWS = 64
 #: libwebp's effort, 0 fast to 6 small.
 _WEBP_METHOD = 2
+#: libaom's, 0 small to 10 fast.
+_AVIF_SPEED, _AVIF_QUALITY_MAX = 9, 99
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,13 @@ def _webp(pixels: Pixels, alpha: Pixels | None, quality: int) -> memoryview:
     return file.getbuffer()
 
 
+def _avif(pixels: Pixels, alpha: Pixels | None, quality: int) -> memoryview:
+    """At this speed a picture takes a fifth of the next one's time for 3 % more bytes; 100 would be without loss."""
+    whole = pixels if alpha is None else np.dstack((pixels, alpha))
+    told = [cv2.IMWRITE_AVIF_QUALITY, min(quality, _AVIF_QUALITY_MAX), cv2.IMWRITE_AVIF_SPEED, _AVIF_SPEED]
+    return _by_opencv(".avif", whole, told)
+
+
 def on_white(pixels: Pixels, alpha: Pixels) -> Pixels:
     """(H, W, 3) composed on white by (H, W) alpha, rounded to nearest."""
     composed = np.empty_like(pixels)
@@ -95,9 +104,11 @@ def on_white(pixels: Pixels, alpha: Pixels) -> Pixels:
     return composed
 
 
-#: Longest sides: ISO/IEC 10918-1 as libjpeg limits it, RFC 9649; PNG has room for any of ours.
+#: Longest sides: ISO/IEC 10918-1 as libjpeg limits it, RFC 9649, what libavif and so every browser reads; PNG has room
+#: for any of ours.
 OUTPUTS = {
     "jpeg": Output("image/jpeg", 65_500, 2, 3, _jpeg),
     "png": Output("image/png", (1 << 31) - 1, 3, 3, _png),
     "webp": Output("image/webp", 16_383, 13, 8, _webp),
+    "avif": Output("image/avif", 32_768, 23, 12, _avif),
 }

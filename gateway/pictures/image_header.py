@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from gateway.pictures.headers.facts import Header
-from gateway.pictures.input_formats import INPUTS, Walker
+from gateway.pictures.input_formats import BEGIN_BYTES, INPUTS, Walker
 from gateway.pictures.what_came import START_BYTES, not_a_picture
 from shared.errors import BadImage, TooLarge
 from shared.settings import MEBIBYTE, DecodingSettings
@@ -61,7 +61,7 @@ def check_limits(header: Header, settings: DecodingSettings) -> None:
 
 
 def _in_format(data: memoryview, act: Callable[[Walker], Found]) -> Found:
-    start = bytes(data[:16])
+    start = bytes(data[:BEGIN_BYTES])
     for kind in INPUTS.values():
         if kind.begins(start):
             try:

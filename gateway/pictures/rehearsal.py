@@ -8,12 +8,17 @@ import itertools
 import linecache
 import traceback
 from collections.abc import Iterator
+from dataclasses import replace
 
 import cv2
 import numpy as np
 from PIL import Image, ImageCms
 
+from gateway.pictures import heif_rewrite
 from gateway.pictures.encode import OUTPUTS
+from gateway.pictures.headers.coded_pictures import coded_by_hevc
+from gateway.pictures.headers.heif import Layout
+from gateway.pictures.headers.heif_boxes import Item, Property
 from gateway.pictures.image_header import read_header
 from gateway.pictures.input_formats import INPUTS
 from gateway.pictures.marks import Marks
@@ -24,6 +29,12 @@ from shared.faces import Faces
 from shared.settings import DecodingSettings
 
 _SIDE = 64
+#: A grey picture of this size by x265, and the parameters it is decoded with.
+_HEVC = bytes.fromhex("0000000e2801af0418fc1dd73fff382dc718")
+_HEVC_SET_UP = bytes.fromhex(
+    "0103700000009000000000001ef000fcfdf8f800000f03600001001840010c01ffff03700000030090000003000003001eba024061000100"
+    "2b42010103700000030090000003000003001ea020810596ea4929ae6e021a0c0800000300c800000300084062000100074401c172b02240"
+)
 #: What texts in picture files are stored in; Python finds a codec when it is first asked for.
 _CODECS = ("ascii", "latin-1", "utf-8", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252", "cp437", "mac-roman")
 #: What Python loads to tell of an exception.
@@ -50,8 +61,19 @@ def _through(data: memoryview, options: MaskOptions, settings: DecodingSettings)
 def _files() -> Iterator[bytes]:
     """Of every format, and by both decoders; with inks and transparency."""
     for name in INPUTS:
-        yield cv2.imencode(f".{name}", np.full((_SIDE, _SIDE, 3), 99, np.uint8))[1].tobytes()
+        yield (
+            _heic()
+            if name == "heic"
+            else cv2.imencode(f".{name}", np.full((_SIDE, _SIDE, 3), 99, np.uint8))[1].tobytes()
+        )
     for mode, format_name in (("RGBA", "PNG"), ("RGBA", "WEBP"), ("CMYK", "JPEG"), ("CMYK", "TIFF"), ("P", "PNG")):
         file = io.BytesIO()
         Image.new(mode, (_SIDE, _SIDE)).save(file, format_name)
         yield file.getvalue()
+
+
+def _heic() -> bytes:
+    """Nothing here encodes it: one grey picture that is its own alpha."""
+    item = Item(b"hvc1", extents=[(0, len(_HEVC))], properties=[Property(b"hvcC", memoryview(_HEVC_SET_UP), True)])
+    layout = Layout(_SIDE, _SIDE, 1, 1, (item,), coded_by_hevc(_HEVC_SET_UP))
+    return heif_rewrite.plain(memoryview(_HEVC), replace(layout, alpha=layout))

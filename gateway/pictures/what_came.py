@@ -41,18 +41,20 @@ _TEXTS: Table = (
     ((b"<svg",), f"An SVG drawing came; {_SAVE}"),
     ((b"<",), f"XML came; {_SEND}"),
 )
-#: How the five formats begin in base64 and in hexadecimal.
-_BASE64 = (b"/9j/", b"_9j_", b"iVBORw0KGgo", b"UklGR", b"Qk", b"SUkq", b"TU0A")
-_HEXADECIMAL = re.compile(rb"(?:0x|\\x)?(?:ffd8ff|89504e47|52494646|424d|49492a00|4d4d002a)[0-9a-f\s]*", re.IGNORECASE)
+#: How the formats begin in base64 and in hexadecimal.
+_BASE64 = (b"/9j/", b"_9j_", b"iVBORw0KGgo", b"UklGR", b"Qk", b"SUkq", b"TU0A", b"AAAA")
+_HEXADECIMAL = re.compile(
+    rb"(?:0x|\\x)?(?:ffd8ff|89504e47|52494646|424d|49492a00|4d4d002a|0000[0-9a-f]{4}66747970)[0-9a-f\s]*", re.IGNORECASE
+)
 _BASE64_TEXT = re.compile(rb"[A-Za-z0-9+/_-]{32,}[A-Za-z0-9+/_=\s-]*")
 _TEXT = re.compile(rb"[\t\n\r\x20-\x7e\x80-\xff]+")
 _ASCII_TEXT = re.compile(rb"[\t\n\r\x20-\x7e]+")
 
 
 def not_a_picture(start: bytes) -> str:
-    """The words for a file of none of the five formats; start: its first START_BYTES bytes, or all of them."""
+    """The words for a file of no accepted format; start: its first START_BYTES bytes, or all of them."""
     if start[4:8] == b"ftyp":
-        return f"HEIC, AVIF and video files are not accepted; {_SAVE}"
+        return f"A video came, or HEIF of a kind that is not accepted; {_SAVE}"
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n\"'")
     words = _among(_FILES, start) or _of_form(start) or (_of_text(text) if _TEXT.fullmatch(text) else "")
     return words or f"The file is not a picture in one of the accepted formats: {FORMATS}"

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 
+from gateway.pictures.headers.code_points import profile_of
 from gateway.pictures.headers.facts import PARTS_MAX, PROFILE_BYTES_MAX, Format, Header
 from gateway.pictures.headers.matrix_profile import Colours, is_nearly_srgb, matrix_profile
 from gateway.pictures.headers.png_orientation import Told
@@ -27,13 +28,6 @@ _SIDE_MAX = (1 << 31) - 1
 _TELLING = (b"eXIf", b"tEXt", b"zTXt", b"iTXt")
 #: By which a picture's colours can be others than sRGB.
 _COLOURS = (b"cICP", b"iCCP", b"gAMA", b"cHRM")
-#: Code points of ITU-T H.273 for primaries and for curves, those that an sRGB picture can show.
-_PRIMARIES = {
-    1: Colours(),
-    9: Colours(red=(0.708, 0.292), green=(0.17, 0.797), blue=(0.131, 0.046)),
-    12: Colours(red=(0.68, 0.32), green=(0.265, 0.69)),
-}
-_GAMMAS = {4: 2.2, 5: 2.8, 8: 1.0, 13: None}
 
 
 def read(data: memoryview) -> Header:
@@ -161,10 +155,7 @@ def profile(data: memoryview) -> bytes | None:
 
 def _by_codes(codes: bytes) -> bytes | None:
     """cICP holds primaries, curve, 0 for RGB and 1 for the full range."""
-    if len(codes) != 4 or codes[0] not in _PRIMARIES or codes[1] not in _GAMMAS or codes[2:] != b"\0\1":
-        return b""
-    colours = replace(_PRIMARIES[codes[0]], gamma=_GAMMAS[codes[1]])
-    return None if is_nearly_srgb(colours) else matrix_profile(colours)
+    return profile_of(codes[0], codes[1]) if len(codes) == 4 and codes[2:] == b"\0\1" else b""
 
 
 def _told(gamma: memoryview | None, primaries: memoryview | None) -> Colours:
