@@ -40,7 +40,7 @@ def read_hevc(data: memoryview) -> Pixels:
         as_coded = _by_libheif(heif_rewrite.plain(data, replace(layout, colours=_IDENTITY)), layout)
         if _lacks_blocks(as_coded):
             raise BadImage("The picture is damaged: part of its data cannot be read")
-    return _cropped(pixels, layout)
+    return _cropped(pixels, layout).copy()
 
 
 def _may_lack_blocks(pixels: Pixels) -> bool:
@@ -57,6 +57,7 @@ def _lacks_blocks(planes: Pixels) -> bool:
 
 
 def _by_libheif(file: bytes, layout: Layout) -> Pixels:
+    """In memory of libheif's, which nothing may write to."""
     try:
         picture = pillow_heif.open_heif(file, convert_hdr_to_8bit=True, bgr_mode=True)
         stored = np.asarray(picture)[:, : layout.width]

@@ -57,7 +57,9 @@ class Input:
     called: by people. begins: whether a file's first BEGIN_BYTES are its. decode_ns: nanoseconds a pixel to decode,
     measured on one core with OpenCV (12 MP JPEG: 81 ms, other formats likewise). ready: the file as a decoder is to
     see it, without what would turn it, mislead it or could crash it. by_pillow, by_samples: for headers with these
-    decoders; (H, W, 3 or 4) uint8 BGR(A) as stored. corrupt: the words when a decoder refuses what passed the walk.
+    decoders; (H, W, 3 or 4) uint8 BGR(A) as stored. rasters: how often the unpacked raster is held while its samples
+    are read, measured (`tests/hostile/measure_memory.py`). corrupt: the words when a decoder refuses what passed the
+    walk.
     """
 
     called: str
@@ -69,6 +71,7 @@ class Input:
     by_pillow: Opener
     by_samples: Callable[[memoryview], NDArray[np.uint8]]
     corrupt: str = _CORRUPT
+    rasters: int = 2
 
 
 _JPEG = Input(
@@ -131,6 +134,7 @@ _HEIC = Input(
     ready=lambda data, _header: data,
     by_pillow=_reads_none,
     by_samples=heif_pixels.read_hevc,
+    rasters=3,
 )
 _AVIF = Input(
     called="AVIF",
@@ -141,6 +145,7 @@ _AVIF = Input(
     ready=lambda data, _header: data,
     by_pillow=_reads_none,
     by_samples=heif_pixels.read_av1,
+    rasters=3,
 )
 INPUTS: dict[Format, Input] = {each.walker.FORMAT: each for each in (_JPEG, _PNG, _WEBP, _BMP, _TIFF, _HEIC, _AVIF)}
 

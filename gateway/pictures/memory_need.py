@@ -9,14 +9,15 @@ from pathlib import Path
 
 from gateway.pictures.encode import OUTPUTS
 from gateway.pictures.headers.facts import Header
+from gateway.pictures.input_formats import INPUTS
 from gateway.pictures.tiling import tiles_of
 from shared import numerals
 from shared.settings import MEBIBYTE, Settings
 
 #: Measured peaks, bytes a pixel (`tests/hostile/measure_memory.py`): OpenCV decodes and copies.
 _TWICE_BGR, _WITH_ALPHA, _BY_PILLOW = 7, 9, 9
-#: What libtiff unpacks into and what holds it for us, then the picture made of it.
-_RASTERS, _RESULT = 2, 5
+#: The picture made of samples.
+_RESULT = 5
 #: A progressive JPEG's coefficients are all held until its last scan.
 _COEFFICIENT = 2
 #: The picture and the file's inks beside it while they go through their profile; copies of the profile itself.
@@ -44,7 +45,7 @@ def decoding(header: Header, *, to_mask: bool) -> int:
     pixels = header.width * header.height
     raster = header.raster_bytes
     if header.decoder == "samples":
-        raster = _RASTERS * raster + _RESULT * pixels
+        raster = INPUTS[header.format].rasters * raster + _RESULT * pixels
     return max(pixels * per_pixel, raster) + _PROFILE * header.icc * to_mask
 
 

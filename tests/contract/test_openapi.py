@@ -112,7 +112,7 @@ def test_parameters_have_the_references_types_ranges_and_defaults(
 def test_methods_and_formats_come_in_the_references_order(document: dict[str, Any]) -> None:
     schemas = query(document, "/api/v1/mask")
     assert schemas["method"]["enum"][:4] == ["gaussian", "pixelate", "solid", "elliptical"]
-    assert schemas["format"]["enum"] == ["jpeg", "png", "webp"]
+    assert schemas["format"]["enum"][:3] == ["jpeg", "png", "webp"]
 
 
 @pytest.mark.parametrize(("path", "kind"), [("/api/v1/detect", DetectParams), ("/api/v1/mask", MaskParams)])

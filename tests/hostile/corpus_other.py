@@ -1,4 +1,4 @@
-"""Files that are none of the five formats, however they begin or are named."""
+"""Files that are of no accepted format, however they begin or are named."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from gateway.pictures.image_header import read_header
 from gateway.pictures.marks import Marks
 from gateway.pictures.masking import MaskOptions
 from shared.faces import Faces
-from tests.hostile import make_bmp, make_icc, make_jpeg, make_png, make_tiff, rasters
+from tests.hostile import make_bmp, make_heif, make_icc, make_jpeg, make_png, make_tiff, rasters
 from tests.hostile.gallery import Gallery
 
 SIDE = 4000
@@ -46,6 +46,13 @@ def kinds() -> dict[str, Callable[[], bytes]]:
         "tiff-lab-16": lambda: make_tiff.tiff(black[:, :, :3].astype(np.uint16), 8, compression=8, rows=64),
         "tiff-inks-spots-16": lambda: make_tiff.tiff(np.zeros((SIDE, SIDE, 6), np.uint16), make_tiff.CMYK, 8),
         "bmp-runs": _runs,
+        "heic": lambda: make_heif.heic(colours),
+        "heic-tiles": lambda: make_heif.heic(colours, tile_size=512),
+        "heic-10-bit-444": lambda: make_heif.heic(colours.astype(np.uint16) * 257, chroma=444),
+        "heic-alpha": lambda: make_heif.heic(black),
+        "avif": lambda: make_heif.avif(colours),
+        "avif-444": lambda: make_heif.avif(colours, subsampling="4:4:4"),
+        "avif-alpha": lambda: make_heif.avif(black),
         "png-profile-12-mb": lambda: _profiled(make_icc.linear_rgb(padding=12 << 20)),
         "tiff-16": lambda: make_tiff.tiff(black[:, :, :3].astype(np.uint16), compression=8, rows=64),
     }

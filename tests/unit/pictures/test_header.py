@@ -32,7 +32,7 @@ def test_the_format_comes_from_the_bytes_and_the_size_from_the_header(stored_as:
 
 @pytest.mark.parametrize("other", [b"", b"GIF89a" + bytes(100), b"not a picture", bytes(1000)])
 def test_any_other_format_is_refused_and_the_accepted_ones_are_named(other: bytes) -> None:
-    with pytest.raises(BadImage, match="JPEG, PNG, WebP, BMP or TIFF"):
+    with pytest.raises(BadImage, match="JPEG, PNG, WebP, BMP, TIFF, HEIC or AVIF"):
         read_header(memoryview(other))
 
 

@@ -60,7 +60,7 @@ header = read_header(data)
 check_limits(header, Settings())
 assert (open_picture(data, header, (64,), Settings(), to_mask=True).pixels == 7).all()
 assert fare_of(header, 0, 1.0).cost_s == 20 * 30 * 5e-3 + 1
-assert "BMP, TIFF or Tiny" in not_a_picture(bytes(600))
+assert "HEIC, AVIF or Tiny" in not_a_picture(bytes(600))
 try:
     rehearsal.rehearse(Settings())
 except Exception as error:
@@ -73,7 +73,7 @@ words = {each["name"]: each["schema"].get("enum", []) for each in mask["paramete
 assert "stripes" in words["method"] and "ppm" in words["format"]
 assert "| `stripes` | Stripes over the face. |" in mask["description"]
 assert {"image/x-tiny", "image/tiff"} <= mask["requestBody"]["content"].keys()
-assert "TIFF and Tiny are read" in document()["info"]["description"]
+assert "AVIF and Tiny are read" in document()["info"]["description"]
 assert "image/x-portable-pixmap" in mask["responses"]["200"]["content"]
 """
 

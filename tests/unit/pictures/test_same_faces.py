@@ -11,7 +11,7 @@ from PIL import Image
 from gateway.pictures.image_decode import decode
 from gateway.pictures.image_header import read_header
 from shared.faces import Faces
-from tests.hostile import make_bmp, make_jpeg, make_png, make_tiff, make_webp
+from tests.hostile import make_bmp, make_heif, make_jpeg, make_png, make_tiff, make_webp
 from tests.unit.pictures.hiding import SHARED, Detector, Photograph, detectors, photographs
 
 SURE, TALL = 0.55, 60
@@ -52,6 +52,11 @@ def lossy(pixels: np.ndarray) -> dict[str, bytes]:
         "jpeg-progressive": make_jpeg.jpeg(rgb, progressive=True),
         "jpeg-cmyk": make_jpeg.jpeg(inks, "CMYK"),
         "webp": make_webp.webp(rgb),
+        "heic": make_heif.heic(rgb),
+        "heic-tiles": make_heif.heic(rgb, tile_size=256),
+        "heic-444-10-bit": make_heif.heic(rgb.astype(np.uint16) * 257, chroma=444),
+        "avif": make_heif.avif(rgb),
+        "avif-444": make_heif.avif(rgb, subsampling="4:4:4"),
         "tiff-jpeg": make_tiff.by_pillow(rgb, "jpeg", quality=95),
     }
 
