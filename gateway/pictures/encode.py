@@ -110,5 +110,5 @@ OUTPUTS = {
     "jpeg": Output("image/jpeg", 65_500, 2, 3, _jpeg),
     "png": Output("image/png", (1 << 31) - 1, 3, 3, _png),
     "webp": Output("image/webp", 16_383, 13, 8, _webp),
-    "avif": Output("image/avif", 32_768, 23, 12, _avif),
+    "avif": Output("image/avif", 32_768, 20, 8, _avif),
 }

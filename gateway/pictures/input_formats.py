@@ -145,7 +145,7 @@ _AVIF = Input(
     ready=lambda data, _header: data,
     by_pillow=_reads_none,
     by_samples=heif_pixels.read_av1,
-    rasters=3,
+    rasters=4,
 )
 INPUTS: dict[Format, Input] = {each.walker.FORMAT: each for each in (_JPEG, _PNG, _WEBP, _BMP, _TIFF, _HEIC, _AVIF)}
 
