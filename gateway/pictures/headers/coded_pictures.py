@@ -11,6 +11,7 @@ import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from gateway.pictures.headers.facts import PARTS_MAX
 from shared.errors import BadImage
@@ -18,7 +19,7 @@ from shared.errors import BadImage
 _SPS, _SLICES = 33, range(32)
 _NEVER = re.compile(rb"\0\0[\0-\2]")
 _ESCAPED = b"\0\0\3"
-#: Of a sequence's parameters, of which only the first few are read.
+#: Of parameters; encoders write a hundred.
 _PARAMETER_BYTES_MAX = 4096
 _SEQUENCE, _FRAMES = 1, frozenset({3, 4, 6})
 
@@ -70,14 +71,20 @@ class Bits:
         return (1 << zeros) - 1 + self.take(zeros)
 
 
+@lru_cache(maxsize=16)
 def coded_by_hevc(configuration: bytes) -> Coded:
-    """From the payload of `hvcC`, which holds the sequence's parameters. Raises BadImage, struct.error, IndexError."""
+    """From the payload of `hvcC`, which holds the sequence's parameters. Raises BadImage, struct.error, IndexError.
+
+    Tiles share theirs, and are many.
+    """
+    if len(configuration) > _PARAMETER_BYTES_MAX:
+        raise BadImage("The file is corrupt: the parameters of its picture are too long")
     units = [unit for unit in _parameter_units(configuration) if unit[0] >> 1 & 63 == _SPS]
     if len(units) != 1:
         raise BadImage(
             "The file is corrupt: its picture is coded without parameters, or with more than one kind of them"
         )
-    bits = Bits(units[0][:_PARAMETER_BYTES_MAX].replace(_ESCAPED, b"\0\0")[2:])
+    bits = Bits(units[0].replace(_ESCAPED, b"\0\0")[2:])
     bits.take(4)
     layers = bits.take(3)
     bits.take(1 + 96)
@@ -114,7 +121,7 @@ def _parameter_units(configuration: bytes) -> Iterator[bytes]:
 
 
 def coded_by_av1(configuration: bytes, data: bytes) -> Coded:
-    """From the payload of `av1C` and the coded bytes, which begin with the sequence's header."""
+    """From the payload of `av1C` and the first of the coded bytes, where the sequence's header is."""
     profile, told = configuration[1] >> 5, configuration[2]
     sequence = next((body for kind, body in _open_units(data) if kind == _SEQUENCE), b"")
     width, height = _av1_size(Bits(sequence[:_PARAMETER_BYTES_MAX]))

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, replace
-from fractions import Fraction
 
-from gateway.pictures.headers import code_points, exif
+from gateway.pictures.headers import code_points
 from gateway.pictures.headers.coded_pictures import Coded, check_whole, coded_by_av1, coded_by_hevc
 from gateway.pictures.headers.facts import PROFILE_BYTES_MAX, Format, Header
 from gateway.pictures.headers.heif_boxes import Contents, Item, contents
+from gateway.pictures.headers.heif_turns import Crop, crop_of, orientation_of, turning
 from shared.errors import BadImage
 from shared.settings import DecodingSettings
 
@@ -25,29 +25,6 @@ _ALPHAS = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:
 _PICTURES = frozenset(
     {b"hvc1", b"av01", b"grid", b"iden", b"iovl", b"jpeg", b"avc1", b"j2k1", b"vvc1", b"unci", b"hev1"}
 )
-#: In this order, each at most once, all programs do the same.
-_TURNING = (b"clap", b"irot", b"imir")
-#: Properties that are known, or change no pixel of the main picture.
-_KNOWN = frozenset(
-    {*_TURNING, b"ispe", b"hvcC", b"av1C", b"colr", b"pixi", b"auxC", b"pasp", b"rloc", b"clli", b"mdcv", b"amve"}
-)
-#: EXIF's number by quarter turns to the left and then the axis of mirroring: None, 0 top to bottom, 1 left to right.
-_ORIENTATIONS = {
-    None: (1, 8, 3, 6),
-    0: (4, 5, 2, 7),
-    1: (2, 7, 4, 5),
-}  # fmt: skip
-_EXIF_BYTES_MAX = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Crop:
-    """What of the coded picture is shown, in pixels, before it is turned."""
-
-    left: int
-    top: int
-    width: int
-    height: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +74,7 @@ class Walk:
         """Facts of the main picture; of the coded pictures themselves only the first bytes are looked at."""
         found = contents(data)
         layout = self._layout(found)
-        orientation, disputed = _orientation(found)
+        orientation, disputed = orientation_of(found)
         crop = layout.crop or Crop(0, 0, layout.width, layout.height)
         transparent = layout.alpha is not None
         return Header(
@@ -142,7 +119,7 @@ class Walk:
         _stored, colours = _colours(main)
         if not colours and layout.rows * layout.columns > 1:
             _stored, colours = _colours(layout.tiles[0])
-        layout = replace(layout, colours=bytes(colours or b""), crop=_crop(main, layout))
+        layout = replace(layout, colours=bytes(colours or b""), crop=crop_of(main, layout.width, layout.height))
         return replace(layout, alpha=self._alpha(found, layout))
 
     def _alpha(self, found: Contents, layout: Layout) -> Layout | None:
@@ -151,7 +128,7 @@ class Walk:
             item = found.items.get(number)
             if item is not None and bytes(item.first(b"auxC") or b"")[4:].split(b"\0")[0] in _ALPHAS:
                 alpha = self._put_together(found, number, item)
-                shown = alpha.width, alpha.height, _crop(item, alpha)
+                shown = alpha.width, alpha.height, crop_of(item, alpha.width, alpha.height)
                 if shown != (layout.width, layout.height, layout.crop):
                     raise BadImage(f"The {self.FORMAT.upper()} file's transparency has another size than its picture")
                 return alpha
@@ -173,7 +150,7 @@ class Walk:
             if tile.kind != self._coding:
                 raise BadImage(self._not_accepted(tile))
         coded = self._coded(found, tiles[0])
-        if any(_facts(self._coded(found, tile)) != _facts(coded) or _turning(tile) for tile in tiles):
+        if any(_facts(self._coded(found, tile)) != _facts(coded) or turning(tile) for tile in tiles):
             raise BadImage(f"The {self.FORMAT.upper()} file is made of tiles of different kinds; save it again")
         across, down = columns * coded.width, rows * coded.height
         if not (across - coded.width < width <= across and down - coded.height < height <= down):
@@ -182,14 +159,14 @@ class Walk:
 
     def _coded(self, found: Contents, item: Item) -> Coded:
         """What a coded picture says of itself, which must be what the file says of it."""
+        _whole(item)
         configuration = item.first(b"hvcC" if self._coding == b"hvc1" else b"av1C")
         if configuration is None:
             raise BadImage("The file is corrupt: how its picture is coded is not told")
-        _whole(item)
         if self._coding == b"hvc1":
             coded = coded_by_hevc(bytes(configuration))
         else:
-            coded = coded_by_av1(bytes(configuration), found.bytes_of(item))
+            coded = coded_by_av1(bytes(configuration), found.begin_of(item))
         if (coded.width, coded.height) != _size(item):
             raise BadImage(f"The {self.FORMAT.upper()} file gives two different sizes")
         return coded
@@ -233,61 +210,6 @@ def _grid(payload: bytes) -> tuple[int, int, int, int]:
     _version, flags, rows, columns = struct.unpack_from("4B", payload)
     width, height = struct.unpack_from(">II" if flags & 1 else ">HH", payload, 4)
     return rows + 1, columns + 1, width, height
-
-
-def _turning(item: Item) -> list[tuple[bytes, memoryview]]:
-    """What turns or crops an item, in its order. Raises BadImage where programs would do different things."""
-    told = [(each.kind, each.payload) for each in item.properties if each.kind in _TURNING]
-    kinds = [kind for kind, _payload in told]
-    if kinds != [kind for kind in _TURNING if kind in kinds]:
-        raise BadImage("The picture is cropped and turned in an order that programs read differently; save it again")
-    unknown = next((each.kind for each in item.properties if each.essential and each.kind not in _KNOWN), None)
-    if unknown is not None:
-        raise BadImage("The file needs a property that is not known here; save it as a plain still picture")
-    return told
-
-
-def _crop(item: Item, layout: Layout) -> Crop | None:
-    """From the middle of what is shown, in fractions (14496-12, 12.1.4)."""
-    told = dict(_turning(item)).get(b"clap")
-    if told is None:
-        return None
-    numbers = struct.unpack_from(">IIIIiIiI", told)
-    if not all(numbers[1::2]):
-        raise BadImage("The file is corrupt: its picture is cropped by fractions of nothing")
-    width, height, right, down = (Fraction(*pair) for pair in zip(numbers[::2], numbers[1::2], strict=True))
-    left, top = (layout.width - width) / 2 + right, (layout.height - height) / 2 + down
-    whole = all(each.denominator == 1 for each in (width, height, left, top))
-    inside = min(left, top) >= 0 < min(width, height) and left + width <= layout.width and top + height <= layout.height
-    if not whole or not inside:
-        raise BadImage("The picture is cropped to parts of pixels or beyond its edge; save it again")
-    return Crop(int(left), int(top), int(width), int(height))
-
-
-def _orientation(found: Contents) -> exif.Orientation:
-    """What turns the picture is authoritative; disputed where EXIF or XMP says something else that would turn it."""
-    told = dict(_turning(_main(found)))
-    turns = told[b"irot"][0] & 3 if b"irot" in told else 0
-    axis = told[b"imir"][0] & 1 if b"imir" in told else None
-    value = _ORIENTATIONS[axis][turns]
-    block, xmp = _metadata(found)
-    claimed = exif.settled([exif.claim(block)] if block else [], xmp)
-    return exif.Orientation(value, disputed=claimed.value not in (1, value))
-
-
-def _metadata(found: Contents) -> tuple[bytes, bytes]:
-    """The EXIF block and the XMP packet that describe the main picture; empty where there is none."""
-    block = packet = b""
-    for number in found.referring(b"cdsc", found.primary):
-        item = found.items.get(number)
-        if item is None or item.cut or item.elsewhere:
-            continue
-        if item.kind == b"Exif" and not block:
-            data = found.bytes_of(item)[:_EXIF_BYTES_MAX]
-            block = data[4 + int.from_bytes(data[:4], "big") :]
-        elif item.kind == b"mime" and item.content == b"application/rdf+xml" and not packet:
-            packet = found.bytes_of(item)[:_EXIF_BYTES_MAX]
-    return block, packet
 
 
 def _frames(found: Contents) -> int:

@@ -24,6 +24,8 @@ _IN_FILE, _IN_META = 0, 1
 #: By the bytes of a number.
 _LETTERS = {0: "0s", 4: "I", 8: "Q"}
 _PROPERTIES_MAX = 64
+#: Enough of a coded picture to see what is told of its sequence.
+_BEGIN_BYTES = 4096
 
 
 class Box(NamedTuple):
@@ -84,6 +86,11 @@ class Contents:
     def bytes_of(self, item: Item) -> bytes:
         """An item's bytes, joined."""
         return b"".join(self.data[start:end] for start, end in item.extents)
+
+    def begin_of(self, item: Item) -> bytes:
+        """The first bytes of an item that has some."""
+        start, end = item.extents[0]
+        return bytes(self.data[start : min(end, start + _BEGIN_BYTES)])
 
 
 def contents(data: memoryview) -> Contents:
