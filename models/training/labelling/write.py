@@ -21,7 +21,7 @@ from models.training.labelling.looks import Sighting, sightings_of
 from models.training.material.folder import Floats, read_picture
 
 CORRECTIONS = Path(__file__).with_name("corrections.json")
-SURE = 0.6, 3  # score and looks of a face that nobody marked
+SURE = 0.6, 2  # score and looks of a face that nobody marked
 LIKELY = 0.3, 2  # of what may be a face although people marked everyone
 SAME = 0.3  # IoU at which a sighting and a head are one
 AGREE = 0.5  # IoU from which on a box is the mean of both

@@ -25,7 +25,8 @@ from models.training.scenes.composer import Canvas, Composer, Scene, finish, sec
 from models.training.scenes.layouts import compose
 from models.training.scenes.photographed import Shot, photographed
 
-DELAY = 30  # batches that may pass before a scene's second view
+DELAY = 30  # batches that wait for another view, so that a scene's views lie far apart
+VIEWS = 3  # of each scene: composing one takes as long as learning from it
 # Side of the canvases, pictures a batch, share of the batches.
 SIZES = ((320, 8, 0.76), (448, 4, 0.08), (640, 2, 0.16))
 
@@ -95,15 +96,13 @@ def produce(supply: Supply, seed: int, queue: Any, pause_file: Path | None) -> N
     cv2.setNumThreads(0)
     parent = os.getppid()
     rng = random.Random(seed)
-    waiting: list[list[Canvas]] = []
+    waiting: list[tuple[int, list[Canvas]]] = []
     while os.getppid() == parent:
         wait_while(pause_file)
-        canvases = make_canvases(supply, rng)
+        view, canvases = (1, make_canvases(supply, rng)) if len(waiting) < DELAY else waiting.pop(rng.randrange(DELAY))
         queue.put(collate([finish(c, rng) for c in canvases]))
-        waiting.append([second_view(c, rng) for c in canvases])
-        if len(waiting) > DELAY:
-            again = waiting.pop(rng.randrange(DELAY))
-            queue.put(collate([finish(c, rng) for c in again]))
+        if view < VIEWS:
+            waiting.append((view + 1, [second_view(c, rng) for c in canvases]))
 
 
 class Feed:
