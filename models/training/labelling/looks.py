@@ -16,7 +16,7 @@ from models.training.judge.detect import Floats, OnnxDetector, Picture, decode, 
 from models.training.judge.measure import iou_table
 from models.training.scenes.composer import Matrix, map_box
 
-#: Longest side in pixels, lean in degrees, of each look. On its side a photograph shows more false faces than true ones.
+#: Longest side in pixels and lean in degrees of each look. On its side, a photograph showed more false faces than true.
 LOOKS = ((320, 0), (640, 0), (1280, 0), (640, 30), (640, -30))
 FINER = ((1920, 0),)  # of photographs of at least half that side
 FLOOR = 0.1  # findings below this score are none
