@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from html import escape
+from pathlib import Path
 from typing import NamedTuple
 
-from loadtest.servers import ROOT
+ROOT = Path(__file__).resolve().parents[1]
 
 SOURCE = ROOT / "loadtest" / "README.md"
 TARGET = ROOT / "deploy" / "readme" / "speed.svg"

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from loadtest.readme_pictures import TARGET, WAYS, sheet
+from loadtest.readme_plot import SERVERS, SOURCE, Kind, kinds_of, plot_of
 from loadtest.scene import HEIGHT, PEOPLE, WIDTH, scene
 from tests.unit.pictures.hiding import OPEN_MODEL, Detector
 
@@ -35,3 +36,11 @@ def test_the_sheet_holds_the_original_and_every_method() -> None:
     whole = sheet([("original", tile), *((way["method"], tile) for way in WAYS)])
     assert whole.size == (976, 486)
     assert {way["method"] for way in WAYS} == {"gaussian", "pixelate", "solid", "elliptical", "erase"}
+
+
+def test_the_plot_shows_the_figures_of_the_bench_and_nothing_else() -> None:
+    kinds = kinds_of(SOURCE.read_text())
+    assert len(kinds) == 4
+    assert plot_of(kinds) == (ROOT / "deploy" / "readme" / "speed.svg").read_text(), "python -m loadtest.readme_plot"
+    assert plot_of(kinds[:1]).count("<rect") == 2 * len(SERVERS)
+    assert "&lt;b&gt;" in plot_of([Kind("<b>", [1.0, 1.0, 1.0])])
