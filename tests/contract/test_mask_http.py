@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import re
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -197,9 +199,9 @@ def best_score(client: httpx2.Client, data: bytes, second_side: int) -> float:
 
 
 @pytest.fixture(scope="module")
-def open_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx2.Client]:
+def open_client(with_open_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx2.Client]:
     """A service with the network that ships: beacons look alike from all sides, faces do not."""
-    folder = tmp_path_factory.mktemp("open")
+    folder = Path(shutil.copytree(with_open_model / "data", tmp_path_factory.mktemp("open") / "data"))
     with (
         running_service(folder, model="scrfd_500m_open", precision="fp32", workers=1) as service,
         httpx2.Client(base_url=service.url, timeout=60) as client,

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import httpx2
 import pytest
 
@@ -72,14 +73,50 @@ def until_gone(pids: list[int]) -> list[int]:
     return [pid for pid in pids if is_running(pid)]
 
 
-def test_over_tcp_the_service_answers_as_over_unix_sockets(model: Path, data_dir: Path) -> None:
-    import cv2
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("shared") / "run"
 
+
+@pytest.fixture(scope="module")
+def shared(model: Path, data_dir: Path, folder: Path) -> Iterator[Service]:
+    """One service for all that leave it standing: over tcp, in a folder that was set, logged for programs."""
+    wanted = {"transport": "tcp", "gateway_processes": 2, "workers": 2, "log_format": "json", "runtime_dir": folder}
+    with running_service(data_dir, model=model, precision="fp32", **wanted) as service:
+        yield service
+    assert {"launcher", "pool"} <= {line["part"] for line in logged(service)}
+
+
+def logged(service: Service) -> list[dict[str, Any]]:
+    """Every line so far but the block for people; all of them are JSON."""
+    before, block = service.output.split("\nface-api is ready at ", 1)
+    after = block.split("stop it", 1)[1].splitlines()[1:]
+    return [json.loads(line) for line in [*before.splitlines(), *after] if line]
+
+
+def test_over_tcp_the_service_answers_as_over_unix_sockets(shared: Service) -> None:
     png = cv2.imencode(".png", beacon_picture([(200.0, 200.0, 100.0, 0.9)]))[1].tobytes()
-    with running_service(data_dir, model=model, precision="fp32", transport="tcp", gateway_processes=2) as service:
-        for _ in range(4):
-            answer = httpx2.post(f"{service.url}/api/v1/detect", files={"image": png}, timeout=60)
-            assert answer.json()["summary"]["face_count"] == 1
+    for _ in range(4):
+        answer = httpx2.post(f"{shared.url}/api/v1/detect", files={"image": png}, timeout=60)
+        assert answer.json()["summary"]["face_count"] == 1
+
+
+def test_a_runtime_folder_in_use_is_told_at_once(shared: Service, model: Path, data_dir: Path, folder: Path) -> None:
+    second = start(data_dir, model=model, precision="fp32", runtime_dir=folder)
+    assert ended(second) == 78
+    assert f"FACE_API_RUNTIME_DIR={folder} is in use" in second.output
+    assert httpx2.get(f"{shared.url}/readyz", timeout=60).status_code == 200
+
+
+def test_every_line_but_the_block_for_people_is_a_log_line_that_says_by_whom(shared: Service) -> None:
+    assert "  2 workers (" in shared.output.split("\nface-api is ready at ", 1)[1]
+    worker = next(pid for pid in processes_below(shared.process.pid) if b"--slot" in command_of(pid))
+    os.kill(worker, signal.SIGABRT)
+    until = time.monotonic() + STOP_S_MAX
+    while "a replacement starts" not in shared.output and time.monotonic() < until:
+        time.sleep(0.1)
+    (lost,) = (line for line in logged(shared) if "a replacement starts" in line["event"])
+    assert (lost["part"], lost["why"]) == ("pool", "it was killed by SIGABRT")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -148,30 +185,6 @@ def test_a_port_in_use_is_told_at_once(model: Path, data_dir: Path) -> None:
         assert ended(service) == 78
     assert f"cannot listen on 127.0.0.1:{port}" in service.output
     assert "PORT=" in service.output
-
-
-def test_a_runtime_folder_in_use_is_told_at_once(model: Path, data_dir: Path, tmp_path: Path) -> None:
-    with running_service(data_dir, model=model, precision="fp32", runtime_dir=tmp_path / "run") as first:
-        second = start(data_dir, model=model, precision="fp32", runtime_dir=tmp_path / "run")
-        assert ended(second) == 78
-        assert f"FACE_API_RUNTIME_DIR={tmp_path / 'run'} is in use" in second.output
-        assert httpx2.get(f"{first.url}/readyz", timeout=60).status_code == 200
-
-
-def test_every_line_but_the_block_for_people_is_a_log_line_that_says_by_whom(model: Path, data_dir: Path) -> None:
-    with running_service(data_dir, model=model, precision="fp32", workers=2, log_format="json") as service:
-        before, block = service.output.split("\nface-api is ready at ", 1)
-        assert "  2 workers (" in block
-        worker = next(pid for pid in processes_below(service.process.pid) if b"--slot" in command_of(pid))
-        os.kill(worker, signal.SIGABRT)
-        until = time.monotonic() + STOP_S_MAX
-        while "a replacement starts" not in service.output and time.monotonic() < until:
-            time.sleep(0.1)
-    after = service.output.split("stop it", 1)[1].splitlines()[1:]
-    logged = [json.loads(line) for line in [*before.splitlines(), *after] if line]
-    assert {"launcher", "pool"} <= {line["part"] for line in logged}
-    (lost,) = (line for line in logged if "a replacement starts" in line["event"])
-    assert (lost["part"], lost["why"]) == ("pool", "it was killed by SIGABRT")
 
 
 async def unwilling(scope: dict[str, object], receive: Any, send: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -115,10 +116,13 @@ def test_anchors_of_an_input_that_is_not_square_stand_where_the_references_do() 
         np.testing.assert_array_equal(anchor_centres((96, 160), stride), reference.anchor_centres(96, 160, stride))
 
 
+def copied(folder: Path, to: Path) -> Path:
+    return Path(shutil.copytree(folder, to / "copy"))
+
+
 @pytest.fixture(scope="module")
-def open_model(tmp_path_factory: pytest.TempPathFactory) -> ServingModel:
-    folder = tmp_path_factory.mktemp("trimming")
-    return ensure(settings_for(folder, OPEN_MODEL, input_side=640, precision="fp32"), lambda _: None)
+def open_model(with_open_model: Path) -> ServingModel:
+    return ensure(settings_for(with_open_model, OPEN_MODEL, input_side=640, precision="fp32"), lambda _: None)
 
 
 @pytest.mark.parametrize("cut", [np.s_[60:420, :], np.s_[:, 120:390]], ids=["wide", "tall"])
@@ -163,8 +167,8 @@ def test_the_setting_and_the_device_say_whether_anything_is_trimmed(open_model: 
     assert trimming_of("cuda:0", Settings(), open_model) is None
 
 
-def test_in_int8_the_network_itself_sees_parts_of_any_square(open_model: ServingModel, tmp_path: Path) -> None:
-    settings = settings_for(tmp_path, OPEN_MODEL, input_side=640, precision="int8")
+def test_in_int8_the_network_itself_sees_parts_of_any_square(with_open_model: Path, tmp_path: Path) -> None:
+    settings = settings_for(copied(with_open_model, tmp_path), OPEN_MODEL, input_side=640, precision="int8")
     model = ensure(settings, lambda _: None)
     assert model.info.trimming == INT8_TRIMMING
     assert not any(model.path.with_name(name).exists() for name in TRIMMED_NAMES)
@@ -179,8 +183,8 @@ def test_a_network_that_cannot_be_trimmed_is_run_whole_and_says_why(tmp_path: Pa
     assert not any(model.path.with_name(name).exists() for name in TRIMMED_NAMES)
 
 
-def test_a_changed_trimmed_network_is_made_again(tmp_path: Path) -> None:
-    settings = settings_for(tmp_path, OPEN_MODEL, input_side=640, precision="fp32")
+def test_a_changed_trimmed_network_is_made_again(with_open_model: Path, tmp_path: Path) -> None:
+    settings = settings_for(copied(with_open_model, tmp_path), OPEN_MODEL, input_side=640, precision="fp32")
     path = ensure(settings, lambda _: None).path.with_name(TRIMMED_NAMES[1])
     made = path.read_bytes()
     path.write_bytes(made[:-1] + b"?")
