@@ -180,5 +180,6 @@ def still(
     item: Item, *others: Item, references: tuple[tuple[bytes, int, tuple[int, ...]], ...] = (), **options: Any
 ) -> bytes:
     """A file of one picture and whatever else."""
-    named = b"avif\0\0\0\0avifmif1miaf" if item.kind == b"av01" else b"heic\0\0\0\0mif1heic"
+    av1 = any(each.kind == b"av01" for each in (item, *others))
+    named = b"avif\0\0\0\0avifmif1miaf" if av1 else b"heic\0\0\0\0mif1heic"
     return Heif((item, *others), references, **{"brands": named, **options}).bytes()
