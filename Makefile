@@ -23,8 +23,8 @@ run: $(VENV)/serve.ok ## Set up and serve on http://127.0.0.1:8000 (PORT=, FACE_
 install: $(VENV)/serve.ok ## Set up what serving needs (ACCEL=cpu|gpu)
 
 ##@ Check
-test: $(VENV)/dev.ok lint ## Set up, lint, check types, run the suite (under 10 minutes on 2 cores)
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+test: $(VENV)/dev.ok lint ## Set up, lint, check types, run the suite (minutes on 2 cores)
+	@$(BIN)/python -m pytest -n $$(( $$(nproc) + 1 )) --dist loadfile  # one more than cores: some always wait
 
 lint: $(VENV)/dev.ok ## Style and strict types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
