@@ -41,8 +41,9 @@ InsightFace's weights are no part of it: whoever pulls them takes them under the
 research only.
 
 Made by `python -m deploy.licences`; a test compares the names with the locked requirements. Packages bring
-libraries of their own, whose words lie beside them once installed: OpenCV's FFmpeg is under LGPL-2.1, for one. Tools
-for measuring, fuzzing and training are installed apart and are no part of what serves.
+libraries of their own, whose words lie beside them once installed. OpenCV's holds FFmpeg under LGPL-2.1; pillow-heif's
+holds libheif and libde265 under LGPL-3.0, and x265, which writes HEIC and is not asked to here, under GPL-2.0: think of
+them before you hand an installed environment on. Tools for measuring, fuzzing and training are installed apart.
 """
 
 
