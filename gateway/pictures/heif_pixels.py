@@ -5,6 +5,8 @@ Alone knows how these libraries are asked: one thread, eight bits, nothing but t
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import cast
 
@@ -58,11 +60,9 @@ def _lacks_blocks(planes: Pixels) -> bool:
 
 def _by_libheif(file: bytes, layout: Layout) -> Pixels:
     """In memory of libheif's, which nothing may write to."""
-    try:
+    with _words_of_libraries():
         picture = pillow_heif.open_heif(file, convert_hdr_to_8bit=True, bgr_mode=True)
         stored = np.asarray(picture)[:, : layout.width]
-    except RuntimeError as error:  # how libheif's words arrive
-        raise ValueError(str(error)) from None
     if stored.ndim == 2:
         return cast("Pixels", cv2.cvtColor(stored, cv2.COLOR_GRAY2BGR))
     return cast("Pixels", stored)
@@ -73,13 +73,22 @@ def read_av1(data: memoryview) -> Pixels:
     layout = AVIF.layout_of(data)
     mode, to_bgr = ("RGBA", cv2.COLOR_RGBA2BGRA) if layout.alpha else ("RGB", cv2.COLOR_RGB2BGR)
     file = memoryview(heif_rewrite.plain(data, layout))
-    with opened(file, AvifImagePlugin.AvifImageFile) as picture:
+    with _words_of_libraries(), opened(file, AvifImagePlugin.AvifImageFile) as picture:
         if picture.size != (layout.width, layout.height):
             raise BadImage("The AVIF file gives two different sizes")
         pixels = np.empty((layout.height, layout.width, len(mode)), np.uint8)
         for rows, band in bands(picture):
             cv2.cvtColor(np.asarray(band if band.mode == mode else band.convert(mode)), to_bgr, pixels[rows])
     return _cropped(pixels, layout)
+
+
+@contextlib.contextmanager
+def _words_of_libraries() -> Iterator[None]:
+    """What they say of files that they cannot decode, raised as Pillow raises it of other formats."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise ValueError(str(error)) from None
 
 
 def _cropped(pixels: Pixels, layout: Layout) -> Pixels:

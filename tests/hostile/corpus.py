@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tests.hostile import corpus_bmp, corpus_jpeg, corpus_other, corpus_png, corpus_tiff, corpus_webp
+from tests.hostile import corpus_bmp, corpus_heif, corpus_jpeg, corpus_other, corpus_png, corpus_tiff, corpus_webp
 from tests.hostile.files import Hostile
 
 #: Files that take a decoder to the limits of what is legal: they are for the report and for `make verify`.
@@ -13,7 +13,7 @@ HEAVY = frozenset({"png-30-mpx-16-bit-alpha", "png-30-mpx-8-bit", "jpeg-100-scan
 
 def files(*, heavy: bool = True) -> Iterator[Hostile]:
     """All files, in the same order every time."""
-    for part in (corpus_jpeg, corpus_png, corpus_webp, corpus_bmp, corpus_tiff, corpus_other):
+    for part in (corpus_jpeg, corpus_png, corpus_webp, corpus_bmp, corpus_tiff, corpus_heif, corpus_other):
         for file in part.files():
             if heavy or file.name not in HEAVY:
                 yield file

@@ -34,7 +34,7 @@ def files() -> Iterator[Hostile]:
         yield Hostile(f"magic-alone-{name}", magic, "refused")
         yield Hostile(f"magic-and-zeros-{name}", magic + bytes(5000), "refused")
         yield Hostile(f"magic-and-noise-{name}", magic + rasters.noise(50, 50, seed=len(name)).tobytes(), "refused")
-    for encoder in ("GIF", "AVIF", "JPEG2000", "PPM", "TGA", "ICO", "PCX", "SGI"):
+    for encoder in ("GIF", "JPEG2000", "PPM", "TGA", "ICO", "PCX", "SGI"):
         file = io.BytesIO()
         Image.fromarray(rasters.colours()).save(file, encoder)
         yield Hostile(f"other-right-{encoder.lower()}", file.getvalue(), "refused")
