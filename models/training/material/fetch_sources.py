@@ -67,6 +67,12 @@ SOURCES = (
         "microaneurysms moon motorcycle_left page retina rocket text -> --more-backgrounds",
     ),
     Source(
+        "MakeHuman, base mesh and targets",
+        "CC0 1.0 (LICENSE.md, section C, and the head of each file)",
+        "https://github.com/makehumancommunity/makehuman",
+        "makehuman/data/3dobjs/base.obj and targets of head, face and people -> head/, for --head",
+    ),
+    Source(
         "WebXR input profiles, generic hand",
         "MIT",
         "https://github.com/immersive-web/webxr-input-profiles",
@@ -88,6 +94,23 @@ SOURCES = (
 
 
 HAND = f"{RAW}/immersive-web/webxr-input-profiles/main/packages/assets/profiles/generic-hand/left.glb"
+
+
+SHAPES = f"{RAW}/makehumancommunity/makehuman/a8bc2d54ff0ac92e78ff71431b1023eda42bf482/makehuman/data"
+PEOPLE = ("african", "asian", "caucasian")
+
+
+def head_addresses() -> dict[str, str]:
+    """File of the head's mesh in the material's folder -> address."""
+    addresses = {}
+    for line in SUMS.read_text().splitlines():
+        name = Path(line.split(maxsplit=1)[1])
+        if name.parent.name != "head":
+            continue
+        part = name.stem.removeprefix("l-").split("-")[0]
+        shelf = "3dobjs" if name.suffix == ".obj" else f"targets/{'macrodetails' if part in PEOPLE else part}"
+        addresses[str(name)] = f"{SHAPES}/{shelf}/{name.name}"
+    return addresses
 
 
 def portrait_addresses() -> dict[str, list[str]]:
@@ -169,7 +192,7 @@ def main() -> None:
         for name, addresses in portrait_addresses().items():
             if not (portraits / name).exists() and (data := fetch(addresses)) is not None:
                 (portraits / name).write_bytes(shrink(data))
-        for file, address in photograph_addresses().items():
+        for file, address in (photograph_addresses() | head_addresses()).items():
             path = options.material / file
             if not path.exists() and (data := fetch([address])) is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from models.training.material.head_mesh import HeadMesh, read_head
 from models.training.material.mesh import Mesh, read_mesh
 
 Picture = NDArray[np.uint8]
@@ -46,6 +47,7 @@ class Material:
     portraits: list[Portrait]
     backgrounds: list[Picture]
     hand: Mesh | None = None
+    head: HeadMesh | None = None
 
 
 def read_picture(path: Path) -> Picture:
@@ -81,10 +83,11 @@ def split_names(names: list[str], held_out: int) -> tuple[list[str], list[str]]:
 
 
 def read_material(
-    folder: Path, more_backgrounds: Path | None = None, hand: Path | None = None
+    folder: Path, more_backgrounds: Path | None = None, hand: Path | None = None, head: Path | None = None
 ) -> tuple[Material, Material]:
-    """(training, validation). Pictures of `more_backgrounds` are only trained on; both sides pose the same hand."""
+    """(training, validation). `more_backgrounds` are only trained on; both sides pose the same hand and head."""
     mesh = read_mesh(hand) if hand is not None else None
+    shape = read_head(head) if head is not None else None
     portraits = read_portraits(folder)
     kept, held = split_names([p.name for p in portraits], len(portraits) // HOLD_OUT_EVERY)
     names = [path.name for path in (folder / "backgrounds").iterdir()]
@@ -94,10 +97,12 @@ def read_material(
         [p for p in portraits if p.name in kept],
         [read_picture(folder / "backgrounds" / n) for n in trained] + [read_picture(path) for path in extra],
         mesh,
+        shape,
     )
     valid = Material(
         [p for p in portraits if p.name in held],
         [read_picture(folder / "backgrounds" / n) for n in validated],
         mesh,
+        shape,
     )
     return train, valid

@@ -52,6 +52,7 @@ def commands(options: argparse.Namespace) -> list[Command]:
     material = ["--material", str(options.material)]
     hand = ["--hand", str(options.hand)] if options.hand else []
     more = ["--more-backgrounds", str(options.more_backgrounds)] if options.more_backgrounds else []
+    head = ["--head", str(options.head)] if options.head else []
     shared = [*material, *hand, *more, "--sprites", str(options.folder / "sprites.npz")]
 
     teacher, faces = options.folder / "teacher.onnx", options.folder / "faces.json"
@@ -86,7 +87,7 @@ def commands(options: argparse.Namespace) -> list[Command]:
         out = ["--out", str(checkpoint(options.folder, (cycle.name,))), "--resume"]
         steps = ["--steps", str(max(1, round(cycle.steps * options.scale)))]
         kind = ["--seed", str(cycle.seed), "--rate", str(cycle.rate), *(known if cycle.photographs else [])]
-        wanted.append(["models.training.run.train", *steps, *kind, *begin, *out, *shared])
+        wanted.append(["models.training.run.train", *steps, *kind, *begin, *out, *shared, *head])
     wanted += join(SERVED)
     served = ["--checkpoint", str(checkpoint(options.folder, SERVED)), "--out", str(options.out)]
     return [*wanted, ["models.training.export.write", *served, *material, *hand, *known]]
@@ -98,6 +99,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--material", type=Path, default=DEFAULT_FOLDER)
     parser.add_argument("--more-backgrounds", type=Path, help="folder of further face-free pictures")
     parser.add_argument("--hand", type=Path, help="mesh of a hand (.glb) to draw hands from")
+    parser.add_argument("--head", type=Path, help="folder of a head's mesh (base.obj, *.target) to render heads from")
     parser.add_argument(
         "--photographs", type=Path, default=Path("../shared/training/real"), help="real ones, with coco/"
     )

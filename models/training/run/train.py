@@ -162,6 +162,7 @@ def ask_for_scenes(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--material", type=Path, default=DEFAULT_FOLDER)
     parser.add_argument("--more-backgrounds", type=Path, help="folder of further face-free pictures")
     parser.add_argument("--hand", type=Path, help="mesh of a hand (.glb) to draw hands from")
+    parser.add_argument("--head", type=Path, help="folder of a head's mesh (base.obj, *.target) to render heads from")
     parser.add_argument("--photographs", type=Path, help="folder of real photographs")
     parser.add_argument("--faces", type=Path, help="what is known of the faces in them (labelling.write)")
     parser.add_argument("--photographed", type=float, default=0.5, help="share of the scenes that are crops of them")
@@ -204,12 +205,12 @@ def main(arguments: list[str] | None = None) -> None:
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
     keep_memory()
-    trained, _ = read_material(options.material, options.more_backgrounds, options.hand)
+    trained, _ = read_material(options.material, options.more_backgrounds, options.hand, options.head)
     state = begin(options)
     choose_onednn(state.model)
     print(
         f"{len(trained.portraits)} portraits, {len(trained.backgrounds)} backgrounds, "
-        f"{'hands' if trained.hand else 'no hands (--hand)'}, "
+        f"{'hands' if trained.hand else 'no hands (--hand)'}, {'heads' if trained.head else 'no heads (--head)'}, "
         f"{count_parameters(state.model)} parameters, {count_macs(state.model) / 1e6:.0f} MMAC at 640",
         flush=True,
     )

@@ -19,12 +19,14 @@ from models.training.landmarks import MIRRORED
 from models.training.material.folder import Floats, Material, Picture
 from models.training.scenes import cartoons, clutter, worn
 from models.training.scenes.degrade import degrade
+from models.training.scenes.heads import Heads
 from models.training.scenes.rough import legible, rough
 from models.training.scenes.sprites import Sprite, bust, people, pyramid, turned_bust
 
 SMALLEST = 9.0  # pixels (root of the area): smaller faces are ignored, not taught
 VISIBLE = 0.4  # share of the oval that must show for a face to be taught
 NEAR = 96.0  # pixels (root of the area): larger faces are cut out and turned as finely as they were photographed
+RENDERED = 0.2  # of the people are rendered from a mesh, where the material has one
 PAGES = 200  # drawn pages (text, stripes, noise) to take tiles from
 COMICS = 0.04  # of the backdrops are walls of cartoons, whose drawings are large enough to be known for such
 ROUGH = 0.3  # of the pictures are taken by a poor lens, hand, lamp or sensor
@@ -172,6 +174,7 @@ class Composer:
         self.pages = [pyramid(clutter.procedure(rng, 320)) for _ in range(PAGES)]
         self.empty = [pyramid(b) for b in material.backgrounds]
         self.bare = [pyramid(b) for b in bare] or self.empty
+        self.heads = Heads(material.head, material.portraits, seed) if material.head is not None else None
         self.drawn = {kind: [pyramid(p) for p in pictures] for kind, pictures in clutter.bank(material, seed).items()}
 
     def any_empty(self, rng: random.Random) -> list[Picture]:
@@ -197,8 +200,11 @@ class Composer:
         self, canvas: Canvas, rng: random.Random, place: tuple[float, float], size: float, spin: float
     ) -> None:
         """Pastes a person whose face's centre lies at `place`, sized by root of area in pixels."""
-        if size > NEAR:
+        if size > NEAR and (self.heads is None or rng.random() > RENDERED):
             self.put_face(canvas, rng, turned_bust(rng.choice(self.busts), rng), place, size, spin)
+            return
+        if self.heads is not None and rng.random() < RENDERED:
+            self.put_face(canvas, rng, self.heads.take(rng), place, size, spin)
             return
         own = rng.choice(self.faces)
         sprite = own[0] if rng.random() < 0.45 else rng.choice(own[1:])

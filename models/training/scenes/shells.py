@@ -21,7 +21,7 @@ BEHIND = 0.12  # eye distances that a point may lie below the skin and still be 
 REACH = 2.9  # eye distances from the middle of a cut-out to its edges
 CENTRE = np.array([0.0, 0.5, -0.6], np.float32)  # of the cut-out, in the head's frame
 # A head: its skull before and behind the ears, and its jaw. Middle, then radii; z of the radii before and behind.
-SKULL = np.array([0.0, 0.2, -0.95], np.float32), (1.08, 1.7, 1.05, 1.75)
+SKULL = np.array([0.0, 0.2, -0.95], np.float32), (1.16, 2.05, 1.08, 1.85)
 JAW = np.array([0.0, 0.95, -0.6], np.float32), (0.84, 0.95, 0.75, 0.6)
 
 
@@ -90,29 +90,40 @@ def skin(yaw: float, pitch: float) -> Floats:
     return near
 
 
-def draw(shells: list[Shell], yaw: float, pitch: float, side: int, rng: random.Random) -> Picture:
-    """(side, side, 4) uint8 BGRA of shells on a head turned by degrees, lit from somewhere above."""
-    fine = 2 * side
-    scale = fine / (2 * REACH)
+def lamp(rng: random.Random) -> tuple[Floats, float]:
+    """Where light comes from, (3,) of length one, and how bright the shade is."""
     light = np.array([rng.gauss(0, 0.5), rng.gauss(-0.5, 0.3), 1.0], np.float32)
-    light /= np.linalg.norm(light)
-    ambient = rng.uniform(0.35, 0.75)
-    places, colours = [], []
-    for shell in shells:
-        rows, columns = (max(2, int(1.3 * scale * reach)) for reach in length(shell.points))
-        points = turned(dense(shell.points, rows, columns) - CENTRE, yaw, pitch)
-        texture = cv2.resize(shell.texture, (columns, rows), interpolation=cv2.INTER_LINEAR)
-        tone = texture[..., :3] * lit(points, light, ambient)[..., None]
-        shown = texture[..., 3].ravel() > 0
-        places.append(points.reshape(-1, 3)[shown])
-        colours.append(np.dstack([np.clip(tone, 0, 255).astype(np.uint8), texture[..., 3:]]).reshape(-1, 4)[shown])
-    place, colour = np.concatenate(places), np.concatenate(colours)
-    place, colour = visible(place, colour, skin(yaw, pitch))
-    column, row = np.floor((place[:, :2] / REACH + 1) * side).astype(np.int32).T
+    return light / np.linalg.norm(light), rng.uniform(0.35, 0.75)
+
+
+def sheet(shell: Shell, yaw: float, pitch: float, scale: float, light: tuple[Floats, float]) -> tuple[Floats, Picture]:
+    """A shell's lit points, (N, 3) from the cut-out's middle, `scale` to an eye distance, and their colours, (N, 4)."""
+    rows, columns = (max(2, int(1.3 * scale * reach)) for reach in length(shell.points))
+    points = turned(dense(shell.points, rows, columns) - CENTRE, yaw, pitch)
+    texture = cv2.resize(shell.texture, (columns, rows), interpolation=cv2.INTER_LINEAR)
+    tone = texture[..., :3] * lit(points, *light)[..., None]
+    shown = texture[..., 3].ravel() > 0
+    colours = np.dstack([np.clip(tone, 0, 255).astype(np.uint8), texture[..., 3:]]).reshape(-1, 4)
+    return points.reshape(-1, 3)[shown], colours[shown]
+
+
+def splat(place: Floats, colour: Picture, fine: int) -> Picture:
+    """(fine, fine, 4) uint8 BGRA: points laid from the far ones to the near ones."""
+    inside = (np.abs(place[:, :2]) < REACH * 0.999).all(axis=1)
+    place, colour = place[inside], colour[inside]
+    column, row = np.floor((place[:, :2] / REACH + 1) * (fine / 2)).astype(np.int32).T
     order = np.argsort((place[:, 2] * 4000).astype(np.int16), kind="stable")  # a radix sort
     picture = np.zeros((fine, fine, 4), np.uint8)
     picture[row[order], column[order]] = colour[order]
-    return shrunk(closed(picture), side)
+    return closed(picture)
+
+
+def draw(shells: list[Shell], yaw: float, pitch: float, side: int, rng: random.Random) -> Picture:
+    """(side, side, 4) uint8 BGRA of shells on a head turned by degrees, lit from somewhere above."""
+    light = lamp(rng)
+    parts = [sheet(shell, yaw, pitch, side / REACH, light) for shell in shells]
+    place, colour = (np.concatenate(values) for values in zip(*parts, strict=True))
+    return shrunk(splat(*visible(place, colour, skin(yaw, pitch)), 2 * side), side)
 
 
 def visible(place: Floats, colour: Picture, head: Floats) -> tuple[Floats, Picture]:
