@@ -1,4 +1,5 @@
-"""`python -m loadtest.readme_pictures`: the README's picture of every masking method, made by the service itself.
+"""`python -m loadtest.readme_pictures`: the README's picture of every masking method, made by the service itself, and the
+sample.
 
 The scene is drawn (`loadtest/scene.py`), so the picture belongs to nobody but this project.
 """
@@ -20,6 +21,8 @@ from loadtest.servers import ROOT, Server, ours
 from shared.settings import Settings
 
 TARGET = ROOT / "deploy" / "readme" / "methods.jpg"
+#: What `/try` offers and the first curl line sends.
+SAMPLE = ROOT / "gateway" / "docs" / "assets" / "pages" / "sample.jpg"
 WAYS: tuple[dict[str, str], ...] = (
     {"method": "gaussian"},
     {"method": "pixelate", "strength": "32"},
@@ -73,7 +76,9 @@ def main() -> int:
             tiles += [(urlencode(way), masked(server, data, way)) for way in WAYS]
     TARGET.parent.mkdir(parents=True, exist_ok=True)
     sheet(tiles).save(TARGET, quality=JPEG_QUALITY, optimize=True)
-    print(f"{TARGET}: {TARGET.stat().st_size / 1000:.0f} kB")
+    Image.fromarray(cv2.cvtColor(original, cv2.COLOR_BGR2RGB)).save(SAMPLE, quality=JPEG_QUALITY, optimize=True)
+    for written in (TARGET, SAMPLE):
+        print(f"{written}: {written.stat().st_size / 1000:.0f} kB")
     return 0
 
 

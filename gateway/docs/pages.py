@@ -1,4 +1,4 @@
-"""GET /, /docs, /redoc, /openapi.json and what those pages load: all from memory, nothing from other hosts.
+"""GET /, /try, /docs, /redoc, /openapi.json and what those pages load: all from memory, nothing from other hosts.
 
 Alone knows the pages' Content-Security-Policy and how long browsers may keep each file.
 """
@@ -26,6 +26,12 @@ MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
+    ".jpg": "image/jpeg",
+    # Recipes, shown and copied.
+    ".sh": "text/plain; charset=utf-8",
+    ".py": "text/plain; charset=utf-8",
+    ".mjs": "text/plain; charset=utf-8",
+    ".cs": "text/plain; charset=utf-8",
 }
 
 #: The name of a vendored folder holds its version, so what lies there never changes.
@@ -43,12 +49,16 @@ _REDOC_STYLES = (
 
 POLICIES = {
     "home": f"{_SAME_FOR_ALL}; style-src 'self'; img-src 'self'",
+    # The picture that was chosen, and the one that was answered.
+    "try": f"{_SAME_FOR_ALL}; style-src 'self'; img-src 'self' blob:",
     # Swagger UI shows answered pictures as blob: and draws its icons from data: addresses.
     "docs": f"{_SAME_FOR_ALL}; style-src 'self'; img-src 'self' data: blob:",
     # ReDoc searches in a worker made from a blob.
     "redoc": f"{_SAME_FOR_ALL}; style-src 'self' {_REDOC_STYLES}; img-src 'self' data:; worker-src blob:",
 }
 
+#: The pages beside the first one.
+_PAGES = ("try", "docs", "redoc")
 _CONSOLE_LINK = re.compile(r"<!-- console -->.*<!-- /console -->\n", re.DOTALL)
 
 
@@ -68,8 +78,7 @@ def docs_routes(*, console: bool) -> list[Route]:
     home = (ASSETS / "pages/home.html").read_text(encoding="utf-8")
     pages = {
         "/": _page("home", home if console else _CONSOLE_LINK.sub("", home)),
-        "/docs": _page("docs", (ASSETS / "pages/docs.html").read_text(encoding="utf-8")),
-        "/redoc": _page("redoc", (ASSETS / "pages/redoc.html").read_text(encoding="utf-8")),
+        **{f"/{name}": _page(name, (ASSETS / f"pages/{name}.html").read_text(encoding="utf-8")) for name in _PAGES},
         "/openapi.json": _packed(openapi.encoded(), "application/json"),
     }
     served = {**pages, **dict(_assets())}

@@ -7,7 +7,7 @@ const options = {
   downloadUrls: [{ title: "openapi.json", url: "openapi.json" }],
   nativeScrollbars: true,
   theme: {
-    colors: { primary: { main: "#2563eb" } },
+    colors: { primary: { main: "#0f766e" } },
     typography: { fontSize: "15px", fontFamily: letters, headings: { fontFamily: letters, fontWeight: "600" } },
   },
 };
