@@ -16,6 +16,8 @@ from shared.settings import Settings
 
 ASK_INTERVAL_S = 0.2
 ASK_TIMEOUT_S = 5.0
+#: A drawn picture of ours: the printed line works before anybody has looked for one. `/try` offers it, too.
+SAMPLE = Path(__file__).resolve().parents[1] / "gateway" / "docs" / "assets" / "pages" / "sample.jpg"
 #: So long the block waits, from the first worker on, for the others: mostly they come up together.
 OTHERS_S_MAX = 5.0
 
@@ -75,6 +77,7 @@ def block(
         lines.append(f"  sandbox    {health.decode_sandbox}, around the processes that decode pictures")
     if health.decode_sandbox_note:
         lines.append(f"             {health.decode_sandbox_note}")
+    lines.append(f"  look       {url}/try{f'#key={first.plaintext}' if first.plaintext else ''}")
     if effective.console_enabled:
         lines.append(f"  console    {url}{first.admin_link or '/console'}")
     if metrics_url:
@@ -101,7 +104,7 @@ def _try_it(effective: Settings, first: FirstKey, url: str) -> list[str]:
 
 
 def _request(url: str) -> str:
-    return f"-F image=@photo.jpg {url}/api/v1/detect"
+    return f"-F image=@{quote(str(SAMPLE))} {url}/api/v1/detect"
 
 
 def _make_a_key() -> list[str]:

@@ -1,7 +1,6 @@
-"""`python -m loadtest.readme_pictures`: the README's picture of every masking method, made by the service itself, and the
-sample.
+"""`python -m loadtest.readme_pictures`: the sample, and the README's picture of it under every masking method.
 
-The scene is drawn (`loadtest/scene.py`), so the picture belongs to nobody but this project.
+The service itself makes it. The scene is drawn (`loadtest/scene.py`), so it belongs to nobody but this project.
 """
 
 from __future__ import annotations

@@ -88,7 +88,16 @@ def test_the_line_to_try_works_as_printed_on_the_first_start_and_on_later_ones(t
         (line,) = commands(first, Settings())
         assert said_by("", line).splitlines()[:2] == ["-H", "X-API-Key: xyl_secret"]
     (line,) = commands(FirstKey(), SETTINGS)
-    assert said_by("", line).startswith("-F\nimage=@photo.jpg\nhttp://127.0.0.1:8000/api/v1/detect")
+    assert said_by("", line).startswith(f"-F\nimage=@{ready_block.SAMPLE}\nhttp://127.0.0.1:8000/api/v1/detect")
+    assert ready_block.SAMPLE.read_bytes().startswith(b"\xff\xd8\xff")
+
+
+@pytest.mark.parametrize(
+    ("first", "link"), [(FirstKey(plaintext="xyl_1"), "/try#key=xyl_1"), (FirstKey(kept="k"), "/try")]
+)
+def test_the_page_to_look_at_is_named_and_opens_with_a_key_that_is_shown_anyway(first: FirstKey, link: str) -> None:
+    text = block(Settings(), "127.0.0.1", 8000, HEALTH, 2, first, "")
+    assert f"  look       http://127.0.0.1:8000{link}" in text.splitlines()
 
 
 def test_where_no_key_is_known_the_block_tells_how_to_make_one_and_that_works_as_printed(

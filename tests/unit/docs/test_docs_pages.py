@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 
 from gateway.docs.pages import ASSETS, POLICIES, docs_routes
 
-PAGES = {"/": "home", "/docs": "docs", "/redoc": "redoc"}
+PAGES = {"/": "home", "/try": "try", "/docs": "docs", "/redoc": "redoc"}
 VENDORED = ("swagger-ui-5.35.0", "redoc-2.5.4")
 SCRIPT = "/docs-assets/swagger-ui-5.35.0/swagger-ui-bundle.js"
 #: Served by others; the pages may link there.
@@ -72,12 +72,27 @@ def test_a_page_holds_no_inline_code_and_everything_it_names_is_served_here(clie
         assert address in ELSEWHERE or client.get(address).status_code == 200, reference
 
 
-@pytest.mark.parametrize("name", ["docs.js", "redoc.js", "home.js", "pages.css", "mark.svg"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "docs.js",
+        "redoc.js",
+        "home.js",
+        "try.js",
+        "try-controls.js",
+        "try-shown.js",
+        "try-code.js",
+        "try.css",
+        "pages.css",
+        "mark.svg",
+    ],
+)
 def test_our_own_files_name_no_other_host(name: str) -> None:
     text = (
         (ASSETS / "pages" / name)
         .read_text()
         .replace("http://localhost:8000", "")
+        .replace("http://127.0.0.1:8000", "")
         .replace("http://www.w3.org/2000/svg", "")
     )
     assert "://" not in text

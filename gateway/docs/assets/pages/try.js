@@ -148,5 +148,5 @@ addEventListener("paste", (event) => take([...(event.clipboardData?.files ?? [])
 for (const kind of ["dragenter", "dragover"]) addEventListener(kind, (event) => { event.preventDefault(); at("drop").classList.add("over"); });
 for (const kind of ["dragleave", "drop"]) addEventListener(kind, (event) => { event.preventDefault(); at("drop").classList.remove("over"); });
 addEventListener("drop", (event) => take(event.dataTransfer.files[0]));
-at("parameters").addEventListener("submit", (event) => event.preventDefault());
+for (const id of ["parameters", "key-form"]) at(id).addEventListener("submit", (event) => event.preventDefault());
 document.body.dataset.ready = "true";
