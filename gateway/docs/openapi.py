@@ -12,7 +12,7 @@ from typing import Any, get_args
 import msgspec
 
 from gateway.boxes import COORDINATE_MAX, PICKS_MAX
-from gateway.docs import openapi_admin
+from gateway.docs import openapi_admin, recipes
 from gateway.docs import openapi_words as words
 from gateway.docs.openapi_parts import REF, Json, error_answers, headers, json_answer, query_parameter, ref
 from gateway.endpoints import ENDPOINTS
@@ -32,6 +32,8 @@ VERSION = "0.1.0"
 #: What a picture may be sent as, beside multipart.
 RAW_TYPES = tuple(kind.media_type for kind in INPUTS.values())
 
+#: A chapter without operations, as ReDoc shows it.
+_RECIPES = {"name": "Recipes", "x-traitTag": True, "description": recipes.chapter()}
 _RATE = ("RateLimit-Policy", "RateLimit")
 _MASK_FACTS = ("X-Face-Count", "X-Inference-Ms", "X-Total-Ms", "X-Model", "X-Image-Width", "X-Image-Height")
 _MASK_NOTES = ("X-Mask-Weak", "X-Mask-Colors")
@@ -75,7 +77,7 @@ def document() -> Json:
         "openapi": "3.1.0",
         "info": {"title": "face-api", "version": VERSION, "description": words.ABOUT},
         "servers": [{"url": "./", "description": "This service"}],
-        "tags": [*words.TAGS, openapi_admin.TAG],
+        "tags": [*words.TAGS, openapi_admin.TAG, _RECIPES],
         "paths": {
             **{row.path: {row.method.lower(): _OPERATIONS[row.name]()} for row in ENDPOINTS if row.documented},
             **openapi_admin.paths(),
@@ -124,7 +126,7 @@ def _picture_operation(name: str, summary: str, description: str, kind: type[msg
         "parameters": [*_query_parameters(kind), _timeout_parameter(), _request_id_parameter()],
         "requestBody": _request_body(),
         "responses": {"200": ok, **error_answers(words.ERRORS)},
-        "x-codeSamples": _samples(f"/api/v1/{name}"),
+        "x-codeSamples": recipes.samples(name),
     }
 
 
@@ -141,7 +143,7 @@ def _health() -> Json:
             "200": json_answer("Ready", schema, words.HEALTH_EXAMPLE),
             "503": json_answer("Not ready; `reason` says why", schema, degraded),
         },
-        "x-codeSamples": _samples("/health"),
+        "x-codeSamples": recipes.samples("health"),
     }
 
 
@@ -260,11 +262,6 @@ def _error(status: int) -> Json:
 
 def _header(kind: str, description: str, example: Any) -> Json:
     return {"description": description, "schema": {"type": kind}, "example": example}
-
-
-def _samples(path: str) -> list[Json]:
-    curl, python = words.SAMPLES[path]
-    return [{"lang": "Shell", "label": "curl", "source": curl}, {"lang": "Python", "label": "Python", "source": python}]
 
 
 def _schemas() -> Json:

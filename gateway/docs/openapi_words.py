@@ -7,7 +7,7 @@ from typing import Any
 from gateway.pictures.input_formats import listed
 
 #: Examples name the default address; the pages put their own in its place.
-ORIGIN = "http://localhost:8000"
+ORIGIN = "http://127.0.0.1:8000"
 
 ABOUT = f"""\
 Finds faces in pictures and hides them, on your own machines.
@@ -253,59 +253,4 @@ HEALTH_EXAMPLE: dict[str, Any] = {
     "queue": 0,
     "decode_sandbox": "Landlock 7 and seccomp",
     "decode_sandbox_note": "",
-}
-
-_CURL_DETECT = f"""\
-curl -X POST "{ORIGIN}/api/v1/detect?confidence=0.6&max_faces=5" \\
-  -H "X-API-Key: xyl_your_api_key_here" \\
-  -F "image=@photo.jpg"
-"""
-
-_PYTHON_DETECT = f"""\
-import requests
-
-response = requests.post(
-    "{ORIGIN}/api/v1/detect",
-    headers={{"X-API-Key": "xyl_your_api_key_here"}},
-    files={{"image": open("photo.jpg", "rb")}},
-    params={{"confidence": 0.6, "max_faces": 5}},
-)
-response.raise_for_status()
-for face in response.json()["detections"]:
-    print(face["confidence"], face["bbox"])
-"""
-
-_CURL_MASK = f"""\
-curl -X POST "{ORIGIN}/api/v1/mask?method=pixelate&strength=20" \\
-  -H "X-API-Key: xyl_your_api_key_here" \\
-  -F "image=@photo.jpg" \\
-  -o masked.jpg
-"""
-
-_PYTHON_MASK = f"""\
-import requests
-
-response = requests.post(
-    "{ORIGIN}/api/v1/mask",
-    headers={{"X-API-Key": "xyl_your_api_key_here"}},
-    files={{"image": open("photo.jpg", "rb")}},
-    params={{"method": "gaussian", "strength": 199, "quality": 90}},
-)
-response.raise_for_status()
-with open("masked.jpg", "wb") as file:
-    file.write(response.content)
-print(response.headers["X-Face-Count"], "faces masked")
-"""
-
-_PYTHON_HEALTH = f"""\
-import requests
-
-print(requests.get("{ORIGIN}/health").json())
-"""
-
-#: Path → (curl, Python).
-SAMPLES = {
-    "/api/v1/detect": (_CURL_DETECT, _PYTHON_DETECT),
-    "/api/v1/mask": (_CURL_MASK, _PYTHON_MASK),
-    "/health": (f"curl {ORIGIN}/health\n", _PYTHON_HEALTH),
 }

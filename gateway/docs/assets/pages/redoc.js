@@ -15,7 +15,7 @@ const options = {
 async function show() {
   const answer = await fetch("openapi.json");
   if (!answer.ok) throw new Error(`openapi.json answered ${answer.status}`);
-  const api = JSON.parse((await answer.text()).replaceAll("http://localhost:8000", base));
+  const api = JSON.parse((await answer.text()).replaceAll("http://127.0.0.1:8000", base));
   api.servers = [{ url: base }];
   Redoc.init(api, options, place);
 }

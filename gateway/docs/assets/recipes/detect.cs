@@ -12,5 +12,6 @@ response.EnsureSuccessStatusCode();
 using var data = JsonDocument.Parse(await response.Content.ReadAsStringAsync());
 foreach (var face in data.RootElement.GetProperty("detections").EnumerateArray())
 {
-    Console.WriteLine($"{face.GetProperty("confidence")}: {face.GetProperty("bbox")}");
+    var (confidence, box) = (face.GetProperty("confidence"), face.GetProperty("bbox"));
+    Console.WriteLine($"{confidence}: {box}");
 }
