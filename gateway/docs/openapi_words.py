@@ -6,9 +6,6 @@ from typing import Any
 
 from gateway.pictures.input_formats import listed
 
-#: Examples name the default address; the pages put their own in its place.
-ORIGIN = "http://127.0.0.1:8000"
-
 ABOUT = f"""\
 Finds faces in pictures and hides them, on your own machines.
 
