@@ -1,7 +1,7 @@
 // A control for each parameter that openapi.json names, with its range; alone knows how a schema becomes one.
 const FIRST = ["method", "strength", "padding", "confidence"];
 // They are chosen in the picture, or need a file of their own.
-const ELSEWHERE = new Set(["keep", "only", "ignore", "regions", "annotate"]);
+const ELSEWHERE = new Set(["keep", "only", "ignore", "regions", "detect", "annotate"]);
 
 export async function controls(form, base, changed) {
   const document_ = await (await fetch(`${base}openapi.json`)).json();
