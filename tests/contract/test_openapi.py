@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import tomllib
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from openapi_spec_validator import validate
 from starlette.routing import Route
 
 from gateway.app import ANSWERS, create_app
-from gateway.docs import openapi, openapi_words
+from gateway.docs import openapi, openapi_words, recipes
 from gateway.endpoints import ENDPOINTS
 from gateway.params import DetectParams, MaskParams, parse_params
 from gateway.routes.health import HealthResponse
@@ -183,11 +182,14 @@ def test_the_examples_are_answers_the_types_allow() -> None:
     assert list(openapi_words.HEALTH_EXAMPLE) == list(HealthResponse.__struct_fields__)
 
 
-def test_the_python_samples_are_python_and_all_name_the_replaceable_origin() -> None:
-    for curl, python in openapi_words.SAMPLES.values():
-        ast.parse(python)
-        assert openapi_words.ORIGIN in curl
-        assert openapi_words.ORIGIN in python
+def test_each_endpoint_has_samples_in_four_languages_and_the_other_recipes_are_a_chapter(
+    document: dict[str, Any],
+) -> None:
+    for path in ("/api/v1/detect", "/api/v1/mask", "/health"):
+        (operation,) = document["paths"][path].values()
+        assert [sample["label"] for sample in operation["x-codeSamples"]] == ["curl", "Python", "JavaScript", "C#"]
+    (chapter,) = [tag["description"] for tag in document["tags"] if tag["name"] == "Recipes"]
+    assert chapter.count("```") == 2 * 4 * len(recipes.TOPICS)
 
 
 def test_the_server_is_relative_so_any_host_and_prefix_works(document: dict[str, Any]) -> None:

@@ -72,7 +72,7 @@ def test_redoc_shows_every_endpoint_with_this_address_in_its_examples(origin: st
     page = shown(f"{origin}/redoc", tmp_path)
     for path in ("/api/v1/detect", "/api/v1/mask", "/health"):
         assert f"{origin}{path}" in page
-    assert "localhost:8000" not in page
+    assert "127.0.0.1:8000" not in page
 
 
 def test_the_first_page_names_this_address_in_its_example(origin: str, tmp_path: Path) -> None:

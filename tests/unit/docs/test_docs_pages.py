@@ -91,7 +91,6 @@ def test_our_own_files_name_no_other_host(name: str) -> None:
     text = (
         (ASSETS / "pages" / name)
         .read_text()
-        .replace("http://localhost:8000", "")
         .replace("http://127.0.0.1:8000", "")
         .replace("http://www.w3.org/2000/svg", "")
     )
