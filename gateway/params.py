@@ -159,9 +159,12 @@ def range_words(kind: type[msgspec.Struct], name: str) -> str:
         return boxes.WORDS[base]
     if meta.pattern is not None:
         return "#rrggbb"
-    if choices := _choices(base):
+    number, choices = _number(base), _choices(base)
+    if number is not None:
+        meta = number.__metadata__[0]
+    elif choices:
         return " | ".join(choices)
-    return f"{meta.ge} to {meta.le}" if name != "max_faces" else "0 or more"
+    return " or ".join((f"{meta.ge} to {meta.le}" if name != "max_faces" else "0 or more", *choices))
 
 
 def _choices(base: Any) -> tuple[str, ...]:
@@ -170,6 +173,11 @@ def _choices(base: Any) -> tuple[str, ...]:
         return ("true", "false")
     literal = next((one for one in (base, *get_args(base)) if get_origin(one) is Literal), None)
     return get_args(literal) if literal else ()
+
+
+def _number(base: Any) -> Any:
+    """The annotated number that stands beside words; None where none does."""
+    return next((one for one in get_args(base) if get_origin(one) is Annotated), None)
 
 
 def _value(kind: type[Params], name: str, text: str) -> Any:
@@ -192,6 +200,8 @@ def _read(base: Any, text: str) -> tuple[Any, str]:
         return TRUTHS.get(text.lower()), "is neither true nor false"
     if base in boxes.WORDS:
         return boxes.read(text, indices=base == Picks)
+    if (number := _number(base)) is not None:
+        return (text, "") if text in _choices(base) else numerals.read(number.__origin__, text)
     return numerals.read(base, text)
 
 

@@ -27,9 +27,10 @@ from gateway.edge.conversation import Patience
 from gateway.endpoints import Task
 from gateway.form_parts import Upload
 from gateway.looking import Looking, looking
-from gateway.params import Params, parse_params
+from gateway.params import DetectParams, MaskParams, Params, parse_params
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.image_header import check_limits, read_header
+from gateway.pictures.masking import refuse_to_keep
 from gateway.pictures.picture import Picture
 from gateway.record import RequestRecord, record_of
 from gateway.request_time import TIMEOUT_HEADER, RequestTime, asked_s
@@ -88,18 +89,27 @@ async def visit(request: Request, task: Task, kind: type[Params]) -> AsyncIterat
                 header = read_header(memoryview(upload.image))
                 check_limits(header, settings)  # a refusal waits for nobody
                 refuse_senseless(params, *header.upright_size, settings)
+                kept = _kept(params, header)
                 looks = looking(task, params, settings)
                 async with _turn(services, header, admitted.client, looks, deadline):
                     record.timings.lap("queue")
                     opened = await services.pictures.open(
                         upload.image, sides=looks.sides, deadline=deadline, to_mask=task == "mask",
-                        header=header, tiles=looks.tiles,
+                        kept=kept, header=header, tiles=looks.tiles,
                     )  # fmt: skip
                     with contextlib.closing(opened) as picture:
                         detection = await _detected(services, picture, looks, deadline)
                         _book(record, picture, detection)
                         yield Visit(record, params, picture, detection, ignored)
                 services.admission.answered(now())
+
+
+def _kept(params: DetectParams | MaskParams, header: Header) -> bool:
+    """Whether the file is kept but for its masks. Raises BadParameter where it cannot be."""
+    if isinstance(params, DetectParams):
+        return False
+    refuse_to_keep(header, params.options)
+    return params.options.keeps
 
 
 def _turn(

@@ -13,7 +13,7 @@ import pytest
 
 from gateway.pictures.encode import OUTPUTS
 from gateway.pictures.mask_methods import METHODS
-from gateway.pictures.masking import MaskOptions
+from gateway.pictures.masking import KEEP, MaskOptions
 from tests.hostile.gallery import Gallery
 from tests.unit.pictures.hiding import (
     Detector,
@@ -50,6 +50,16 @@ def test_the_defaults_hide_every_face(gallery: Gallery, look: tuple, method: str
     options, found = MaskOptions(method=method, format=output), []
     for photograph in all_of_them:
         found += still_seen(photograph, masked_pixels(gallery, photograph, options), detector, options)
+    assert found == []
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_kept_jpeg_hides_every_face(gallery: Gallery, look: tuple, method: str) -> None:
+    detector, all_of_them = look
+    options, found = MaskOptions(method=method, quality=KEEP), []
+    for photograph in all_of_them:
+        if photograph.data.startswith(b"\xff\xd8"):
+            found += still_seen(photograph, masked_pixels(gallery, photograph, options), detector, options)
     assert found == []
 
 

@@ -25,6 +25,8 @@ Pixels = NDArray[np.uint8]
 _LEVELS_MAX = 2
 #: What cameras and programs write is remembered by its bytes: to build a transform takes 2 ms.
 _REMEMBERED_BYTES_MAX = 16 * 1024
+#: What a JPEG has room for: 255 segments.
+_KEPT_BYTES_MAX = min(PROFILE_BYTES_MAX, 255 * 65_519)
 _STEPS = np.linspace(0, 255, 17).astype(np.uint8)
 _CUBE = np.stack(np.meshgrid(_STEPS, _STEPS, _STEPS), axis=-1).reshape(17, -1, 3)
 
@@ -42,6 +44,27 @@ def to_srgb(data: memoryview, header: Header, pixels: Pixels) -> bool:
         return False
     try:
         return _convert(data, header, pixels, ImageCms.ImageCmsProfile(io.BytesIO(blob)))
+    except (*ERRORS, ImageCms.PyCMSError):
+        return False
+
+
+def kept_profile(data: memoryview, header: Header) -> bytes | None:
+    """The stored profile, for pixels in RGB or grey that stay as they are stored; empty where none is needed.
+
+    None when one is stored that cannot be used.
+    """
+    blob = stored_profile(data) if header.icc else None
+    if blob is None or (len(blob) <= _REMEMBERED_BYTES_MAX and _is_srgb(blob)):
+        return b""
+    return blob if 128 <= len(blob) <= _KEPT_BYTES_MAX and _is_for(blob, header) else None
+
+
+def _is_for(blob: bytes, header: Header) -> bool:
+    """Whether it is a profile for pixels of this kind."""
+    try:
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(blob))
+        mode = {("RGB", 3): "RGB", ("GRAY", 1): "L"}.get((_space(profile), header.samples))
+        return mode is not None and _transform(profile, mode) is not None
     except (*ERRORS, ImageCms.PyCMSError):
         return False
 

@@ -10,7 +10,9 @@ from msgspec import Meta
 from numpy.typing import NDArray
 
 from gateway.pictures.encode import OUTPUTS
+from gateway.pictures.headers.facts import Header
 from gateway.pictures.mask_methods import METHODS, Color
+from shared.errors import BadParameter
 
 if TYPE_CHECKING:
     MethodName = str
@@ -23,7 +25,15 @@ Method = Annotated[MethodName, Meta(description="Masking method")]
 Strength = Annotated[int, Meta(ge=1, le=999, description="Blur kernel / block size")]
 Padding = Annotated[float, Meta(ge=0.0, le=2.0, description="Expand bbox before masking")]
 OutputFormat = Annotated[OutputName, Meta(description="Output format")]
-Quality = Annotated[int, Meta(ge=1, le=100, description="Compression quality")]
+Keep = Literal["keep"]
+KEEP: Keep = "keep"
+Quality = Annotated[
+    Annotated[int, Meta(ge=1, le=100)] | Keep,
+    Meta(
+        description="Compression quality; keep changes only the blocks under the masks, from JPEG to JPEG: "
+        "all others stay bit for bit as they were"
+    ),
+]
 HexColor = Annotated[str, Meta(pattern="^#[0-9a-fA-F]{6}$", description="Colour of method=solid, #rrggbb")]
 
 
@@ -31,7 +41,7 @@ class MaskOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How to mask and how to encode; defaults and ranges are the API reference's.
 
     strength: blur kernel or block size in pixels. padding: how much of its width and height a box grows on each side.
-    format, quality: of the answer. color: for solid.
+    format, quality: of the answer; to keep is to change only blocks of the file that came. color: for solid.
     """
 
     method: Method = "gaussian"
@@ -40,6 +50,11 @@ class MaskOptions(msgspec.Struct, frozen=True, kw_only=True):
     format: OutputFormat = "jpeg"
     quality: Quality = 95
     color: HexColor = "#000000"
+
+    @property
+    def keeps(self) -> bool:
+        """Whether the file stays but for its masks."""
+        return self.quality == KEEP
 
     @property
     def bgr(self) -> Color:
@@ -68,4 +83,23 @@ def weak_words(options: MaskOptions) -> str:
     return (
         f"strength={options.strength} is weak for a face of this size: method={options.method} would leave more than "
         f"{CELLS_MAX} distinct cells across it. Take a larger strength, or method={sure}"
+    )
+
+
+def refuse_to_keep(header: Header, options: MaskOptions) -> None:
+    """Raises BadParameter where the file is to be kept and cannot be, as far as its header tells."""
+    if not options.keeps:
+        return
+    if header.format != "jpeg":
+        raise BadParameter(keep_words(f"the picture is a {header.format.upper()} file"))
+    if options.format != "jpeg":
+        raise BadParameter(keep_words(f"format={options.format} is another format"))
+    if header.cmyk:
+        raise BadParameter(keep_words("the picture is stored in CMYK inks"))
+
+
+def keep_words(why: str) -> str:
+    """Why a file cannot be kept, and what to do."""
+    return (
+        f"quality=keep changes blocks of a JPEG file and answers with a JPEG, and {why}; send quality=1 to 100 instead"
     )

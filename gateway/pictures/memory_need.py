@@ -10,6 +10,7 @@ from pathlib import Path
 from gateway.pictures.encode import OUTPUTS
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.input_formats import INPUTS
+from gateway.pictures.kept_jpeg import STRIP_ROWS
 from gateway.pictures.tiling import tiles_of
 from shared import numerals
 from shared.settings import MEBIBYTE, Settings
@@ -18,8 +19,10 @@ from shared.settings import MEBIBYTE, Settings
 _TWICE_BGR, _WITH_ALPHA, _BY_PILLOW = 7, 9, 9
 #: The picture made of samples.
 _RESULT = 5
-#: A progressive JPEG's coefficients are all held until its last scan.
+#: A progressive JPEG's coefficients are all held until its last scan, and those of any that is kept but for its masks.
 _COEFFICIENT = 2
+#: A masked window in its stored frame; a sample of a strip while it becomes coefficients.
+_TURNED, _BLOCKS = 3, 11
 #: The picture and the file's inks beside it while they go through their profile; copies of the profile itself.
 _INKS, _PROFILE = 11, 4
 #: Bytes a pixel; no encoder of ours writes half of this for noise.
@@ -59,15 +62,19 @@ def holding(header: Header, sides: tuple[int, ...], tiles: int = 0, *, to_mask: 
     return crops + header.width * header.height * (3 + header.alpha) * to_mask
 
 
-def masking(header: Header, output: str) -> int:
-    """Bytes at the peak of masking and encoding, beyond the picture itself."""
+def masking(header: Header, output: str, kept_bytes: int = 0) -> int:
+    """Bytes at the peak of masking and encoding, beyond the picture itself. kept_bytes: of a file that is kept."""
     encoder = OUTPUTS[output]
-    return header.width * header.height * (encoder.need + encoder.alpha_need * header.alpha)
+    per_pixel, more = encoder.need + encoder.alpha_need * header.alpha, 0
+    if kept_bytes:
+        per_pixel += _COEFFICIENT * header.samples + _TURNED * (header.orientation != 1)
+        more = 2 * kept_bytes + header.width * min(header.height, STRIP_ROWS) * header.samples * _BLOCKS
+    return header.width * header.height * per_pixel + more
 
 
 def encoded_most(header: Header) -> int:
     """More bytes than any encoded picture of this size has, whatever it shows."""
-    return header.width * header.height * _ENCODED_MAX + MEBIBYTE
+    return header.width * header.height * _ENCODED_MAX + header.icc + MEBIBYTE
 
 
 def child_most(settings: Settings, memory_bytes: int) -> int:

@@ -25,7 +25,7 @@ from gateway.pictures.encode import OUTPUTS, refuse_too_long
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.image_header import check_limits, read_header
 from gateway.pictures.marks import Marks
-from gateway.pictures.masking import MaskOptions
+from gateway.pictures.masking import MaskOptions, refuse_to_keep
 from gateway.pictures.picture_facts import Crop, Data, Masked, PictureFacts, decoders_of, facts_of, refuse_to_mask
 from gateway.pictures.picture_jobs import ChildAnswer, CrashedError, Doer, Job, LostError
 from gateway.pictures.picture_messages import Mask, MaskDone, Open, Opened
@@ -51,6 +51,7 @@ class Picture:
         deadline: Deadline,
         *,
         to_mask: bool,
+        kept: bool,
         tiles: int,
     ) -> None:
         self.facts: PictureFacts = facts_of(header, len(data))
@@ -58,7 +59,7 @@ class Picture:
         self.decode_ms = 0.0
         self.preprocess_ms = 0.0
         self._owner, self._header, self._sides, self._deadline = owner, header, sides, deadline
-        self._to_mask, self._tiles = to_mask, tiles
+        self._to_mask, self._kept, self._tiles = to_mask, kept, tiles
         self._data: Data | None = data
         self._job: Job | None = None
         self._child: Doer | None = None
@@ -75,7 +76,9 @@ class Picture:
     async def decode(self) -> None:
         """Has a child decode the file; the crops are there afterwards."""
         if not self._held:
-            need = memory_need.holding(self._header, self._sides, self._tiles, to_mask=self._to_mask)
+            need = (
+                memory_need.holding(self._header, self._sides, self._tiles, to_mask=self._to_mask) + self._kept_bytes()
+            )
             self._held = await self._owner.holding.take(need, self._deadline, time.monotonic())
         answer = None
         while answer is None:
@@ -89,6 +92,7 @@ class Picture:
         """Hides what is marked and encodes. Raises BadParameter, BadImage, Unavailable; never hides less."""
         assert self._data is not None, "the picture is closed"
         refuse_too_long(options.format, self.facts.width, self.facts.height)
+        refuse_to_keep(self._header, options)
         answer = None
         while answer is None:
             with self._crash_counted(), contextlib.suppress(LostError):
@@ -111,11 +115,11 @@ class Picture:
 
     async def _masked(self, marks: Marks, options: MaskOptions) -> ChildAnswer:
         """The masked picture; decoded again first, in one go, where no child holds it (any more)."""
-        need = memory_need.masking(self._header, options.format)
-        if self._child is not None and not self._child.gone:
+        need = memory_need.masking(self._header, options.format, self.facts.size_bytes * options.keeps)
+        if self._child is not None and not self._child.gone and self._kept == options.keeps:
             (answer,) = await self._ask(need, self._masking(marks, options, self._child))
             return answer
-        self._to_mask, self._child = True, None
+        self._to_mask, self._kept, self._child = True, options.keeps, None
         jobs = self._opening((), 0), self._masking(marks, options, None)
         _opened, answer = await self._ask(max(need, self._decoding_need()), *jobs)
         return answer
@@ -123,7 +127,7 @@ class Picture:
     def _opening(self, sides: tuple[int, ...], tiles: int) -> Job:
         """The crops must be what the header announces: a child is not trusted with our own sizes."""
         assert self._data is not None
-        message = Open(self._id, self._header, len(self._data), sides, self._to_mask, tiles)
+        message = Open(self._id, self._header, len(self._data), sides, self._to_mask, tiles, self._kept)
         shapes = tuple(shapes_of(self.facts.width, self.facts.height, sides, tiles))
         right = (shapes, shapes * 2)  # twice: as it looks on white as well
         return Job(
@@ -142,7 +146,10 @@ class Picture:
         )
 
     def _decoding_need(self) -> int:
-        return memory_need.decoding(self._header, to_mask=self._to_mask)
+        return memory_need.decoding(self._header, to_mask=self._to_mask) + self._kept_bytes()
+
+    def _kept_bytes(self) -> int:
+        return self.facts.size_bytes * self._kept
 
     @contextlib.contextmanager
     def _crash_counted(self) -> Iterator[None]:
@@ -241,19 +248,20 @@ class Pictures:
         deadline: Deadline,
         to_mask: bool,
         header: Header | None = None,
+        kept: bool = False,
         tiles: int = 0,
     ) -> Picture:
         """The picture, one crop per side, and at most so many tiles. `data` must stay unchanged until it is closed.
 
-        to_mask: refuse animated and multi-page files (for mask). header: of `data`, where it was read and found
-        within the limits before. Raises BadImage, TooLarge, Unavailable.
+        to_mask: refuse animated and multi-page files (for mask). kept: to change only blocks of the file. header: of
+        `data`, where it was read and found within the limits before. Raises BadImage, TooLarge, Unavailable.
         """
         if header is None:
             header = read_header(memoryview(data))
             check_limits(header, self._settings)
         if to_mask:
             refuse_to_mask(header)
-        picture = Picture(self, data, header, sides, deadline, to_mask=to_mask, tiles=tiles)
+        picture = Picture(self, data, header, sides, deadline, to_mask=to_mask, kept=kept, tiles=tiles)
         try:
             await picture.decode()
         except BaseException:

@@ -125,10 +125,10 @@ class PictureChild:
         return mapped(descriptors[0], size) if descriptors else self._slab.to_child[:size]
 
     def _open(self, message: Open, data: memoryview) -> None:
-        self._expect(memory_need.decoding(message.header, to_mask=message.to_mask))
+        self._expect(memory_need.decoding(message.header, to_mask=message.to_mask) + message.size * message.kept)
         opened = open_picture(
             data, message.header, message.sides, self._settings,
-            to_mask=message.to_mask, tiles=message.tiles, complaints=self._complaints.take,
+            to_mask=message.to_mask, kept=message.kept, tiles=message.tiles, complaints=self._complaints.take,
         )  # fmt: skip
         if message.to_mask:
             self._held[message.id] = opened
@@ -147,7 +147,8 @@ class PictureChild:
     def _mask(self, message: Mask, packed: memoryview) -> None:
         marks = Marks.unpacked(packed, message.faces)
         opened = self._held[message.id]
-        self._expect(memory_need.masking(opened.header, message.options.format))
+        kept_bytes = 0 if opened.kept is None else len(opened.kept.data)
+        self._expect(memory_need.masking(opened.header, message.options.format, kept_bytes))
         masked = mask_picture(opened, marks, message.options, self._settings)
         told = (masked.weak, masked.as_stored, masked.mask_ms, masked.encode_ms)
         done = MaskDone(message.id, len(masked.data), *told)

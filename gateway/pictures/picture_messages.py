@@ -36,7 +36,7 @@ class ChildMessage(msgspec.Struct, frozen=True, array_like=True, tag=True):
 
 class Open(ChildMessage, frozen=True):
     """Decode the file of `size` bytes; one crop per side, and at most `tiles` tiles of sides[0]. to_mask: keep the
-    pixels until Close.
+    pixels until Close; kept: the file as well, to change only blocks of it.
     """
 
     id: int
@@ -45,6 +45,7 @@ class Open(ChildMessage, frozen=True):
     sides: tuple[int, ...]
     to_mask: bool
     tiles: int = 0
+    kept: bool = False
 
 
 class Mask(ChildMessage, frozen=True):

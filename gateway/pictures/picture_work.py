@@ -5,14 +5,15 @@ Knows nothing of processes or waiting; times are measured around the steps by `t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.pictures.color_profile import to_srgb
+from gateway.pictures.color_profile import kept_profile, to_srgb
 from gateway.pictures.decoder_complaints import left_over, refuse_damage
 from gateway.pictures.encode import OUTPUTS, encode, on_white, refuse_too_long
 from gateway.pictures.headers.facts import Header
@@ -20,10 +21,14 @@ from gateway.pictures.headers.jpeg import is_closed
 from gateway.pictures.headers.jpeg_blocks import without_left_over
 from gateway.pictures.image_decode import decode, shrink_for
 from gateway.pictures.image_header import check_complete
+from gateway.pictures.input_formats import INPUTS
+from gateway.pictures.kept_jpeg import KeptFile, KeptJpeg
+from gateway.pictures.libjpeg import LibjpegError
 from gateway.pictures.marks import Marks
 from gateway.pictures.mask_methods import METHODS
-from gateway.pictures.masking import MaskOptions, is_weak, weak_words
+from gateway.pictures.masking import KEEP, MaskOptions, is_weak, keep_words, weak_words
 from gateway.pictures.picture_facts import Crop, Masked
+from gateway.pictures.regions import Region
 from gateway.pictures.views import crop_of, shapes_of, shown
 from shared.errors import BadParameter
 from shared.settings import DecodingSettings
@@ -34,7 +39,8 @@ class Decoded:
     """A decoded picture and its crops.
 
     pixels: (H, W, 3) uint8 BGR, upright, to be masked in sRGB. alpha: (H, W) uint8. decode_ms, preprocess_ms:
-    milliseconds. as_stored: a colour profile is stored that cannot be used, so that no colour was changed.
+    milliseconds. as_stored: a colour profile is stored that cannot be used, so that no colour was changed. kept: to
+    change only blocks of the file; then the pixels are not in sRGB.
     """
 
     header: Header
@@ -44,6 +50,7 @@ class Decoded:
     decode_ms: float
     preprocess_ms: float
     as_stored: bool
+    kept: KeptFile | None = None
 
 
 def open_picture(
@@ -53,6 +60,7 @@ def open_picture(
     settings: DecodingSettings,
     *,
     to_mask: bool,
+    kept: bool = False,
     tiles: int = 0,
     complaints: Callable[[], str] = str,
 ) -> Decoded:
@@ -60,6 +68,7 @@ def open_picture(
 
     to_mask: a picture that is partly transparent is fitted a second time as it looks on white, so that a face
     which only transparency draws is found as well; then its colours become sRGB, which detection never sees.
+    kept: its colours stay as stored, and so does the file, a JPEG, for `KeptJpeg`.
     complaints: what the decoders have said since it was last asked; without it damage that they alone see is not.
     """
     begin = perf_counter()
@@ -80,9 +89,11 @@ def open_picture(
     if alpha is not None and alpha.min() < 255:  # fitted, then composed: nearly the same, for far less memory
         crops += map(crop_of, shapes, map(on_white, fits, shown(alpha, *wanted)))
     fitted = perf_counter()
-    as_stored = to_mask and not to_srgb(data, header, pixels)
+    profile = kept_profile(data, header) if kept else None
+    as_stored = profile is None if kept else to_mask and not to_srgb(data, header, pixels)
+    file = KeptFile(bytes(INPUTS[header.format].ready(data, header)), profile or b"") if kept else None
     decode_ms = (decoded - begin + perf_counter() - fitted) * 1000
-    return Decoded(header, pixels, alpha, tuple(crops), decode_ms, (fitted - decoded) * 1000, as_stored)
+    return Decoded(header, pixels, alpha, tuple(crops), decode_ms, (fitted - decoded) * 1000, as_stored, file)
 
 
 def mask_picture(opened: Decoded, marks: Marks, options: MaskOptions, settings: DecodingSettings) -> Masked:
@@ -92,11 +103,40 @@ def mask_picture(opened: Decoded, marks: Marks, options: MaskOptions, settings: 
     weak = is_weak(marks.boxes, options)
     if weak and settings.refuse_weak_masks:
         raise BadParameter(weak_words(options))
-    begin = perf_counter()
     hidden = marks.regions(options.padding, width, height)
+    begin = perf_counter()
+    kept = _read_again(opened)
+    read = perf_counter()
+    hidden = hidden if kept is None else kept.grown(hidden)
     METHODS[options.method].paint(opened.pixels, hidden, options.strength, options.bgr)
     masked = perf_counter()
-    encoded = encode(opened.pixels, opened.alpha, options.format, options.quality)
+    encoded = _encoded(opened, options) if kept is None else _written(kept, opened, hidden)
     done = perf_counter()
     media = OUTPUTS[options.format].media_type
-    return Masked(encoded, media, weak, opened.as_stored, (masked - begin) * 1000, (done - masked) * 1000)
+    encode_ms = (done - masked + read - begin) * 1000
+    return Masked(encoded, media, weak, opened.as_stored, (masked - read) * 1000, encode_ms)
+
+
+def _encoded(opened: Decoded, options: MaskOptions) -> memoryview:
+    assert options.quality != KEEP, "the picture was not opened to be kept"
+    return encode(opened.pixels, opened.alpha, options.format, options.quality)
+
+
+def _read_again(opened: Decoded) -> KeptJpeg | None:
+    """Its blocks, where the file is kept but for its masks."""
+    with _as_parameter():
+        return None if opened.kept is None else KeptJpeg(opened.kept, opened.header)
+
+
+def _written(kept: KeptJpeg, opened: Decoded, hidden: list[Region]) -> memoryview:
+    with _as_parameter():
+        return kept.write(opened.pixels, hidden)
+
+
+@contextlib.contextmanager
+def _as_parameter() -> Iterator[None]:
+    """A file that can be read and not kept: the caller chose to keep it."""
+    try:
+        yield
+    except LibjpegError:
+        raise BadParameter(keep_words("this file is coded in a way that blocks of it cannot be replaced")) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import io
 import itertools
 import linecache
@@ -23,8 +24,9 @@ from gateway.pictures.image_header import read_header
 from gateway.pictures.input_formats import INPUTS
 from gateway.pictures.marks import Marks
 from gateway.pictures.mask_methods import METHODS
-from gateway.pictures.masking import MaskOptions
+from gateway.pictures.masking import KEEP, MaskOptions
 from gateway.pictures.picture_work import mask_picture, open_picture
+from shared.errors import BadImage, BadParameter
 from shared.faces import Faces
 from shared.settings import DecodingSettings
 
@@ -48,12 +50,21 @@ def rehearse(settings: DecodingSettings) -> None:
         codecs.lookup(name)
     for file, method, output in zip(_files(), itertools.cycle(METHODS), itertools.cycle(OUTPUTS), strict=False):
         _through(memoryview(file), MaskOptions(method=method, format=output), settings)
+    _keep(settings)
     srgb = ImageCms.createProfile("sRGB")
     ImageCms.applyTransform(Image.new("RGB", (1, 1)), ImageCms.buildTransform(srgb, srgb, "RGB", "RGB"))
 
 
+def _keep(settings: DecodingSettings) -> None:
+    """A file that is kept but for its masks, and one that cannot be: where libjpeg cannot be called, neither can."""
+    file = memoryview(next(_files()))
+    for data in (file, file[: len(file) // 2]):
+        with contextlib.suppress(BadParameter, BadImage):
+            _through(data, MaskOptions(quality=KEEP), settings)
+
+
 def _through(data: memoryview, options: MaskOptions, settings: DecodingSettings) -> None:
-    opened = open_picture(data, read_header(data), (_SIDE // 2,), settings, to_mask=True)
+    opened = open_picture(data, read_header(data), (_SIDE // 2,), settings, to_mask=True, kept=options.keeps)
     boxes = np.array([[8, 8, 40, 40]], np.float32)
     mask_picture(opened, Marks.all_of(Faces(boxes, np.ones(1, np.float32), None)), options, settings)
 

@@ -65,7 +65,7 @@ HOUSE: dict[str, Package] = {
     "loadtest": Package(
         floors=(
             "client gpu_cells limit looks_pictures peers scaled_jpeg servers trim_padding",
-            "batches gpu looks readme_pictures",
+            "batches gpu keep_cost looks readme_pictures",
             "measure",
             "report",
             "plots",

@@ -19,7 +19,7 @@ from gateway.pictures.mask_methods import METHODS
 from gateway.pictures.regions import Region, regions
 from loadtest.scene import PEOPLE, scene
 from tests.contract.test_http import BEACONS, PICTURE, UUID, detail, encoded
-from tests.hostile import make_png, make_tiff, make_webp, rasters
+from tests.hostile import make_jpeg, make_png, make_tiff, make_webp, rasters
 from tests.networks import beacon_faces, beacon_picture
 from tests.service import running_service
 
@@ -97,6 +97,17 @@ def test_without_a_face_the_picture_comes_back_and_says_so(client: httpx2.Client
     assert (seen(answer) == PIXELS).all()
 
 
+def test_a_jpeg_is_kept_but_for_its_masks(client: httpx2.Client) -> None:
+    file = make_jpeg.jpeg(PIXELS[:, :, ::-1].copy(), subsampling=0)
+    before, answer = cv2.imdecode(np.frombuffer(file, np.uint8), cv2.IMREAD_COLOR), mask(client, file, quality="keep")
+    changed = (seen(answer) != before).any(axis=2)
+    assert answer.headers["content-type"] == "image/jpeg"
+    for region in hidden():
+        assert region.of(changed).any()
+        changed[max(0, region.top - 7) : region.bottom + 7, max(0, region.left - 7) : region.right + 7] = False
+    assert not changed.any()
+
+
 def test_a_strength_that_is_weak_for_a_face_is_told(client: httpx2.Client) -> None:
     assert "x-mask-weak" not in mask(client).headers
     assert mask(client, strength=21).headers["x-mask-weak"] == "true"
@@ -112,6 +123,8 @@ def test_a_strength_that_is_weak_for_a_face_is_told(client: httpx2.Client) -> No
         ({"padding": -0.01}, "0.0 to 2.0"),
         ({"quality": 0}, "1 to 100"),
         ({"quality": 101}, "1 to 100"),
+        ({"quality": "same"}, "1 to 100 or keep"),
+        ({"quality": "keep"}, "the picture is a PNG file; send quality=1 to 100 instead"),
         ({"method": "blur"}, "gaussian | pixelate | solid | elliptical"),
         ({"format": "gif"}, "jpeg | png | webp"),
         ({"color": "red"}, "#rrggbb"),

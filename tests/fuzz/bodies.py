@@ -198,6 +198,7 @@ def form_seeds() -> Iterator[bytes]:
 def params_seeds() -> Iterator[bytes]:
     yield b"confidence=0.5&nms_threshold=.4&max_faces=3&second_side=192"
     yield b"method=solid&strength=31&padding=0.2&format=png&quality=80&color=%23ff0000"
+    yield b"method=erase&quality=keep"
     yield b"\nconfidence=5e-1\nmax_faces=05\nquality=5.0"
     yield b"confidence=0.5\nconfidence=0.50"
     for name in ("confidence", "max_faces", "strength", "second_side", "color", "method"):

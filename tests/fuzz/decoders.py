@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -19,7 +20,7 @@ from gateway.pictures.encode import OUTPUTS
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.marks import Marks
 from gateway.pictures.mask_methods import METHODS
-from gateway.pictures.masking import MaskOptions
+from gateway.pictures.masking import KEEP, MaskOptions
 from gateway.pictures.picture_work import mask_picture, open_picture
 from shared.errors import BadImage, BadParameter, TooLarge
 from shared.faces import Faces
@@ -55,7 +56,9 @@ def serve(data: bytes, header: Header) -> None:
     options = MaskOptions(
         method=_METHODS[choice % len(_METHODS)], format=_OUTPUTS[choice // 8 % len(_OUTPUTS)], strength=9
     )
-    opened = open_picture(memoryview(data), header, (_SIDE,), _SETTINGS, to_mask=True)
+    if header.format == "jpeg" and not header.cmyk and choice & 4:
+        options = msgspec.structs.replace(options, format="jpeg", quality=KEEP)
+    opened = open_picture(memoryview(data), header, (_SIDE,), _SETTINGS, to_mask=True, kept=options.keeps)
     width, height = header.upright_size
     assert opened.pixels.shape == (height, width, 3)
     assert opened.pixels.dtype == np.uint8

@@ -19,6 +19,8 @@ def jpeg() -> Iterator[bytes]:
     yield right
     yield make_jpeg.jpeg(_COLOURS, progressive=True, quality=60)
     yield make_jpeg.jpeg(_GREY, quality=60)
+    yield make_jpeg.jpeg(_COLOURS, subsampling=0, optimize=True, quality=60)
+    yield make_jpeg.jpeg(_COLOURS, keep_rgb=True, quality=60)
     yield make_jpeg.jpeg(np.dstack([_COLOURS, _GREY]), "CMYK", quality=60)
     yield make_jpeg.jpeg(rasters.colours(16, 40), restart_marker_rows=1, quality=60)
     for order in "<>":

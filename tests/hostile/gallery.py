@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from gateway.pictures.marks import Marks
-from gateway.pictures.masking import MaskOptions
+from gateway.pictures.masking import KEEP, MaskOptions
 from gateway.pictures.picture import Picture, Pictures, open_pictures
 from gateway.pictures.picture_facts import Masked
 from shared.deadline import Deadline
@@ -56,14 +56,20 @@ class Gallery:
         self._loop.close()
 
     def open(
-        self, data: bytes, *, sides: tuple[int, ...] = (640,), to_mask: bool = False, seconds: float = 120
+        self,
+        data: bytes,
+        *,
+        sides: tuple[int, ...] = (640,),
+        to_mask: bool = False,
+        kept: bool = False,
+        seconds: float = 120,
     ) -> Picture:
         deadline = Deadline.after(seconds, time.monotonic())
-        return self.run(self.pictures.open(data, sides=sides, deadline=deadline, to_mask=to_mask))
+        return self.run(self.pictures.open(data, sides=sides, deadline=deadline, to_mask=to_mask, kept=kept))
 
     def mask(self, data: bytes, boxes: list[list[float]], **options: Any) -> Masked:
         """Opens, masks these boxes, closes."""
-        picture = self.open(data, to_mask=True)
+        picture = self.open(data, to_mask=True, kept=options.get("quality") == KEEP)
         try:
             found = np.array(boxes, np.float32).reshape(-1, 4)
             faces = Faces(found, np.ones(len(found), np.float32), None)

@@ -49,6 +49,12 @@ def test_a_range_includes_its_ends_and_nothing_beyond(name: str, low: str, high:
         assert f"{name} is " in words
 
 
+def test_a_number_may_have_a_word_beside_it() -> None:
+    assert parse_params(MaskParams, [("quality", "keep")], []).options.keeps
+    assert not parse_params(MaskParams, [("quality", "95.0")], []).options.keeps
+    assert refusal(MaskParams, ("quality", "kept")).endswith("quality is 1 to 100 or keep")
+
+
 @pytest.mark.parametrize("method", ["gaussian", "pixelate", "solid", "elliptical"])
 @pytest.mark.parametrize("output", ["jpeg", "png", "webp"])
 def test_the_references_methods_and_formats_are_known(method: str, output: str) -> None:
