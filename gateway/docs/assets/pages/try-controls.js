@@ -21,7 +21,9 @@ export async function controls(form, base, changed) {
   };
 }
 
-const query = (document_, name) => document_.paths[`/api/v1/${name}`].post.parameters.filter((one) => one.in === "query");
+const query = (document_, name) => document_.paths[`/api/v1/${name}`].post.parameters.filter((one) => one.in === "query").map(plain);
+// A number that a word may stand for (quality) is shown as a number.
+const plain = (one) => ({ ...one, schema: { ...one.schema, ...one.schema.anyOf?.find(({ type }) => type === "integer") } });
 const simple = (schema) => schema.enum || ["number", "integer", "boolean"].includes(schema.type) || schema.pattern?.startsWith("^#");
 
 function row({ name, schema, description }, changed) {
