@@ -13,7 +13,7 @@ from gateway.pictures.headers import code_points
 from gateway.pictures.headers.coded_pictures import Coded, check_whole, coded_by_av1, coded_by_hevc
 from gateway.pictures.headers.facts import PROFILE_BYTES_MAX, Format, Header
 from gateway.pictures.headers.heif_boxes import Contents, Item, contents
-from gateway.pictures.headers.heif_turns import Crop, crop_of, orientation_of, turning
+from gateway.pictures.headers.heif_turns import CleanAperture, crop_of, orientation_of, turning
 from shared.errors import BadImage
 from shared.settings import DecodingSettings
 
@@ -42,7 +42,7 @@ class Layout:
     coded: Coded
     colours: bytes = b""
     alpha: Layout | None = None
-    crop: Crop | None = None
+    crop: CleanAperture | None = None
 
     @property
     def parts(self) -> tuple[Layout, ...]:
@@ -75,7 +75,7 @@ class Walk:
         found = contents(data)
         layout = self._layout(found)
         orientation, disputed = orientation_of(found)
-        crop = layout.crop or Crop(0, 0, layout.width, layout.height)
+        crop = layout.crop or CleanAperture(0, 0, layout.width, layout.height)
         transparent = layout.alpha is not None
         return Header(
             self.FORMAT,

@@ -28,7 +28,7 @@ _PROPERTIES_MAX = 64
 _BEGIN_BYTES = 4096
 
 
-class Box(NamedTuple):
+class FileBox(NamedTuple):
     """kind: four letters. start, end: of its payload."""
 
     kind: bytes
@@ -96,7 +96,7 @@ class Contents:
 def contents(data: memoryview) -> Contents:
     """The tables of a file. Raises BadImage, struct.error and IndexError for those that are cut short."""
     found = Contents(data)
-    meta: Box | None = None
+    meta: FileBox | None = None
     for box in _top(data):
         if box.kind == b"meta" and meta is None:
             meta = box
@@ -108,7 +108,7 @@ def contents(data: memoryview) -> Contents:
     return found
 
 
-def _top(data: memoryview) -> Iterator[Box]:
+def _top(data: memoryview) -> Iterator[FileBox]:
     """The outermost boxes, up to the first that is not whole: whatever lies behind the tables is no part of them."""
     position, stop = 0, len(data)
     for _ in range(_ENTRIES_MAX):
@@ -119,7 +119,7 @@ def _top(data: memoryview) -> Iterator[Box]:
         position = box.end
 
 
-def _boxes(data: memoryview, start: int, stop: int) -> Iterator[Box]:
+def _boxes(data: memoryview, start: int, stop: int) -> Iterator[FileBox]:
     """Those inside a box, which must fill it."""
     for _ in range(_ENTRIES_MAX):
         if start >= stop:
@@ -132,7 +132,7 @@ def _boxes(data: memoryview, start: int, stop: int) -> Iterator[Box]:
     raise BadImage("The file has too many tables")
 
 
-def _box(data: memoryview, start: int, stop: int) -> Box | None:
+def _box(data: memoryview, start: int, stop: int) -> FileBox | None:
     if start + 8 > stop:
         return None
     size, kind = struct.unpack_from(">I4s", data, start)
@@ -142,10 +142,10 @@ def _box(data: memoryview, start: int, stop: int) -> Box | None:
         head = 16
     elif size == 0:
         size = stop - start
-    return Box(kind, start + head, start + size) if head <= size <= stop - start else None
+    return FileBox(kind, start + head, start + size) if head <= size <= stop - start else None
 
 
-def _pictures(data: memoryview, movie: Box) -> int:
+def _pictures(data: memoryview, movie: FileBox) -> int:
     """The most samples of any track."""
     level = [movie]
     for kind in _SAMPLES:
@@ -154,7 +154,7 @@ def _pictures(data: memoryview, movie: Box) -> int:
     return max((int(struct.unpack_from(">I", data, box.start + 8)[0]) for box in tables), default=0)
 
 
-def _read_meta(found: Contents, boxes: dict[bytes, Box]) -> None:
+def _read_meta(found: Contents, boxes: dict[bytes, FileBox]) -> None:
     data, handler = found.data, boxes.get(b"hdlr")
     if handler is None or bytes(data[handler.start + 8 : handler.start + 12]) != b"pict":
         raise BadImage("The file holds no picture")
@@ -165,12 +165,12 @@ def _read_meta(found: Contents, boxes: dict[bytes, Box]) -> None:
         if kind in boxes:
             read(found, boxes[kind])
     if b"iloc" in boxes:
-        _read_places(found, boxes[b"iloc"], boxes.get(b"idat", Box(b"idat", 0, 0)))
+        _read_places(found, boxes[b"iloc"], boxes.get(b"idat", FileBox(b"idat", 0, 0)))
     if b"iprp" in boxes:
         _read_properties(found, boxes[b"iprp"])
 
 
-def _read_items(found: Contents, table: Box) -> None:
+def _read_items(found: Contents, table: FileBox) -> None:
     start = table.start + (8 if found.data[table.start] else 6)
     for box in _boxes(found.data, start, table.end):
         version, flags = found.data[box.start], found.data[box.start + 3]
@@ -185,7 +185,7 @@ def _read_items(found: Contents, table: Box) -> None:
         found.items[number] = Item(kind, b"".join(content), bool(flags & 1), elsewhere=bool(protection))
 
 
-def _read_references(found: Contents, table: Box) -> None:
+def _read_references(found: Contents, table: FileBox) -> None:
     wide, left = "I" if found.data[table.start] else "H", 4 * ITEMS_MAX
     for box in _boxes(found.data, table.start + 4, table.end):
         source, count = struct.unpack_from(f">{wide}H", found.data, box.start)
@@ -196,7 +196,7 @@ def _read_references(found: Contents, table: Box) -> None:
         found.references.append((box.kind, source, struct.unpack_from(f">{count}{wide}", found.data, place)))
 
 
-def _read_places(found: Contents, table: Box, inside: Box) -> None:
+def _read_places(found: Contents, table: FileBox, inside: FileBox) -> None:
     """Where the items lie, inside the file or inside a box of small things."""
     data = found.data
     version, sizes, more = data[table.start], data[table.start + 4], data[table.start + 5]
@@ -218,7 +218,7 @@ def _read_places(found: Contents, table: Box, inside: Box) -> None:
         item = found.items.get(number)
         if item is not None and not item.extents:
             how = method[0] & 15 if method else _IN_FILE
-            room = inside if how == _IN_META else Box(b"", 0, len(data))
+            room = inside if how == _IN_META else FileBox(b"", 0, len(data))
             item.elsewhere = item.elsewhere or bool(source) or how not in (_IN_FILE, _IN_META)
             extents = entry.iter_unpack(data[place:stop]) if entry.size else ((0, 0, 0),) * parts
             _place(item, [(each[1] or 0, each[2] or 0) for each in extents], start or 0, room)
@@ -231,14 +231,14 @@ def _at_most(count: int, most: int) -> int:
     return count
 
 
-def _place(item: Item, extents: Iterable[tuple[int, int]], base: int, room: Box) -> None:
+def _place(item: Item, extents: Iterable[tuple[int, int]], base: int, room: FileBox) -> None:
     for offset, length in extents:
         start = room.start + base + offset
         item.extents.append((start, start + length))
         item.cut = item.cut or not length or start + length > room.end
 
 
-def _read_properties(found: Contents, table: Box) -> None:
+def _read_properties(found: Contents, table: FileBox) -> None:
     data = found.data
     boxes = [*_boxes(data, table.start, table.end)]
     stored = (box for outer in boxes if outer.kind == b"ipco" for box in _boxes(data, outer.start, outer.end))
@@ -248,7 +248,7 @@ def _read_properties(found: Contents, table: Box) -> None:
             _associate(found, box, known)
 
 
-def _associate(found: Contents, table: Box, known: list[Property]) -> None:
+def _associate(found: Contents, table: FileBox, known: list[Property]) -> None:
     """Which items have which properties, in the order that counts for those that turn and crop."""
     data, wide_item, wide_index = found.data, ">I" if found.data[table.start] else ">H", found.data[table.start + 3] & 1
     (count,) = struct.unpack_from(">I", data, table.start + 4)

@@ -29,7 +29,7 @@ _EXIF_BYTES_MAX = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Crop:
+class CleanAperture:
     """What of the coded picture is shown, in pixels, before it is turned."""
 
     left: int
@@ -50,7 +50,7 @@ def turning(item: Item) -> list[tuple[bytes, memoryview]]:
     return told
 
 
-def crop_of(item: Item, coded_width: int, coded_height: int) -> Crop | None:
+def crop_of(item: Item, coded_width: int, coded_height: int) -> CleanAperture | None:
     """From the middle of what is shown, in fractions (14496-12, 12.1.4)."""
     told = dict(turning(item)).get(b"clap")
     if told is None:
@@ -64,7 +64,7 @@ def crop_of(item: Item, coded_width: int, coded_height: int) -> Crop | None:
     inside = min(left, top) >= 0 < min(width, height) and left + width <= coded_width and top + height <= coded_height
     if not whole or not inside:
         raise BadImage("The picture is cropped to parts of pixels or beyond its edge; save it again")
-    return Crop(int(left), int(top), int(width), int(height))
+    return CleanAperture(int(left), int(top), int(width), int(height))
 
 
 def orientation_of(found: Contents) -> exif.Orientation:
