@@ -8,9 +8,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-#: What the rule is about: what is served with. Tools for measuring and training speak of more.
+#: What the rule is about: what is served with. Tools for training and examples for callers speak of more.
 PRODUCT = ("shared/", "gateway/", "worker/", "models/", "deploy/")
-APART = "models/training/"
+APART = ("models/training/", "gateway/docs/assets/")
 
 
 class Entry(NamedTuple):
