@@ -11,8 +11,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from gateway.dispatching.dispatch import Detection, Dispatcher
+from gateway.request_time import in_time
 from shared.canary import disagreement
-from shared.errors import FaceApiError
+from shared.deadline import Deadline
+from shared.errors import DeadlineExceeded, FaceApiError
 from shared.messages import Canary
 from shared.supervision import Loops
 
@@ -23,7 +25,7 @@ PROBE_IDLE_S = 20.0
 PROBE_RETRY_S = 1.0
 PROBE_TIMEOUT_S = 10.0
 
-Probe = Callable[[Canary], Awaitable[Detection]]
+Probe = Callable[[Canary, Deadline], Awaitable[Detection]]
 
 
 @dataclass(slots=True)
@@ -86,12 +88,16 @@ class Readiness:
         return self.dispatcher.counts.failed > self._failed
 
     async def _fly(self) -> None:
-        canary = self.dispatcher.workers[0].canary
+        canary, now = self.dispatcher.workers[0].canary, asyncio.get_running_loop().time()
+        deadline = Deadline.after(PROBE_TIMEOUT_S, now)
         try:
-            async with asyncio.timeout(PROBE_TIMEOUT_S):
-                detection = await self.probe(canary)
-        except (FaceApiError, TimeoutError) as error:
-            self.failure = f"the canary picture was not answered: {error or 'no answer in time'}"
+            async with in_time(deadline):
+                detection = await self.probe(canary, deadline)
+        except DeadlineExceeded:
+            self.failure = "the canary picture was not answered in time"
+            return
+        except FaceApiError as error:
+            self.failure = f"the canary picture was not answered: {error}"
             return
         # While a model is replaced, two may serve: each is held to its own canary.
         self.failure = disagreement(detection.worker.canary, detection.faces)

@@ -1,12 +1,17 @@
-"""How long one request may take: the one owner of its deadline. Pure: `now` is an argument."""
+"""How long one request may take. Here alone its time runs: what waits within `for_body` and `in_time` has no clock."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import math
+from collections.abc import AsyncIterator, Callable
+
+from starlette.requests import ClientDisconnect
 
 from shared import numerals
 from shared.deadline import Deadline
-from shared.errors import BadParameter
+from shared.errors import BadParameter, DeadlineExceeded, ReceiveTimeout
 
 #: A caller may shorten its own time, in milliseconds.
 TIMEOUT_HEADER = "x-request-timeout-ms"
@@ -28,13 +33,48 @@ class RequestTime:
         """Whichever comes first."""
         return min(self.own, self.full)
 
-    def body_until(self, slowest_s: float, now: float) -> float:
-        """Until when the rest of the body is waited for, which the least rate lets take so long."""
-        return min(self.own.at, now + max(self._house_s, slowest_s))
+    @contextlib.asynccontextmanager
+    async def for_body(self, slowest_s: float) -> AsyncIterator[None]:
+        """Around the reading of the rest of the body, which the least rate lets take so long. ReceiveTimeout."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout_at(min(self.own.at, loop.time() + max(self._house_s, slowest_s))):
+                yield
+        except TimeoutError:
+            raise ReceiveTimeout("the body did not arrive in time; check the connection and try again") from None
+        self.full = Deadline.after(self._house_s, loop.time())
 
-    def body_is_here(self, now: float) -> None:
-        """Our own time for a request begins when all of it has come."""
-        self.full = Deadline.after(self._house_s, now)
+
+@contextlib.asynccontextmanager
+async def in_time(
+    deadline: Deadline, client_left: asyncio.Future[None] | None = None, retry_s: Callable[[], int] = lambda: 1
+) -> AsyncIterator[None]:
+    """Around the work, which is cancelled at once when its time is over (DeadlineExceeded) or its client has left
+    (ClientDisconnect). client_left: done then; where no connection of ours tells, the work goes on to its end.
+    """
+    work, over = asyncio.current_task(), False
+    assert work is not None
+
+    def stop(_: object) -> None:
+        if not over:
+            work.cancel()
+
+    left = client_left or asyncio.get_running_loop().create_future()
+    left.add_done_callback(stop)
+    try:
+        async with asyncio.timeout_at(deadline.at):
+            yield
+    except TimeoutError:
+        seconds = retry_s()
+        words = f"Server busy, the request's time was over; retry in {seconds} second{'s' * (seconds != 1)}"
+        raise DeadlineExceeded(words, seconds) from None
+    except asyncio.CancelledError:
+        if left.done() and work.uncancel() == 0:
+            raise ClientDisconnect from None
+        raise
+    finally:
+        over = True
+        left.remove_done_callback(stop)
 
 
 def asked_s(sent: list[str]) -> float:

@@ -179,14 +179,9 @@ def _probe(settings: Settings, pictures: Pictures, dispatcher: Dispatcher) -> Pr
     assert encoded
     data = file.tobytes()
 
-    async def probe(canary: Canary) -> Detection:
-        deadline = Deadline.after(settings.request_timeout, asyncio.get_running_loop().time())
-        picture = await pictures.open(data, sides=(settings.input_side,), deadline=deadline, to_mask=True)
-        try:
-            return await detect_picture(
-                dispatcher, picture, Question(canary.confidence, canary.nms_threshold), deadline
-            )
-        finally:
-            picture.close()
+    async def probe(canary: Canary, deadline: Deadline) -> Detection:
+        question = Question(canary.confidence, canary.nms_threshold)
+        with contextlib.closing(await pictures.open(data, sides=(settings.input_side,), to_mask=True)) as picture:
+            return await detect_picture(dispatcher, picture, question, deadline)
 
     return probe

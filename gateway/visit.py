@@ -17,7 +17,6 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive
 
-from gateway.admission.admission import Admission
 from gateway.admission.fare import fare_of
 from gateway.choosing import chosen
 from gateway.deciding import refuse_senseless
@@ -33,13 +32,12 @@ from gateway.pictures.image_header import check_limits, read_header
 from gateway.pictures.masking import refuse_to_keep
 from gateway.pictures.picture import Picture
 from gateway.record import RequestRecord, record_of
-from gateway.request_time import TIMEOUT_HEADER, RequestTime, asked_s
+from gateway.request_time import TIMEOUT_HEADER, RequestTime, asked_s, in_time
 from gateway.services import Services
 from gateway.unknown_names import IGNORED_HEADER, ignored_names
 from gateway.upload import check_head, read_upload
 from shared import numerals
 from shared.deadline import Deadline
-from shared.errors import DeadlineExceeded, ReceiveTimeout
 from shared.settings import Settings
 
 #: How often the picture was looked at.
@@ -85,7 +83,7 @@ async def visit(request: Request, task: Task, kind: type[Params]) -> AsyncIterat
             params = parse_params(kind, query, upload.fields)
             ignored = ignored_names(kind.__struct_fields__, query, upload.fields)
             deadline = wanted.deadline
-            async with _in_time(record, services.admission, deadline):
+            async with in_time(deadline, record.client_left, services.admission.retry_after_s):
                 header = read_header(memoryview(upload.image))
                 check_limits(header, settings)  # a refusal waits for nobody
                 refuse_senseless(params, *header.upright_size, settings)
@@ -94,8 +92,8 @@ async def visit(request: Request, task: Task, kind: type[Params]) -> AsyncIterat
                 async with _turn(services, header, admitted.client, looks, deadline):
                     record.timings.lap("queue")
                     opened = await services.pictures.open(
-                        upload.image, sides=looks.sides, deadline=deadline, to_mask=task == "mask",
-                        kept=kept, header=header, tiles=looks.tiles,
+                        upload.image, sides=looks.sides, to_mask=task == "mask", kept=kept,
+                        header=header, tiles=looks.tiles,
                     )  # fmt: skip
                     with contextlib.closing(opened) as picture:
                         detection = await _detected(services, picture, looks, deadline)
@@ -119,7 +117,7 @@ def _turn(
     admission, turnstile = services.admission, services.turnstile
     passes, left_s = looks.passes(header), deadline.left_s(asyncio.get_running_loop().time())
     admission.check_again(turnstile.waiting, left_s, passes)
-    return turnstile.turn(fare_of(header, client, admission.model_interval_s() * passes, passes), deadline)
+    return turnstile.turn(fare_of(header, client, admission.model_interval_s() * passes, passes))
 
 
 async def _detected(services: Services, picture: Picture, looks: Looking, deadline: Deadline) -> Detection:
@@ -154,16 +152,10 @@ async def _receive(request: Request, settings: Settings, wanted: RequestTime) ->
     """The whole body. Whether a slow one goes on arriving fast enough is the connection's business; here it has in all
     what the least rate allows a body of its size.
     """
-    loop = asyncio.get_running_loop()
     slowest_s = Patience.of(settings).slowest_upload_s(_declared_bytes(request, settings))
     content_type = request.headers.get("content-type", "").encode("latin-1")
-    try:
-        async with asyncio.timeout_at(wanted.body_until(slowest_s, loop.time())):
-            upload = await read_upload(content_type, _body(request.receive), settings.max_image_bytes)
-    except TimeoutError:
-        raise ReceiveTimeout("the body did not arrive in time; check the connection and try again") from None
-    wanted.body_is_here(loop.time())
-    return upload
+    async with wanted.for_body(slowest_s):
+        return await read_upload(content_type, _body(request.receive), settings.max_image_bytes)
 
 
 async def _body(receive: Receive) -> AsyncIterator[bytes]:
@@ -175,32 +167,3 @@ async def _body(receive: Receive) -> AsyncIterator[bytes]:
         if chunk := message.get("body", b""):
             yield chunk
         more = message.get("more_body", False)
-
-
-@contextlib.asynccontextmanager
-async def _in_time(record: RequestRecord, admission: Admission, deadline: Deadline) -> AsyncIterator[None]:
-    """Around the work, which stops at once when the client hangs up or its time is over."""
-    work, over = asyncio.current_task(), False
-    assert work is not None
-
-    def stop(_: object) -> None:
-        if not over:
-            work.cancel()
-
-    # Our HTTP protocol tells; where another one serves, nobody does, and the work goes on to its end.
-    left = record.client_left or asyncio.get_running_loop().create_future()
-    left.add_done_callback(stop)
-    try:
-        async with asyncio.timeout_at(deadline.at):
-            yield
-    except TimeoutError:
-        retry_s = admission.retry_after_s()
-        words = f"Server busy, the request's time was over; retry in {retry_s} second{'s' * (retry_s != 1)}"
-        raise DeadlineExceeded(words, retry_s) from None
-    except asyncio.CancelledError:
-        if left.done() and work.uncancel() == 0:
-            raise ClientDisconnect from None
-        raise
-    finally:
-        over = True
-        left.remove_done_callback(stop)

@@ -21,7 +21,6 @@ import numpy as np
 from gateway.pictures.marks import Marks
 from gateway.pictures.masking import MaskOptions
 from gateway.pictures.picture import Pictures, open_pictures
-from shared.deadline import Deadline
 from shared.faces import Faces
 from shared.settings import Settings
 
@@ -85,20 +84,16 @@ async def _round(pictures: Pictures, work: Work, data: bytes, options: argparse.
 
 
 async def _detect(pictures: Pictures, data: bytes) -> None:
-    picture = await pictures.open(data, sides=(640,), deadline=_deadline(), to_mask=False)
+    picture = await pictures.open(data, sides=(640,), to_mask=False)
     picture.close()
 
 
 async def _mask(pictures: Pictures, data: bytes) -> None:
-    picture = await pictures.open(data, sides=(640, 256), deadline=_deadline(), to_mask=True)
+    picture = await pictures.open(data, sides=(640, 256), to_mask=True)
     across, down = picture.facts.width / 10, picture.facts.height / 10
     box = np.array([[across * 4, down * 3, across * 6, down * 7]], np.float32)
     await picture.mask(Marks.all_of(Faces(box, np.ones(1, np.float32), None)), MaskOptions())
     picture.close()
-
-
-def _deadline() -> Deadline:
-    return Deadline.after(60, time.monotonic())
 
 
 def cpu_seconds(pictures: Pictures) -> float:

@@ -85,7 +85,7 @@ async def _compare(crowd: str, ways: dict[str, Way], jobs: list[Job], pictures: 
 async def _by_service(pictures: Pictures, job: Job, options: MaskOptions) -> int:
     deadline = Deadline.after(60, time.monotonic())
     data = job.file.read_bytes()
-    picture = await pictures.open(data, sides=(640,), deadline=deadline, to_mask=True, kept=options.keeps)
+    picture = await pictures.open(data, sides=(640,), to_mask=True, kept=options.keeps)
     masked = await picture.mask(Marks.all_of(Faces(job.boxes, np.ones(len(job.boxes), np.float32), None)), options)
     picture.close()
     return len(masked.data)

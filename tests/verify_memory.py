@@ -6,7 +6,6 @@ Not collected by the ordinary suite, for its time: `python -m pytest tests/verif
 from __future__ import annotations
 
 import asyncio
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,7 +14,6 @@ import pytest
 
 from gateway.pictures.marks import Marks
 from gateway.pictures.masking import MaskOptions
-from shared.deadline import Deadline
 from shared.faces import Faces
 from shared.settings import MEBIBYTE
 from tests.hostile import make_jpeg, make_png, rasters
@@ -57,8 +55,7 @@ def test_sixty_four_of_the_worst_legal_pictures_stay_inside_the_documented_memor
     own_before, peak = resident("self"), [0, 0]
 
     async def one(data: bytes) -> int:
-        deadline = Deadline.after(3600, time.monotonic())
-        picture = await gallery.pictures.open(data, sides=(640, 160), deadline=deadline, to_mask=True)
+        picture = await gallery.pictures.open(data, sides=(640, 160), to_mask=True)
         try:
             face = Faces(np.array([[1000, 1000, 4000, 4000]], np.float32), np.ones(1, np.float32), None)
             return len((await picture.mask(Marks.all_of(face), MaskOptions())).data)

@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Callable, Hashable
 from dataclasses import dataclass, field
 
 from gateway.admission.fair_queue import FairQueue
-from shared.deadline import Deadline
 
 #: After a small picture was seen, large ones leave it a decoder for so long.
 SMALL_ABOUT_S = 2.0
@@ -57,15 +56,15 @@ class Turnstile:
         return 0.0 if since is None else now - since
 
     @contextlib.asynccontextmanager
-    async def turn(self, fare: Fare, deadline: Deadline) -> AsyncIterator[None]:
-        """Waits its turn, holds a place. TimeoutError when the deadline comes first."""
-        await self._enter(fare, deadline)
+    async def turn(self, fare: Fare) -> AsyncIterator[None]:
+        """Waits its turn, holds a place."""
+        await self._enter(fare)
         try:
             yield
         finally:
             self._leave(fare)
 
-    async def _enter(self, fare: Fare, deadline: Deadline) -> None:
+    async def _enter(self, fare: Fare) -> None:
         loop = asyncio.get_running_loop()
         if not fare.large:
             self._small_seen = loop.time()
@@ -74,9 +73,7 @@ class Turnstile:
         self._queue.add(turn, fare.flow, fare.cost_s, large=fare.large, now=loop.time())
         self._let_in(loop.time())
         try:
-            if not turn.done():
-                async with asyncio.timeout_at(deadline.at):
-                    await turn
+            await turn
         except BaseException:
             if not self._queue.remove(turn) and turn.done() and not turn.cancelled():
                 self._leave(fare)

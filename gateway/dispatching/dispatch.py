@@ -61,13 +61,8 @@ class Detection:
     sure: float
 
 
-@dataclass(slots=True)
-class Pending:
-    """A request somebody awaits."""
-
-    future: asyncio.Future[tuple[Reply, Faces, Welcome]]
-    submitted: float
-    timer: asyncio.TimerHandle | None = None
+#: What a request that somebody awaits is answered with.
+Answer = asyncio.Future[tuple[Reply, Faces, Welcome]]
 
 
 @dataclass(slots=True)
@@ -84,7 +79,7 @@ class Dispatcher:
     cost: CostModel = field(default_factory=CostModel)
     quarantine: QuarantineFolder = field(init=False)
     roster: Roster = field(init=False)
-    _pending: dict[int, Pending] = field(default_factory=dict)
+    _pending: dict[int, Answer] = field(default_factory=dict)
     _next_id: int = 0
     _served_at: float = 0.0
 
@@ -131,26 +126,26 @@ class Dispatcher:
     async def detect(self, work: Work) -> Detection:
         """The faces of one request, from whichever worker.
 
-        Raises DeadlineExceeded, NoWorker (503), PoisonPicture (422), DetectionFailed (500). A cancelled
-        caller frees its place at once.
+        Raises DeadlineExceeded, NoWorker (503), PoisonPicture (422), DetectionFailed (500). A cancelled caller, whose
+        client left or whose time is over, frees its place at once.
         """
         now, passes = self._now(), looks_of(work.headers)
         self._refuse_hopeless(work, now)
-        loop = asyncio.get_running_loop()
-        pending = Pending(loop.create_future(), now)
-        pending.timer = loop.call_at(work.deadline.at, self._expire, work.id)
-        self._pending[work.id] = pending
+        answer: Answer = asyncio.get_running_loop().create_future()
+        self._pending[work.id] = answer
         self.queue.submit(work)
         self._pump()
         try:
-            reply, faces, worker = await pending.future
+            reply, faces, worker = await answer
         except asyncio.CancelledError:
-            self.counts.cancelled += 1
+            if work.deadline.passed(self._now()):
+                self.counts.expired += 1
+            else:
+                self.counts.cancelled += 1
             self._withdraw(work.id)
             raise
         finally:
-            pending.timer.cancel()
-            self._pending.pop(work.id, None)
+            del self._pending[work.id]
         total_ms = (self._now() - now) * 1000
         queue_ms = max(0.0, total_ms - reply.inference_ms - reply.postprocess_ms)
         return Detection(
@@ -176,11 +171,6 @@ class Dispatcher:
             self._fail(work.id, _poison())
         return standing == "poison"
 
-    def _expire(self, work_id: int) -> None:
-        self.counts.expired += 1
-        self._withdraw(work_id)
-        self._fail(work_id, DeadlineExceeded("Server busy, the request's time was over; retry in 1 second"))
-
     def _withdraw(self, work_id: int) -> None:
         held = self.queue.withdraw(work_id)
         if held is None:
@@ -195,9 +185,9 @@ class Dispatcher:
             self.roster.known[generation].link.send(encode(Cancel(work_id)))
 
     def _fail(self, work_id: int, error: FaceApiError) -> None:
-        pending = self._pending.get(work_id)
-        if pending is not None and not pending.future.done():
-            pending.future.set_exception(error)
+        answer = self._pending.get(work_id)
+        if answer is not None and not answer.done():
+            answer.set_exception(error)
 
     def _pump(self) -> None:
         """Sends what can be sent, and tells workers what waits without credit."""
@@ -249,14 +239,14 @@ class Dispatcher:
         self.queue.granted(generation, reply.grant)
         work = self.queue.answered(generation, reply.id) if reply.generation == generation else None
         self._acquit(work)
-        pending = self._pending.get(reply.id)
-        if work is None or pending is None or pending.future.done() or known.welcome is None:
+        answer = self._pending.get(reply.id)
+        if work is None or answer is None or answer.done() or known.welcome is None:
             self.counts.late_answers += 1
             return
         self.counts.answered += 1
         if work.plain:
             self.cost.learn(reply.batch_size, (reply.inference_ms + reply.batch_size * reply.postprocess_ms) / 1000)
-        pending.future.set_result((reply, faces, known.welcome))
+        answer.set_result((reply, faces, known.welcome))
 
     def _on_failure(self, generation: str, failure: Failure) -> None:
         self.queue.granted(generation, failure.grant)

@@ -1,12 +1,9 @@
-"""How many bytes may be held at once: first come, first served, waiting within the deadline. Alone knows who waits."""
+"""How many bytes may be held at once: first come, first served. Alone knows who waits."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-
-from shared.deadline import Deadline
-from shared.errors import Overloaded
 
 
 class ByteBudget:
@@ -18,8 +15,8 @@ class ByteBudget:
         self.free = total
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
-    async def take(self, wanted: int, deadline: Deadline, now: float) -> int:
-        """Holds `wanted` bytes for the caller and returns how many to give back; Overloaded at the deadline.
+    async def take(self, wanted: int) -> int:
+        """Holds `wanted` bytes for the caller, who may have to wait, and returns how many to give back.
 
         Who wants more than there is gets all there is: he waits until he is alone.
         """
@@ -31,15 +28,11 @@ class ByteBudget:
         turn = asyncio.get_running_loop().create_future()
         self._waiting.append((wanted, turn))
         try:
-            async with asyncio.timeout(deadline.left_s(now)):
-                await turn
-            return wanted
-        except TimeoutError:
-            self._leave(wanted, turn)
-            raise Overloaded from None
+            await turn
         except asyncio.CancelledError:
             self._leave(wanted, turn)
             raise
+        return wanted
 
     def give(self, held: int) -> None:
         """Gives back what `take` held, or a part of it."""

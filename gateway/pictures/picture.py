@@ -13,7 +13,6 @@ import asyncio
 import contextlib
 import itertools
 import sys
-import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -31,8 +30,7 @@ from gateway.pictures.picture_jobs import ChildAnswer, CrashedError, Doer, Job, 
 from gateway.pictures.picture_messages import Mask, MaskDone, Open, Opened
 from gateway.pictures.sandbox.report import Sandbox
 from gateway.pictures.views import crop_of, shapes_of
-from shared.deadline import Deadline
-from shared.errors import BadImage, ConfigurationError, DeadlineExceeded
+from shared.errors import BadImage, ConfigurationError
 from shared.settings import Settings
 
 
@@ -48,7 +46,6 @@ class Picture:
         data: Data,
         header: Header,
         sides: tuple[int, ...],
-        deadline: Deadline,
         *,
         to_mask: bool,
         kept: bool,
@@ -58,7 +55,7 @@ class Picture:
         self.crops: tuple[Crop, ...] = ()
         self.decode_ms = 0.0
         self.preprocess_ms = 0.0
-        self._owner, self._header, self._sides, self._deadline = owner, header, sides, deadline
+        self._owner, self._header, self._sides = owner, header, sides
         self._to_mask, self._kept, self._tiles = to_mask, kept, tiles
         self._data: Data | None = data
         self._job: Job | None = None
@@ -79,7 +76,7 @@ class Picture:
             need = (
                 memory_need.holding(self._header, self._sides, self._tiles, to_mask=self._to_mask) + self._kept_bytes()
             )
-            self._held = await self._owner.holding.take(need, self._deadline, time.monotonic())
+            self._held = await self._owner.holding.take(need)
         answer = None
         while answer is None:
             with self._crash_counted():
@@ -167,17 +164,14 @@ class Picture:
         jobs: each follows the one before, in the same child with nothing in between.
         """
         working, crew = self._owner.working, self._owner.crew
-        taken = await working.take(need, self._deadline, time.monotonic())
+        taken = await working.take(need)
         for job, following in itertools.pairwise(jobs):
             job.then = following
         try:
             crew.submit(jobs[0])
-            async with asyncio.timeout(self._deadline.left_s(time.monotonic())):
-                answers = [await asyncio.shield(job.answer) for job in jobs]
+            answers = [await asyncio.shield(job.answer) for job in jobs]
             self._child = jobs[-1].child if self._to_mask else None
             return answers
-        except TimeoutError:
-            raise DeadlineExceeded("The picture was not ready in time; send it again later") from None
         finally:
             for job in jobs:
                 crew.withdraw(job)
@@ -245,7 +239,6 @@ class Pictures:
         data: Data,
         *,
         sides: tuple[int, ...],
-        deadline: Deadline,
         to_mask: bool,
         header: Header | None = None,
         kept: bool = False,
@@ -261,7 +254,7 @@ class Pictures:
             check_limits(header, self._settings)
         if to_mask:
             refuse_to_mask(header)
-        picture = Picture(self, data, header, sides, deadline, to_mask=to_mask, kept=kept, tiles=tiles)
+        picture = Picture(self, data, header, sides, to_mask=to_mask, kept=kept, tiles=tiles)
         try:
             await picture.decode()
         except BaseException:

@@ -15,6 +15,7 @@ from gateway.pictures.marks import Marks
 from gateway.pictures.masking import KEEP, MaskOptions
 from gateway.pictures.picture import Picture, Pictures, open_pictures
 from gateway.pictures.picture_facts import Masked
+from gateway.request_time import in_time
 from shared.deadline import Deadline
 from shared.errors import BadImage, FaceApiError, TooLarge
 from shared.faces import Faces
@@ -64,8 +65,20 @@ class Gallery:
         kept: bool = False,
         seconds: float = 120,
     ) -> Picture:
-        deadline = Deadline.after(seconds, time.monotonic())
-        return self.run(self.pictures.open(data, sides=sides, deadline=deadline, to_mask=to_mask, kept=kept))
+        return self.run(self.opening(data, sides=sides, to_mask=to_mask, kept=kept, seconds=seconds))
+
+    async def opening(
+        self,
+        data: bytes,
+        *,
+        sides: tuple[int, ...] = (640,),
+        to_mask: bool = False,
+        kept: bool = False,
+        seconds: float = 120,
+    ) -> Picture:
+        """The same, to be awaited."""
+        async with in_time(Deadline.after(seconds, self._loop.time())):
+            return await self.pictures.open(data, sides=sides, to_mask=to_mask, kept=kept)
 
     def mask(self, data: bytes, boxes: list[list[float]], **options: Any) -> Masked:
         """Opens, masks these boxes, closes."""

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from gateway.dispatching import dispatch, roster
 from gateway.dispatching.dispatch import Detection, Dispatcher
 from gateway.dispatching.work_queue import Work
+from gateway.request_time import in_time
 from shared import announcement
 from shared.deadline import Deadline
 from shared.errors import DeadlineExceeded, DetectionFailed, NoWorker, PoisonPicture
@@ -86,7 +87,11 @@ class Bench:
             confidence=0.02, nms_threshold=0.4, max_faces=0, width=SIDE, height=SIDE,
             deadline=Deadline.after(left_s, now),
         )  # fmt: skip
-        return asyncio.create_task(self.dispatcher.detect(work))
+        return asyncio.create_task(self._asked(work))
+
+    async def _asked(self, work: Work) -> Detection:
+        async with in_time(work.deadline):
+            return await self.dispatcher.detect(work)
 
     async def running_on(self) -> str:
         """The generation that has work in hand."""

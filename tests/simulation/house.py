@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.dispatching.work_queue import Work
+from gateway.request_time import in_time
 from shared.announcement import Announcement
 from shared.deadline import Deadline
 from tests.simulation.gateway import Findings, SimGateway, SimLink
@@ -108,7 +109,8 @@ class House:
         work = Work(number, (crop_of(ask.picture),), HEADERS, 0.5, 0.4, 0, 64, 64, deadline)
         result: Any
         try:
-            result = await gateway.dispatcher.detect(work)
+            async with in_time(deadline):
+                result = await gateway.dispatcher.detect(work)
         except BaseException as error:  # cancelling is an ending like others here
             result = error
         self.rules.ended(ask, number, gateway, began, result)

@@ -10,7 +10,6 @@ from gateway.admission.fair_queue import FairQueue
 from gateway.admission.fare import LARGE_PASSES, LARGE_S, fare_of
 from gateway.admission.turnstile import Fare, Turnstile, places_for
 from gateway.pictures.headers.facts import Header
-from shared.deadline import Deadline
 
 
 def all_of(queue: FairQueue[str]) -> list[str]:
@@ -93,12 +92,8 @@ def run(scenario: object) -> None:
     asyncio.run(scenario)  # type: ignore[arg-type]
 
 
-def later() -> Deadline:
-    return Deadline.after(30.0, asyncio.get_running_loop().time())
-
-
 async def inside(turnstile: Turnstile, fare: Fare, release: asyncio.Event) -> None:
-    async with turnstile.turn(fare, later()):
+    async with turnstile.turn(fare):
         await release.wait()
 
 
@@ -173,7 +168,7 @@ def test_who_leaves_or_runs_out_of_time_while_waiting_gives_up_the_turn() -> Non
         with pytest.raises(asyncio.CancelledError):
             await leaving
         with pytest.raises(TimeoutError):
-            async with turnstile.turn(SMALL, Deadline(asyncio.get_running_loop().time())):
+            async with asyncio.timeout(0), turnstile.turn(SMALL):
                 pass
         assert (turnstile.inside, turnstile.waiting) == (1, 0)
         release.set()

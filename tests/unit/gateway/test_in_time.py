@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from gateway.record import RequestRecord
-from gateway.visit import _in_time
+from gateway.request_time import in_time
 from shared.deadline import Deadline
 from shared.errors import DeadlineExceeded
 
@@ -42,8 +39,7 @@ class Work:
         return self.loop.create_task(self.look_in_time(Deadline.after(seconds, self.loop.time())))
 
     async def look_in_time(self, deadline: Deadline) -> Response:
-        admission: Any = SimpleNamespace(retry_after_s=lambda: 3)
-        async with _in_time(RequestRecord(client_left=self.client_left), admission, deadline):
+        async with in_time(deadline, self.client_left, lambda: 3):
             return await self.look()
 
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from shared.deadline import Deadline
 from shared.errors import BadImage
 from tests.hostile import make_png, rasters
 from tests.hostile.gallery import Gallery
@@ -58,7 +56,7 @@ def test_the_gateway_goes_on_while_a_child_without_a_link_lives_on(taken: Galler
     async def both() -> None:
         counting = asyncio.ensure_future(count())
         with pytest.raises(BadImage):
-            await taken.pictures.open(FILE, sides=(64,), deadline=Deadline.after(20, time.monotonic()), to_mask=False)
+            await taken.opening(FILE, sides=(64,), seconds=20)
         counting.cancel()
 
     taken.run(both())
