@@ -23,7 +23,7 @@ from gateway.routes.detect import detect
 from gateway.routes.health import health, livez, readyz
 from gateway.routes.mask import mask
 from gateway.routes.metrics import metrics
-from gateway.services import open_services
+from gateway.services import open_services, services_of, state_with
 from shared.access_rules import items
 from shared.environment import load
 from shared.errors import FaceApiError
@@ -40,7 +40,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Any]]:
         async with open_services(effective) as services:
-            yield {"services": services}
+            yield state_with(services)
 
     application = Starlette(
         routes=[
@@ -50,7 +50,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
             *(console_routes() if effective.console_enabled else []),
         ],
         middleware=[
-            Middleware(RequestContext),
+            Middleware(RequestContext, lambda scope: services_of(scope).books),
             Middleware(SecurityHeaders),
             Middleware(Cors, items(effective.cors_origins)),
         ],

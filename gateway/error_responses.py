@@ -10,11 +10,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.edge.cors import marks, named
 from gateway.edge.paths import right_path
 from gateway.edge.security_headers import completed
 from gateway.record import record_of
-from shared.access_rules import items
 from shared.errors import FaceApiError
 
 
@@ -35,11 +33,13 @@ async def face_api_error(request: Request, error: Exception) -> Response:
 
 
 async def http_exception(request: Request, error: Exception) -> Response:
-    """The framework's: 404 and 405, in our words."""
+    """The framework's: 404 and 405, in our words; and what may be asked of the server as a whole (OPTIONS *)."""
     assert isinstance(error, HTTPException)
-    words = error.detail
+    words, path = error.detail, request.scope["path"]
+    if path == "*" and request.method == "OPTIONS":
+        every = {method for route in request.app.routes for method in getattr(route, "methods", None) or ()}
+        return Response(status_code=204, headers={"Allow": ", ".join(sorted(every | {"OPTIONS"}))})
     if error.status_code == 404:
-        path = request.scope["path"]
         words = _nothing_at(path, right_path(path, request.app.routes))
     elif error.status_code == 405:
         words = f"{request.method} is not allowed here; send {_methods(error)}"
@@ -61,12 +61,9 @@ async def unexpected(request: Request, _error: Exception) -> Response:
 
     Starlette answers it outside of all middleware, so what every response carries is put on here.
     """
+    record = record_of(request.scope)
     response = detail_response(500, "Internal error; the request id in X-Request-Id finds it in the log")
-    response.raw_headers = completed(response.raw_headers)
-    response.headers["X-Request-Id"] = record_of(request.scope).request_id
-    response.raw_headers.extend(record_of(request.scope).limit_headers)
+    response.headers["X-Request-Id"] = record.request_id
     response.headers["Connection"] = "close"  # the server ends it after a bug
-    if (services := getattr(request.state, "services", None)) is not None:
-        origins = named(items(services.settings.cors_origins))
-        response.raw_headers += marks(origins, request.scope["path"], request.scope["headers"])
+    response.raw_headers = [*completed(response.raw_headers), *record.limit_headers, *record.page_headers]
     return response

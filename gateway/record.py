@@ -27,15 +27,17 @@ class Principal:
 class RequestRecord:
     """What is known of a request by now.
 
-    principal, limit_headers: from the door on; the headers belong on its answer, whatever that is. faces: that were
-    found. client_left: done when the client hangs up; None where no connection of ours tells. answered_for_it: the
-    status that the connection answered in the application's place.
+    principal: from the door on. limit_headers, page_headers: how its rate limit stands, and what the page that asked is
+    told (CORS); they belong on its answer, whoever makes that. faces: that were found. client_left: done when the
+    client hangs up; None where no connection of ours tells. answered_for_it: the status that the connection answered
+    in the application's place.
     """
 
     request_id: str = ""
     timings: Timings = field(default_factory=Timings)
     principal: Principal | None = None
     limit_headers: HeaderPairs = field(default_factory=list)
+    page_headers: HeaderPairs = field(default_factory=list)
     faces: int = 0
     client_left: asyncio.Future[None] | None = None
     answered_for_it: int | None = None

@@ -30,6 +30,7 @@ from gateway.edge.cors import named
 from gateway.edge.http_protocol import protocol_class
 from gateway.edge.open_files import connections_that_fit
 from gateway.reporting.metrics import Sample
+from gateway.services import Services, services_of
 from shared.access_rules import items, parse_networks
 from shared.environment import load
 from shared.settings import Settings
@@ -65,23 +66,23 @@ class DrainingServer(Server):
         super().__init__(config)
         self._settings = settings
         self._connections = connections
+        self._services: Services | None = None
         self._stop_at: float | None = None
         self._asked_to_stop = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        services = self.lifespan.state.get("services")
-        if services is not None:
-            services.metrics.watch(lambda: sample_of(self._connections))
+        if self.lifespan.state:  # else it failed, and this process ends
+            self._services = services_of({"state": self.lifespan.state})
+            self._services.metrics.watch(lambda: sample_of(self._connections))
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 — a signal handler
         if self._stop_at is not None:
             self.should_exit = True
             return
         replaced = presence.is_replaced(Path(self._settings.runtime_dir), os.getppid())
-        services = self.lifespan.state.get("services")
-        if services is not None and not replaced:
-            services.readiness.stopping = True
+        if self._services is not None and not replaced:
+            self._services.readiness.stopping = True
         self._connections.draining = True
         delayed = sig == signal.SIGTERM and not replaced
         self._stop_at = monotonic() + (self._settings.drain_delay if delayed else 0.0)

@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import os
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 
@@ -40,7 +41,7 @@ from shared.supervision import Loops
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Handed to the routes as `request.state.services`; no part looks for another by itself."""
+    """What the routes ask; no part looks for another by itself."""
 
     settings: Settings
     door: Door
@@ -57,6 +58,17 @@ class Services:
     books: Books
     loops: Loops
     log: Log
+
+
+def state_with(services: Services) -> dict[str, Any]:
+    """What every request is to carry."""
+    return {"services": services}
+
+
+def services_of(scope: Mapping[str, Any]) -> Services:
+    """Those of this process, from the scope of any of its requests."""
+    services: Services = scope["state"]["services"]
+    return services
 
 
 @contextlib.asynccontextmanager

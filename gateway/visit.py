@@ -33,7 +33,7 @@ from gateway.pictures.masking import refuse_to_keep
 from gateway.pictures.picture import Picture
 from gateway.record import RequestRecord, record_of
 from gateway.request_time import TIMEOUT_HEADER, RequestTime, asked_s, in_time
-from gateway.services import Services
+from gateway.services import Services, services_of
 from gateway.unknown_names import IGNORED_HEADER, ignored_names
 from gateway.upload import check_head, read_upload
 from shared import numerals
@@ -68,7 +68,7 @@ class Visit(Generic[Params]):
 @contextlib.asynccontextmanager
 async def visit(request: Request, task: Task, kind: type[Params]) -> AsyncIterator[Visit[Params]]:
     """The whole way of a detect or mask request to its faces; the block makes the answer, within the same time."""
-    services: Services = request.state.services
+    services = services_of(request.scope)
     settings, record, now = services.settings, record_of(request.scope), asyncio.get_running_loop().time
     wanted = RequestTime(settings.request_timeout, asked_s(request.headers.getlist(TIMEOUT_HEADER)), now())
     admitted = await services.door.enter(request.scope, task)

@@ -1,4 +1,4 @@
-"""The ONNX Runtime session: the only place that knows providers, session options and output names.
+"""The ONNX Runtime session: the only place that knows providers and session options.
 
 There is no silent fallback: the provider that was asked for runs, or the worker refuses to start.
 """
@@ -14,7 +14,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from models.served.anchors import STRIDES, Size
+from models.served.anchors import Size, output_names
 from models.served.facts import TRIMMED_NAMES
 from models.served.trim import Trimming, answered
 from shared.errors import ConfigurationError
@@ -22,11 +22,6 @@ from worker.scrfd import AnyHeads, Heads
 
 ImageBatch = NDArray[np.uint8]
 _CPU = "CPUExecutionProvider"
-
-#: Serving form, see models/preparing/prepare.py: outputs by these names, in this order.
-SCORE_OUTPUTS = tuple(f"score_{stride}" for stride in STRIDES)
-DISTANCE_OUTPUTS = tuple(f"bbox_{stride}" for stride in STRIDES)
-LANDMARK_OUTPUTS = tuple(f"kps_{stride}" for stride in STRIDES)
 
 
 class Detector(Protocol):
@@ -105,10 +100,10 @@ class OnnxDetector:
             (_session(path.with_name(name), threads) if trimmed else self._whole) for name in TRIMMED_NAMES
         )
         self.provider = _checked_provider(self._whole, _CPU)
-        names = [output.name for output in self._whole.get_outputs()]
-        self.landmarks = set(LANDMARK_OUTPUTS) <= set(names)
-        self._outputs = [*SCORE_OUTPUTS, *DISTANCE_OUTPUTS, *(LANDMARK_OUTPUTS if self.landmarks else ())]
-        missing = set(self._outputs) - set(names)
+        names = {output.name for output in self._whole.get_outputs()}
+        self.landmarks = names.issuperset(output_names(landmarks=True))
+        self._outputs = list(output_names(landmarks=self.landmarks))
+        missing = set(self._outputs) - names
         if missing:
             raise ConfigurationError(
                 f"{path} is not in serving form (no {', '.join(sorted(missing))}); run `python -m models prepare`"

@@ -23,7 +23,7 @@ from gateway.keys.administration import Administration
 from gateway.keys.audit import Actor
 from gateway.people.accounts import Accounts
 from gateway.people.sessions import Session, Sessions
-from gateway.services import Services
+from gateway.services import Services, services_of
 from gateway.stores.database import Database
 from gateway.stores.key_format import redact
 from shared.errors import BadParameter, FaceApiError, Forbidden, StoreDown, TooLarge
@@ -133,7 +133,7 @@ class Console:
         return endpoint
 
     async def _visit(self, request: Request, answer: PageAnswer, *, open_to_all: bool, passive: bool) -> Response:
-        visitor = Visitor(request, request.state.services, self._templates, time.time())
+        visitor = Visitor(request, services_of(request.scope), self._templates, time.time())
         try:
             if not is_own(request.method, request.scope["headers"]):
                 raise Forbidden("This form was not sent by a page of this console")

@@ -162,14 +162,15 @@ class Dispatcher:
             self.counts.quarantined += 1
             raise _poison()
 
-    def _refused_now(self, work: Work) -> bool:
-        """Before it goes to a worker: what was found of this picture while it waited."""
-        standing = self.quarantine.last_standing(work)
-        work.noted = standing == "suspected"
-        if standing == "poison":
-            self.counts.quarantined += 1
-            self._fail(work.id, _poison())
-        return standing == "poison"
+    def _refused_now(self) -> list[Work]:
+        """Of what goes to workers next: what was found to be poison while it waited. Notes what became suspected."""
+        refused = []
+        for work in self.queue.next_up():
+            standing = self.quarantine.last_standing(work)
+            work.noted = standing == "suspected"
+            if standing == "poison":
+                refused.append(work)
+        return refused
 
     def _withdraw(self, work_id: int) -> None:
         held = self.queue.withdraw(work_id)
@@ -191,7 +192,12 @@ class Dispatcher:
 
     def _pump(self) -> None:
         """Sends what can be sent, and tells workers what waits without credit."""
-        for generation, work in self.queue.assign(self._refused_now):
+        while refused := self._refused_now():
+            for work in refused:
+                self.counts.quarantined += 1
+                self.queue.withdraw(work.id)
+                self._fail(work.id, _poison())
+        for generation, work in self.queue.assign():
             self.roster.known[generation].link.send(self._frames(work))
         self._tell()
 

@@ -6,8 +6,8 @@ where it can be cancelled, expired and seen.
 
 from __future__ import annotations
 
+import itertools
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from shared.deadline import Deadline
@@ -169,14 +169,16 @@ class WorkQueue:
         assert work.id not in self._waiting
         self._waiting[work.id] = work
 
-    def assign(self, refused: Callable[[Work], bool] = lambda _work: False) -> list[tuple[str, Work]]:
-        """Gives waiting work, oldest first, to the least busy workers with credit; drops what is refused now."""
+    def next_up(self) -> list[Work]:
+        """What `assign` would give away now."""
+        return list(itertools.islice(self._waiting.values(), sum(one.credits for one in self._workers.values())))
+
+    def assign(self) -> list[tuple[str, Work]]:
+        """Gives waiting work, oldest first, to the least busy workers with credit."""
         assigned = []
         while self._waiting and (generation := self._least_busy()) is not None:
             worker = self._workers[generation]
             _, work = self._waiting.popitem(last=False)
-            if refused(work):
-                continue
             worker.credits -= 1
             worker.in_hand[work.id] = work
             assigned.append((generation, work))

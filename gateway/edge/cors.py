@@ -12,10 +12,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.edge.paths import tidy
 from gateway.endpoints import ENDPOINTS
-from gateway.record import HeaderPairs
+from gateway.record import HeaderPairs, record_of
 
 PATHS = frozenset({"/openapi.json", *(endpoint.path for endpoint in ENDPOINTS if endpoint.for_pages)})
-ALLOWED_METHODS = b"GET, POST"
 #: Ours; then what tracing adds to every request of a page, and what upload widgets and HTTP libraries send. The others
 #: mean nothing here, so they can do no harm; a page that must not send them could not call at all.
 ALLOWED_HEADERS = b", ".join(
@@ -33,7 +32,13 @@ EXPOSED_HEADERS = (
     b"X-Looks, X-Mask-Weak, X-Mask-Colors, X-Frames, X-Ignored-Fields, Retry-After, RateLimit, RateLimit-Policy, "
     b"Server-Timing"
 )
-PREFLIGHT_SECONDS = b"7200"  # the longest that Chromium takes
+#: For two hours, the longest that Chromium takes.
+_ALLOWED = [
+    (b"access-control-allow-methods", b"GET, POST"),
+    (b"access-control-allow-headers", ALLOWED_HEADERS),
+    (b"access-control-max-age", b"7200"),
+]
+_PREFLIGHT, _VARY = b"access-control-request-method", (b"vary", b"Origin")
 
 
 class Cors:
@@ -48,9 +53,11 @@ class Cors:
             await self._app(scope, receive, send)
             return
         if scope["method"] == "OPTIONS" and any(name == _PREFLIGHT for name, _ in scope["headers"]):
-            await _answer_preflight(send, _preflight_headers(_allowed(self._origins, scope["headers"])))
+            headers = _told(self._origins, scope["headers"], _ALLOWED)
+            await send({"type": "http.response.start", "status": 204, "headers": headers})
+            await send({"type": "http.response.body", "body": b""})
             return
-        mine = marks(self._origins, scope["path"], scope["headers"])
+        mine = record_of(scope).page_headers = marks(self._origins, scope["path"], scope["headers"])
 
         async def send_marked(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -58,9 +65,6 @@ class Cors:
             await send(message)
 
         await self._app(scope, receive, send_marked)
-
-
-_PREFLIGHT = b"access-control-request-method"
 
 
 def named(origins: Iterable[str]) -> frozenset[bytes]:
@@ -76,38 +80,12 @@ def marks(origins: frozenset[bytes], path: str, headers: HeaderPairs) -> HeaderP
     """What an answer at this path says to the page that asked, whoever makes it."""
     if not origins or not is_open(path):
         return []
-    allowed = _allowed(origins, headers)
-    if allowed is None:
-        return [(b"vary", b"Origin")]
-    return [
-        (b"vary", b"Origin"),
-        (b"access-control-allow-origin", allowed),
-        (b"access-control-expose-headers", EXPOSED_HEADERS),
-    ]
+    return _told(origins, headers, [(b"access-control-expose-headers", EXPOSED_HEADERS)])
 
 
-def _allowed(origins: frozenset[bytes], headers: HeaderPairs) -> bytes | None:
-    """What Access-Control-Allow-Origin says to the page that asked; None: nothing."""
+def _told(origins: frozenset[bytes], headers: HeaderPairs, more: HeaderPairs) -> HeaderPairs:
+    """more: only to pages of these origins."""
     origin = next((value for name, value in headers if name == b"origin"), None)
-    if origin is None:
-        return None
-    if b"*" in origins:
-        return b"*"
-    return origin if origin in origins else None
-
-
-def _preflight_headers(allowed: bytes | None) -> HeaderPairs:
-    if allowed is None:
-        return [(b"vary", b"Origin")]
-    return [
-        (b"vary", b"Origin"),
-        (b"access-control-allow-origin", allowed),
-        (b"access-control-allow-methods", ALLOWED_METHODS),
-        (b"access-control-allow-headers", ALLOWED_HEADERS),
-        (b"access-control-max-age", PREFLIGHT_SECONDS),
-    ]
-
-
-async def _answer_preflight(send: Send, headers: HeaderPairs) -> None:
-    await send({"type": "http.response.start", "status": 204, "headers": headers})
-    await send({"type": "http.response.body", "body": b""})
+    if origin is None or not (origin in origins or b"*" in origins):
+        return [_VARY]
+    return [_VARY, (b"access-control-allow-origin", b"*" if b"*" in origins else origin), *more]

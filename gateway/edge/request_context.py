@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.edge.books import Books
 from gateway.edge.request_id import HEADER, request_id_of
-from gateway.record import RequestRecord, record_of
+from gateway.record import record_of
 
 #: What a client gets that is not there any more; seen in logs and metrics only.
 CLIENT_CLOSED_REQUEST = 499
@@ -20,8 +22,8 @@ class RequestContext:
     Every request ends here: with one line in the log, counted, and quietly when its client left.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, books_of: Callable[[Scope], Books]) -> None:
+        self._app, self._books_of = app, books_of
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -30,7 +32,7 @@ class RequestContext:
         request_id = request_id_of(scope["headers"])
         record = record_of(scope)
         record.request_id = request_id
-        header = (HEADER, request_id.encode())
+        header, books = (HEADER, request_id.encode()), self._books_of(scope)
         sent: int | None = None
         failure: BaseException | None = None
 
@@ -51,7 +53,7 @@ class RequestContext:
         finally:
             status = status_of(sent, failure, record.answered_for_it)
             # What was sent leaves only when the event loop gets its turn: the client does not wait for our books.
-            asyncio.get_running_loop().call_soon(_close_books, scope, record, status, record.timings.total_ms())
+            asyncio.get_running_loop().call_soon(books.close, scope, record, status, record.timings.total_ms())
 
 
 def status_of(sent: int | None, failure: BaseException | None, answered_for_it: int | None) -> int:
@@ -63,9 +65,3 @@ def status_of(sent: int | None, failure: BaseException | None, answered_for_it: 
     if isinstance(failure, ClientDisconnect):
         return answered_for_it or CLIENT_CLOSED_REQUEST
     return 500 if failure is not None or sent is None else sent
-
-
-def _close_books(scope: Scope, record: RequestRecord, status: int, total_ms: float) -> None:
-    services = scope["state"].get("services")
-    if services is not None:
-        services.books.close(scope, record, status, total_ms)

@@ -23,7 +23,7 @@ from gateway.record import Principal
 from gateway.reporting.overview import overview_of
 from gateway.reporting.system_facts import system_of
 from gateway.routes.json_body import read_json
-from gateway.services import Services
+from gateway.services import Services, services_of
 from gateway.stores.key_format import redact
 from shared import numerals
 from shared.errors import BadParameter, TooLarge
@@ -94,7 +94,7 @@ def routes() -> list[Route]:
 
 def _admitted(answers: dict[str, AdminAnswer]) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
-        services: Services = request.state.services
+        services = services_of(request.scope)
         admitted = await services.door.enter_admin(request.scope)
         method = "GET" if request.method == "HEAD" else request.method
         async with admitted.settled():

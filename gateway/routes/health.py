@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.error_responses import detail_response
-from gateway.services import Services
+from gateway.services import Services, services_of
 
 
 class HealthResponse(msgspec.Struct, frozen=True):
@@ -37,7 +37,7 @@ class HealthResponse(msgspec.Struct, frozen=True):
 
 async def health(request: Request) -> Response:
     """200 when a picture sent now would be answered, else 503 with status "degraded"."""
-    services: Services = request.state.services
+    services = services_of(request.scope)
     answer = health_of(services)
     status = 200 if answer.status == "ok" else 503
     return Response(msgspec.json.encode(answer), status_code=status, media_type="application/json")
@@ -73,7 +73,7 @@ def health_of(services: Services) -> HealthResponse:
 
 async def readyz(request: Request) -> Response:
     """For load balancers: send traffic here or not."""
-    readiness = request.state.services.readiness
+    readiness = services_of(request.scope).readiness
     if readiness.ready:
         return Response(b'{"status":"ready"}', media_type="application/json")
     return detail_response(503, f"not ready: {readiness.reason}", {"Retry-After": "1"})

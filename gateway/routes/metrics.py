@@ -10,13 +10,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.reporting.metrics_files import exposition
-from gateway.services import Services
+from gateway.services import services_of
 from shared.errors import NotFound, Unauthorized
 
 
 async def metrics(request: Request) -> Response:
     """The text of all gateway processes of this host."""
-    services: Services = request.state.services
+    services = services_of(request.scope)
     token = services.settings.metrics_token
     if not token:
         raise NotFound("Metrics are not served on this port; see FACE_API_METRICS_PORT and FACE_API_METRICS_TOKEN")

@@ -14,7 +14,8 @@ from models.proving.reference import Reference, head_order
 from models.proving.runtime import open_session
 from models.rewriting.cheaper import CHEAPER_OPSET, make_cheaper
 from models.rewriting.graphs import copied, dimensions, opset_of, real_inputs, with_free_sides, with_outputs
-from models.rewriting.surgery import ExportLayout, is_serving_form, output_names, to_serving_form
+from models.rewriting.surgery import ExportLayout, is_serving_form, to_serving_form
+from models.served.anchors import output_names
 from shared.errors import ConfigurationError
 
 

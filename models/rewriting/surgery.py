@@ -25,7 +25,7 @@ from models.rewriting.graphs import (
     whole_constants,
     with_newer_opset,
 )
-from models.served.anchors import BOX_COLUMNS, LANDMARK_COLUMNS, SCORE_COLUMNS, STRIDES
+from models.served.anchors import BOX_COLUMNS, LANDMARK_COLUMNS, SCORE_COLUMNS, output_names
 from models.served.facts import METADATA_FORM, SERVING_FORM
 from shared.errors import ConfigurationError
 
@@ -53,12 +53,6 @@ class ExportLayout:
 
     outputs: tuple[str, ...]
     resize_scales: dict[str, tuple[float, ...]]
-
-
-def output_names(*, landmarks: bool) -> tuple[str, ...]:
-    """The names of the serving form's outputs, in order."""
-    kinds = ("score", "bbox", "kps") if landmarks else ("score", "bbox")
-    return tuple(f"{kind}_{stride}" for kind in kinds for stride in STRIDES)
 
 
 def is_serving_form(model: ModelProto) -> bool:

@@ -1,4 +1,4 @@
-"""Where SCRFD's anchors stand: the only place that knows strides and anchors per cell, in training as in serving."""
+"""Where SCRFD's anchors stand and what its outputs are called: the only place, for training as for serving."""
 
 from __future__ import annotations
 
@@ -17,6 +17,12 @@ SCORE_COLUMNS, BOX_COLUMNS, LANDMARK_COLUMNS = 1, 4, 10
 
 #: Height and width of an input in pixels, multiples of the largest stride.
 Size = tuple[int, int]
+
+
+def output_names(*, landmarks: bool) -> tuple[str, ...]:
+    """What a network in serving form calls its outputs, in order."""
+    kinds = ("score", "bbox", "kps") if landmarks else ("score", "bbox")
+    return tuple(f"{kind}_{stride}" for kind in kinds for stride in STRIDES)
 
 
 def anchor_count(size: Size, stride: int) -> int:

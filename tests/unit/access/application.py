@@ -19,6 +19,7 @@ from gateway.edge.security_headers import SecurityHeaders
 from gateway.error_responses import face_api_error
 from gateway.keys.administration import Administration
 from gateway.routes.admin import routes as admin_routes
+from gateway.services import state_with
 from shared.errors import FaceApiError
 from shared.settings import Settings
 from tests.unit.access.stores import ME, NOW, settings_in
@@ -56,7 +57,7 @@ def opened(folder: Path, *, base_url: str = "http://testserver", **settings: Any
     async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Any]]:
         async with open_access(effective, Path(effective.runtime_dir)) as door:
             found.append(door)
-            yield {"services": services_of(effective, door)}
+            yield state_with(services_with(effective, door))
 
     application = Starlette(
         routes=[*admin_routes(), *console_routes()],
@@ -69,7 +70,7 @@ def opened(folder: Path, *, base_url: str = "http://testserver", **settings: Any
         yield Site(client, found[0])
 
 
-def services_of(settings: Settings, door: Door) -> Any:
+def services_with(settings: Settings, door: Door) -> Any:
     """What console and admin API ask of the process's services."""
     return SimpleNamespace(
         settings=settings, door=door, keys=door.keys, counters=door.counters, addresses=door.addresses,

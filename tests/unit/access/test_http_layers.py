@@ -116,7 +116,7 @@ class Ended:
         self.logged, self.measured = list[int](), list[int]()
         metrics = SimpleNamespace(answered=self._measure, stages=lambda _: None)
         log = SimpleNamespace(info=self._log, debug=lambda *_, **__: None)
-        self.services = SimpleNamespace(books=Books(log, metrics, self.counters, self.gathering))
+        self.books = Books(log, metrics, self.counters, self.gathering)
 
     def _measure(self, _path: str, status: int, _seconds: float) -> None:
         self.measured.append(status)
@@ -148,7 +148,7 @@ class Ended:
 
         scope = {"type": "http", "method": "POST", "path": "/api/v1/detect", "headers": []}
         with contextlib.suppress(type(failure) if failure is not None else ()):
-            await RequestContext(application)(scope | {"state": {"services": self.services}}, ignore, ignore)
+            await RequestContext(application, lambda _scope: self.books)(scope, ignore, ignore)
         await asyncio.sleep(0)
 
 

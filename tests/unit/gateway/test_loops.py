@@ -18,7 +18,7 @@ from gateway.keys.upkeep import Upkeep
 from gateway.readiness import Readiness
 from gateway.reporting.counters import Counters
 from gateway.reporting.metrics import Metrics
-from gateway.services import Services
+from gateway.services import services_of
 from shared import supervision
 from shared.settings import Settings
 
@@ -75,7 +75,7 @@ def test_every_loop_survives_a_planted_failure_and_it_is_counted(
     monkeypatch.setattr(supervision, "FIRST_PAUSE_S", 0.001)
     plants = Plants(monkeypatch, 1)
     with opened(tmp_path) as client:
-        services: Services = client.app_state["services"]
+        services = services_of({"state": client.app_state})
         until(lambda: all(rounds > 1 for rounds in plants.rounds.values()))
         assert services.loops.failures == dict.fromkeys(ROUNDS, 1)
         assert client.get("/readyz").json()["detail"] == "not ready: no worker is serving"

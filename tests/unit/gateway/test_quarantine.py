@@ -113,7 +113,7 @@ def test_poison_stays_poison_whatever_is_found_before_or_after_it() -> None:
 # What a request meets on its way to a worker
 
 
-def test_waiting_work_that_is_refused_by_then_takes_no_credit() -> None:
+def test_waiting_work_that_is_refused_by_then_is_the_next_to_go_and_takes_no_credit() -> None:
     queue = WorkQueue()
     queue.join("a", 2, 1)
     queue.granted("a", 1)
@@ -121,7 +121,10 @@ def test_waiting_work_that_is_refused_by_then_takes_no_credit() -> None:
     good.id = 2
     queue.submit(poison)
     queue.submit(good)
-    assert queue.assign(lambda one: one is poison) == [("a", good)]
+    assert queue.next_up() == [poison]
+    queue.withdraw(poison.id)
+    assert queue.next_up() == [good]
+    assert queue.assign() == [("a", good)]
     assert queue.waiting == 0
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from models.preparing.export import read_export, serving_form
 from models.proving.proof import ServingNetwork, difference
 from models.proving.reference import Reference
-from models.rewriting.surgery import output_names
+from models.served.anchors import output_names
 from tests.networks import Form, random_network
 
 #: Of inputs: one, two and three cells of the coarsest stride.

@@ -15,7 +15,8 @@ from models.ensure import ensure
 from models.preparing import place
 from models.proving.proof import Difference, ServingNetwork, difference, proof_pictures, prove
 from models.proving.reference import Reference
-from models.rewriting.surgery import METADATA_FORM, SERVING_FORM, output_names
+from models.rewriting.surgery import METADATA_FORM, SERVING_FORM
+from models.served.anchors import output_names
 from models.served.facts import SIDECAR_NAME, load, read_sidecar
 from shared.canary import canary_picture
 from shared.errors import ConfigurationError
