@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import random
+import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from gateway.edge.books import Books
 from gateway.keys.administration import Administration
 from gateway.keys.keeping import Keys
 from gateway.keys.upkeep import Forget
+from gateway.keys.usage import day_of
 from gateway.people.sessions import Sessions
 from gateway.pictures.picture import Pictures, open_pictures
 from gateway.pictures.picture_facts import decoders_of
@@ -131,7 +133,8 @@ def _present(services: Services) -> Present:
         for worker in services.dispatcher.workers
     ]
     waiting = services.turnstile.waiting + services.dispatcher.queue.waiting
-    return Present(in_flight=services.admission.requests, queued=waiting, workers=tuple(workers))
+    use = services.door.upkeep.gathering.on_day(day_of(time.time()))
+    return Present(in_flight=services.admission.requests, queued=waiting, workers=tuple(workers), use=use)
 
 
 def _sample(services: Services, now: float) -> Sample:

@@ -3,7 +3,7 @@
 Times are wall time, which may be set back, also over a reboot that keeps the file: what lies ahead counts for nothing.
 
 Each process counts in memory and hands in its sums once a second; anyone may read the total. It alone knows the
-file. Other outlets (Prometheus) can take the same calls: `Counters` is the place where they are made.
+file.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Counters:
         self._clock = clock
         self._sums: dict[tuple[int, str], float] = defaultdict(float)
         self._ever: dict[str, int] = defaultdict(int)
-        self._sources: list[Callable[[], Present]] = []
+        self._source: Callable[[], Present] = Present
         self._connection: sqlite3.Connection | None = None
         self._said = ""
         self._said_at = 0.0
@@ -92,16 +92,15 @@ class Counters:
 
     def refused(self) -> dict[str, int]:
         """Requests that this process refused at the door since it started, by reason: for other outlets."""
-        return {name[8:].replace(".", "_"): n for name, n in self._ever.items() if name.startswith("refused.")}
+        return self._of("refused.")
 
     def failures(self) -> dict[str, int]:
         """How often each limiter of this process could not count, since it started: for other outlets."""
-        prefix = "limiter_failures."
-        return {
-            f"limiter_failed_{name[len(prefix) :].lower().replace('-', '_')}": n
-            for name, n in self._ever.items()
-            if name.startswith(prefix)
-        }
+        return {f"limiter_failed_{name}": n for name, n in self._of("limiter_failures.").items()}
+
+    def _of(self, prefix: str) -> dict[str, int]:
+        found = {name[len(prefix) :]: n for name, n in self._ever.items() if name.startswith(prefix)}
+        return {name.lower().replace(".", "_").replace("-", "_"): n for name, n in found.items()}
 
     def answered(self, endpoint: str, status: int, milliseconds: float, faces: int) -> None:
         """One request that was answered."""
@@ -113,12 +112,12 @@ class Counters:
             self.add(f"ms.{endpoint}.{edge}")
 
     def say_of_now(self, source: Callable[[], Present]) -> None:
-        """Who can tell what is going on in this process; asked once a second."""
-        self._sources.append(source)
+        """Who can tell what is going on in this process; asked once a second, from now on alone."""
+        self._source = source
 
     def hand_in(self) -> None:
         """Adds this process's sums to the file; what cannot be added now stays for the next time."""
-        facts = msgspec.json.encode(_together([source() for source in self._sources])).decode()
+        facts = msgspec.json.encode(self._source()).decode()
         now = self._clock()
         if not self._sums and facts == self._said and 0 <= now - self._said_at < STALE_S / 2:
             return  # idle: nothing to tell
@@ -225,16 +224,3 @@ def percentile(total: dict[str, float], endpoints: tuple[str, ...], share: float
             return low + (high - low) * (wanted - below) / count
         below += count
     return float(EDGES_MS[-1])
-
-
-def _together(facts: list[Present]) -> Present:
-    """What the parts of one process say, as one."""
-    use: dict[str, int] = {}
-    for part in facts:
-        use |= part.use
-    return Present(
-        in_flight=sum(part.in_flight for part in facts),
-        queued=sum(part.queued for part in facts),
-        workers=tuple(worker for part in facts for worker in part.workers),
-        use=use,
-    )

@@ -89,8 +89,7 @@ def test_a_process_says_what_is_going_on_until_it_is_gone(tmp_path: Path) -> Non
     clock = Clock()
     counters = Counters(tmp_path, clock)
     worker = Worker(name="worker-0", state="serving", model="m", provider="CPU")
-    counters.say_of_now(lambda: Present(in_flight=2, queued=1, workers=(worker,)))
-    counters.say_of_now(lambda: Present(use={"key_1": 3}))
+    counters.say_of_now(lambda: Present(in_flight=2, queued=1, workers=(worker,), use={"key_1": 3}))
     counters.hand_in()
     assert counters.present() == [Present(in_flight=2, queued=1, workers=(worker,), use={"key_1": 3})]
     clock.now += 10
