@@ -90,7 +90,7 @@ class Yard:
     def start_gateway(self, processes: int) -> Gunicorn:
         wanted = environment(
             runtime_dir=self.runtime_dir, data_dir=self.runtime_dir / "data", gateway_processes=processes,
-            input_side=SIDE, mask_second_side=0, decode_processes=1,
+            input_side=SIDE, mask_second_side=0, decode_processes=1, request_timeout=WAIT_S_MAX,
         )  # fmt: skip
         with socket.create_server(("127.0.0.1", 0)) as listening:
             descriptor, port = listening.fileno(), listening.getsockname()[1]

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +50,28 @@ def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         yield Path(folder)
 
 
-def ended(service: Service) -> int:
-    try:
-        return service.process.wait(START_S_MAX)
-    finally:
+Launch = Callable[..., Service]
+
+
+@pytest.fixture
+def launch() -> Iterator[Launch]:
+    """Starts launchers; whatever becomes of the test, none of them and nothing below is left behind."""
+    launched: list[Service] = []
+
+    def begin(data_dir: Path, **settings: object) -> Service:
+        launched.append(start(data_dir, **settings))
+        return launched[-1]
+
+    yield begin
+    for service in launched:
         service.close()
+
+
+def ended(service: Service) -> int:
+    """Its exit code, when all it said is here."""
+    code = service.process.wait(START_S_MAX)
+    service.close()
+    return code
 
 
 def children(pid: int) -> list[int]:
@@ -101,8 +118,10 @@ def test_over_tcp_the_service_answers_as_over_unix_sockets(shared: Service) -> N
         assert answer.json()["summary"]["face_count"] == 1
 
 
-def test_a_runtime_folder_in_use_is_told_at_once(shared: Service, model: Path, data_dir: Path, folder: Path) -> None:
-    second = start(data_dir, model=model, precision="fp32", runtime_dir=folder)
+def test_a_runtime_folder_in_use_is_told_at_once(
+    launch: Launch, shared: Service, model: Path, data_dir: Path, folder: Path
+) -> None:
+    second = launch(data_dir, model=model, precision="fp32", runtime_dir=folder)
     assert ended(second) == 78
     assert f"FACE_API_RUNTIME_DIR={folder} is in use" in second.output
     assert httpx2.get(f"{shared.url}/readyz", timeout=60).status_code == 200
@@ -121,9 +140,9 @@ def test_every_line_but_the_block_for_people_is_a_log_line_that_says_by_whom(sha
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_every_process_and_leaves_no_file(
-    model: Path, data_dir: Path, temporary: Path, number: signal.Signals
+    launch: Launch, model: Path, data_dir: Path, temporary: Path, number: signal.Signals
 ) -> None:
-    service = start(data_dir, model=model, precision="fp32")
+    service = launch(data_dir, model=model, precision="fp32")
     assert service.ready.wait(START_S_MAX)
     assert service.url, service.output
     family = processes_below(service.process.pid)
@@ -135,9 +154,9 @@ def test_a_signal_ends_every_process_and_leaves_no_file(
 
 
 def test_a_killed_launcher_takes_everything_with_it_and_the_next_start_removes_its_folder(
-    model: Path, data_dir: Path, temporary: Path
+    launch: Launch, model: Path, data_dir: Path, temporary: Path
 ) -> None:
-    service = start(data_dir, model=model, precision="fp32")
+    service = launch(data_dir, model=model, precision="fp32")
     assert service.ready.wait(START_S_MAX)
     family = processes_below(service.process.pid)
     service.process.kill()
@@ -153,9 +172,9 @@ def test_a_killed_launcher_takes_everything_with_it_and_the_next_start_removes_i
 
 @pytest.mark.parametrize("victim", ["the gateway's master", "the pool"])
 def test_a_part_that_is_killed_takes_its_children_with_it_and_ends_the_service(
-    model: Path, data_dir: Path, victim: str
+    launch: Launch, model: Path, data_dir: Path, victim: str
 ) -> None:
-    service = start(data_dir, model=model, precision="fp32")
+    service = launch(data_dir, model=model, precision="fp32")
     assert service.ready.wait(START_S_MAX)
     assert service.url, service.output
     family = processes_below(service.process.pid)
@@ -168,20 +187,20 @@ def test_a_part_that_is_killed_takes_its_children_with_it_and_ends_the_service(
 
 
 def test_a_folder_whose_path_is_too_long_for_sockets_is_told_at_once(
-    model: Path, data_dir: Path, temporary: Path
+    launch: Launch, model: Path, data_dir: Path, temporary: Path
 ) -> None:
-    service = start(data_dir, model=model, runtime_dir=temporary / ("x" * 80))
+    service = launch(data_dir, model=model, runtime_dir=temporary / ("x" * 80))
     assert ended(service) == 78
     assert "is too long for unix sockets" in service.output
     assert "FACE_API_RUNTIME_DIR" in service.output
 
 
-def test_a_port_in_use_is_told_at_once(model: Path, data_dir: Path) -> None:
+def test_a_port_in_use_is_told_at_once(launch: Launch, model: Path, data_dir: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        service = start(data_dir, model=model, port=port)
+        service = launch(data_dir, model=model, port=port)
         assert ended(service) == 78
     assert f"cannot listen on 127.0.0.1:{port}" in service.output
     assert "PORT=" in service.output
@@ -203,21 +222,21 @@ def test_a_gateway_process_that_cannot_start_ends_gunicorn_too(tmp_path: Path, a
     assert subprocess.run(command, cwd=ROOT, env=env, timeout=STOP_S_MAX, check=False).returncode == 3
 
 
-def test_a_missing_model_stops_the_start_with_the_command_that_mends_it(data_dir: Path) -> None:
-    service = start(data_dir, model="scrfd_10g")
+def test_a_missing_model_stops_the_start_with_the_command_that_mends_it(launch: Launch, data_dir: Path) -> None:
+    service = launch(data_dir, model="scrfd_10g")
     assert ended(service) == 78
     assert "python -m models pull scrfd_10g" in service.output
 
 
-def test_wrong_settings_are_all_told_together(data_dir: Path) -> None:
-    service = start(data_dir, workers="many", input_side=641)
+def test_wrong_settings_are_all_told_together(launch: Launch, data_dir: Path) -> None:
+    service = launch(data_dir, workers="many", input_side=641)
     assert ended(service) == 78
     assert "FACE_API_WORKERS=many" in service.output
     assert "FACE_API_INPUT_SIDE=641" in service.output
 
 
-def test_a_file_that_is_no_network_stops_the_start(tmp_path: Path, data_dir: Path) -> None:
+def test_a_file_that_is_no_network_stops_the_start(launch: Launch, tmp_path: Path, data_dir: Path) -> None:
     (tmp_path / "broken.onnx").write_bytes(b"not a network")
-    service = start(data_dir, model=tmp_path / "broken.onnx")
+    service = launch(data_dir, model=tmp_path / "broken.onnx")
     assert ended(service) == 78
     assert "broken.onnx" in service.output

@@ -1,4 +1,4 @@
-"""One gallery for the tests of this folder that need children."""
+"""One gallery for the tests of this folder that need children, and one for a test that wants them alone."""
 
 from __future__ import annotations
 
@@ -12,5 +12,12 @@ from tests.hostile.gallery import Gallery
 @pytest.fixture(scope="package")
 def gallery() -> Iterator[Gallery]:
     gallery = Gallery(decode_processes=2)
+    yield gallery
+    gallery.close()
+
+
+@pytest.fixture
+def lone() -> Iterator[Gallery]:
+    gallery = Gallery(decode_processes=1)
     yield gallery
     gallery.close()

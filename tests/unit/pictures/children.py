@@ -1,0 +1,69 @@
+"""Picture children as the tests meet them: at work, crashed, dead."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from pathlib import Path
+
+from gateway.pictures.child_process import Child
+from tests.hostile import make_jpeg, make_png, rasters
+from tests.hostile.gallery import Gallery
+
+ROOT = Path(__file__).resolve().parents[3]
+
+PHOTO = make_jpeg.jpeg(rasters.noise(320, 240))
+
+#: Seconds of computing for a child, and longer to make than to be found out.
+SLOW = make_png.zeros(5000, 5000, make_png.RGBA, 16)
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return "Z" not in Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1][:3]
+
+
+def wait_until_dead(pid: int, seconds: float = 20) -> None:
+    limit = time.monotonic() + seconds
+    while alive(pid) and time.monotonic() < limit:
+        time.sleep(0.02)
+    assert not alive(pid)
+
+
+def opening(gallery: Gallery, data: bytes, *, seconds: float = 60, to_mask: bool = False) -> asyncio.Task[object]:
+    work = gallery.opening(data, to_mask=to_mask, seconds=seconds)
+
+    async def begin() -> asyncio.Task[object]:
+        task = asyncio.ensure_future(work)
+        await asyncio.sleep(0.05)
+        return task
+
+    return gallery.run(begin())
+
+
+def working(gallery: Gallery) -> Child:
+    """The child that works on something at this moment, as soon as one does."""
+
+    async def found() -> Child:
+        while True:
+            for child in gallery.pictures.crew._children:
+                if child.running is not None and not child.gone:
+                    return child
+            await asyncio.sleep(0.001)
+
+    return gallery.run(asyncio.wait_for(found(), 60))
+
+
+def crash(gallery: Gallery, sign: signal.Signals = signal.SIGSEGV) -> Child:
+    """Ends the child that works on something as a decoder's mistake would; returns when the gateway has seen it."""
+
+    child = working(gallery)
+    os.kill(child.pid, sign)
+    while child in gallery.pictures.crew._children:
+        gallery.run(asyncio.sleep(0.001))
+    return child
