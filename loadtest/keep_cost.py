@@ -14,7 +14,6 @@ import resource
 import statistics
 import subprocess
 import tempfile
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +29,6 @@ from gateway.pictures.picture import Pictures, open_pictures
 from gateway.pictures.regions import Region
 from loadtest.decode_cost import cpu_seconds
 from loadtest.pictures import SIZES, Kind, make
-from shared.deadline import Deadline
 from shared.faces import Faces
 from shared.settings import Settings
 
@@ -83,7 +81,6 @@ async def _compare(crowd: str, ways: dict[str, Way], jobs: list[Job], pictures: 
 
 
 async def _by_service(pictures: Pictures, job: Job, options: MaskOptions) -> int:
-    deadline = Deadline.after(60, time.monotonic())
     data = job.file.read_bytes()
     picture = await pictures.open(data, sides=(640,), to_mask=True, kept=options.keeps)
     masked = await picture.mask(Marks.all_of(Faces(job.boxes, np.ones(len(job.boxes), np.float32), None)), options)
