@@ -109,7 +109,14 @@ _PROFILED: tuple[Callable[[bytes], bytes], ...] = (
 
 
 def whole_seeds() -> Iterator[bytes]:
-    for seeds in (picture_seeds.jpeg, picture_seeds.png, picture_seeds.tiff, picture_seeds.bmp, picture_seeds.webp):
+    for seeds in (
+        picture_seeds.jpeg,
+        picture_seeds.png,
+        picture_seeds.tiff,
+        picture_seeds.bmp,
+        picture_seeds.webp,
+        picture_seeds.heif,
+    ):
         yield from seeds()
     yield from (
         b"GIF89a" + bytes(20),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tests.hostile import make_bmp, make_icc, make_jpeg, make_png, make_tiff, make_webp, rasters
+from tests.hostile import make_bmp, make_heif, make_icc, make_jpeg, make_png, make_tiff, make_webp, rasters
 
 _COLOURS = rasters.colours(16, 12)
 _GREY = rasters.grey(16, 12)
@@ -112,6 +112,24 @@ def webp() -> Iterator[bytes]:
                           make_webp.animation_frame(0, 0, 16, 12, picture)])  # fmt: skip
     yield make_webp.riff([picture], size=40)
     yield lossy + b"behind the end"
+
+
+def heif() -> Iterator[bytes]:
+    """HEIC and AVIF alike."""
+    square = rasters.colours(64, 64)
+    for encode in (make_heif.heic, make_heif.avif):
+        still = make_heif.parts(encode(_COLOURS, quality=50))
+        block = make_heif.Item(b"Exif", b"\0\0\0\6" + make_jpeg.exif(6), hidden=True)
+        yield make_heif.still(still)
+        yield make_heif.still(still.having(make_heif.turned(1), make_heif.mirrored(0), make_heif.numbers(12, 13)))
+        yield make_heif.still(still.having(make_heif.cropped(12, 10)), block, references=((b"cdsc", 2, (1,)),))
+        yield make_heif.still(still, still, behind=make_heif.box(b"moov"))
+        yield encode(np.dstack([_COLOURS, _GREY]), quality=50)
+        tile = make_heif.parts(encode(square, quality=30))
+        whole = make_heif.Item(
+            b"grid", struct.pack(">BBBBHH", 0, 0, 0, 1, 100, 60), (make_heif.size(100, 60),), inside=True
+        )
+        yield make_heif.still(whole, tile, tile, references=((b"dimg", 1, (2, 3)),))
 
 
 def exif() -> Iterator[bytes]:

@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 from PIL import Image
 
-from gateway.pictures.headers import exif
+from gateway.pictures import heif_rewrite
+from gateway.pictures.headers import exif, heif
 from gateway.pictures.headers.facts import Format, Header
 from gateway.pictures.image_header import SIDE_MAX, check_complete, check_limits, read_header
 from shared.errors import BadImage, TooLarge
@@ -18,6 +19,7 @@ from shared.settings import Settings
 from tests.fuzz.target import check_words, steps_within
 
 _SETTINGS = Settings()
+_HEIF = {"heic": heif.HEIC, "avif": heif.AVIF}
 #: Calls a walk may make: a few for every byte there is, and some for any file.
 _STEPS_FREE, _STEPS_PER_BYTE = 2000, 12
 _SUBFILE, _REDUCED = 254, 1
@@ -58,6 +60,20 @@ def check_webp(data: bytes) -> None:
     check = walker("webp")
     check(data)
     check(data[:4] + struct.pack("<I", len(data) - 8) + data[8:] if len(data) >= 12 else data)
+
+
+def check_heif(data: bytes) -> None:
+    """What is written anew of an accepted file is accepted as well, of the same kind, neither cropped nor turned."""
+    header = accepted(data)
+    walk = _HEIF.get(header.format) if header else None
+    if header is None or walk is None:
+        return
+    layout = walk.layout_of(memoryview(data))
+    again = read_header(memoryview(heif_rewrite.plain(memoryview(data), layout)))
+    assert (again.width, again.height, again.orientation, again.frames) == (layout.width, layout.height, 1, 1)
+    assert (again.samples, again.bits, again.alpha) == (header.samples, header.bits, header.alpha)
+    assert header.width <= again.width
+    assert header.height <= again.height
 
 
 def accepted(data: bytes) -> Header | None:

@@ -140,7 +140,7 @@ class Heif:
             ),
             b"iprp": box(b"iprp", box(b"ipco", *known), _associations(self.items, known)),
             b"iloc": _places(self.items, first),
-            b"idat": box(b"idat", *(item.data for item in self.items if item.inside)),
+            b"idat": box(b"idat", *inside) if (inside := [item.data for item in self.items if item.inside]) else b"",
             b"grpl": self.groups,
         }
         return full(b"meta", *{**right, **self.tables}.values())

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from dataclasses import replace
 
 import numpy as np
+import pillow_heif
 import pytest
+from PIL import Image, ImageOps
 
 from gateway.pictures import heif_pixels, heif_rewrite
 from gateway.pictures.headers import heif
@@ -50,7 +53,17 @@ def test_it_is_turned_and_then_mirrored_as_the_file_says(stored_as: str, turns: 
     properties = [make.turned(turns)] + ([] if axis is None else [make.mirrored(axis)])
     meant = np.rot90(STORED[stored_as], turns)
     meant = meant if axis is None else meant[::-1] if axis == 0 else meant[:, ::-1]
-    assert (read(make.still(STILLS[stored_as].having(*properties)))[0] == meant).all()
+    data = make.still(STILLS[stored_as].having(*properties))
+    assert (read(data)[0] == meant).all()
+    assert (shown_by_its_library(stored_as, data) == meant).all()
+
+
+def shown_by_its_library(stored_as: str, data: bytes) -> np.ndarray:
+    """(H, W, 3) RGB as any program shows it that reads it by the same library, but from the file itself."""
+    if stored_as == "heic":
+        return np.asarray(pillow_heif.open_heif(data))[:, : pillow_heif.open_heif(data).size[0]]
+    with Image.open(io.BytesIO(data)) as picture:
+        return np.asarray(ImageOps.exif_transpose(picture))
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,9 @@ def masked(gallery: Gallery, data: bytes, boxes: list[list[float]] | None = None
     return bytes(gallery.mask(data, boxes or [], **{"format": "png", **options}).data)
 
 
-@pytest.mark.parametrize(("output", "media"), [("jpeg", "image/jpeg"), ("png", "image/png"), ("webp", "image/webp")])
+@pytest.mark.parametrize(
+    ("output", "media"), [("jpeg", "image/jpeg"), ("png", "image/png"), ("webp", "image/webp"), ("avif", "image/avif")]
+)
 def test_each_format_is_what_it_says(gallery: Gallery, output: str, media: str) -> None:
     answer = gallery.mask(make_png.png(SMOOTH), [[20, 20, 60, 60]], format=output)
     with Image.open(io.BytesIO(answer.data)) as picture:
@@ -56,7 +58,7 @@ def test_outside_the_face_a_lossless_answer_is_untouched(gallery: Gallery) -> No
 
 
 def test_more_quality_takes_more_bytes(gallery: Gallery) -> None:
-    for output in ("jpeg", "webp"):
+    for output in ("jpeg", "webp", "avif"):
         sizes = [len(masked(gallery, make_png.png(SMOOTH), format=output, quality=quality)) for quality in (1, 50, 95)]
         assert sizes[0] < sizes[1] < sizes[2]
 

@@ -105,8 +105,23 @@ def test_a_turned_photograph_gives_the_same_sure_face(looked: tuple, orientation
         stored.save(file, "JPEG", quality=95)
     data = make_jpeg.with_segments(file.getvalue(), (make_jpeg.APP1, make_jpeg.exif(orientation)))
     assert same(photograph.faces, detector.faces(pixels_of(data), 0.3))
+    raster = np.asarray(stored)
+    for still in (make_heif.parts(make_heif.heic(raster)), make_heif.parts(make_heif.avif(raster))):
+        turned = make_heif.still(still.having(*_TOLD[orientation]))
+        assert same(photograph.faces, detector.faces(pixels_of(turned), 0.3)), still.kind
 
 
+#: The same turns as HEIF tells them.
+_TOLD = {
+    1: (),
+    2: (make_heif.mirrored(1),),
+    3: (make_heif.turned(2),),
+    4: (make_heif.mirrored(0),),
+    5: (make_heif.turned(1), make_heif.mirrored(0)),
+    6: (make_heif.turned(3),),
+    7: (make_heif.turned(1), make_heif.mirrored(1)),
+    8: (make_heif.turned(1),),
+}
 _TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
