@@ -19,22 +19,12 @@ import cv2
 import httpx2
 import pytest
 
-from tests.browser.chromium import Browser, Page, chromium, opened
+from tests.browser.chromium import Browser, Page
 from tests.networks import beacon_network, beacon_picture
 from tests.service import Service, running_service
 
 PASSWORD = "correct horse battery"
 NASTY = "<img src=x onerror=alert(1)>"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    program = chromium()
-    if program is None:
-        assert os.environ.get("CI") != "true", "no Chromium on this machine; .ci/run installs it"
-        pytest.skip("no Chromium on this machine")
-    with opened(program) as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

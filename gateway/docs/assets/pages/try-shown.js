@@ -6,7 +6,9 @@ const STAGES_APART = 6;
 
 export function draw(svg, picture, faces, kept, toggle) {
   if (picture.naturalWidth) svg.setAttribute("viewBox", `0 0 ${picture.naturalWidth} ${picture.naturalHeight}`);
+  const focused = svg.contains(document.activeElement) ? document.activeElement.dataset.face : undefined;
   svg.replaceChildren(...faces.map((face) => one(face, kept.has(face.index), toggle)));
+  svg.querySelector(`[data-face="${focused}"]`)?.focus();
 }
 
 function one({ index, bbox, landmarks, confidence }, isKept, toggle) {
@@ -23,8 +25,8 @@ function one({ index, bbox, landmarks, confidence }, isKept, toggle) {
   const attributes = { role: "button", tabindex: "0", "aria-pressed": String(isKept), "data-face": index };
   for (const [name, value] of Object.entries(attributes)) group.setAttribute(name, value);
   const pressed = () => {
+    group.focus();
     toggle(index);
-    document.querySelector(`[data-face="${index}"]`)?.focus();
   };
   group.addEventListener("click", pressed);
   group.addEventListener("keydown", (event) => {
