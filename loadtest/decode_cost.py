@@ -78,9 +78,9 @@ async def _round(pictures: Pictures, work: Work, data: bytes, options: argparse.
         async with places:
             await work(pictures, data)
 
-    cpu, wall = cpu_seconds(pictures), time.perf_counter()
+    cpu, wall = _cpu_seconds(pictures), time.perf_counter()
     await asyncio.gather(*(one() for _ in range(options.pictures)))
-    return cpu_seconds(pictures) - cpu, time.perf_counter() - wall
+    return _cpu_seconds(pictures) - cpu, time.perf_counter() - wall
 
 
 async def _detect(pictures: Pictures, data: bytes) -> None:
@@ -96,7 +96,7 @@ async def _mask(pictures: Pictures, data: bytes) -> None:
     picture.close()
 
 
-def cpu_seconds(pictures: Pictures) -> float:
+def _cpu_seconds(pictures: Pictures) -> float:
     return time.process_time() + sum(_on_cpu(pid) for pid in pictures.crew.pids())
 
 
