@@ -13,7 +13,7 @@ from python_multipart.multipart import parse_options_header
 
 from gateway.multipart import PartHeaders
 from gateway.params import MaskParams
-from gateway.unknown_names import IMAGE_FIELD, shown
+from gateway.unknown_names import IMAGE_FIELD, OVERLAY_FIELD, shown
 from shared.errors import BadParameter, TooLarge
 
 #: File inputs that were left empty are sent too.
@@ -22,6 +22,8 @@ PARTS_MAX = 64
 FIELDS_MAX = 32
 FIELD_BYTES_MAX = 8 * 1024
 FIELD_NAME_MAX = 256
+#: Of a picture that is laid over faces.
+OVERLAY_BYTES_MAX = 256 * 1024
 
 #: RFC 7578 4.7: form data is sent as it is; these say so.
 _AS_IT_IS = (b"", b"7bit", b"8bit", b"binary", b"identity")
@@ -36,10 +38,11 @@ _WIDE = re.compile(rb"charset\s*=\s*[\"']?(utf-?(?:16|32|7)\w*|ucs-?\d\w*)", re.
 
 @dataclass(slots=True)
 class Upload:
-    """image: the file's bytes. fields: the other form fields, in order."""
+    """image: the file's bytes. fields: the other form fields, in order. overlay: a second file's bytes, for mask."""
 
     image: bytearray
     fields: list[tuple[str, str]] = field(default_factory=list)
+    overlay: bytes = b""
 
 
 def too_large(image_bytes_max: int) -> TooLarge:
@@ -53,10 +56,12 @@ class Parts:
         self._image_bytes_max = image_bytes_max
         self._image: bytearray | None = None
         self._fields: list[tuple[str, str]] = []
+        self._overlay = b""
         self._name = ""
         self._value = bytearray()
         self._refused = ""
         self._parts = 0
+        self._is_overlay = False
 
     def upload(self) -> Upload:
         if self._image is None:
@@ -65,13 +70,14 @@ class Parts:
             raise BadParameter(f"the field `{IMAGE_FIELD}` is missing{words}; send the file in `{IMAGE_FIELD}`")
         if not self._image:
             raise BadParameter(f"the field `{IMAGE_FIELD}` is empty; send the image file in it")
-        return Upload(self._image, self._fields)
+        return Upload(self._image, self._fields, self._overlay)
 
     def begin(self, headers: PartHeaders) -> None:
         self._parts += 1
         if self._parts > PARTS_MAX:
             raise BadParameter(f"more than {PARTS_MAX} parts; send the image and its parameters only")
         self._name, self._value, self._refused = _name(headers), bytearray(), ""
+        self._is_overlay = self._name == OVERLAY_FIELD and _is_file(headers)
         _check_encoding(self._name, headers)
         if self._name != IMAGE_FIELD:
             self._begin_field(headers)
@@ -92,15 +98,27 @@ class Parts:
             self._image += piece
             return
         self._value += piece
-        if len(self._value) > FIELD_BYTES_MAX:
+        if self._is_overlay:
+            self._check_overlay()
+        elif len(self._value) > FIELD_BYTES_MAX:
             raise BadParameter(
                 f"the form field {shown(self._name)} is over {FIELD_BYTES_MAX} bytes; "
                 f"the file belongs in `{IMAGE_FIELD}`"
             )
 
     def end(self) -> None:
-        if self._name != IMAGE_FIELD:
+        if self._is_overlay:
+            self._overlay = self._overlay or bytes(self._value)
+        elif self._name != IMAGE_FIELD:
             self._fields.append((self._name, self._value.decode("utf-8", "replace")))
+
+    def _check_overlay(self) -> None:
+        if self._overlay:
+            raise BadParameter(f"the field `{OVERLAY_FIELD}` is there twice; send one picture to lay over faces")
+        if len(self._value) > OVERLAY_BYTES_MAX:
+            raise BadParameter(
+                f"the picture in `{OVERLAY_FIELD}` is over {OVERLAY_BYTES_MAX // 1024} KB; send a smaller one"
+            )
 
     def _begin_field(self, headers: PartHeaders) -> None:
         if len(self._fields) >= FIELDS_MAX:

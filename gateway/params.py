@@ -9,14 +9,25 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 from msgspec import Meta
 
 from gateway import boxes
 from gateway.boxes import Boxes, Picks
-from gateway.pictures.masking import HexColor, MaskOptions, Method, OutputFormat, Padding, Quality, Strength
+from gateway.pictures.exif_tags import Metadata
+from gateway.pictures.masking import (
+    Annotate,
+    HexColor,
+    MaskOptions,
+    Method,
+    OutputFormat,
+    Overlay,
+    Padding,
+    Quality,
+    Strength,
+)
 from gateway.unknown_names import refuse_unknown, shown
 from shared import numerals, settings
 from shared.errors import BadParameter
@@ -50,6 +61,13 @@ Only = Annotated[
 ]
 Regions = Annotated[Boxes, Meta(description="Boxes that are masked whatever is in them, without padding")]
 Detect = Annotated[bool, Meta(description="Whether faces are looked for; false masks your regions alone")]
+KeptMetadata = Annotated[
+    Metadata,
+    Meta(
+        description="What of the file's EXIF the answer carries: none, date (when it was taken), gps (where), or all "
+        "that is understood (these, camera, exposure, description, artist, copyright); never thumbnails or maker notes"
+    ),
+]
 SecondSide = Annotated[
     int | None,
     Meta(description="Input side of a second look at a smaller copy, for faces that fill the picture (0 = off)"),
@@ -93,6 +111,8 @@ class DetectParams(msgspec.Struct, frozen=True, kw_only=True):
     order: FaceOrder = "central"
     min_size: MinSize = 0
     ignore: Ignore = ()
+    #: No picture comes back that could carry any.
+    metadata: ClassVar[Metadata] = "none"
 
 
 class MaskParams(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,6 +138,9 @@ class MaskParams(msgspec.Struct, frozen=True, kw_only=True):
     only: Only = ()
     regions: Regions = ()
     detect: Detect = True
+    metadata: KeptMetadata = "none"
+    overlay: Overlay = _MASK.overlay
+    annotate: Annotate = _MASK.annotate
 
     @property
     def options(self) -> MaskOptions:

@@ -18,6 +18,8 @@ from shared.errors import BadParameter
 
 #: The multipart field that holds the file; never a parameter.
 IMAGE_FIELD = "image"
+#: A parameter, and the field of a file.
+OVERLAY_FIELD = "overlay"
 IGNORED_HEADER = "X-Ignored-Fields"
 
 Pairs = Sequence[tuple[str, str]]
@@ -34,7 +36,8 @@ _MEANT = {
     "method": "method", "blur": "method or strength", "strength": "strength", "intensity": "strength",
     "kernel": "strength", "block": "strength", "radius": "strength", "sigma": "strength", "padding": "padding",
     "pad": "padding", "margin": "padding", "expand": "padding", "format": "format", "fmt": "format",
-    "quality": "quality", "color": "color", "colour": "color",
+    "quality": "quality", "color": "color", "colour": "color", "exif": "metadata",
+    "emoji": "overlay", "sticker": "overlay",
 }  # fmt: skip
 #: How like two names are: 0.8 takes a swapped, missing or doubled letter.
 _LIKE = 0.8
@@ -46,6 +49,7 @@ _NAME_SHOWN_MAX = 40
 #: Parameters of mask alone; detect refuses them, since who sends one expects a masked picture.
 _OF_MASK = (
     "method", "strength", "padding", "format", "quality", "color", "keep", "only", "regions", "detect",
+    "metadata", "overlay", "annotate",
 )  # fmt: skip
 
 

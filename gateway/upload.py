@@ -10,15 +10,15 @@ from collections.abc import AsyncIterator
 
 from python_multipart.multipart import parse_options_header
 
-from gateway.form_parts import Parts, Upload, too_large
+from gateway.form_parts import OVERLAY_BYTES_MAX, Parts, Upload, too_large
 from gateway.multipart import Multipart
 from gateway.record import HeaderPairs
 from gateway.unknown_names import shown
 from shared import numerals
 from shared.errors import BadParameter, UnsupportedMedia
 
-#: The multipart framing around the file, with its other fields.
-FRAMING_BYTES_MAX = 64 * 1024
+#: The multipart framing around the file, with its other fields and the picture that is laid over faces.
+FRAMING_BYTES_MAX = 64 * 1024 + OVERLAY_BYTES_MAX
 
 _SEND = "send multipart/form-data with the file in the field `image`, or the file itself as image/jpeg, image/png, …"
 #: Content and transfer codings that leave the body's bytes as they are, or that the server has undone.

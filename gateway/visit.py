@@ -30,14 +30,16 @@ from gateway.params import DetectParams, MaskParams, Params, parse_params
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.image_header import check_limits, read_header
 from gateway.pictures.masking import refuse_to_keep
+from gateway.pictures.overlay_file import OverlayFile
 from gateway.pictures.picture import Picture
 from gateway.record import RequestRecord, record_of
 from gateway.request_time import TIMEOUT_HEADER, RequestTime, asked_s, in_time
 from gateway.services import Services, services_of
-from gateway.unknown_names import IGNORED_HEADER, ignored_names
+from gateway.unknown_names import IGNORED_HEADER, OVERLAY_FIELD, ignored_names
 from gateway.upload import check_head, read_upload
 from shared import numerals
 from shared.deadline import Deadline
+from shared.errors import BadParameter
 from shared.settings import Settings
 
 #: How often the picture was looked at.
@@ -46,13 +48,16 @@ LOOKS_HEADER = "X-Looks"
 
 @dataclass(frozen=True, slots=True)
 class Visit(Generic[Params]):
-    """One request that has its faces. The picture is open as long as its block runs. ignored: names of fields."""
+    """One request that has its faces. The picture is open as long as its block runs. ignored: names of fields.
+    overlay: of the caller.
+    """
 
     record: RequestRecord
     params: Params
     picture: Picture
     detection: Detection
     ignored: str
+    overlay: OverlayFile | None
 
     def answer(self, body: bytes | bytearray | memoryview, media_type: str, headers: dict[str, str]) -> Response:
         """The response, with what every answer of detect and mask carries."""
@@ -82,6 +87,7 @@ async def visit(request: Request, task: Task, kind: type[Params]) -> AsyncIterat
             query = request.query_params.multi_items()
             params = parse_params(kind, query, upload.fields)
             ignored = ignored_names(kind.__struct_fields__, query, upload.fields)
+            overlay = _overlay(upload.overlay, params)
             deadline = wanted.deadline
             async with in_time(deadline, record.client_left, services.admission.retry_after_s):
                 header = read_header(memoryview(upload.image))
@@ -93,12 +99,12 @@ async def visit(request: Request, task: Task, kind: type[Params]) -> AsyncIterat
                     record.timings.lap("queue")
                     opened = await services.pictures.open(
                         upload.image, sides=looks.sides, to_mask=task == "mask", kept=kept,
-                        header=header, tiles=looks.tiles,
+                        header=header, tiles=looks.tiles, metadata=params.metadata,
                     )  # fmt: skip
                     with contextlib.closing(opened) as picture:
                         detection = await _detected(services, picture, looks, deadline)
                         _book(record, picture, detection)
-                        yield Visit(record, params, picture, detection, ignored)
+                        yield Visit(record, params, picture, detection, ignored, overlay)
                 services.admission.answered(now())
 
 
@@ -108,6 +114,14 @@ def _kept(params: DetectParams | MaskParams, header: Header) -> bool:
         return False
     refuse_to_keep(header, params.options)
     return params.options.keeps
+
+
+def _overlay(data: bytes, params: DetectParams | MaskParams) -> OverlayFile | None:
+    if not data:
+        return None
+    if not isinstance(params, MaskParams) or params.method != "overlay":
+        raise BadParameter(f"a file came in `{OVERLAY_FIELD}`, which is for mask with method=overlay alone")
+    return OverlayFile.of(data)
 
 
 def _turn(

@@ -18,12 +18,14 @@ from gateway.docs.openapi_parts import REF, Json, error_answers, headers, json_a
 from gateway.endpoints import ENDPOINTS
 from gateway.params import SECOND_SIDES, TILES_MAX, DetectParams, MaskParams
 from gateway.pictures.encode import OUTPUTS
+from gateway.pictures.exif_tags import METADATA
 from gateway.pictures.input_formats import INPUTS
 from gateway.pictures.mask_methods import METHODS
+from gateway.pictures.overlays import OVERLAYS
 from gateway.request_time import TIMEOUT_HEADER, TIMEOUT_MS_MAX
 from gateway.routes.health import HealthResponse
 from gateway.serialise import DetectResponse
-from gateway.unknown_names import IGNORED_HEADER, IMAGE_FIELD
+from gateway.unknown_names import IGNORED_HEADER, IMAGE_FIELD, OVERLAY_FIELD
 from shared.settings import Turns
 
 #: Of the API, the same as in pyproject.toml.
@@ -124,7 +126,7 @@ def _picture_operation(name: str, summary: str, description: str, kind: type[msg
         "description": description,
         "security": [{"ApiKey": []}],
         "parameters": [*_query_parameters(kind), _timeout_parameter(), _request_id_parameter()],
-        "requestBody": _request_body(),
+        "requestBody": _request_body(kind),
         "responses": {"200": ok, **error_answers(words.ERRORS)},
         "x-codeSamples": recipes.samples(name),
     }
@@ -207,7 +209,7 @@ def _json(schema: Json) -> Json:
 
 
 #: Where the words of a parameter come from, in the order of these rows.
-_ROWS: dict[str, Iterable[str]] = {"method": METHODS, "format": OUTPUTS}
+_ROWS: dict[str, Iterable[str]] = {"method": METHODS, "format": OUTPUTS, "overlay": OVERLAYS, "metadata": METADATA}
 #: What a parameter may be that the server has a setting for.
 _OPTIONAL: dict[str, Json] = {
     "second_side": {"type": "integer", "enum": list(SECOND_SIDES)},
@@ -238,10 +240,13 @@ def _request_id_parameter() -> Json:
     }
 
 
-def _request_body() -> Json:
+def _request_body(kind: type[msgspec.Struct]) -> Json:
     picture = _file("application/octet-stream") | {"description": words.PICTURE}
+    files = {IMAGE_FIELD: picture}
+    if OVERLAY_FIELD in kind.__struct_fields__:
+        files[OVERLAY_FIELD] = _file("application/octet-stream") | {"description": words.OVERLAY}
     form = {
-        "schema": {"type": "object", "properties": {IMAGE_FIELD: picture}, "required": [IMAGE_FIELD]},
+        "schema": {"type": "object", "properties": files, "required": [IMAGE_FIELD]},
         "encoding": {IMAGE_FIELD: {"contentType": ", ".join([*RAW_TYPES, "application/octet-stream"])}},
     }
     raw = {media_type: {"schema": _file(media_type)} for media_type in RAW_TYPES}

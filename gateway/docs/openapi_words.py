@@ -54,6 +54,19 @@ then in that profile. The answer is a sequential JPEG. Other files, CMYK inks an
     curl -H "X-API-Key: xyl_your_api_key_here" -F image=@photo.jpg --fail-with-body \\
       "http://127.0.0.1:8000/api/v1/mask?method=solid&quality=keep" -o masked.jpg
 
+**What a person decided.** `keep` leaves faces visible, `only` masks just these, `regions` masks boxes of your own,
+with `detect=false` those alone; `ignore` leaves out faces that lie in a box wholly. A face is meant by its `index` in
+detect's answer, where both are asked with the same `second_side`, `turns` and `tiles`, or by its box. When in doubt, a
+face is covered: a box in `only` is masked with a face or without one, what is in `regions` is masked over a kept face
+too, and a mask beside a kept face may reach into it. `X-Faces` counts what was done. `annotate=true` shows all that in
+the picture instead of masking.
+
+    curl -H "X-API-Key: xyl_your_api_key_here" -F "image=@photo.jpg" -F "keep=[[100.5, 200.3, 300.1, 400.7]]" \\
+      -F "regions=[[20, 40, 180, 90]]" "http://localhost:8000/api/v1/mask?method=solid" -o masked.jpg
+
+**Metadata.** The answer is upright and carries none, unless `metadata` asks for some; that is written anew from EXIF
+tags that are understood. Thumbnails, maker notes, XMP and IPTC never come back.
+
 Parameters may also be sent as fields of the multipart form. Animated and multi-page files are refused with 400, since
 their other frames would stay unmasked.
 """
@@ -64,6 +77,7 @@ configured are ready. Otherwise 503 with the status `degraded` and the reason.
 """
 
 PICTURE = listed("or")
+OVERLAY = "Only with method=overlay: a picture of yours, laid over the faces; at most 1024×1024 pixels and 256 KB"
 
 #: Status → what it means, for errors of detect and mask.
 ERRORS = {
@@ -107,7 +121,7 @@ HEADERS: dict[str, tuple[str, str, Any]] = {
     "X-Model": ("string", "Model name", "scrfd_10g"),
     "X-Image-Width": ("integer", "Width of the upright original in pixels", 1920),
     "X-Image-Height": ("integer", "Height of the upright original in pixels", 1080),
-    "X-Blur-Method": ("string", "Method used", "gaussian"),
+    "X-Blur-Method": ("string", "Method used; `annotate` where nothing was hidden", "gaussian"),
     "X-Looks": (
         "string",
         "How the picture was looked at: runs of the network, tiles beside the whole, quarter turns beside upright",

@@ -15,7 +15,7 @@ from PIL import JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugi
 
 from gateway.pictures import heif_pixels, tiff_rewrite
 from gateway.pictures.bmp_pixels import read_pixels
-from gateway.pictures.headers import bmp, heif, jpeg, png, tiff, webp
+from gateway.pictures.headers import bmp, heif, heif_turns, jpeg, png, tiff, webp
 from gateway.pictures.headers.facts import Format, Header
 from gateway.pictures.pillow_files import Opener
 from gateway.pictures.tiff_samples import read_samples
@@ -59,7 +59,7 @@ class Input:
     see it, without what would turn it, mislead it or could crash it. by_pillow, by_samples: for headers with these
     decoders; (H, W, 3 or 4) uint8 BGR(A) as stored. rasters: how often the unpacked raster is held while its samples
     are read, measured (`tests/hostile/measure_memory.py`). corrupt: the words when a decoder refuses what passed the
-    walk.
+    walk. exif: the stored EXIF block; a TIFF is one itself.
     """
 
     called: str
@@ -72,6 +72,7 @@ class Input:
     by_samples: Callable[[memoryview], NDArray[np.uint8]]
     corrupt: str = _CORRUPT
     rasters: int = 2
+    exif: Callable[[memoryview], memoryview | None] = lambda _data: None
 
 
 _JPEG = Input(
@@ -83,6 +84,7 @@ _JPEG = Input(
     ready=lambda data, header: jpeg.essential(data, header) if header.extras else data,
     by_pillow=JpegImagePlugin.JpegImageFile,
     by_samples=_reads_none,
+    exif=jpeg.exif_block,
 )
 _PNG = Input(
     called="PNG",
@@ -93,6 +95,7 @@ _PNG = Input(
     ready=lambda data, header: png.essential(data) if header.extras else data,
     by_pillow=PngImagePlugin.PngImageFile,
     by_samples=_reads_none,
+    exif=png.exif_block,
 )
 _WEBP = Input(
     called="WebP",
@@ -103,6 +106,7 @@ _WEBP = Input(
     ready=lambda data, _header: webp.container(data),
     by_pillow=WebPImagePlugin.WebPImageFile,
     by_samples=_reads_none,
+    exif=webp.exif_block,
 )
 _BMP = Input(
     called="BMP",
@@ -124,6 +128,7 @@ _TIFF = Input(
     by_pillow=TiffImagePlugin.TiffImageFile,
     by_samples=read_samples,
     corrupt=f"{_CORRUPT}, or of a rare kind of TIFF; save it again with 8 bits a channel in RGB",
+    exif=lambda data: data,
 )
 _HEIC = Input(
     called="HEIC",
@@ -135,6 +140,7 @@ _HEIC = Input(
     by_pillow=_reads_none,
     by_samples=heif_pixels.read_hevc,
     rasters=3,
+    exif=heif_turns.exif_block,
 )
 _AVIF = Input(
     called="AVIF",
@@ -146,6 +152,7 @@ _AVIF = Input(
     by_pillow=_reads_none,
     by_samples=heif_pixels.read_av1,
     rasters=4,
+    exif=heif_turns.exif_block,
 )
 INPUTS: dict[Format, Input] = {each.walker.FORMAT: each for each in (_JPEG, _PNG, _WEBP, _BMP, _TIFF, _HEIC, _AVIF)}
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -72,7 +72,10 @@ class KeptJpeg:
 
     def grown(self, regions: Sequence[Region]) -> list[Region]:
         """Regions of the upright picture, each as large as the blocks of all planes that it touches."""
-        return [self._frame.on_grid(region, *self._cell) for region in regions]
+        return [
+            replace(self._frame.on_grid(region, *self._cell), whole=region.whole, tilt=region.tilt)
+            for region in regions
+        ]
 
     def write(self, pixels: Pixels, regions: Sequence[Region]) -> memoryview:
         """The file with these regions, whole blocks, as `pixels`, (H, W, 3) uint8 BGR upright, shows them.

@@ -40,7 +40,15 @@ class Marks:
 
     def regions(self, padding: float, width: int, height: int) -> list[Region]:
         """All that is hidden in a picture of width × height; faces grow by `padding` of their size on each side."""
-        return [*regions(self.faces.boxes[self.hidden], padding, width, height), *self.own]
+        return [*regions(self.faces.boxes[self.hidden], padding, width, height, self._tilts()), *self.own]
+
+    def _tilts(self) -> NDArray[np.float64] | None:
+        """Of the hidden faces: how their eyes lie, degrees clockwise; None where no model tells."""
+        if self.faces.landmarks is None:
+            return None
+        across, down = (self.faces.landmarks[self.hidden, 1] - self.faces.landmarks[self.hidden, 0]).T
+        degrees: NDArray[np.float64] = np.degrees(np.arctan2(down, across, dtype=np.float64))
+        return degrees
 
     def packed(self) -> bytes:
         """float32: for each face its fifteen numbers and whether it is hidden, then the corners of each own region."""

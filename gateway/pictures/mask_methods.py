@@ -27,12 +27,13 @@ class MaskMethod:
     """One way to hide faces.
 
     words: what it does, for callers. paint: hides the regions. cell: from the strength, pixels of one distinct cell
-    that is left of a face; None where nothing is.
+    that is left of a face; None where nothing is. lays: whether a picture is laid over what is painted.
     """
 
     words: str
     paint: Paint
     cell: Callable[[int], float] | None
+    lays: bool = False
 
 
 def _solid(pixels: Pixels, hidden: list[Region], _strength: int, color: Color) -> None:
@@ -118,4 +119,11 @@ METHODS = {
     "solid": MaskMethod("Rectangle in `color` over the face, black by default.", _solid, None),
     "elliptical": MaskMethod("Gaussian blur with an elliptical mask.", _elliptical, cell_of),
     "erase": MaskMethod("The face is overwritten; nothing of it is left in the picture.", _erase, None),
+    "overlay": MaskMethod(
+        "The face is overwritten, and `overlay` laid over it, turned as the face is: a drawing by name, or a small "
+        "picture of yours in the form part `overlay`.",
+        _erase,
+        None,
+        lays=True,
+    ),
 }

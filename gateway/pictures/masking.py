@@ -12,14 +12,18 @@ from numpy.typing import NDArray
 from gateway.pictures.encode import OUTPUTS
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.mask_methods import METHODS, Color
+from gateway.pictures.overlays import OVERLAYS, drawn, lay, ready_to_lay
+from gateway.pictures.regions import Pixels, Region
 from shared.errors import BadParameter
 
 if TYPE_CHECKING:
     MethodName = str
     OutputName = str
+    OverlayName = str
 else:  # of the rows there are
     MethodName = Literal[tuple(METHODS)]
     OutputName = Literal[tuple(OUTPUTS)]
+    OverlayName = Literal[tuple(OVERLAYS)]
 
 Method = Annotated[MethodName, Meta(description="Masking method")]
 Strength = Annotated[int, Meta(ge=1, le=999, description="Blur kernel / block size")]
@@ -36,12 +40,18 @@ Quality = Annotated[
 ]
 HexColor = Annotated[str, Meta(pattern="^#[0-9a-fA-F]{6}$", description="Colour of method=solid, #rrggbb")]
 
+Overlay = Annotated[OverlayName, Meta(description="Drawing of method=overlay")]
+Annotate = Annotated[
+    bool, Meta(description="Whether boxes, indices and scores are drawn instead of masks: nothing is hidden then")
+]
+
 
 class MaskOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How to mask and how to encode; defaults and ranges are the API reference's.
 
     strength: blur kernel or block size in pixels. padding: how much of its width and height a box grows on each side.
     format, quality: of the answer; to keep is to change only blocks of the file that came. color: for solid.
+    overlay: for overlay. annotate: nothing is hidden, everything is shown.
     """
 
     method: Method = "gaussian"
@@ -50,6 +60,8 @@ class MaskOptions(msgspec.Struct, frozen=True, kw_only=True):
     format: OutputFormat = "jpeg"
     quality: Quality = 95
     color: HexColor = "#000000"
+    overlay: Overlay = "smile"
+    annotate: Annotate = False
 
     @property
     def keeps(self) -> bool:
@@ -103,3 +115,13 @@ def keep_words(why: str) -> str:
     return (
         f"quality=keep changes blocks of a JPEG file and answers with a JPEG, and {why}; send quality=1 to 100 instead"
     )
+
+
+def hide(pixels: Pixels, hidden: list[Region], options: MaskOptions, overlay: Pixels | None = None) -> None:
+    """By the method that is asked for, in place. overlay: (H, W, 4) BGRA, a caller's own in place of the drawing."""
+    method = METHODS[options.method]
+    method.paint(pixels, hidden, options.strength, options.bgr)
+    if method.lays:
+        ready = drawn(options.overlay) if overlay is None else ready_to_lay(overlay)
+        for region in hidden:
+            lay(pixels, region, ready)

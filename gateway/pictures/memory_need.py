@@ -25,6 +25,8 @@ _COEFFICIENT = 2
 _TURNED, _BLOCKS = 3, 11
 #: The picture and the file's inks beside it while they go through their profile; copies of the profile itself.
 _INKS, _PROFILE = 11, 4
+#: A caller's own overlay, its copies and products.
+_LAID = 36
 #: Bytes a pixel; no encoder of ours writes half of this for noise.
 _ENCODED_MAX = 16
 #: More bytes a pixel than decoding, holding, masking and encoding one picture take together.
@@ -62,13 +64,18 @@ def holding(header: Header, sides: tuple[int, ...], tiles: int = 0, *, to_mask: 
     return crops + header.width * header.height * (3 + header.alpha) * to_mask
 
 
-def masking(header: Header, output: str, kept_bytes: int = 0) -> int:
-    """Bytes at the peak of masking and encoding, beyond the picture itself. kept_bytes: of a file that is kept."""
+def masking(header: Header, output: str, kept_bytes: int = 0, overlay: Header | None = None) -> int:
+    """Bytes at the peak of masking and encoding, beyond the picture itself.
+
+    kept_bytes: of a file that is kept. overlay: of a caller's own.
+    """
     encoder = OUTPUTS[output]
     per_pixel, more = encoder.need + encoder.alpha_need * header.alpha, 0
     if kept_bytes:
         per_pixel += _COEFFICIENT * header.samples + _TURNED * (header.orientation != 1)
         more = 2 * kept_bytes + header.width * min(header.height, STRIP_ROWS) * header.samples * _BLOCKS
+    if overlay is not None:
+        more += decoding(overlay, to_mask=True) + overlay.width * overlay.height * _LAID
     return header.width * header.height * per_pixel + more
 
 

@@ -21,10 +21,12 @@ from gateway.pictures import memory_need
 from gateway.pictures.byte_budget import ByteBudget
 from gateway.pictures.child_crew import Crew
 from gateway.pictures.encode import OUTPUTS, refuse_too_long
+from gateway.pictures.exif_tags import Metadata
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.image_header import check_limits, read_header
 from gateway.pictures.marks import Marks
 from gateway.pictures.masking import MaskOptions, refuse_to_keep
+from gateway.pictures.overlay_file import OverlayFile
 from gateway.pictures.picture_facts import Crop, Data, Masked, PictureFacts, decoders_of, facts_of, refuse_to_mask
 from gateway.pictures.picture_jobs import ChildAnswer, CrashedError, Doer, Job, LostError
 from gateway.pictures.picture_messages import Mask, MaskDone, Open, Opened
@@ -50,13 +52,14 @@ class Picture:
         to_mask: bool,
         kept: bool,
         tiles: int,
+        metadata: Metadata,
     ) -> None:
         self.facts: PictureFacts = facts_of(header, len(data))
         self.crops: tuple[Crop, ...] = ()
         self.decode_ms = 0.0
         self.preprocess_ms = 0.0
         self._owner, self._header, self._sides = owner, header, sides
-        self._to_mask, self._kept, self._tiles = to_mask, kept, tiles
+        self._to_mask, self._kept, self._tiles, self._metadata = to_mask, kept, tiles, metadata
         self._data: Data | None = data
         self._job: Job | None = None
         self._child: Doer | None = None
@@ -85,15 +88,18 @@ class Picture:
         self.crops = self._crops_of(answer)
         self.decode_ms, self.preprocess_ms = answer.message.decode_ms, answer.message.preprocess_ms
 
-    async def mask(self, marks: Marks, options: MaskOptions) -> Masked:
-        """Hides what is marked and encodes. Raises BadParameter, BadImage, Unavailable; never hides less."""
+    async def mask(self, marks: Marks, options: MaskOptions, overlay: OverlayFile | None = None) -> Masked:
+        """Hides what is marked and encodes. overlay: a caller's own, for a method that lays one.
+
+        Raises BadParameter, BadImage, Unavailable; never hides less.
+        """
         assert self._data is not None, "the picture is closed"
         refuse_too_long(options.format, self.facts.width, self.facts.height)
         refuse_to_keep(self._header, options)
         answer = None
         while answer is None:
             with self._crash_counted(), contextlib.suppress(LostError):
-                answer = await self._masked(marks, options)
+                answer = await self._masked(marks, options, overlay)
         done = answer.message
         assert isinstance(done, MaskDone)
         data = answer.memory[: done.size]
@@ -110,21 +116,23 @@ class Picture:
         else:
             self._job.when_over(self._release)  # a child may still work on it
 
-    async def _masked(self, marks: Marks, options: MaskOptions) -> ChildAnswer:
+    async def _masked(self, marks: Marks, options: MaskOptions, overlay: OverlayFile | None) -> ChildAnswer:
         """The masked picture; decoded again first, in one go, where no child holds it (any more)."""
-        need = memory_need.masking(self._header, options.format, self.facts.size_bytes * options.keeps)
+        kept_bytes = self.facts.size_bytes * options.keeps
+        need = memory_need.masking(self._header, options.format, kept_bytes, overlay.header if overlay else None)
         if self._child is not None and not self._child.gone and self._kept == options.keeps:
-            (answer,) = await self._ask(need, self._masking(marks, options, self._child))
+            (answer,) = await self._ask(need, self._masking(marks, options, overlay, self._child))
             return answer
         self._to_mask, self._kept, self._child = True, options.keeps, None
-        jobs = self._opening((), 0), self._masking(marks, options, None)
+        jobs = self._opening((), 0), self._masking(marks, options, overlay, None)
         _opened, answer = await self._ask(max(need, self._decoding_need()), *jobs)
         return answer
 
     def _opening(self, sides: tuple[int, ...], tiles: int) -> Job:
         """The crops must be what the header announces: a child is not trusted with our own sizes."""
         assert self._data is not None
-        message = Open(self._id, self._header, len(self._data), sides, self._to_mask, tiles, self._kept)
+        wanted = sides, self._to_mask, tiles, self._kept, self._metadata
+        message = Open(self._id, self._header, len(self._data), *wanted)
         shapes = tuple(shapes_of(self.facts.width, self.facts.height, sides, tiles))
         right = (shapes, shapes * 2)  # twice: as it looks on white as well
         return Job(
@@ -135,11 +143,16 @@ class Picture:
             alone=self._crashes > 0,
         )
 
-    def _masking(self, marks: Marks, options: MaskOptions, child: Doer | None) -> Job:
-        message = Mask(self._id, len(marks.faces), len(marks.own), options)
+    def _masking(self, marks: Marks, options: MaskOptions, overlay: OverlayFile | None, child: Doer | None) -> Job:
+        data, header = (overlay.data, overlay.header) if overlay else (b"", None)
+        message = Mask(self._id, len(marks.faces), len(marks.own), options, header, len(data))
         most = memory_need.encoded_most(self._header)
         return Job(
-            message, marks.packed(), _future(), lambda said: isinstance(said, MaskDone) and said.size <= most, child
+            message,
+            marks.packed() + data,
+            _future(),
+            lambda said: isinstance(said, MaskDone) and said.size <= most,
+            child,
         )
 
     def _decoding_need(self) -> int:
@@ -243,18 +256,20 @@ class Pictures:
         header: Header | None = None,
         kept: bool = False,
         tiles: int = 0,
+        metadata: Metadata = "none",
     ) -> Picture:
         """The picture, one crop per side, and at most so many tiles. `data` must stay unchanged until it is closed.
 
         to_mask: refuse animated and multi-page files (for mask). kept: to change only blocks of the file. header: of
-        `data`, where it was read and found within the limits before. Raises BadImage, TooLarge, Unavailable.
+        `data`, where it was read and found within the limits before. metadata: what of the file's goes into the masked
+        picture. Raises BadImage, TooLarge, Unavailable.
         """
         if header is None:
             header = read_header(memoryview(data))
             check_limits(header, self._settings)
         if to_mask:
             refuse_to_mask(header)
-        picture = Picture(self, data, header, sides, to_mask=to_mask, kept=kept, tiles=tiles)
+        picture = Picture(self, data, header, sides, to_mask=to_mask, kept=kept, tiles=tiles, metadata=metadata)
         try:
             await picture.decode()
         except BaseException:

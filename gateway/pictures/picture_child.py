@@ -37,7 +37,7 @@ from gateway.pictures.picture_messages import (
     Ready,
     ToChild,
 )
-from gateway.pictures.picture_work import Decoded, mask_picture, open_picture
+from gateway.pictures.picture_work import Decoded, mask_picture, open_overlay, open_picture
 from gateway.pictures.rehearsal import rehearse
 from gateway.pictures.sandbox.door import close_door
 from gateway.pictures.sandbox.report import Sandbox
@@ -128,7 +128,8 @@ class PictureChild:
         self._expect(memory_need.decoding(message.header, to_mask=message.to_mask) + message.size * message.kept)
         opened = open_picture(
             data, message.header, message.sides, self._settings,
-            to_mask=message.to_mask, kept=message.kept, tiles=message.tiles, complaints=self._complaints.take,
+            to_mask=message.to_mask, kept=message.kept, tiles=message.tiles, metadata=message.metadata,
+            complaints=self._complaints.take,
         )  # fmt: skip
         if message.to_mask:
             self._held[message.id] = opened
@@ -145,11 +146,15 @@ class PictureChild:
             give_memory_back()
 
     def _mask(self, message: Mask, packed: memoryview) -> None:
-        marks = Marks.unpacked(packed, message.faces)
+        marked = Marks.packed_size(message.faces, message.own)
+        marks = Marks.unpacked(packed[:marked], message.faces)
         opened = self._held[message.id]
         kept_bytes = 0 if opened.kept is None else len(opened.kept.data)
-        self._expect(memory_need.masking(opened.header, message.options.format, kept_bytes))
-        masked = mask_picture(opened, marks, message.options, self._settings)
+        self._expect(memory_need.masking(opened.header, message.options.format, kept_bytes, message.overlay))
+        overlay = None
+        if message.overlay is not None:
+            overlay = open_overlay(packed[marked:], message.overlay, self._settings, self._complaints.take)
+        masked = mask_picture(opened, marks, message.options, self._settings, overlay)
         told = (masked.weak, masked.as_stored, masked.mask_ms, masked.encode_ms)
         done = MaskDone(message.id, len(masked.data), *told)
         self._send(done, [masked.data])
@@ -165,7 +170,7 @@ class PictureChild:
 
 def _size_of(message: Mask) -> int:
     """Bytes that come with it."""
-    return Marks.packed_size(message.faces, message.own)
+    return Marks.packed_size(message.faces, message.own) + message.overlay_size
 
 
 def give_memory_back() -> None:

@@ -3,7 +3,7 @@
 A message is one msgpack packet; everything bulky lies in the slab they share or, where it is larger, in memory of
 its own, whose file descriptor travels with the packet.
 
-    gateway → child    Open (+ the file) · Mask (+ the marks) · Close
+    gateway → child    Open (+ the file) · Mask (+ the marks, an overlay) · Close
     child → gateway    Ready · Opened (+ the crops) · MaskDone (+ the encoded picture) · Failed
 """
 
@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from gateway.pictures.exif_tags import Metadata
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.masking import MaskOptions
 from gateway.pictures.sandbox.report import Sandbox
@@ -36,7 +37,8 @@ class ChildMessage(msgspec.Struct, frozen=True, array_like=True, tag=True):
 
 class Open(ChildMessage, frozen=True):
     """Decode the file of `size` bytes; one crop per side, and at most `tiles` tiles of sides[0]. to_mask: keep the
-    pixels until Close; kept: the file as well, to change only blocks of it.
+    pixels until Close; kept: the file as well, to change only blocks of it. metadata: what of the file's goes into its
+    masked picture.
     """
 
     id: int
@@ -46,15 +48,21 @@ class Open(ChildMessage, frozen=True):
     to_mask: bool
     tiles: int = 0
     kept: bool = False
+    metadata: Metadata = "none"
 
 
 class Mask(ChildMessage, frozen=True):
-    """Hide what is packed in the marks that come with it, of so many faces and own regions, and encode."""
+    """Hide what is packed in the marks that come with it, of so many faces and own regions, and encode.
+
+    overlay: of the file of overlay_size bytes that comes behind the marks, to be laid over what is hidden.
+    """
 
     id: int
     faces: int
     own: int
     options: MaskOptions
+    overlay: Header | None = None
+    overlay_size: int = 0
 
 
 class Close(ChildMessage, frozen=True):

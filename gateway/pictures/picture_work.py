@@ -13,9 +13,11 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
+from gateway.pictures.annotate import annotate
 from gateway.pictures.color_profile import kept_profile, to_srgb
 from gateway.pictures.decoder_complaints import left_over, refuse_damage
 from gateway.pictures.encode import OUTPUTS, encode, on_white, refuse_too_long
+from gateway.pictures.exif_tags import Metadata
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.headers.jpeg import is_closed
 from gateway.pictures.headers.jpeg_blocks import without_left_over
@@ -25,10 +27,10 @@ from gateway.pictures.input_formats import INPUTS
 from gateway.pictures.kept_jpeg import KeptFile, KeptJpeg
 from gateway.pictures.libjpeg import LibjpegError
 from gateway.pictures.marks import Marks
-from gateway.pictures.mask_methods import METHODS
-from gateway.pictures.masking import KEEP, MaskOptions, is_weak, keep_words, weak_words
+from gateway.pictures.masking import KEEP, MaskOptions, hide, is_weak, keep_words, weak_words
+from gateway.pictures.metadata import kept_metadata
 from gateway.pictures.picture_facts import Crop, Masked
-from gateway.pictures.regions import Region
+from gateway.pictures.regions import Pixels, Region
 from gateway.pictures.views import crop_of, shapes_of, shown
 from shared.errors import BadParameter
 from shared.settings import DecodingSettings
@@ -40,7 +42,8 @@ class Decoded:
 
     pixels: (H, W, 3) uint8 BGR, upright, to be masked in sRGB. alpha: (H, W) uint8. decode_ms, preprocess_ms:
     milliseconds. as_stored: a colour profile is stored that cannot be used, so that no colour was changed. kept: to
-    change only blocks of the file; then the pixels are not in sRGB.
+    change only blocks of the file; then the pixels are not in sRGB. exif: what of its metadata the masked picture
+    carries.
     """
 
     header: Header
@@ -51,6 +54,7 @@ class Decoded:
     preprocess_ms: float
     as_stored: bool
     kept: KeptFile | None = None
+    exif: bytes = b""
 
 
 def open_picture(
@@ -62,6 +66,7 @@ def open_picture(
     to_mask: bool,
     kept: bool = False,
     tiles: int = 0,
+    metadata: Metadata = "none",
     complaints: Callable[[], str] = str,
 ) -> Decoded:
     """Decodes a file whose header passed the limits, fits it once per side and cuts its tiles. Raises BadImage.
@@ -93,22 +98,32 @@ def open_picture(
     as_stored = profile is None if kept else to_mask and not to_srgb(data, header, pixels)
     file = KeptFile(bytes(INPUTS[header.format].ready(data, header)), profile or b"") if kept else None
     decode_ms = (decoded - begin + perf_counter() - fitted) * 1000
-    return Decoded(header, pixels, alpha, tuple(crops), decode_ms, (fitted - decoded) * 1000, as_stored, file)
+    exif = kept_metadata(INPUTS[header.format].exif(data), metadata)
+    told = decode_ms, (fitted - decoded) * 1000, as_stored
+    return Decoded(header, pixels, alpha, tuple(crops), *told, file, exif)
 
 
-def mask_picture(opened: Decoded, marks: Marks, options: MaskOptions, settings: DecodingSettings) -> Masked:
-    """Hides what is marked in a picture, whose pixels change for good, and encodes it. Raises BadParameter."""
+def mask_picture(
+    opened: Decoded, marks: Marks, options: MaskOptions, settings: DecodingSettings, overlay: Pixels | None = None
+) -> Masked:
+    """Hides what is marked in a picture, whose pixels change for good, and encodes it. Raises BadParameter.
+
+    overlay: (H, W, 4) uint8 BGRA of the caller, for a method that lays one.
+    """
     height, width = opened.pixels.shape[:2]
     refuse_too_long(options.format, width, height)
-    weak = is_weak(marks.boxes, options)
+    weak = not options.annotate and is_weak(marks.boxes, options)
     if weak and settings.refuse_weak_masks:
         raise BadParameter(weak_words(options))
-    hidden = marks.regions(options.padding, width, height)
+    hidden = [] if options.annotate else marks.regions(options.padding, width, height)
     begin = perf_counter()
     kept = _read_again(opened)
     read = perf_counter()
     hidden = hidden if kept is None else kept.grown(hidden)
-    METHODS[options.method].paint(opened.pixels, hidden, options.strength, options.bgr)
+    if options.annotate:
+        annotate(opened.pixels, opened.alpha, marks)
+    else:
+        hide(opened.pixels, hidden, options, overlay)
     masked = perf_counter()
     encoded = _encoded(opened, options) if kept is None else _written(kept, opened, hidden)
     done = perf_counter()
@@ -119,7 +134,7 @@ def mask_picture(opened: Decoded, marks: Marks, options: MaskOptions, settings: 
 
 def _encoded(opened: Decoded, options: MaskOptions) -> memoryview:
     assert options.quality != KEEP, "the picture was not opened to be kept"
-    return encode(opened.pixels, opened.alpha, options.format, options.quality)
+    return encode(opened.pixels, opened.alpha, options.format, options.quality, opened.exif)
 
 
 def _read_again(opened: Decoded) -> KeptJpeg | None:
@@ -140,3 +155,14 @@ def _as_parameter() -> Iterator[None]:
         yield
     except LibjpegError:
         raise BadParameter(keep_words("this file is coded in a way that blocks of it cannot be replaced")) from None
+
+
+def open_overlay(
+    data: memoryview, header: Header, settings: DecodingSettings, complaints: Callable[[], str] = str
+) -> Pixels:
+    """(H, W, 4) uint8 BGRA in sRGB, upright, of a caller's small picture that passed the limits. Raises BadImage."""
+    check_complete(data, header, settings)
+    pixels, alpha = decode(data, header, with_alpha=True)
+    refuse_damage(complaints())
+    to_srgb(data, header, pixels)
+    return np.dstack((pixels, np.full(pixels.shape[:2], 255, np.uint8) if alpha is None else alpha))

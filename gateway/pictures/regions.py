@@ -15,7 +15,7 @@ Pixels = NDArray[np.uint8]
 class Region:
     """Whole pixels to hide: rows top..bottom-1, columns left..right-1, inside the picture, never empty.
 
-    whole: every one of them, whatever shape the method has.
+    whole: every one of them, whatever shape the method has. tilt: of the face, degrees clockwise.
     """
 
     left: int
@@ -23,6 +23,7 @@ class Region:
     right: int
     bottom: int
     whole: bool = False
+    tilt: float = 0.0
 
     @property
     def width(self) -> int:
@@ -48,14 +49,19 @@ def within(box: tuple[float, float, float, float], width: int, height: int) -> R
     return Region(left, top, right, bottom, whole=True) if left < right and top < bottom else None
 
 
-def regions(boxes: NDArray[np.float32], padding: float, width: int, height: int) -> list[Region]:
+def regions(
+    boxes: NDArray[np.float32], padding: float, width: int, height: int, tilts: NDArray[np.float64] | None = None
+) -> list[Region]:
     """The boxes (N, 4) x1 y1 x2 y2 grown by `padding` of their size on each side, to whole pixels, clipped.
 
-    Every pixel a grown box touches belongs to it. Boxes without a pixel in the picture give no region.
+    Every pixel a grown box touches belongs to it. Boxes without a pixel in the picture give no region. tilts: (N,)
+    degrees.
     """
     x1, y1, x2, y2 = boxes.astype(np.float64).T
     across, down = (x2 - x1) * padding, (y2 - y1) * padding
     left, top = np.clip(np.floor(x1 - across), 0, width), np.clip(np.floor(y1 - down), 0, height)
     right, bottom = np.clip(np.ceil(x2 + across), 0, width), np.clip(np.ceil(y2 + down), 0, height)
     corners = np.stack([left, top, right, bottom], axis=1).astype(int).tolist()
-    return [Region(*each) for each in corners if each[0] < each[2] and each[1] < each[3]]
+    turned = [0.0] * len(corners) if tilts is None else tilts.tolist()
+    each = zip(corners, turned, strict=True)
+    return [Region(a, b, c, d, tilt=tilt) for (a, b, c, d), tilt in each if a < c and b < d]

@@ -44,13 +44,14 @@ TELLING = (traceback, linecache)
 
 
 def rehearse(settings: DecodingSettings) -> None:
-    """Decodes a small picture of every kind, hides a face in every way, and encodes to every format."""
+    """Decodes a small picture of every kind, hides a face in every way or annotates it, and encodes to every format."""
     Image.preinit()
     for name in _CODECS:
         codecs.lookup(name)
     for file, method, output in zip(_files(), itertools.cycle(METHODS), itertools.cycle(OUTPUTS), strict=False):
         _through(memoryview(file), MaskOptions(method=method, format=output), settings)
     _keep(settings)
+    _through(memoryview(file), MaskOptions(annotate=True), settings)
     srgb = ImageCms.createProfile("sRGB")
     ImageCms.applyTransform(Image.new("RGB", (1, 1)), ImageCms.buildTransform(srgb, srgb, "RGB", "RGB"))
 
@@ -64,7 +65,9 @@ def _keep(settings: DecodingSettings) -> None:
 
 
 def _through(data: memoryview, options: MaskOptions, settings: DecodingSettings) -> None:
-    opened = open_picture(data, read_header(data), (_SIDE // 2,), settings, to_mask=True, kept=options.keeps)
+    opened = open_picture(
+        data, read_header(data), (_SIDE // 2,), settings, to_mask=True, kept=options.keeps, metadata="all"
+    )
     boxes = np.array([[8, 8, 40, 40]], np.float32)
     mask_picture(opened, Marks.all_of(Faces(boxes, np.ones(1, np.float32), None)), options, settings)
 

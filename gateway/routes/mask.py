@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -19,9 +20,11 @@ async def mask(request: Request) -> Response:
     async with visit(request, "mask", MaskParams) as seen:
         facts, timings = seen.picture.facts, seen.record.timings
         marks = _marks(seen)
-        masked = await seen.picture.mask(marks, seen.params.options)
+        masked = await seen.picture.mask(marks, seen.params.options, seen.overlay)
         timings.add("mask", masked.mask_ms)
         timings.add("encode", masked.encode_ms)
+        if seen.params.annotate:  # nothing was hidden
+            marks = Marks(marks.faces, np.zeros_like(marks.hidden))
         headers = {
             "X-Face-Count": str(marks.masked),
             FATES_HEADER: _fates(marks),
@@ -30,7 +33,7 @@ async def mask(request: Request) -> Response:
             "X-Model": seen.detection.worker.model.name,
             "X-Image-Width": str(facts.width),
             "X-Image-Height": str(facts.height),
-            "X-Blur-Method": seen.params.method,
+            "X-Blur-Method": "annotate" if seen.params.annotate else seen.params.method,
         }
         if masked.weak:
             headers["X-Mask-Weak"] = "true"

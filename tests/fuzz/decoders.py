@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gateway.pictures.encode import OUTPUTS
+from gateway.pictures.exif_tags import METADATA
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.marks import Marks
 from gateway.pictures.mask_methods import METHODS
@@ -58,7 +59,10 @@ def serve(data: bytes, header: Header) -> None:
     )
     if header.format == "jpeg" and not header.cmyk and choice & 4:
         options = msgspec.structs.replace(options, format="jpeg", quality=KEEP)
-    opened = open_picture(memoryview(data), header, (_SIDE,), _SETTINGS, to_mask=True, kept=options.keeps)
+    told = METADATA[choice // 64 % len(METADATA)]
+    opened = open_picture(
+        memoryview(data), header, (_SIDE,), _SETTINGS, to_mask=True, kept=options.keeps, metadata=told
+    )
     width, height = header.upright_size
     assert opened.pixels.shape == (height, width, 3)
     assert opened.pixels.dtype == np.uint8

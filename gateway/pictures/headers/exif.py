@@ -72,21 +72,29 @@ def claim(block: bytes | memoryview) -> Claim | None:
 
     A broken EXIF block is no reason to refuse a picture that every viewer shows.
     """
-    if bytes(block[:6]) == _PREFIX:
-        block = block[6:]
-    magic = bytes(block[:4])
-    order = _MAGIC.get(magic)
-    if order is None or len(block) < 8:
+    whole = opened(block)
+    if whole is None:
         return None
-    (start,) = struct.unpack_from(order + "I", block, 4)
-    found = claim_at(block, order, start)
-    return found if magic != _BIG else doubtful(found)
+    found = claim_at(*whole)
+    return found if bytes(whole[0][:4]) != _BIG else doubtful(found)
+
+
+def opened(block: bytes | memoryview) -> tuple[memoryview, str, int] | None:
+    """An EXIF block without its prefix, its byte order, and where its first directory is; None for no such block."""
+    data = memoryview(block)
+    if bytes(data[: len(_PREFIX)]) == _PREFIX:
+        data = data[len(_PREFIX) :]
+    order = _MAGIC.get(bytes(data[:4]))
+    if order is None or len(data) < 8:
+        return None
+    (start,) = struct.unpack_from(order + "I", data, 4)
+    return data, order, start
 
 
 def claim_at(data: bytes | memoryview, order: str, start: int, *, big: bool = False) -> Claim | None:
     """From the directory at `start` of EXIF or TIFF. order: "<" or ">". big: of BigTIFF."""
     told, elsewhere = [], 0
-    for tag, kind, number, slot in _entries(data, order, start, big=big):
+    for tag, kind, number, slot in entries(data, order, start, big=big):
         if tag == ORIENTATION_TAG:
             told.append((kind == _SHORT and number == 1, _claimed(data, order, kind, number, slot, big=big)))
         elif tag == _EXIF_IFD and not big:
@@ -97,13 +105,13 @@ def claim_at(data: bytes | memoryview, order: str, start: int, *, big: bool = Fa
         return known[0] if settles else Claim(known[0].value, alike=False)
     if elsewhere and not told:  # where it does not belong, and Chromium finds it
         inner = (
-            _claimed(data, order, *rest) for tag, *rest in _entries(data, order, elsewhere) if tag == ORIENTATION_TAG
+            _claimed(data, order, *rest) for tag, *rest in entries(data, order, elsewhere) if tag == ORIENTATION_TAG
         )
         return doubtful(next(inner, None))
     return None
 
 
-def _entries(
+def entries(
     data: bytes | memoryview, order: str, start: int, *, big: bool = False
 ) -> Iterator[tuple[int, int, int, int]]:
     """(tag, type, number of values, where its slot is), as far as the data reach."""

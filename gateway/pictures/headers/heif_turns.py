@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from gateway.pictures.headers import exif
-from gateway.pictures.headers.heif_boxes import Contents, Item
+from gateway.pictures.headers.heif_boxes import Contents, Item, contents
 from shared.errors import BadImage
 
 #: In this order, each at most once, all programs do the same.
@@ -76,6 +76,11 @@ def orientation_of(found: Contents) -> exif.Orientation:
     block, xmp = _metadata(found)
     claimed = exif.settled([exif.claim(block)] if block else [], xmp)
     return exif.Orientation(value, disputed=claimed.value not in (1, value))
+
+
+def exif_block(data: memoryview) -> memoryview:
+    """The EXIF block of the main picture; empty where there is none."""
+    return memoryview(_metadata(contents(data))[0])
 
 
 def _metadata(found: Contents) -> tuple[bytes, bytes]:

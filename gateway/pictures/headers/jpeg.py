@@ -98,6 +98,16 @@ def profile(data: memoryview) -> bytes | None:
     return b"".join(parts[number] for number in sorted(parts)) if parts else None
 
 
+def exif_block(data: memoryview) -> memoryview | None:
+    """The first EXIF segment's payload."""
+    for marker, _at, start, end in pieces(data):
+        if marker in (SOS, EOI):
+            break
+        if marker == _APP1 and bytes(data[start : start + len(_EXIF)]) == _EXIF:
+            return data[start:end]
+    return None
+
+
 def _frame(marker: int, payload: memoryview) -> dict[str, int | bool]:
     bits, height, width, samples = struct.unpack_from(">BHHB", payload)
     if marker not in (_BASELINE, _EXTENDED, _PROGRESSIVE) or bits != 8:

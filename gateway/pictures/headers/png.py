@@ -104,6 +104,14 @@ def essential(data: memoryview) -> memoryview:
     return memoryview(b"".join([data[:8], *chunks]))
 
 
+def exif_block(data: memoryview) -> memoryview | None:
+    """The first EXIF chunk's payload, where its checksum is right."""
+    blocks = (
+        data[start:end] for kind, start, end in _chunks(data) if kind == b"eXIf" and _sum_is_right(data, start, end)
+    )
+    return next(blocks, None)
+
+
 def _is_essential(data: memoryview, kind: bytes, start: int, end: int) -> bool:
     """Critical chunks, known or not, begin with a capital; transparency is the one other that matters."""
     return not kind[0] & 0x20 or (kind == b"tRNS" and _sum_is_right(data, start, end))

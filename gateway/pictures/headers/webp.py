@@ -118,6 +118,11 @@ def profile(data: memoryview) -> bytes | None:
     return next((bytes(data[start:end]) for kind, start, end in _chunks(data) if kind == b"ICCP"), None)
 
 
+def exif_block(data: memoryview) -> memoryview | None:
+    """The first EXIF chunk's payload."""
+    return next((data[start:end] for kind, start, end in _chunks(data) if kind == b"EXIF"), None)
+
+
 def container(data: memoryview) -> memoryview:
     """The file to where it says it ends: OpenCV would read on behind that, where a picture's data are cut short."""
     (size,) = struct.unpack_from("<I", data, 4)

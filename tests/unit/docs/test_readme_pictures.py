@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from loadtest.readme_pictures import TARGET, WAYS, sheet
+from gateway.pictures.mask_methods import METHODS
+from loadtest.readme_pictures import TARGET, WAYS, sheet, told
 from loadtest.readme_plot import SERVERS, SOURCE, Kind, kinds_of, plot_of
 from loadtest.scene import HEIGHT, PEOPLE, WIDTH, scene
 from tests.unit.pictures.hiding import OPEN_MODEL, Detector
@@ -33,9 +34,10 @@ def test_every_picture_the_readme_shows_is_there_and_small() -> None:
 
 def test_the_sheet_holds_the_original_and_every_method() -> None:
     tile = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
-    whole = sheet([("original", tile), *((way["method"], tile) for way in WAYS)])
-    assert whole.size == (976, 486)
-    assert {way["method"] for way in WAYS} == {"gaussian", "pixelate", "solid", "elliptical", "erase"}
+    whole = sheet([("original", tile), *((told(way), tile) for way in WAYS)])
+    assert whole.size == (976, 733)
+    assert {way["method"] for way in WAYS if "method" in way} == METHODS.keys()
+    assert {"annotate", "keep"} <= {name for way in WAYS for name in way}
 
 
 def test_the_plot_shows_the_figures_of_the_bench_and_nothing_else() -> None:

@@ -198,7 +198,6 @@ WIDGETS = [
     "tags",
     "title",
     "description",
-    "metadata",
     "timestamp",
     "signature",
 ]

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from gateway.form_parts import FIELD_BYTES_MAX, FIELDS_MAX, PARTS_MAX, Upload
+from gateway.form_parts import FIELD_BYTES_MAX, FIELDS_MAX, OVERLAY_BYTES_MAX, PARTS_MAX, Upload
 from gateway.multipart import ALIKE_MAX, HEADER_BYTES_MAX
 from gateway.upload import FRAMING_BYTES_MAX, check_declared_length, check_head, read_upload
 from shared.errors import BadParameter, FaceApiError, TooLarge, UnsupportedMedia
@@ -40,6 +40,20 @@ def test_the_picture_and_the_fields_arrive_whole_in_any_chunks(chunk: int) -> No
     upload = read(body, chunk=chunk)
     assert bytes(upload.image) == PICTURE
     assert upload.fields == [("confidence", "0.6"), ("max_faces", "3")]
+
+
+def test_a_second_file_may_come_in_overlay_and_a_text_there_is_a_parameter() -> None:
+    picture, overlay = part("image", PICTURE, '; filename="a.jpg"'), part("overlay", b"its bytes", '; filename="o.png"')
+    empty, named = part("overlay", b"", '; filename=""'), part("overlay", b"star")
+    upload = read(picture + empty + overlay + b"--b--\r\n")
+    assert (upload.overlay, upload.fields) == (b"its bytes", [])
+    assert read(picture + named + b"--b--\r\n").fields == [("overlay", "star")]
+    for wrong, words in (
+        (overlay + overlay, "is there twice"),
+        (part("overlay", bytes(OVERLAY_BYTES_MAX + 1), '; filename="o.png"'), "is over 256 KB"),
+    ):
+        with pytest.raises(BadParameter, match=words):
+            read(picture + wrong + b"--b--\r\n")
 
 
 @pytest.mark.parametrize("kind", [b"image/jpeg", b"image/x-anything", b"application/octet-stream"])

@@ -37,7 +37,7 @@ def listen(event: str, arguments: tuple[object, ...]) -> None:
 def work(data: memoryview, options: MaskOptions) -> None:
     header = read_header(data)
     check_limits(header, SETTINGS)
-    opened = open_picture(data, header, (640,), SETTINGS, to_mask=True)
+    opened = open_picture(data, header, (640,), SETTINGS, to_mask=True, metadata="all")
     mask_picture(opened, Marks.all_of(FACE), options, SETTINGS)
 
 
@@ -45,7 +45,8 @@ if __name__ == "__main__":
     corpus = list(files(heavy=False))[::3]
     rehearse(SETTINGS)
     sys.addaudithook(listen)
-    for file, method, output in zip(corpus, itertools.cycle(METHODS), itertools.cycle(OUTPUTS), strict=False):
+    ways = itertools.cycle(METHODS), itertools.cycle(OUTPUTS), itertools.cycle((False, False, True))
+    for file, method, output, drawn in zip(corpus, *ways, strict=False):
         with contextlib.suppress(FaceApiError, MemoryError):
-            work(memoryview(file.data), MaskOptions(method=method, format=output))
+            work(memoryview(file.data), MaskOptions(method=method, format=output, annotate=drawn))
     print(json.dumps(heard))
