@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import random
 from argparse import Namespace
 from dataclasses import replace
@@ -189,20 +188,19 @@ def test_what_is_false_on_photographs_raises_the_threshold_more_than_on_composed
 
 
 @pytest.mark.parametrize("place", [1, 2])
-def test_nothing_passes_on_a_photograph_without_a_face_and_little_in_a_composed_scene_of_nobody(place: int) -> None:
+def test_no_more_passes_where_no_face_is_than_is_allowed(place: int) -> None:
     found, few = some_findings(), ALARMS[place]
     false = np.where((found.places == place) & (found.true == 0), found.logits, -9)
     worst = np.argsort(-false)[: few + 1].astype(int)
 
-    def passing(alarm: float, count: int) -> int:
+    def passing(count: int) -> int:
         alarms = found.alarms.copy()
-        alarms[worst[:count]] = alarm
+        alarms[worst[:count]] = 1
         strict = replace(found, alarms=alarms)
         return int(passed(strict, fits_of(strict))[worst[:count]].sum())
 
-    assert passing(math.inf, 1) == 0
-    assert passing(1.0, few) == few
-    assert passing(1.0, few + 1) == few
+    assert passing(few) == few
+    assert passing(few + 1) == few
 
 
 def test_scores_of_sure_faces_stay_apart_and_the_threshold_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

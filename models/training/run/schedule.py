@@ -1,4 +1,4 @@
-"""python -m models.training.run.schedule: the weights that are served, from nothing, by one command.
+"""python -m models.training.run.schedule: the open weights, from nothing, by one command.
 
 Alone knows the cycles, what each begins from, and of which the served file is the mean. What was broken off goes on.
 """
@@ -16,14 +16,17 @@ from models.training.material.folder import DEFAULT_FOLDER
 
 @dataclass(frozen=True)
 class Cycle:
-    """One run of `train`. after: the cycles of whose mean weights it begins. photographs: it learns from these, too."""
+    """One run of `train`. after: the cycles of whose mean weights it begins.
+
+    teacher: whose thorough looks label the photographs that it learns from, too; none without one.
+    """
 
     name: str
     steps: int
     seed: int
     rate: float
     after: tuple[str, ...] = ()
-    photographs: bool = False
+    teacher: str = ""
 
 
 CYCLES = (
@@ -34,11 +37,10 @@ CYCLES = (
     Cycle("e", 20_000, 11, 1.5e-3, ("d",)),
     Cycle("f", 18_000, 12, 1.3e-3, ("d", "e")),
     Cycle("g", 6_400, 13, 6.0e-4, ("f",)),
-    Cycle("h", 2_000, 21, 1.5e-3, ("f", "g"), photographs=True),
-    Cycle("i", 9_000, 22, 1.3e-3, ("h",), photographs=True),
+    Cycle("h", 2_130, 21, 1.5e-3, ("f", "g"), teacher="fg"),
+    Cycle("i", 6_040, 22, 1.3e-3, ("h",), teacher="h"),
 )
-SERVED = ("i",)
-TEACHER = ("f", "g")  # whose thorough looks tell the faces of the photographs
+EXPORTED = ("fg", "i")  # the mean of what composed scenes alone taught and what photographs added; served is "fg"
 Command = list[str]
 
 
@@ -55,42 +57,37 @@ def commands(options: argparse.Namespace) -> list[Command]:
     head = ["--head", str(options.head)] if options.head else []
     shared = [*material, *hand, *more, "--sprites", str(options.folder / "sprites.npz")]
 
-    teacher, faces = options.folder / "teacher.onnx", options.folder / "faces.json"
-    known = ["--photographs", str(options.photographs), "--faces", str(faces)]
+    photographs = ["--photographs", str(options.photographs)]
 
     def join(names: tuple[str, ...]) -> list[Command]:
         out = checkpoint(options.folder, names)
         parts = [str(checkpoint(options.folder, (name,))) for name in names]
         return [["models.training.export.join", *parts, "--out", str(out), *shared]] if len(names) > 1 else []
 
-    def label() -> list[Command]:
-        begin = ["--checkpoint", str(checkpoint(options.folder, TEACHER)), "--out", str(teacher)]
-        looked = ["--teacher", str(teacher), "--sightings", str(options.folder / "sightings.json")]
+    def known(teacher: str) -> list[str]:
+        return [*photographs, "--faces", str(options.folder / f"faces_{teacher}.json")] if teacher else []
+
+    def label(teacher: str) -> list[Command]:
+        exported = str(options.folder / f"{teacher}.onnx")
+        held = ["--sightings", str(options.folder / f"sightings_{teacher}.json"), "--out", known(teacher)[-1]]
+        begin = ["--checkpoint", str(checkpoint(options.folder, (teacher,))), "--out", exported]
         return [
             ["models.training.export.write", *begin, *material, *hand],
-            [
-                "models.training.labelling.write",
-                "--photographs",
-                str(options.photographs),
-                *looked,
-                "--out",
-                str(faces),
-            ],
+            ["models.training.labelling.write", *photographs, "--teacher", exported, *held],
         ]
 
     wanted: list[Command] = []
     for cycle in CYCLES:
         wanted += join(cycle.after)
-        if cycle.photographs and str(faces) not in [word for command in wanted for word in command]:
-            wanted += label()
+        wanted += label(cycle.teacher) if cycle.teacher else []
         begin = ["--after", str(checkpoint(options.folder, cycle.after))] if cycle.after else []
         out = ["--out", str(checkpoint(options.folder, (cycle.name,))), "--resume"]
         steps = ["--steps", str(max(1, round(cycle.steps * options.scale)))]
-        kind = ["--seed", str(cycle.seed), "--rate", str(cycle.rate), *(known if cycle.photographs else [])]
+        kind = ["--seed", str(cycle.seed), "--rate", str(cycle.rate), *known(cycle.teacher)]
         wanted.append(["models.training.run.train", *steps, *kind, *begin, *out, *shared, *head])
-    wanted += join(SERVED)
-    served = ["--checkpoint", str(checkpoint(options.folder, SERVED)), "--out", str(options.out)]
-    return [*wanted, ["models.training.export.write", *served, *material, *hand, *known]]
+    wanted += join(EXPORTED)
+    served = ["--checkpoint", str(checkpoint(options.folder, EXPORTED)), "--out", str(options.out)]
+    return [*wanted, ["models.training.export.write", *served, *material, *hand, *known(CYCLES[-1].teacher)]]
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
