@@ -116,6 +116,8 @@ def parsed(
 
 
 def _text(value: object) -> str:
+    if isinstance(value, tuple):
+        return msgspec.json.encode(value).decode()
     return repr(value) if isinstance(value, float) else str(value)
 
 
