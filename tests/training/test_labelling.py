@@ -1,4 +1,4 @@
-"""Labels of real photographs: a head from its keypoints in any pose, what looks agree upon, and a person's last word."""
+"""Labels of real photographs: a head from its keypoints in any pose, what looks agree upon, and a last word by eye."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_a_leaning_look_holds_the_whole_photograph() -> None:
         assert side % 32 == 0 and corners.min() >= -0.01 and corners.max() <= side + 0.01
 
 
-def test_a_person_has_the_last_word() -> None:
+def test_what_was_seen_by_eye_has_the_last_word() -> None:
     boxes = [[0, 0, 10, 10], [20, 0, 30, 10], [40, 0, 50, 10]]
     label = {"faces": [face(np.array(box, np.float32)) for box in boxes], "doubtful": [], "regions": []}
     wrong = {"drop": [[5, 5]], "doubt": [[25, 5]], "add": [[60, 0, 70, 10]], "hide": [[80, 0, 90, 10]]}

@@ -1,7 +1,7 @@
 """python -m models.training.labelling.write: what is known of the faces in the real photographs, for training.
 
 Alone knows when a face is sure, doubtful or left to chance: people's keypoints where there are any, what the detector
-agrees upon with itself (looks.py), and what a person corrected (corrections.json).
+agrees upon with itself (looks.py), and what was corrected by eye (corrections.json).
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ def rounded(boxes: list[Floats]) -> list[list[float]]:
 
 
 def corrected(label: Label, wrong: Label) -> Label:
-    """What a person saw comes last. drop: points [x, y] in faces that are none, and background; doubt: points in faces
+    """What was seen by eye comes last. drop: points [x, y] in faces that are none, and background; doubt: points in faces
     that become doubtful; hide: boxes of which nothing is known; add: boxes of faces nobody else saw."""
     kept = label["faces"]
     for x, y in wrong.get("doubt", []):
