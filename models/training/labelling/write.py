@@ -147,8 +147,11 @@ def rounded(boxes: list[Floats]) -> list[list[float]]:
 
 
 def corrected(label: Label, wrong: Label) -> Label:
-    """What was seen by eye comes last. drop: points [x, y] in faces that are none, and background; doubt: points in faces
-    that become doubtful; hide: boxes of which nothing is known; add: boxes of faces nobody else saw."""
+    """What was seen by eye comes last.
+
+    drop: points [x, y] in faces that are none, and background; doubt: points in faces that become doubtful; hide: boxes
+    of which nothing is known; add: boxes of faces nobody else saw.
+    """
     kept = label["faces"]
     for x, y in wrong.get("doubt", []):
         label["doubtful"] += [one["box"] for one in kept if holds(one["box"], x, y)]
