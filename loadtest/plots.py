@@ -110,6 +110,8 @@ def draw_curve(curve: Curve, path: Path) -> None:
     for panel, kind in zip(panels[0], kinds, strict=True):
         for model in dict.fromkeys(one.detector.split()[0] for one in curve.points):
             some = [one for one in curve.points if one.detector.split()[0] == model and kind in one.recall]
+            if not some:
+                continue
             cost, recall = [one.ms[0] for one in some], [one.recall[kind] for one in some]
             reach = [[value - low for value, low, _ in recall], [high - value for value, _, high in recall]]
             panel.errorbar(cost, [value for value, _, _ in recall], yerr=reach, marker="o", capsize=3, label=model)
@@ -118,7 +120,7 @@ def draw_curve(curve: Curve, path: Path) -> None:
                 panel.annotate(words, (one.ms[0], value), xytext=(4, -10), textcoords="offset points", fontsize=7)
         panel.set(xlabel="ms of one core, 640×640", ylabel="recall, faces ≥ 16 px", title=f"{kind} ({curve.half})")
         panel.set_xlim(left=0)
-        panel.legend(fontsize=7, loc="lower right")
+        panel.legend(fontsize=7, loc="best")
     figure.tight_layout()
     figure.savefig(path, dpi=110)
     plt.close(figure)
