@@ -10,9 +10,11 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import Route
+from starlette.types import Scope
 
 from gateway.console.routes import routes as console_routes
 from gateway.docs.pages import docs_routes
+from gateway.edge.books import Books
 from gateway.edge.cors import Cors
 from gateway.edge.request_context import RequestContext
 from gateway.edge.security_headers import SecurityHeaders
@@ -23,7 +25,7 @@ from gateway.routes.detect import detect
 from gateway.routes.health import health, livez, readyz
 from gateway.routes.mask import mask
 from gateway.routes.metrics import metrics
-from gateway.services import open_services, services_of, state_with
+from gateway.services import is_opened, open_services, services_of, state_with
 from shared.access_rules import items
 from shared.environment import load
 from shared.errors import FaceApiError
@@ -31,6 +33,10 @@ from shared.settings import Settings
 
 #: By the endpoint's name; a row without one is a start that fails.
 ANSWERS = {"detect": detect, "mask": mask, "health": health, "readyz": readyz, "livez": livez, "metrics": metrics}
+
+
+def _books_of(scope: Scope) -> Books | None:
+    return services_of(scope).books if is_opened(scope) else None
 
 
 def create_app(settings: Settings | None = None) -> Starlette:
@@ -50,7 +56,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
             *(console_routes() if effective.console_enabled else []),
         ],
         middleware=[
-            Middleware(RequestContext, lambda scope: services_of(scope).books),
+            Middleware(RequestContext, _books_of),
             Middleware(SecurityHeaders),
             Middleware(Cors, items(effective.cors_origins)),
         ],

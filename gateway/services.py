@@ -67,6 +67,11 @@ def state_with(services: Services) -> dict[str, Any]:
     return {"services": services}
 
 
+def is_opened(scope: Mapping[str, Any]) -> bool:
+    """Whether the application has its services: one may be asked for its paths without them."""
+    return "services" in scope["state"]
+
+
 def services_of(scope: Mapping[str, Any]) -> Services:
     """Those of this process, from the scope of any of its requests."""
     services: Services = scope["state"]["services"]

@@ -19,10 +19,11 @@ CLIENT_CLOSED_REQUEST = 499
 class RequestContext:
     """Begins the request's record and puts X-Request-Id on every response.
 
+    books_of: those of the application that was opened; one that was not keeps none.
     Every request ends here: with one line in the log, counted, and quietly when its client left.
     """
 
-    def __init__(self, app: ASGIApp, books_of: Callable[[Scope], Books]) -> None:
+    def __init__(self, app: ASGIApp, books_of: Callable[[Scope], Books | None]) -> None:
         self._app, self._books_of = app, books_of
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -53,7 +54,8 @@ class RequestContext:
         finally:
             status = status_of(sent, failure, record.answered_for_it)
             # What was sent leaves only when the event loop gets its turn: the client does not wait for our books.
-            asyncio.get_running_loop().call_soon(books.close, scope, record, status, record.timings.total_ms())
+            if books is not None:
+                asyncio.get_running_loop().call_soon(books.close, scope, record, status, record.timings.total_ms())
 
 
 def status_of(sent: int | None, failure: BaseException | None, answered_for_it: int | None) -> int:
