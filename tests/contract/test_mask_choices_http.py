@@ -47,7 +47,7 @@ def test_a_callers_own_picture_lies_over_each_face_and_nowhere_else(client: http
         (encoded(np.zeros((5, 5, 3), np.uint8)), {"method": "solid"}, 422, "mask with method=overlay alone"),
         (encoded(np.zeros((1025, 5, 3), np.uint8)), {}, 413, "at most 1024×1024"),
         (bytes(OVERLAY_BYTES_MAX + 1), {}, 422, "is over 256 KB"),
-        (b"no picture, whatever it may be called", {}, 400, "is not a picture"),
+        (b"no picture, whatever it may be called", {}, 400, "send the bytes of a picture"),
         (encoded(np.random.default_rng(1).integers(0, 256, (99, 99, 3), np.uint8))[:-99] + bytes(99), {}, 400, "PNG"),
     ],
 )
