@@ -24,7 +24,7 @@ def open_log(settings: Settings, part: str, stream: TextIO = sys.stderr) -> Log:
     as_text = format_of(settings, stream) == "text"
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     log: Log = structlog.wrap_logger(
-        structlog.PrintLogger(stream),
+        structlog.WriteLogger(stream),  # a line and its end in one write: processes share the stream
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso"),
