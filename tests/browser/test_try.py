@@ -115,6 +115,7 @@ def test_a_face_that_is_pressed_by_key_is_left_visible_and_the_code_says_so(brow
     page.until(f"document.querySelector('#code').innerText.includes('{stub.url}/api/v1/mask?keep=%5B1%5D')")
     assert "xyl_first" not in page.text("body")
     page.grant("clipboardReadWrite", "clipboardSanitizedWrite")
+    page.ask("Emulation.setFocusEmulationEnabled", enabled=True)  # of several open pages this is the one in front
     page.click("#copy")
     page.until("document.querySelector('#copied').textContent.includes('with your key')")
     assert "xyl_first" in page.evaluate("navigator.clipboard.readText()")
