@@ -120,9 +120,12 @@ def test_a_new_session_is_given_at_every_sign_in_and_ends_with_signing_out(site:
 
 def test_wrong_passwords_are_slowed_down_with_words(site: Site) -> None:
     answers = [site.client.post("/console/sign-in", data={"password": "x"}, headers=OWN) for _ in range(5)]
-    assert [answer.status_code for answer in answers][:2] == [401, 429]
+    assert answers[0].status_code == 401
     assert "Wrong name or password" in answers[0].text
-    assert int(answers[1].headers["retry-after"]) >= 1
+    slowed = next(
+        answer for answer in answers if answer.status_code == 429
+    )  # waits double: soon longer than any hashing
+    assert int(slowed.headers["retry-after"]) >= 1
 
 
 def test_tries_to_sign_in_are_limited_by_address_before_the_store_is_asked(site: Site) -> None:
