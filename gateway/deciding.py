@@ -52,7 +52,7 @@ def _refuse_contradictions(params: MaskParams, settings: Settings) -> None:
             )
         if not params.regions:
             raise BadParameter("detect=false looks for no face, so there is nothing to mask; send regions")
-    by_index = [name for name in ("keep", "only") if indices_of(getattr(params, name))]
+    by_index = params.by_index
     if by_index and _sees(looking("mask", params, settings)) != _sees(looking("detect", params, settings)):
         raise BadParameter(
             f"{by_index[0]} names a face by its index, but here mask looks more often than detect and may count other "
@@ -66,7 +66,7 @@ def _sees(looks: Looking) -> tuple[object, ...]:
 
 def refuse_indices(params: MaskParams) -> None:
     """Raises BadParameter where a face is named by its index, of a picture that detect and mask see differently."""
-    if any(indices_of(picks) for picks in (params.keep, params.only)):
+    if params.by_index:
         raise BadParameter(
             "the picture is partly transparent, so mask looks at it twice and may count other faces than detect; "
             "send boxes instead of indices"

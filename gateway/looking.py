@@ -12,6 +12,9 @@ from gateway.pictures.headers.facts import Header
 from gateway.pictures.tiling import tiles_of
 from shared.settings import Settings
 
+#: So many times the input's side, a JPEG that was decoded smaller shows the same faces (DECISIONS.md).
+_UNSEEN = 2
+
 
 @dataclass(frozen=True, slots=True)
 class Looking:
@@ -31,6 +34,19 @@ class Looking:
             return 0.0
         tiles = tiles_of(*header.upright_size, self.sides[0], self.tiles)
         return passes_for(self.question.turns, tiles) * (1 + (header.alpha and self.masks))
+
+
+def reach_of(looks: Looking, params: DetectParams | MaskParams, settings: Settings, *, exact_pixels: bool) -> int:
+    """Pixels that the longer side of a JPEG keeps where it may be decoded smaller to be looked at; 0: not smaller.
+
+    exact_pixels: whether a model that serves is shown just what the reference would show it. Tiles want all pixels. A
+    picture to mask is decoded whole in any case; it is seen as detect sees it where faces are named by detect's order.
+    """
+    if looks.tiles or (isinstance(params, MaskParams) and not params.by_index):
+        return 0
+    if settings.scaled_jpeg == "true":
+        return settings.input_side
+    return 0 if exact_pixels or settings.scaled_jpeg == "false" else _UNSEEN * settings.input_side
 
 
 def looking(task: Task, params: DetectParams | MaskParams, settings: Settings) -> Looking:

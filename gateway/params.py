@@ -147,6 +147,11 @@ class MaskParams(msgspec.Struct, frozen=True, kw_only=True):
         """How to mask and how to encode. Fails where a part of it is no parameter."""
         return MaskOptions(**{name: getattr(self, name) for name in MaskOptions.__struct_fields__})
 
+    @property
+    def by_index(self) -> list[str]:
+        """Which parameters name faces by detect's order."""
+        return [name for name in ("keep", "only") if boxes.indices_of(getattr(self, name))]
+
 
 Params = TypeVar("Params", DetectParams, MaskParams)
 

@@ -25,7 +25,7 @@ from gateway.dispatching.dispatch import Detection
 from gateway.edge.conversation import Patience
 from gateway.endpoints import Task
 from gateway.form_parts import Upload
-from gateway.looking import Looking, looking
+from gateway.looking import Looking, looking, reach_of
 from gateway.params import DetectParams, MaskParams, Params, parse_params
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.image_header import check_limits, read_header
@@ -100,6 +100,7 @@ async def visit(request: Request, task: Task, kind: type[Params]) -> AsyncIterat
                     opened = await services.pictures.open(
                         upload.image, sides=looks.sides, to_mask=task == "mask", kept=kept,
                         header=header, tiles=looks.tiles, metadata=params.metadata,
+                        reach=reach_of(looks, params, settings, exact_pixels=services.dispatcher.exact_pixels),
                     )  # fmt: skip
                     with contextlib.closing(opened) as picture:
                         detection = await _detected(services, picture, looks, deadline)

@@ -71,6 +71,7 @@ class ModelInfo(msgspec.Struct, frozen=True):
     """What a worker serves; shown in /health, the start block and the metrics.
 
     dynamic_size: whether a second look is a smaller input; where False it is a smaller picture in the full one.
+    exact_pixels: whether it is shown just the pixels that the reference would show it.
     """
 
     name: str
@@ -84,6 +85,7 @@ class ModelInfo(msgspec.Struct, frozen=True):
     source_sha256: str
     note: str = ""
     dynamic_size: bool = True
+    exact_pixels: bool = True
 
 
 class Hello(Message, frozen=True):

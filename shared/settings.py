@@ -46,10 +46,6 @@ class DecodingSettings(msgspec.Struct, frozen=True, kw_only=True):
     refuse_weak_masks: Annotated[
         bool, _about("Whether mask answers 422 instead of a warning header when the strength is weak for a face")
     ] = False
-    scaled_jpeg: Annotated[
-        bool,
-        _about("Whether detect decodes JPEGs of twice the input or more at 1/2, 1/4 or 1/8: quicker, other scores"),
-    ] = False
     decode_sandbox: Annotated[
         Literal["auto", "required", "off"],
         _about("Whether Landlock and seccomp hold decoders: auto as far as it can, required or it does not start"),
@@ -95,6 +91,13 @@ class Settings(DecodingSettings, frozen=True, kw_only=True):
         ),
     ] = "never"
     mask_turns: Annotated[Turns, _about("The same for mask")] = "unsure"
+    scaled_jpeg: Annotated[
+        Literal["auto", "true", "false"],
+        _about(
+            "Whether detect decodes large JPEGs at 1/2, 1/4 or 1/8: auto from four times the input's side on, for the "
+            "open model, which finds as many faces; true from twice on, for any model: quicker, other scores"
+        ),
+    ] = "auto"
     detect_tiles: Annotated[
         int, _number("Most tiles in which detect looks at a large picture beside the whole; 0 is none", 0, 32)
     ] = 0

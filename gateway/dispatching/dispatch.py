@@ -107,6 +107,11 @@ class Dispatcher:
         """The workers that serve now."""
         return self.roster.workers
 
+    @property
+    def exact_pixels(self) -> bool:
+        """Whether a model that serves, or may come to, is shown just what the reference would show it."""
+        return not self.workers or any(worker.model.exact_pixels for worker in self.workers)
+
     def interval_s(self) -> float:
         """Seconds per picture with all workers at full batches, by the cost model; 0 while nothing is known."""
         per_second = sum(

@@ -31,11 +31,11 @@ _SHRINKING = {
 _PILLOW_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB"})
 
 
-def shrink_for(header: Header, side: int) -> int:
-    """How much smaller (1, 2, 4, 8) a JPEG may be decoded so that its longer side still reaches `side` pixels."""
-    if header.format != "jpeg" or header.decoder != "opencv":
+def shrink_for(header: Header, reach: int) -> int:
+    """How much smaller (1, 2, 4, 8) a JPEG may be decoded so that its longer side keeps `reach` pixels; 0 for all."""
+    if not reach or header.format != "jpeg" or header.decoder != "opencv":
         return 1
-    return max(shrink for shrink in _SHRINKING if shrink == 1 or max(header.width, header.height) >= shrink * side)
+    return max(shrink for shrink in _SHRINKING if shrink == 1 or max(header.width, header.height) >= shrink * reach)
 
 
 def decode(

@@ -53,6 +53,7 @@ class Picture:
         kept: bool,
         tiles: int,
         metadata: Metadata,
+        reach: int,
     ) -> None:
         self.facts: PictureFacts = facts_of(header, len(data))
         self.crops: tuple[Crop, ...] = ()
@@ -60,6 +61,7 @@ class Picture:
         self.preprocess_ms = 0.0
         self._owner, self._header, self._sides = owner, header, sides
         self._to_mask, self._kept, self._tiles, self._metadata = to_mask, kept, tiles, metadata
+        self._reach = reach
         self._data: Data | None = data
         self._job: Job | None = None
         self._child: Doer | None = None
@@ -83,7 +85,7 @@ class Picture:
         answer = None
         while answer is None:
             with self._crash_counted():
-                (answer,) = await self._ask(self._decoding_need(), self._opening(self._sides, self._tiles))
+                (answer,) = await self._ask(self._decoding_need(), self._opening(self._sides, self._tiles, self._reach))
         assert isinstance(answer.message, Opened)
         self.crops = self._crops_of(answer)
         self.decode_ms, self.preprocess_ms = answer.message.decode_ms, answer.message.preprocess_ms
@@ -128,10 +130,10 @@ class Picture:
         _opened, answer = await self._ask(max(need, self._decoding_need()), *jobs)
         return answer
 
-    def _opening(self, sides: tuple[int, ...], tiles: int) -> Job:
+    def _opening(self, sides: tuple[int, ...], tiles: int, reach: int = 0) -> Job:
         """The crops must be what the header announces: a child is not trusted with our own sizes."""
         assert self._data is not None
-        wanted = sides, self._to_mask, tiles, self._kept, self._metadata
+        wanted = sides, self._to_mask, tiles, self._kept, self._metadata, reach
         message = Open(self._id, self._header, len(self._data), *wanted)
         shapes = tuple(shapes_of(self.facts.width, self.facts.height, sides, tiles))
         right = (shapes, shapes * 2)  # twice: as it looks on white as well
@@ -257,19 +259,22 @@ class Pictures:
         kept: bool = False,
         tiles: int = 0,
         metadata: Metadata = "none",
+        reach: int = 0,
     ) -> Picture:
         """The picture, one crop per side, and at most so many tiles. `data` must stay unchanged until it is closed.
 
         to_mask: refuse animated and multi-page files (for mask). kept: to change only blocks of the file. header: of
         `data`, where it was read and found within the limits before. metadata: what of the file's goes into the masked
-        picture. Raises BadImage, TooLarge, Unavailable.
+        picture. reach: as in `Open`. Raises BadImage, TooLarge, Unavailable.
         """
         if header is None:
             header = read_header(memoryview(data))
             check_limits(header, self._settings)
         if to_mask:
             refuse_to_mask(header)
-        picture = Picture(self, data, header, sides, to_mask=to_mask, kept=kept, tiles=tiles, metadata=metadata)
+        picture = Picture(
+            self, data, header, sides, to_mask=to_mask, kept=kept, tiles=tiles, metadata=metadata, reach=reach
+        )
         try:
             await picture.decode()
         except BaseException:

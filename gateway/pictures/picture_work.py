@@ -67,6 +67,7 @@ def open_picture(
     kept: bool = False,
     tiles: int = 0,
     metadata: Metadata = "none",
+    reach: int = 0,
     complaints: Callable[[], str] = str,
 ) -> Decoded:
     """Decodes a file whose header passed the limits, fits it once per side and cuts its tiles. Raises BadImage.
@@ -74,19 +75,14 @@ def open_picture(
     to_mask: a picture that is partly transparent is fitted a second time as it looks on white, so that a face
     which only transparency draws is found as well; then its colours become sRGB, which detection never sees.
     kept: its colours stay as stored, and so does the file, a JPEG, for `KeptJpeg`.
+    reach: what is fitted may be a JPEG decoded smaller, whose longer side keeps so many pixels; 0: all. What is masked
+    is decoded whole, beside it.
     complaints: what the decoders have said since it was last asked; without it damage that they alone see is not.
     """
     begin = perf_counter()
     check_complete(data, header, settings)
-    shrink = shrink_for(header, max(sides)) if settings.scaled_jpeg and not (to_mask or tiles) else 1
-    pixels, alpha = decode(data, header, with_alpha=to_mask, shrink=shrink)
-    said = complaints()
-    if header.format == "jpeg" and (left_over(said) or not is_closed(data)):
-        del pixels, alpha
-        data = without_left_over(data, header)  # of which libjpeg has nothing to say unless it is damaged
-        pixels, alpha = decode(data, header, with_alpha=to_mask, shrink=shrink)
-        said = complaints()
-    refuse_damage(said)
+    shrink = shrink_for(header, reach)
+    data, pixels, alpha = _decoded(data, header, shrink, complaints, with_alpha=to_mask)
     decoded = perf_counter()
     wanted = *header.upright_size, sides, tiles
     shapes, fits = shapes_of(*wanted), shown(pixels, *wanted)
@@ -94,6 +90,9 @@ def open_picture(
     if alpha is not None and alpha.min() < 255:  # fitted, then composed: nearly the same, for far less memory
         crops += map(crop_of, shapes, map(on_white, fits, shown(alpha, *wanted)))
     fitted = perf_counter()
+    if to_mask and shrink > 1:
+        del pixels
+        data, pixels, alpha = _decoded(data, header, 1, complaints, with_alpha=True)
     profile = kept_profile(data, header) if kept else None
     as_stored = profile is None if kept else to_mask and not to_srgb(data, header, pixels)
     file = KeptFile(bytes(INPUTS[header.format].ready(data, header)), profile or b"") if kept else None
@@ -101,6 +100,21 @@ def open_picture(
     exif = kept_metadata(INPUTS[header.format].exif(data), metadata)
     told = decode_ms, (fitted - decoded) * 1000, as_stored
     return Decoded(header, pixels, alpha, tuple(crops), *told, file, exif)
+
+
+def _decoded(
+    data: memoryview, header: Header, shrink: int, complaints: Callable[[], str], *, with_alpha: bool
+) -> tuple[memoryview, Pixels, Pixels | None]:
+    """The pixels and alpha of `decode`, and the file without what is left over in it."""
+    pixels, alpha = decode(data, header, with_alpha=with_alpha, shrink=shrink)
+    said = complaints()
+    if header.format == "jpeg" and (left_over(said) or not is_closed(data)):
+        del pixels, alpha
+        data = without_left_over(data, header)  # of which libjpeg has nothing to say unless it is damaged
+        pixels, alpha = decode(data, header, with_alpha=with_alpha, shrink=shrink)
+        said = complaints()
+    refuse_damage(said)
+    return data, pixels, alpha
 
 
 def mask_picture(

@@ -38,6 +38,7 @@ class ModelSpec:
 
     sha256, size: of the ONNX file itself; empty and 0 where nobody has published them (then the zip is verified).
     file_names: as which it is recognised in a model folder, besides its sum; the first is the one `pull` writes.
+    exact_pixels: whether its faces are to be the reference's, so that it is shown just what the reference would show.
     """
 
     name: str
@@ -52,6 +53,7 @@ class ModelSpec:
     about: str
     landmarks: bool = True
     needs_acceptance: bool = True
+    exact_pixels: bool = True
 
 
 def _official(
@@ -145,6 +147,7 @@ SPECS: tuple[ModelSpec, ...] = (
         license_text=_OPEN_TEXT,
         about="ships with this project, for any use; less accurate than the official ones",
         needs_acceptance=False,
+        exact_pixels=False,
     ),
 )
 

@@ -83,6 +83,7 @@ def _build(place: Place, folder: Path, progress: Progress) -> None:
         license=choice.license,
         source_sha256=place.source_sha256,
         trimming=trimming,
+        exact_pixels=choice.spec is None or choice.spec.exact_pixels,
         note=_note(proof, dynamic_size=dynamic_size, side=side),
     )
     sidecar = Sidecar(

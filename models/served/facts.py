@@ -29,7 +29,8 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     input_side: the side the canary was taken at. dynamic_size: whether other sides may be served too (a
     second pass); where False, only input_side squares. batch_invariant: whether a picture is answered alike
     whatever its neighbours are; where False, only batches of one are right. trimming: what of
-    the black beside pictures it can do without on a CPU; None for nothing. note: what the operator should know.
+    the black beside pictures it can do without on a CPU; None for nothing. exact_pixels: whether it is shown just the
+    pixels that the reference would show it. note: what the operator should know.
     """
 
     name: str
@@ -41,6 +42,7 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     license: str
     source_sha256: str
     trimming: Trimming | None = None
+    exact_pixels: bool = True
     note: str = ""
 
     def served(self, provider: str, max_batch: int) -> ModelInfo:
@@ -57,6 +59,7 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
             source_sha256=self.source_sha256,
             note=self.note,
             dynamic_size=self.dynamic_size,
+            exact_pixels=self.exact_pixels,
         )
 
 

@@ -11,7 +11,7 @@ import pytest
 from gateway.dispatching.detection import FINDS_MAX, INPUTS_PER_WORK, SURE, WORKS_AT_ONCE, Question, detect_picture
 from gateway.dispatching.dispatch import Detection, Looks
 from gateway.dispatching.work_queue import Work
-from gateway.looking import looking
+from gateway.looking import looking, reach_of
 from gateway.params import DetectParams, MaskParams
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.picture_facts import Crop, PictureFacts
@@ -228,3 +228,27 @@ def test_pictures_of_any_shape_are_looked_at_in_full(size: tuple[int, int], side
         for crop, header in zip(work.crops, work.headers, strict=True):
             assert crop.shape == (header.rows, header.cols, 3)
             assert 1 <= min(header.rows, header.cols) <= max(header.rows, header.cols) <= header.side <= side
+
+
+def reach(params: DetectParams | MaskParams, *, exact_pixels: bool = False, **settings: object) -> int:
+    told = Settings(**settings)  # type: ignore[arg-type]
+    task = "mask" if isinstance(params, MaskParams) else "detect"
+    return reach_of(looking(task, params, told), params, told, exact_pixels=exact_pixels)
+
+
+def test_a_model_that_may_choose_its_pixels_sees_large_jpegs_at_twice_its_input() -> None:
+    assert reach(DetectParams()) == 2 * SIDE
+    assert reach(DetectParams(), exact_pixels=True) == 0
+    assert reach(DetectParams(), scaled_jpeg="false") == 0
+    assert reach(DetectParams(), scaled_jpeg="true", exact_pixels=True) == SIDE
+
+
+def test_tiles_are_cut_from_all_pixels() -> None:
+    assert reach(DetectParams(tiles=4)) == 0
+    assert reach(DetectParams(tiles=4), scaled_jpeg="true") == 0
+
+
+def test_mask_sees_what_detect_saw_where_it_names_faces_by_its_order() -> None:
+    assert reach(MaskParams()) == 0
+    assert reach(MaskParams(keep=((1.0, 1.0, 9.0, 9.0),))) == 0
+    assert reach(MaskParams(keep=(0,))) == reach(MaskParams(only=(0,))) == reach(DetectParams()) == 2 * SIDE

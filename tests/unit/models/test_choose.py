@@ -120,3 +120,7 @@ def test_names_file_names_and_ranks_are_each_unique():
         [name for spec in SPECS for name in spec.file_names],
     ):
         assert len(values) == len(set(values))
+
+
+def test_only_the_open_model_may_be_shown_other_pixels_than_the_reference_would_show_it():
+    assert [spec.name for spec in SPECS if not spec.exact_pixels] == [OPEN_MODEL]

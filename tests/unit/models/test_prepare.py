@@ -43,6 +43,7 @@ def test_every_form_of_export_is_served_in_batches_of_any_size_as_it_answers_alo
     assert serving.info.dynamic_size
     assert serving.info.landmarks == form.landmarks
     assert serving.info.note == ""
+    assert serving.info.exact_pixels
     pictures = proof_pictures(canary_picture(), SIDE, SIDE)
     truths = [Reference(path).heads(picture) for picture in pictures]
     found = ServingNetwork(serving.path).heads(np.stack(pictures))

@@ -13,7 +13,7 @@ from gateway.pictures.picture_work import Decoded, open_picture
 from shared.settings import Settings
 from tests.hostile import make_jpeg, make_png, rasters
 
-SCALED = Settings(scaled_jpeg=True)
+SIDE = 64
 
 
 def jpeg(width: int, height: int) -> bytes:
@@ -26,12 +26,12 @@ def header_of(data: bytes) -> Header:
     return read_header(memoryview(data))
 
 
-def opened(data: bytes, settings: Settings, *, to_mask: bool = False) -> Decoded:
-    return open_picture(memoryview(data), header_of(data), (64,), settings, to_mask=to_mask)
+def opened(data: bytes, reach: int, *, to_mask: bool = False) -> Decoded:
+    return open_picture(memoryview(data), header_of(data), (SIDE,), Settings(), to_mask=to_mask, reach=reach)
 
 
 @pytest.mark.parametrize(("longer", "shrink"), [(127, 1), (128, 2), (255, 2), (256, 4), (511, 4), (512, 8), (2000, 8)])
-def test_the_decoded_picture_is_never_smaller_than_the_input(longer, shrink):
+def test_the_decoded_picture_keeps_the_pixels_that_are_asked_for(longer, shrink):
     assert shrink_for(header_of(jpeg(longer, 30)), 64) == shrink
     assert shrink_for(header_of(jpeg(30, longer)), 64) == shrink
 
@@ -43,19 +43,23 @@ def test_only_jpeg_is_decoded_smaller():
 @pytest.mark.parametrize(("width", "height"), [(257, 131), (300, 200), (131, 519)])
 def test_the_crop_has_the_same_frame_and_nearly_the_same_pixels(width, height):
     data = jpeg(width, height)
-    (full,), (scaled,) = opened(data, Settings()).crops, opened(data, SCALED).crops
+    (full,), (scaled,) = opened(data, 0).crops, opened(data, SIDE).crops
     assert (scaled.side, scaled.scale, scaled.pixels.shape) == (full.side, full.scale, full.pixels.shape)
     assert np.abs(scaled.pixels.astype(int) - full.pixels).max() <= 8
-    assert opened(data, SCALED).pixels.nbytes < opened(data, Settings()).pixels.nbytes
+    assert opened(data, SIDE).pixels.nbytes < opened(data, 0).pixels.nbytes
 
 
-def test_it_is_off_unless_asked_for():
-    assert not Settings().scaled_jpeg
-    assert opened(jpeg(300, 200), Settings()).pixels.shape == (200, 300, 3)
+def test_all_pixels_are_kept_where_no_fewer_are_asked_for():
+    assert shrink_for(header_of(jpeg(2000, 30)), 0) == 1
+    assert opened(jpeg(300, 200), 0).pixels.shape == (200, 300, 3)
 
 
-def test_a_picture_to_mask_is_always_decoded_whole():
-    assert opened(jpeg(300, 200), SCALED, to_mask=True).pixels.shape == (200, 300, 3)
+def test_a_picture_to_mask_is_seen_small_and_decoded_whole():
+    data = jpeg(300, 200)
+    asked, masked = opened(data, SIDE), opened(data, SIDE, to_mask=True)
+    assert masked.pixels.shape == (200, 300, 3)
+    assert (masked.crops[0].pixels == asked.crops[0].pixels).all()
+    assert (masked.crops[0].pixels != opened(data, 0, to_mask=True).crops[0].pixels).any()
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -63,7 +67,7 @@ def test_orientation_is_baked_in_as_without(orientation):
     stored = np.ascontiguousarray(rasters.colours(300, 200))
     data = make_jpeg.with_segments(make_jpeg.jpeg(stored), (0xE1, make_jpeg.exif(orientation)))
     assert header_of(data).orientation == orientation
-    (full,), (scaled,) = opened(data, Settings()).crops, opened(data, SCALED).crops
+    (full,), (scaled,) = opened(data, 0).crops, opened(data, SIDE).crops
     assert scaled.pixels.shape == full.pixels.shape
     assert np.abs(scaled.pixels.astype(int) - full.pixels).mean() < 8
 

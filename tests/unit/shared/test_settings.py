@@ -73,8 +73,8 @@ def test_settings_survive_the_way_to_a_child_process() -> None:
 
 
 def test_a_decoder_is_told_every_setting_it_can_name_and_no_secret() -> None:
-    told = decoder_environment(Settings(max_pixels=5000, scaled_jpeg=True, redis_url="redis://:hunter2@localhost"))
-    assert {name for name in told if name.startswith("FACE_API_")} == {"FACE_API_MAX_PIXELS", "FACE_API_SCALED_JPEG"}
+    told = decoder_environment(Settings(max_pixels=5000, min_side=12, redis_url="redis://:hunter2@localhost"))
+    assert {name for name in told if name.startswith("FACE_API_")} == {"FACE_API_MAX_PIXELS", "FACE_API_MIN_SIDE"}
     assert not any(is_secret(meta_of(name)) for name in DecodingSettings.__struct_fields__)
 
 
