@@ -90,6 +90,12 @@ SOURCES = (
         "https://github.com",
         "163 photographs -> real/scenes/, named in real/scenes.json",
     ),
+    Source(
+        "Photographs without people: COCO 2017 by their own licence, cats of maxogden/cats",
+        "CC BY 2.0 or no known restrictions by photograph; BSD (photographs.tsv)",
+        "https://github.com",
+        "36 of COCO without a labelled person, 175 of cats, looked through by eye -> more/, for --more-backgrounds",
+    ),
 )
 
 

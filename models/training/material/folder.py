@@ -23,6 +23,7 @@ Floats = NDArray[np.float32]
 DEFAULT_FOLDER = Path("../shared/training")
 HOLD_OUT_EVERY = 8  # portraits: one in eight is never trained on
 BACKGROUNDS_HELD_OUT = 20
+EXTRA_LONGEST = 800  # pixels: further backgrounds are read no larger
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,14 @@ def read_picture(path: Path) -> Picture:
     if picture is None:
         raise FileNotFoundError(f"not a readable picture: {path}")
     return np.asarray(picture, np.uint8)
+
+
+def shrunk(picture: Picture, longest: int) -> tuple[Picture, float]:
+    """The picture with no side over `longest` pixels, and its scale."""
+    scale = min(1.0, longest / max(picture.shape[:2]))
+    if scale == 1:
+        return picture, scale
+    return np.asarray(cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8), scale
 
 
 def read_portraits(folder: Path) -> list[Portrait]:
@@ -95,7 +104,8 @@ def read_material(
     extra = sorted(more_backgrounds.iterdir()) if more_backgrounds else []
     train = Material(
         [p for p in portraits if p.name in kept],
-        [read_picture(folder / "backgrounds" / n) for n in trained] + [read_picture(path) for path in extra],
+        [read_picture(folder / "backgrounds" / n) for n in trained]
+        + [shrunk(read_picture(path), EXTRA_LONGEST)[0] for path in extra],
         mesh,
         shape,
     )

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
-from models.training.material.folder import Floats, Picture, read_picture, split_names
+from models.training.material.folder import Floats, Picture, read_picture, shrunk, split_names
 
 LONGEST = 1600  # pixels: larger photographs are read smaller
 HOLD_OUT_EVERY = 10
@@ -35,14 +34,6 @@ class Photograph:
     regions: Floats
 
 
-def shrunk(picture: Picture) -> tuple[Picture, float]:
-    """The picture no longer than LONGEST, and its scale."""
-    scale = min(1.0, LONGEST / max(picture.shape[:2]))
-    if scale == 1:
-        return picture, scale
-    return np.asarray(cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8), scale
-
-
 def as_floats(values: Any, *shape: int) -> Floats:
     """JSON lists as float32 of (-1, *shape); null is NaN."""
     return np.array(values, np.float32).reshape(-1, *shape)
@@ -50,7 +41,7 @@ def as_floats(values: Any, *shape: int) -> Floats:
 
 def read_photograph(folder: Path, name: str, label: dict[str, Any]) -> Photograph:
     """The photograph of this name below `folder`."""
-    picture, scale = shrunk(read_picture(folder / name))
+    picture, scale = shrunk(read_picture(folder / name), LONGEST)
     return Photograph(
         name,
         picture,
