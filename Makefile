@@ -11,7 +11,7 @@ REQUIREMENTS := deploy/requirements
 INSTALL := $(BIN)/uv pip install --quiet --require-hashes --python $(BIN)/python
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url
 
-.PHONY: help run test test-training install lint format verify replay differential chaos fuzz train open-weights export-open eval bench bench-full bench-gpu loadtest lock readme clean
+.PHONY: help run test test-training install lint format verify replay differential chaos rehearse fuzz train open-weights export-open eval bench bench-full bench-gpu loadtest lock readme clean
 
 help: ## Print this list
 	@grep -hE '^(##@|[a-zA-Z_-]+:.*##)' $(MAKEFILE_LIST) | sed -E 's/^##@ (.*)/\n\1/; s/^([a-zA-Z_-]+):.*## (.*)/  make \1\t\2/' | awk -F'\t' 'NF==2 {printf "%-22s %s\n", $$1, $$2; next} {print}'
@@ -35,7 +35,7 @@ format: $(VENV)/dev.ok ## Put the code into the house's form
 test-training: .venv-train/tests.ok ## The tests of training, those that need PyTorch among them
 	@.venv-train/bin/python -m pytest tests/training
 
-verify: $(VENV)/dev.ok .venv-fuzz/ok ## Every mask method, format and edge on every photograph; memory with 64 of the worst pictures; a simulated house; 10,000 refused connections; the API against its document
+verify: $(VENV)/dev.ok .venv-fuzz/ok .venv-cluster/ok ## Every mask method, format and edge on every photograph; memory with 64 of the worst pictures; a simulated house; 10,000 refused connections; the API against its document; what is shipped for clusters
 	@$(BIN)/python -m pytest tests/verify_*.py
 
 replay: $(VENV)/dev.ok ## Send any files through a server, and see it survive (CORPUS=folder, URL=… KEY=…; else its own)
@@ -46,6 +46,9 @@ differential: $(VENV)/dev.ok ## Odd and damaged files read by the service, Pillo
 
 chaos: $(VENV)/dev.ok ## Kill, stop, overload and restart everything under load, with a report (ARGS="storm --requests 50000")
 	@$(BIN)/python -m tests.chaos $(ARGS)
+
+rehearse: .venv-cluster/ok ## Hosts behind Envoy and HAProxy, killed, cut off, frozen and updated under load: what is lost (ARGS="envoy --hosts 3")
+	@$(BIN)/python -m tests.cluster --json var/rehearsal/report.json $(ARGS)
 
 fuzz: .venv-fuzz/ok ## Mutate what strangers send, guided by coverage (MINUTES=10, TARGET="jpeg http", CORPUS=folder, ARGS=--json)
 	@.venv-fuzz/bin/python -m tests.fuzz --minutes $(or $(MINUTES),10) $(if $(TARGET),--targets $(TARGET)) $(if $(CORPUS),--corpus '$(CORPUS)') $(ARGS)
@@ -83,10 +86,10 @@ readme: $(VENV)/serve.ok ## Write the table of settings, deploy/SETTINGS.md
 lock: $(VENV)/bootstrap.ok ## Compile pyproject.toml into the locked requirement files
 	$(COMPILE) pyproject.toml --extra cpu -o $(REQUIREMENTS)/cpu.txt
 	$(COMPILE) pyproject.toml --extra gpu -o $(REQUIREMENTS)/gpu.txt
-	for group in dev bench peers fuzz; do $(COMPILE) --group $$group -c $(REQUIREMENTS)/cpu.txt -o $(REQUIREMENTS)/$$group.txt; done
+	for group in dev bench peers fuzz cluster; do $(COMPILE) --group $$group -c $(REQUIREMENTS)/cpu.txt -o $(REQUIREMENTS)/$$group.txt; done
 
 clean: ## Remove the environment and caches; keys, models and data in var/ stay
-	rm -rf $(VENV) .venv-bench .venv-fuzz .venv-train .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-bench .venv-fuzz .venv-cluster .venv-train .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # Set-up, once per change of the lists. A missing interpreter feature is told in one line.
 $(VENV)/bootstrap.ok: $(REQUIREMENTS)/bootstrap.txt
@@ -113,6 +116,11 @@ $(VENV)/dev.ok: $(VENV)/serve.ok $(REQUIREMENTS)/dev.txt
 .venv-fuzz/ok: $(VENV)/bootstrap.ok $(REQUIREMENTS)/cpu.txt $(REQUIREMENTS)/fuzz.txt
 	@$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .venv-fuzz
 	@$(BIN)/uv pip install --quiet --require-hashes --python .venv-fuzz/bin/python -r $(REQUIREMENTS)/cpu.txt -r $(REQUIREMENTS)/fuzz.txt
+	@touch $@
+
+.venv-cluster/ok: $(VENV)/dev.ok $(REQUIREMENTS)/cluster.txt
+	@$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .venv-cluster
+	@$(BIN)/uv pip install --quiet --require-hashes --python .venv-cluster/bin/python -r $(REQUIREMENTS)/cluster.txt
 	@touch $@
 
 .venv-train/ok: $(VENV)/bootstrap.ok $(REQUIREMENTS)/cpu.txt $(REQUIREMENTS)/train.txt

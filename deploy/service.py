@@ -24,6 +24,8 @@ from shared.settings import Settings
 
 #: Beyond the gateway's own grace: time to notice, close and leave.
 STOP_MARGIN_S = 10.0
+#: For the workers, once no gateway needs them.
+POOL_GRACE_S = STOP_MARGIN_S * 2
 LOOK_INTERVAL_S = 0.1
 #: A new pool may have to prepare another model first.
 POOL_START_S_MAX = 1800.0
@@ -68,7 +70,7 @@ class Service:
         gateways = [part for part in self.parts if part.name == "the gateway"]
         pools = [part for part in self.parts if part.name != "the gateway"]
         await asyncio.gather(*(part.stop(self._gateway_grace_s) for part in gateways))
-        await asyncio.gather(*(part.stop(STOP_MARGIN_S * 2) for part in pools))
+        await asyncio.gather(*(part.stop(POOL_GRACE_S) for part in pools))
 
     async def replace(self, fresh: Settings) -> None:
         """New workers, then a new gateway, then the old ones end. What cannot start leaves the old ones serving."""
@@ -89,7 +91,7 @@ class Service:
         self.running, self.parts = running, [pool, gateway, old_pool, old_gateway]
         presence.mark_replaced(self.runtime_dir, old_gateway.pid)
         await old_gateway.stop(self._gateway_grace_s)
-        await old_pool.stop(STOP_MARGIN_S * 2)
+        await old_pool.stop(POOL_GRACE_S)
         self.parts = [pool, gateway]
         self._forget(old_gateway, old_pool)
         self.log.info("replaced: the new workers and gateway serve, the old ones have ended")
@@ -135,4 +137,20 @@ class Service:
 
     @property
     def _gateway_grace_s(self) -> float:
-        return self.running.drain_delay + self.running.stop_grace + STOP_MARGIN_S
+        return gateway_grace_s(self.running)
+
+
+def gateway_grace_s(settings: Settings) -> float:
+    return settings.drain_delay + settings.stop_grace + STOP_MARGIN_S
+
+
+def grace_problem(settings: Settings) -> str:
+    """Why its supervisor would kill this service before it has ended; empty when it would not, or was not told."""
+    needed = gateway_grace_s(settings) + POOL_GRACE_S
+    if not settings.termination_grace or settings.termination_grace >= needed:
+        return ""
+    return (
+        f"FACE_API_TERMINATION_GRACE={settings.termination_grace:g} is less than the {needed:g} s that a stop may take "
+        f"(FACE_API_DRAIN_DELAY + FACE_API_STOP_GRACE + {STOP_MARGIN_S + POOL_GRACE_S:g}): requests in flight would be "
+        f"lost; let the supervisor wait {needed:g} s, or shorten them"
+    )

@@ -69,6 +69,10 @@ class Settings(DecodingSettings, frozen=True, kw_only=True):
         float,
         _number("Seconds between going unready and refusing connections on SIGTERM, for load balancers to see", 0, 300),
     ] = 1.0
+    termination_grace: Annotated[
+        float,
+        _number("Seconds between SIGTERM and SIGKILL that a supervisor or Kubernetes gives; 0 is not told", 0, 3600),
+    ] = 0.0
     runtime_dir: Annotated[str, _about("Private folder for sockets; empty makes one and removes it")] = ""
     data_dir: Annotated[str, _about("Folder for keys, caches and pulled models")] = "var"
 

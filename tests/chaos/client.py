@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 
@@ -29,12 +28,9 @@ class Answer:
 
 
 class Client:
-    """Opens its connection when it is needed, and again when the server closed it. source: its own address.
+    """Opens its connection when it is needed, and again when the server closed it. source: its own address."""
 
-    port: one of 127.0.0.1, or the path of a unix socket.
-    """
-
-    def __init__(self, port: int | Path, source: str = "127.0.0.1") -> None:
+    def __init__(self, port: int, source: str = "127.0.0.1") -> None:
         self._port, self._source = port, source
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
@@ -66,15 +62,10 @@ class Client:
             self.close()  # the server closed it while it was idle
         if self._streams is None:
             try:
-                self._streams = await self._opened()
+                self._streams = await asyncio.open_connection("127.0.0.1", self._port, local_addr=(self._source, 0))
             except OSError as error:
                 raise NotReached(repr(error)) from None
         return self._streams
-
-    async def _opened(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        if isinstance(self._port, Path):
-            return await asyncio.open_unix_connection(self._port)
-        return await asyncio.open_connection("127.0.0.1", self._port, local_addr=(self._source, 0))
 
     def close(self) -> None:
         if self._streams is not None:

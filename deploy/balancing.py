@@ -1,0 +1,81 @@
+"""`python -m deploy.balancing envoy|haproxy --host 10.0.0.11:8000 --host …`: a balancer's file for these hosts.
+
+`--write` renews the shipped files, which are made for two hosts, and `deploy/hosts.env`, the settings of every host.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import jinja2
+
+from deploy.timings import TimeTable, of_hosts
+from shared.settings import MEBIBYTE, Settings
+
+HERE = Path(__file__).resolve().parent
+HOSTS_FILE = HERE / "hosts.env"
+#: The largest picture, and 1 MiB for its form and headers: what does not fit is not held, and lost with its host.
+HELD_BYTES = Settings().max_image_bytes + MEBIBYTE
+
+
+class Host(NamedTuple):
+    """A host of the service: a name or an address, and the port."""
+
+    address: str
+    port: int
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        address, colon, port = text.rpartition(":")
+        if not (colon and address and port.isdecimal() and 0 < int(port) < 1 << 16):
+            raise argparse.ArgumentTypeError(f"{text} is not ADDRESS:PORT")
+        return cls(address.strip("[]"), int(port))
+
+
+SHIPPED_HOSTS = (Host("10.0.0.11", 8000), Host("10.0.0.12", 8000))
+#: By name: the file that is shipped; its template stands beside it.
+SHIPPED = {"envoy": HERE / "envoy" / "envoy.yaml", "haproxy": HERE / "haproxy" / "haproxy.cfg"}
+
+
+def configuration(name: str, hosts: Sequence[Host] = SHIPPED_HOSTS, timings: TimeTable | None = None) -> str:
+    """The text of a balancer's file. name: one of SHIPPED."""
+    template = SHIPPED[name].with_suffix(SHIPPED[name].suffix + ".j2")
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)  # noqa: S701 — no HTML
+    return environment.from_string(template.read_text(encoding="utf-8")).render(
+        hosts=hosts, t=timings or TimeTable(), held_bytes=HELD_BYTES
+    )
+
+
+def host_settings(timings: TimeTable | None = None) -> str:
+    """The text of a file for FACE_API_SETTINGS_FILE or `env_file`."""
+    lines = [f"{name}={value}" for name, value in of_hosts(timings or TimeTable()).items()]
+    return "\n".join(["# What every host behind a balancer must be told; made from deploy/timings.py.", *lines, ""])
+
+
+def write() -> None:
+    for name, path in SHIPPED.items():
+        path.write_text(configuration(name), encoding="utf-8")
+    HOSTS_FILE.write_text(host_settings(), encoding="utf-8")
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m deploy.balancing", description=__doc__)
+    parser.add_argument("balancer", nargs="?", choices=SHIPPED)
+    parser.add_argument("--host", dest="hosts", action="append", type=Host.of, metavar="ADDRESS:PORT")
+    parser.add_argument("--write", action="store_true", help="renew the shipped files")
+    options = parser.parse_args(arguments)
+    if options.write:
+        write()
+    elif options.balancer is None or not options.hosts:
+        parser.error("name a balancer and its hosts, or --write")
+    else:
+        print(configuration(options.balancer, options.hosts), end="")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,79 @@
+"""`python -m tests.cluster [--hosts N] [--only WORD] [--json FILE] [envoy|haproxy …]`: hosts behind a balancer, struck under load.
+
+Needs root, `ip`, and the balancers' programs; everything runs in namespaces of its own. Exit code 0 when nothing was lost.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from tests.chaos.gallery import gallery
+from tests.cluster.alone import alone, is_alone, what_lacks
+from tests.cluster.balancers import BALANCERS, Balancer
+from tests.cluster.faults import FAULTS, Fault
+from tests.cluster.hosts import open_hosts
+from tests.cluster.rehearsal import Outcome, Rehearsal
+
+#: Files like small photographs, and one like the largest that is served: a balancer must hold it too.
+PICTURES = (29, 60_000), (1, 20 * 2**20 - 10_000)
+
+
+def rehearse(balancers: Sequence[Balancer], faults: Sequence[Fault], count: int, keep: Path | None) -> list[Outcome]:
+    """keep: where the balancers' files and logs stay."""
+    pictures = [one for seed, (number, size) in enumerate(PICTURES) for one in gallery(number, seed, size)]
+    outcomes = []
+    with open_hosts(count) as hosts:
+        for balancer in balancers:
+            with tempfile.TemporaryDirectory(prefix="fa-balancer-") as temporary:
+                folder = Path(temporary) if keep is None else keep / balancer.name
+                folder.mkdir(parents=True, exist_ok=True)
+                with balancer.running([host.address for host in hosts], folder):
+                    outcomes += asyncio.run(Rehearsal(balancer, hosts, pictures).run(faults))
+    return outcomes
+
+
+def told(outcomes: Sequence[Outcome]) -> list[str]:
+    head = f"{'':9}{'':30}{'asked':>7}{'lost':>6}{'in hand':>9}{'asked again':>13}{'slowest':>9}{'allowed':>9}"
+    return [head, *(line for one in outcomes for line in _lines(one))]
+
+
+def _lines(one: Outcome) -> list[str]:
+    figures = f"{one.requests:7}{sum(one.lost.values()):6}{one.in_hand:9}{one.asked_again:13}"
+    times = f"{one.slowest_s:7.1f} s{one.allowed_s:7.1f} s"
+    row = f"{one.balancer:9}{one.fault:30}{figures}{times}  {'kept' if one.kept else 'NOT KEPT'}"
+    return [row, *(f"{'':11}{count} × {what}" for what, count in one.lost.items())]
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.cluster", description=__doc__)
+    names = [balancer.name for balancer in BALANCERS]
+    parser.add_argument("balancers", nargs="*", choices=[*names, []], default=names, metavar="balancer")
+    parser.add_argument("--hosts", type=int, default=2)
+    parser.add_argument("--only", default="", metavar="WORD", help="faults whose name holds it")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="where the balancers' files and logs stay")
+    parser.add_argument("--json", type=Path, help="where the outcomes go as JSON")
+    options = parser.parse_args(arguments)
+    wanted = [balancer for balancer in BALANCERS if balancer.name in options.balancers]
+    lacks = what_lacks() or ", ".join(f"{one.name} is not installed" for one in wanted if one.program() is None)
+    if lacks:
+        print(f"no rehearsal here: {lacks}", file=sys.stderr)
+        return 2
+    if not is_alone():
+        return alone("tests.cluster", arguments)
+    outcomes = rehearse(wanted, [one for one in FAULTS if options.only in one.name], options.hosts, options.keep)
+    print(*told(outcomes), sep="\n")
+    if options.json:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        options.json.write_bytes(msgspec.json.format(msgspec.json.encode(outcomes), indent=2))
+    return 0 if all(one.kept for one in outcomes) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,49 @@
+"""A rehearsal's own machine: a process tree, a network and mounts of its own, which all end with it, however it ends."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+MARK = "REHEARSAL_ALONE"
+NAMES = Path("/run/netns")
+
+
+def what_lacks(*programs: str) -> str:
+    """Why a rehearsal cannot be held here; empty when it can."""
+    if os.geteuid() != 0:
+        return "network namespaces want root"
+    if missing := [name for name in ("ip", "unshare", *programs) if shutil.which(name) is None]:
+        return f"not installed: {', '.join(missing)}"
+    if subprocess.run(["unshare", "-n", "-m", "-p", "-f", "true"], capture_output=True, check=False).returncode:
+        return "this machine allows no namespaces"
+    return ""
+
+
+def is_alone() -> bool:
+    return MARK in os.environ
+
+
+def alone(module: str, arguments: Sequence[str]) -> int:
+    """Runs `python -m module` in namespaces of its own; its exit code."""
+    unshare = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    command = [*unshare, sys.executable, "-m", module, *arguments]
+    return subprocess.run(command, env=os.environ | {MARK: "1"}, check=False).returncode
+
+
+def ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True)
+
+
+def lay_the_wire(address: str) -> None:
+    """The bridge to which hosts are attached; this side of it is the balancer's, at `address`/24."""
+    NAMES.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "names", str(NAMES)], check=True)
+    ip("link", "add", "bridge", "type", "bridge")
+    ip("address", "add", f"{address}/24", "dev", "bridge")
+    for device in ("bridge", "lo"):
+        ip("link", "set", device, "up")
