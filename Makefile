@@ -86,7 +86,7 @@ readme: $(VENV)/serve.ok ## Write the table of settings, deploy/SETTINGS.md
 lock: $(VENV)/bootstrap.ok ## Compile pyproject.toml into the locked requirement files
 	$(COMPILE) pyproject.toml --extra cpu -o $(REQUIREMENTS)/cpu.txt
 	$(COMPILE) pyproject.toml --extra gpu -o $(REQUIREMENTS)/gpu.txt
-	for group in dev bench peers fuzz cluster; do $(COMPILE) --group $$group -c $(REQUIREMENTS)/cpu.txt -o $(REQUIREMENTS)/$$group.txt; done
+	for group in dev tracing bench peers fuzz cluster; do $(COMPILE) --group $$group -c $(REQUIREMENTS)/cpu.txt -o $(REQUIREMENTS)/$$group.txt; done
 
 clean: ## Remove the environment and caches; keys, models and data in var/ stay
 	rm -rf $(VENV) .venv-bench .venv-fuzz .venv-cluster .venv-train .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -24,7 +24,7 @@ from deploy.runtime_dir import runtime_dir
 from deploy.service import Service, grace_problem
 from gateway.edge import open_files
 from gateway.first_start import FirstKey, prepare_first_start
-from gateway.reporting import metrics_files
+from gateway.reporting import metrics_files, traces
 from shared import environment
 from shared.announcement import SOCKET_PATH_MAX, has_room_for_sockets
 from shared.errors import ConfigurationError
@@ -174,7 +174,7 @@ def checked_settings(log: Log | None = None) -> Settings:
     for warning in warnings:
         log.warning("a setting to look at", why=warning)
     wrong = accelerator.problem(accelerator.installed_builds(), answering_gpus(), effective.accelerator)
-    if wrong := wrong or grace_problem(effective):
+    if wrong := wrong or grace_problem(effective) or traces.problem(effective):
         raise ConfigurationError(wrong)
     open_files.check(effective.max_connections, log)
     return effective

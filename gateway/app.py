@@ -20,6 +20,7 @@ from gateway.edge.request_context import RequestContext
 from gateway.edge.security_headers import SecurityHeaders
 from gateway.endpoints import ENDPOINTS
 from gateway.error_responses import face_api_error, http_exception, unexpected
+from gateway.reporting.traces import share_of
 from gateway.routes.admin import routes as admin_routes
 from gateway.routes.detect import detect
 from gateway.routes.health import health, livez, readyz
@@ -56,7 +57,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
             *(console_routes() if effective.console_enabled else []),
         ],
         middleware=[
-            Middleware(RequestContext, _books_of),
+            Middleware(RequestContext, _books_of, share_of(effective)),
             Middleware(SecurityHeaders),
             Middleware(Cors, items(effective.cors_origins)),
         ],

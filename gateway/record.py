@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.timings import Timings
+from gateway.trace_context import Trace
 
 #: Names and values as they are sent, names in lower case.
 HeaderPairs = list[tuple[bytes, bytes]]
@@ -27,13 +28,14 @@ class Principal:
 class RequestRecord:
     """What is known of a request by now.
 
-    principal: from the door on. limit_headers, page_headers: how its rate limit stands, and what the page that asked is
-    told (CORS); they belong on its answer, whoever makes that. faces: that were found. client_left: done when the
-    client hangs up; None where no connection of ours tells. answered_for_it: the status that the connection answered
-    in the application's place.
+    trace: where it belongs to one. principal: from the door on. limit_headers, page_headers: how its rate limit stands,
+    and what the page that asked is told (CORS); they belong on its answer, whoever makes that. faces: that were found.
+    client_left: done when the client hangs up; None where no connection of ours tells. answered_for_it: the status that
+    the connection answered in the application's place.
     """
 
     request_id: str = ""
+    trace: Trace | None = None
     timings: Timings = field(default_factory=Timings)
     principal: Principal | None = None
     limit_headers: HeaderPairs = field(default_factory=list)

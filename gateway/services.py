@@ -33,6 +33,7 @@ from gateway.pictures.picture_facts import decoders_of
 from gateway.readiness import LOOK_INTERVAL_S, Probe, Readiness
 from gateway.reporting.counters import Counters, Present, Worker
 from gateway.reporting.metrics import REFRESH_INTERVAL_S, Metrics, Sample
+from gateway.reporting.traces import open_traces
 from shared.canary import canary_picture
 from shared.deadline import Deadline
 from shared.logs import Log, open_log
@@ -108,12 +109,14 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(loops.keep("readiness", readiness.look, LOOK_INTERVAL_S).end)
         turnstile = _turnstile(settings, dispatcher)
         admission = _admission(settings, dispatcher, turnstile)
-        metrics = Metrics()
+        metrics, traces = Metrics(), open_traces(settings)
+        if traces is not None:
+            stack.callback(traces.aclose)
         services = Services(
             settings=settings, door=door, keys=door.keys, administration=Administration(door.keys, counters.key_use),
             addresses=door.addresses, counters=counters, admission=admission, pictures=pictures, dispatcher=dispatcher,
             readiness=readiness, turnstile=turnstile, metrics=metrics,
-            books=Books(log, metrics, counters, door.upkeep.gathering), loops=loops, log=log,
+            books=Books(log, metrics, counters, door.upkeep.gathering, traces), loops=loops, log=log,
         )  # fmt: skip
         metrics.watch(lambda: _sample(services, loop.time()))
         stack.callback(metrics.refresh)  # the last counts, after the loop's end

@@ -35,6 +35,7 @@ from gateway.pictures.picture import Picture
 from gateway.record import RequestRecord, record_of
 from gateway.request_time import TIMEOUT_HEADER, RequestTime, asked_s, in_time
 from gateway.services import Services, services_of
+from gateway.trace_context import Trace
 from gateway.unknown_names import IGNORED_HEADER, OVERLAY_FIELD, ignored_names
 from gateway.upload import check_head, read_upload
 from shared import numerals
@@ -103,7 +104,7 @@ async def visit(request: Request, task: Task, kind: type[Params]) -> AsyncIterat
                         reach=reach_of(looks, params, settings, exact_pixels=services.dispatcher.exact_pixels),
                     )  # fmt: skip
                     with contextlib.closing(opened) as picture:
-                        detection = await _detected(services, picture, looks, deadline)
+                        detection = await _detected(services, picture, looks, deadline, record.trace)
                         _book(record, picture, detection)
                         yield Visit(record, params, picture, detection, ignored, overlay)
                 services.admission.answered(now())
@@ -135,11 +136,14 @@ def _turn(
     return turnstile.turn(fare_of(header, client, admission.model_interval_s() * passes, passes))
 
 
-async def _detected(services: Services, picture: Picture, looks: Looking, deadline: Deadline) -> Detection:
+async def _detected(
+    services: Services, picture: Picture, looks: Looking, deadline: Deadline, trace: Trace | None
+) -> Detection:
     """The faces that are wanted; none where nobody is to be looked for."""
     if not looks.sides:
         return NOT_LOOKED
-    detection = await detect_picture(services.dispatcher, picture, looks.question, deadline)
+    question = looks.question if trace is None else replace(looks.question, trace=trace.told)
+    detection = await detect_picture(services.dispatcher, picture, question, deadline)
     services.metrics.batch(detection.batch_size, detection.dispatch)
     if looks.choice.plain:
         return detection

@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Meta
 
 #: Raised by one with every change of a message or of the frames around it; both sides refuse any other.
-PROTOCOL_VERSION = 4
+PROTOCOL_VERSION = 5
 
 #: What can be counted with on either side; anything else in a message makes it none (`shared/wire.py`).
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
@@ -115,6 +115,7 @@ class Request(Message, frozen=True):
     id: unique in its gateway process for life. left_ms: the deadline. width, height: of the upright
     picture. waiting: how many more this gateway has queued, so that the worker can share its credit out.
     suspected: a worker ended with this request in hand; it is run alone, and Started is sent before.
+    trace: the request's place in a trace, as a `traceparent`; empty for none. A worker repeats it where it logs.
     """
 
     id: Count
@@ -127,6 +128,7 @@ class Request(Message, frozen=True):
     crops: tuple[CropHeader, ...]
     waiting: Count = 0
     suspected: bool = False
+    trace: Annotated[str, Meta(max_length=64)] = ""
 
 
 class Cancel(Message, frozen=True):

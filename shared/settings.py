@@ -221,6 +221,12 @@ class Settings(DecodingSettings, frozen=True, kw_only=True):
     metrics_token: Annotated[
         str, _secret("Bearer token with which /metrics is answered on the main port too; empty is not at all")
     ] = ""
+    traces_url: Annotated[
+        str, _about("Where spans of requests go, an OTLP collector's http://…/v1/traces; empty is nowhere")
+    ] = ""
+    traces_share: Annotated[
+        float, _number("Part of the requests that begin a trace of their own; callers' traces are their choice", 0, 1)
+    ] = 1.0
     log_format: Annotated[Literal["auto", "json", "text"], _about("auto is text on a terminal, else JSON")] = "auto"
 
 

@@ -174,7 +174,8 @@ class Pipeline:
         return Found(faces, "", inference_ms, spent_ms, sure)
 
     def _one_by_one(self, batch: Sequence[tuple[Request, Crops]], error: Exception) -> list[Found]:
-        self._told(f"a run of {len(batch)} failed: {error}")
+        traces = ", ".join(request.trace for request, _ in batch if request.trace)
+        self._told(f"a run of {len(batch)} failed: {error}" + (f" (traceparent {traces})" if traces else ""))
         if len(batch) == 1:
             return [Found(None, f"the network failed on this picture: {type(error).__name__}", 0.0, 0.0)]
         return [self.run([member])[0] for member in batch]

@@ -62,12 +62,13 @@ Portion = tuple["Question", list[Look]]
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked of a picture. max_faces 0: all."""
+    """What is asked of a picture. max_faces 0: all. trace: of the request that asks, for the worker's words."""
 
     confidence: float
     nms_threshold: float
     max_faces: int = 0
     turns: Turns = "never"
+    trace: str = ""
 
 
 def passes_for(turns: Turns, tiles: int) -> float:
@@ -191,6 +192,7 @@ def _work(
         width=picture.facts.width,
         height=picture.facts.height,
         deadline=deadline,
+        trace=question.trace,
     )
 
 

@@ -222,6 +222,7 @@ class Dispatcher:
             crops=work.headers,
             waiting=self.queue.waiting,
             suspected=work.suspected,
+            trace=work.trace,
         )
         return encode_request(request, work.crops)
 

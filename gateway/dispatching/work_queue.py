@@ -24,6 +24,7 @@ class Work:
 
     moves: how often a worker ended with it in hand. started: a worker said that it runs this one now, alone.
     noted: a worker ended with the same picture in hand, for whichever request. digest: once it was needed.
+    trace: `Trace.told` of the request, or empty.
     """
 
     id: int
@@ -39,6 +40,7 @@ class Work:
     started: bool = False
     noted: bool = False
     digest: bytes = b""
+    trace: str = ""
 
     @property
     def plain(self) -> bool:

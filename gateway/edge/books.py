@@ -15,6 +15,7 @@ from gateway.keys.usage import Gathering
 from gateway.record import ANONYMOUS, RequestRecord
 from gateway.reporting.counters import Counters
 from gateway.reporting.metrics import Metrics
+from gateway.reporting.traces import Traces
 from shared.logs import Log
 
 #: Asked all the time by the console's open pages.
@@ -29,6 +30,7 @@ class Books:
     metrics: Metrics
     counters: Counters
     use: Gathering
+    traces: Traces | None = None
 
     def close(self, scope: Scope, record: RequestRecord, status: int, total_ms: float) -> None:
         """Of one request."""
@@ -41,12 +43,15 @@ class Books:
             self._count(endpoint.task, record, status, total_ms)
         quiet = endpoint.quiet if endpoint else scope["path"].startswith(QUIET_PAGES)
         tell = self.log.debug if quiet else self.log.info
+        traced = {} if record.trace is None else {"trace_id": record.trace.trace_id, "span_id": record.trace.span_id}
         tell(
             "request",
-            request_id=record.request_id, method=scope["method"], path=told,
+            request_id=record.request_id, **traced, method=scope["method"], path=told,
             status=status, ms=round(total_ms, 2),
             stages={name: round(spent, 2) for name, spent in timings.stages()},
         )  # fmt: skip
+        if self.traces is not None and not quiet:
+            self.traces.close(record, f"{scope['method']} {told}", status)
 
     def _count(self, task: Task, record: RequestRecord, status: int, total_ms: float) -> None:
         self.counters.answered(task, status, total_ms, record.faces if status < 400 else 0)

@@ -1,4 +1,4 @@
-"""The outermost layer of every request: its id and its clock. Pure ASGI; knows headers, not endpoints."""
+"""The outermost layer of every request: its id, its trace and its clock. Pure ASGI; knows headers, not endpoints."""
 
 from __future__ import annotations
 
@@ -11,20 +11,23 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway.edge.books import Books
 from gateway.edge.request_id import HEADER, request_id_of
 from gateway.record import record_of
+from gateway.timings import DatedTimings
+from gateway.trace_context import ANSWER_HEADER, trace_of
 
 #: What a client gets that is not there any more; seen in logs and metrics only.
 CLIENT_CLOSED_REQUEST = 499
 
 
 class RequestContext:
-    """Begins the request's record and puts X-Request-Id on every response.
+    """Begins the request's record and puts X-Request-Id on every response, and traceresponse where a trace was named.
 
-    books_of: those of the application that was opened; one that was not keeps none.
+    books_of: those of the application that was opened; one that was not keeps none. traced: how many of the requests
+    that come without a trace begin one; None where traces go nowhere.
     Every request ends here: with one line in the log, counted, and quietly when its client left.
     """
 
-    def __init__(self, app: ASGIApp, books_of: Callable[[Scope], Books | None]) -> None:
-        self._app, self._books_of = app, books_of
+    def __init__(self, app: ASGIApp, books_of: Callable[[Scope], Books | None], traced: float | None = None) -> None:
+        self._app, self._books_of, self._traced = app, books_of, traced
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -33,7 +36,12 @@ class RequestContext:
         request_id = request_id_of(scope["headers"])
         record = record_of(scope)
         record.request_id = request_id
-        header, books = (HEADER, request_id.encode()), self._books_of(scope)
+        headers, books = [(HEADER, request_id.encode())], self._books_of(scope)
+        trace = record.trace = trace_of(scope["headers"], self._traced or 0.0)
+        if trace is not None:
+            headers += [(ANSWER_HEADER, trace.told.encode())] * trace.asked
+            if self._traced is not None and trace.sampled:
+                record.timings = DatedTimings(record.timings)
         sent: int | None = None
         failure: BaseException | None = None
 
@@ -41,7 +49,7 @@ class RequestContext:
             nonlocal sent
             if message["type"] == "http.response.start":
                 sent = message["status"]
-                message["headers"] = [*message.get("headers", []), header]
+                message["headers"] = [*message.get("headers", []), *headers]
             await send(message)
 
         try:

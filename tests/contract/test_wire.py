@@ -71,14 +71,14 @@ def test_faces_without_landmarks_and_no_faces_travel_too() -> None:
 
 def test_the_bytes_of_this_protocol_version_are_pinned() -> None:
     # A change here is a change of the protocol: raise PROTOCOL_VERSION with it.
-    assert PROTOCOL_VERSION == 4
+    assert PROTOCOL_VERSION == 5
     assert Welcome.__struct_fields__ == ("generation", "slot", "pid", "capacity", "busy_with", "model", "canary")
-    assert encode(Grant(3)) == [b"\x04\x92\xa5Grant\x03"]
-    assert encode(Hello("g")) == [b"\x04\x92\xa5Hello\xa1g"]
+    assert encode(Grant(3)) == [b"\x05\x92\xa5Grant\x03"]
+    assert encode(Hello("g")) == [b"\x05\x92\xa5Hello\xa1g"]
     header = encode_request(REQUEST, [CROP])[0].hex()
     assert header == (
-        "049ba75265717565737407cd05dccb3fe0000000000000cb3fd999999999999a001e149197020320cb3fb999999999999acb0000000000000000"
-        "cb0000000000000000910002c2"
+        "059ca75265717565737407cd05dccb3fe0000000000000cb3fd999999999999a001e149197020320cb3fb999999999999acb0000000000000000"
+        "cb0000000000000000910002c2a0"
     )
 
 
@@ -104,6 +104,7 @@ def test_the_bytes_of_this_protocol_version_are_pinned() -> None:
         {"left_ms": -1},
         {"max_faces": -1},
         {"width": 0},
+        {"trace": "0" * 65},
     ],
 )
 def test_a_request_that_cannot_be_is_refused(change: dict) -> None:

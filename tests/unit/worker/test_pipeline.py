@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from msgspec import structs
 
 from models.ensure import ensure
 from shared.messages import CropHeader, Request
@@ -111,3 +112,14 @@ def test_numbers_that_are_not_finite_are_an_error_never_an_answer() -> None:
     found = Pipeline(BrokenDetector(), 2, lambda _: None).run([job(1, 50), job(2, 100)])
     assert "not finite" in found[0].error
     assert brightness_of(found[1]) == 100
+
+
+def test_a_failed_run_is_told_with_the_traces_of_its_requests() -> None:
+    def fail(_: ImageBatch) -> None:
+        raise RuntimeError("out of luck")
+
+    told: list[str] = []
+    request, crops = job(1, 50)
+    pipeline = Pipeline(StubDetector(fail), 4, told.append)
+    pipeline.run([(structs.replace(request, trace="00-a-b-01"), crops)])
+    assert told == ["a run of 1 failed: out of luck (traceparent 00-a-b-01)"]
