@@ -22,7 +22,7 @@ from models.training.judge.counting import Share
 from models.training.judge.detect import SIDE, OnnxDetector
 from models.training.judge.evaluate import detectors_of
 from models.training.judge.report import Report
-from models.training.judge.served import FORMS, Workshop
+from models.training.judge.served import FOR_RANGES, FORMS, Workshop
 
 ROUNDS = 60
 
@@ -115,7 +115,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--json", type=Path, help="file for the curve")
     parser.add_argument(
-        "--calibration", type=Path, default=Path("../shared/training"), help="of models without figures"
+        "--calibration", type=Path, nargs="+", default=FOR_RANGES, help="folders, for models without figures"
     )
     parser.add_argument("--photos", type=Path, default=Path("../shared/photos"))
     parser.add_argument("--kept", type=Path, default=Path("build/eval"), help="prepared networks")

@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     preparing.add_argument("model", nargs="?", help="a name or a path; without it what FACE_API_MODEL says")
     quantizing = command("quantize", quantize_model, "Judge a model in int8: faces lost and gained, drift, speed here.")
     quantizing.add_argument("model", help="a name or a path")
-    quantizing.add_argument("--pictures", type=Path, help="measure anew on the pictures of this folder")
+    quantizing.add_argument("--pictures", type=Path, nargs="+", help="measure anew on the pictures of these folders")
     quantizing.add_argument("--judge", type=Path, help="judge on this folder; else on a quarter of --pictures")
     quantizing.add_argument("--save", type=Path, help="where the figures go; else <data_dir>/ranges")
     return parser

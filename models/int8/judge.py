@@ -34,16 +34,17 @@ class Split:
     judged_on: str
 
 
-def pictures_from(folder: Path, judging_folder: Path | None) -> Split:
-    """All of `folder` for calibration and all of the other for judging; with one folder, a quarter is for judging.
+def pictures_from(folders: Sequence[Path], judging_folder: Path | None) -> Split:
+    """All of `folders` for calibration and all of the other for judging; without another, a quarter is for judging.
 
     Raises ConfigurationError for too few, or when a picture is in both.
     """
-    files = picture_files(folder)
+    files = sorted({path for folder in folders for path in picture_files(folder)})
+    named = " and ".join(folder.name for folder in folders)
     if judging_folder is None:
         judging = files[::_JUDGING_SHARE]
         files = [path for path in files if path not in set(judging)]
-        judged_on = f"{len(judging)} other pictures of {folder.name}"
+        judged_on = f"{len(judging)} other pictures of {named}"
     else:
         judging = picture_files(judging_folder)
         judged_on = f"{len(judging)} pictures of {judging_folder.name}"
@@ -54,7 +55,7 @@ def pictures_from(folder: Path, judging_folder: Path | None) -> Split:
         )
     if _sums(files) & _sums(judging):
         raise ConfigurationError("some pictures are in both folders; what was calibrated on cannot judge")
-    calibrated_on = f"{MOSAICS} mosaics of {len(files)} pictures of {folder.name}"
+    calibrated_on = f"{MOSAICS} mosaics of {len(files)} pictures of {named}"
     return Split(files, judging, calibrated_on, judged_on)
 
 

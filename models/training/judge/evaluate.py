@@ -21,7 +21,7 @@ from models.training.judge.counting import Judged, figures
 from models.training.judge.detect import SIDE, Found, OnnxDetector
 from models.training.judge.measure import Verdict, judge, landmark_errors
 from models.training.judge.report import Report, table
-from models.training.judge.served import FORMS, Workshop
+from models.training.judge.served import FOR_RANGES, FORMS, Workshop
 from models.training.judge.sets import Photograph
 from models.training.material.folder import read_picture
 
@@ -128,7 +128,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--alarms", type=Path, default=alarms.FOLDER, help="photographs without people")
     parser.add_argument(
-        "--calibration", type=Path, default=Path("../shared/training"), help="of models without figures"
+        "--calibration", type=Path, nargs="+", default=FOR_RANGES, help="folders, for models without figures"
     )
     parser.add_argument("--confidence", type=float, default=0.5)
     parser.add_argument("--draw", type=Path, help="folder for photographs with something missed or false")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,18 +15,21 @@ from models.int8.judge import make_figures, pictures_from
 from models.preparing.place import Place
 from models.preparing.prepare import place_of, prepared_fp32
 from models.training.judge.detect import SIDE, OnnxDetector
+from models.training.material.folder import DEFAULT_FOLDER
 from shared.settings import Precision, Settings
 
 FORMS: tuple[Precision, ...] = ("fp32", "int8")
+#: What ranges are measured on, shipped ones too: these folders, not whatever lies beside them.
+FOR_RANGES = [DEFAULT_FOLDER / "backgrounds", DEFAULT_FOLDER / "portraits"]
 
 
 @dataclass(frozen=True)
 class Workshop:
-    """data_dir: prepared networks and figures are kept there. calibration, judging: pictures for the figures of
+    """data_dir: prepared networks and figures are kept there. calibration, judging: folders for the figures of
     models that come without; progress: told what takes long."""
 
     data_dir: Path
-    calibration: Path
+    calibration: Sequence[Path]
     judging: Path
     progress: Callable[[str], None]
 

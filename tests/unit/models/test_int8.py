@@ -49,7 +49,7 @@ def house(folder_of_pictures):
     settings = settings_for(folder, str(path), accelerator="cpu")
     place = place_of(choose(settings), settings)
     exact = prepared_fp32(place, silent)
-    made = make_figures(place, exact, pictures_from(folder / "first", folder / "second"), silent)
+    made = make_figures(place, exact, pictures_from([folder / "first"], folder / "second"), silent)
     write_figures(place, passing(made))
     return settings, place, exact
 
@@ -132,7 +132,7 @@ def test_an_int8_network_that_misses_the_canary_is_never_served(folder_of_pictur
     settings = settings_for(folder, str(path), accelerator="cpu", input_side=320)
     place = place_of(choose(settings), settings)
     exact = prepared_fp32(place, silent)
-    made = make_figures(place, exact, pictures_from(folder / "first", folder / "second"), silent)
+    made = make_figures(place, exact, pictures_from([folder / "first"], folder / "second"), silent)
     tiny = {name: (np.array(values) * 1e-3).tolist() for name, values in made.ranges.items()}
     write_figures(place, passing(structs.replace(made, ranges=tiny)))
     lines = []
@@ -194,7 +194,7 @@ def test_no_picture_may_calibrate_and_judge(folder_of_pictures):
     folder = folder_of_pictures
     (folder / "second" / "copy.png").write_bytes((folder / "first" / "0.png").read_bytes())
     with pytest.raises(ConfigurationError, match="in both"):
-        pictures_from(folder / "first", folder / "second")
+        pictures_from([folder / "first"], folder / "second")
 
 
 def test_one_folder_is_split_without_overlap(folder_of_pictures):
@@ -202,17 +202,29 @@ def test_one_folder_is_split_without_overlap(folder_of_pictures):
     for number in range(4 * PICTURES_MIN):
         picture = np.full((10, 10, 3), number, np.uint8)
         cv2.imwrite(str(folder / "first" / f"more{number}.png"), picture)
-    split = pictures_from(folder / "first", None)
+    split = pictures_from([folder / "first"], None)
     assert set(split.calibration).isdisjoint(split.judging)
     assert len(split.calibration) + len(split.judging) == 5 * PICTURES_MIN
 
 
+def test_two_folders_calibrate_as_one_and_nothing_beside_them_does(folder_of_pictures):
+    folder = folder_of_pictures
+    for number, place in enumerate(("portraits", "streets", "elsewhere")):
+        (folder / "all" / place).mkdir(parents=True)
+        cv2.imwrite(str(folder / "all" / place / "a.png"), np.full((10, 10, 3), number, np.uint8))
+    named = [folder / "all" / "streets", folder / "all" / "portraits", folder / "first"]
+    split = pictures_from(named, folder / "second")
+    assert len(split.calibration) == PICTURES_MIN + 2
+    assert not [path for path in split.calibration if path.parent.name == "elsewhere"]
+    assert split.calibrated_on.endswith(f"{PICTURES_MIN + 2} pictures of streets and portraits and first")
+
+
 def test_one_picture_too_few_is_refused(folder_of_pictures):
     folder = folder_of_pictures
-    assert len(pictures_from(folder / "first", folder / "second").calibration) == PICTURES_MIN
+    assert len(pictures_from([folder / "first"], folder / "second").calibration) == PICTURES_MIN
     (folder / "second" / "0.png").unlink()
     with pytest.raises(ConfigurationError, match=f"{PICTURES_MIN} of each are needed"):
-        pictures_from(folder / "first", folder / "second")
+        pictures_from([folder / "first"], folder / "second")
 
 
 def test_mosaics_are_the_same_every_time_and_hold_faces_of_many_sizes(tmp_path):
