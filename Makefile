@@ -35,7 +35,7 @@ format: $(VENV)/dev.ok ## Put the code into the house's form
 test-training: .venv-train/tests.ok ## The tests of training, those that need PyTorch among them
 	@.venv-train/bin/python -m pytest tests/training
 
-verify: $(VENV)/dev.ok .venv-fuzz/ok .venv-cluster/ok ## Every mask method, format and edge on every photograph; memory with 64 of the worst pictures; a simulated house; 10,000 refused connections; the API against its document; what is shipped for clusters
+verify: $(VENV)/dev.ok .venv-fuzz/ok .venv-cluster/ok .venv-recipes/ok ## Every mask method, format and edge on every photograph; memory with 64 of the worst pictures; a simulated house; 10,000 refused connections; the API against its document; what is shipped for clusters; recipes, generated clients and the folder command
 	@$(BIN)/python -m pytest tests/verify_*.py
 
 replay: $(VENV)/dev.ok ## Send any files through a server, and see it survive (CORPUS=folder, URL=… KEY=…; else its own)
@@ -86,10 +86,10 @@ readme: $(VENV)/serve.ok ## Write the table of settings, deploy/SETTINGS.md
 lock: $(VENV)/bootstrap.ok ## Compile pyproject.toml into the locked requirement files
 	$(COMPILE) pyproject.toml --extra cpu -o $(REQUIREMENTS)/cpu.txt
 	$(COMPILE) pyproject.toml --extra gpu -o $(REQUIREMENTS)/gpu.txt
-	for group in dev tracing bench peers fuzz cluster; do $(COMPILE) --group $$group -c $(REQUIREMENTS)/cpu.txt -o $(REQUIREMENTS)/$$group.txt; done
+	for group in dev tracing bench peers fuzz cluster recipes; do $(COMPILE) --group $$group -c $(REQUIREMENTS)/cpu.txt -o $(REQUIREMENTS)/$$group.txt; done
 
 clean: ## Remove the environment and caches; keys, models and data in var/ stay
-	rm -rf $(VENV) .venv-bench .venv-fuzz .venv-cluster .venv-train .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-bench .venv-fuzz .venv-cluster .venv-recipes .venv-train .node .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # Set-up, once per change of the lists. A missing interpreter feature is told in one line.
 $(VENV)/bootstrap.ok: $(REQUIREMENTS)/bootstrap.txt
@@ -121,6 +121,11 @@ $(VENV)/dev.ok: $(VENV)/serve.ok $(REQUIREMENTS)/dev.txt
 .venv-cluster/ok: $(VENV)/dev.ok $(REQUIREMENTS)/cluster.txt
 	@$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .venv-cluster
 	@$(BIN)/uv pip install --quiet --require-hashes --python .venv-cluster/bin/python -r $(REQUIREMENTS)/cluster.txt
+	@touch $@
+
+.venv-recipes/ok: $(VENV)/bootstrap.ok $(REQUIREMENTS)/recipes.txt
+	@$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .venv-recipes
+	@$(BIN)/uv pip install --quiet --require-hashes --python .venv-recipes/bin/python -r $(REQUIREMENTS)/recipes.txt
 	@touch $@
 
 .venv-train/ok: $(VENV)/bootstrap.ok $(REQUIREMENTS)/cpu.txt $(REQUIREMENTS)/train.txt

@@ -16,9 +16,10 @@ VENDORED = (
     ("redoc", "MIT", "gateway/docs/assets/VENDORED.md"),
     ("htmx", "0BSD", "gateway/console/static/VENDORED.txt"),
 )
-#: Licences of packages that one machine or another does not install, as the packages themselves say.
+#: Licences of packages that one machine or another does not install, or that say it in a file alone, as they say it.
 ELSEWHERE = {
     "async-timeout": "Apache-2.0",
+    "axe-playwright-python": "MIT AND MPL-2.0",
     "colorama": "BSD-3-Clause",
     "httpx2-jsfetch": "BSD-3-Clause",
     "onnxruntime": "MIT",
@@ -62,7 +63,8 @@ def licence_of(package: str) -> str:
     except metadata.PackageNotFoundError:
         return ELSEWHERE[package]
     classed = [line.split(" :: ")[-1] for line in told.get_all("Classifier") or [] if line.startswith("License :: ")]
-    words = [told["License-Expression"]] if told["License-Expression"] else classed or [told["License"]]
+    expression = told["License-Expression"]
+    words = [expression] if expression else classed or [told["License"] or ELSEWHERE[package]]
     return " or ".join(WORDS.get(word, word) for word in words)
 
 

@@ -77,8 +77,13 @@ def document() -> Json:
     """The whole document. The server is relative, so it holds behind any host name and path prefix."""
     return {
         "openapi": "3.1.0",
-        "info": {"title": "face-api", "version": VERSION, "description": words.ABOUT},
-        "servers": [{"url": "./", "description": "This service"}],
+        "info": {
+            "title": "face-api",
+            "version": VERSION,
+            "description": words.ABOUT,
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": ".", "description": "This service"}],
         "tags": [*words.TAGS, openapi_admin.TAG, _RECIPES],
         "paths": {
             **{row.path: {row.method.lower(): _OPERATIONS[row.name]()} for row in ENDPOINTS if row.documented},

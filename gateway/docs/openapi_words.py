@@ -62,7 +62,7 @@ too, and a mask beside a kept face may reach into it. `X-Faces` counts what was 
 the picture instead of masking.
 
     curl -H "X-API-Key: xyl_your_api_key_here" -F "image=@photo.jpg" -F "keep=[[100.5, 200.3, 300.1, 400.7]]" \\
-      -F "regions=[[20, 40, 180, 90]]" "http://localhost:8000/api/v1/mask?method=solid" -o masked.jpg
+      -F "regions=[[20, 40, 180, 90]]" "http://127.0.0.1:8000/api/v1/mask?method=solid" -o masked.jpg
 
 **Metadata.** The answer is upright and carries none, unless `metadata` asks for some; that is written anew from EXIF
 tags that are understood. Thumbnails, maker notes, XMP and IPTC never come back.

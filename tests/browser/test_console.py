@@ -18,8 +18,11 @@ from urllib.parse import urlsplit
 import cv2
 import httpx2
 import pytest
+from playwright.sync_api import Browser, Page, StorageState, expect
 
-from tests.browser.chromium import Browser, Page
+from tests.browser.axe import grave
+from tests.browser.chromium import complaints, overflow, requested
+from tests.browser.conftest import NewPage
 from tests.networks import beacon_network, beacon_picture
 from tests.service import Service, running_service
 
@@ -42,12 +45,13 @@ def service(folder: Path, browser: Browser) -> Iterator[Service]:
     settings = {"model": model, "precision": "fp32", "gateway_processes": 2}
     with running_service(folder / "var", api_key_enabled="true", rate_limit_enabled="true", **settings) as service:
         link = (folder / "var" / "console-link.txt").read_text().strip()
-        page = browser.page()
-        page.go(service.url + link)
+        page = browser.new_page()
+        page.goto(service.url + link)
         page.fill("[name=password]", PASSWORD)
         page.fill("[name=again]", PASSWORD)
-        page.click_through("button.main")
-        assert page.text("h1") == "API keys"
+        page.click("button.main")
+        expect(page.locator("h1")).to_have_text("API keys")
+        page.context.close()
         yield service
         assert service.process.poll() is None, service.output
     found = [path for path in (folder / "var").rglob("*") if path.is_file() and _holds_a_key(path)]
@@ -60,26 +64,41 @@ def _holds_a_key(path: Path) -> bool:
     return re.search(rb"xyl_[0-9a-f]{12}", path.read_bytes()) is not None
 
 
+@pytest.fixture(scope="module")
+def session() -> StorageState:
+    """The cookies of somebody who has signed in; signing in is slow by intention, so one does for all."""
+    return {}
+
+
 @pytest.fixture
-def page(browser: Browser, service: Service) -> Page:
+def page(new_page: NewPage, service: Service, session: StorageState) -> Page:
     """A page of somebody who has signed in."""
-    return signed_in(browser.page(), service)
+    page = new_page(storage_state=session)
+    page.goto(service.url + "/api-keys")
+    if page.locator("[name=password]").count():  # the first, or the one after a test that ended all sessions
+        sign_in(page)
+        session.update(page.context.storage_state())
+    return page
+
+
+def sign_in(page: Page) -> None:
+    page.fill("[name=password]", PASSWORD)
+    page.click("button.main")
+    expect(page.locator("h1")).to_have_text("API keys")
 
 
 def signed_in(page: Page, service: Service) -> Page:
-    page.go(service.url + "/api-keys")
-    page.fill("[name=password]", PASSWORD)
-    page.click_through("button.main")
-    assert page.text("h1") == "API keys"
+    page.goto(service.url + "/api-keys")
+    sign_in(page)
     return page
 
 
 def make_key(page: Page, service: Service, name: str) -> str:
     """The new key; the page that shows it once stays open."""
-    page.go(service.url + "/console/keys/new")
+    page.goto(service.url + "/console/keys/new")
     page.fill("[name=name]", name)
-    page.click_through("main button.main")
-    return page.text("#key")
+    page.click("main button.main")
+    return page.inner_text("#key")
 
 
 def run_line(line: str, folder: Path) -> int:
@@ -95,60 +114,61 @@ def run_line(line: str, folder: Path) -> int:
 
 
 def today_of(page: Page, service: Service, name: str) -> str:
-    page.go(f"{service.url}/console/keys?search={name}")
-    return page.text("td[data-label=Today]")
+    page.goto(f"{service.url}/console/keys?search={name}")
+    return page.inner_text("td[data-label=Today]")
 
 
 def test_a_key_is_made_used_counted_rotated_and_revoked(page: Page, service: Service, folder: Path) -> None:
     key = make_key(page, service, "lifecycle")
-    line = page.text("#curl")
+    line = page.inner_text("#curl")
     assert key in line
-    assert key in page.text("#python")
+    assert key in page.inner_text("#python")
     assert run_line(line, folder) == 200
     until(lambda: today_of(page, service, "lifecycle") == "1")
 
-    page.click_through("tbody a")
+    page.click("tbody a")
     page.click("[name=grace][value='1h']")
-    page.click_through("form[action$=rotate] button")
-    successor_line = page.text("#curl")
-    assert page.text("#key") != key
+    page.click("form[action$=rotate] button")
+    successor_line = page.inner_text("#curl")
+    assert page.inner_text("#key") != key
     assert [run_line(line, folder), run_line(successor_line, folder)] == [200, 200]
 
-    page.click_through("p.actions .button.main")
+    page.click("p.actions .button.main")
     page.click(".confirm summary")
-    page.click_through("form[action$=revoke] button")
-    assert page.text(".head .badge") == "revoked"
+    page.click("form[action$=revoke] button")
+    expect(page.locator(".head .badge")).to_have_text("revoked")
     # In every gateway process, whichever answers. Promised within 5 s; the ceiling is for busy machines.
     until(lambda: all(run_line(successor_line, folder) == 403 for _ in range(8)))
     assert run_line(line, folder) == 200
 
-    page.go(service.url + "/console/audit?search=lifecycle")
-    told = page.evaluate("[...document.querySelectorAll('td[data-label=What]')].map(e => e.innerText)")
-    assert told == ["key revoked", "key rotated", "key created"]
-    assert key not in page.evaluate("document.documentElement.outerHTML")
+    page.goto(service.url + "/console/audit?search=lifecycle")
+    expect(page.locator("td[data-label=What]")).to_have_text(["key revoked", "key rotated", "key created"])
+    assert key not in page.content()
 
 
 def test_the_printed_python_lines_work(page: Page, service: Service, folder: Path) -> None:
     make_key(page, service, "python")
-    program = page.text("#python").replace("import requests", "import httpx2 as requests")
+    program = page.inner_text("#python").replace("import requests", "import httpx2 as requests")
     done = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "'face_count': 1" in done.stdout
 
 
 def test_a_name_with_markup_is_shown_as_text(page: Page, service: Service) -> None:
-    page.evaluate("window.alerted = 0")
+    alerts: list[str] = []
+    page.on("dialog", lambda dialog: (alerts.append(dialog.message), dialog.dismiss()))
     make_key(page, service, NASTY)
     for path in ("/console/keys?search=onerror", "/console/audit?search=onerror"):
-        page.go(service.url + path)
-        assert NASTY in page.text()
-        assert not page.has("main img")
-    page.go(service.url + "/console/keys?search=onerror")
-    page.click_through("tbody a")
-    assert page.text("h1") == NASTY
-    page.go(service.url + "/console/keys?search=%22%3E%3Cimg%20src%3Dx%3E")
-    assert page.evaluate("document.querySelector('#search').value") == '"><img src=x>'
-    assert not page.has("main img")
+        page.goto(service.url + path)
+        assert NASTY in page.inner_text("body")
+        expect(page.locator("main img")).to_have_count(0)
+    page.goto(service.url + "/console/keys?search=onerror")
+    page.click("tbody a")
+    expect(page.locator("h1")).to_have_text(NASTY)
+    page.goto(service.url + "/console/keys?search=%22%3E%3Cimg%20src%3Dx%3E")
+    expect(page.locator("#search")).to_have_value('"><img src=x>')
+    expect(page.locator("main img")).to_have_count(0)
+    assert alerts == []
 
 
 @pytest.fixture
@@ -182,135 +202,156 @@ def test_a_form_forged_by_another_site_is_refused(
         '<input name="scope" value="admin"><input name="expires" value=""></form>'
         "<script>document.forms[0].submit()</script>"
     )
-    page.go(f"http://{host}:{other_site.server_port}/")
-    page.until("location.pathname === '/console/keys' && document.querySelector('.alert') !== null")
-    assert "not sent by a page of this console" in page.text()
-    page.go(service.url + "/console/keys?search=forged")
-    if not page.has("#found"):  # the other site's visit may have cost us the strict cookie on this page only
+    page.goto(f"http://{host}:{other_site.server_port}/")
+    expect(page.locator(".alert")).to_contain_text("not sent by a page of this console")
+    assert page.url == service.url + "/console/keys"
+    page.goto(service.url + "/console/keys?search=forged")
+    if not page.locator(
+        "#found"
+    ).count():  # the other site's visit may have cost us the strict cookie on this page only
         signed_in(page, service)
-        page.go(service.url + "/console/keys?search=forged")
-    assert "No key is like that" in page.text()
+        page.goto(service.url + "/console/keys?search=forged")
+    assert "No key is like that" in page.inner_text("body")
 
 
 def test_the_console_cannot_be_framed(page: Page, service: Service, other_site: HTTPServer) -> None:
+    told = complaints(page)
     other_site.page = f'<iframe src="{service.url}/console/sign-in"></iframe>'
-    page.go(f"http://127.0.0.1:{other_site.server_port}/")
-    until(lambda: any("frame" in words for words in page.complaints()))
+    page.goto(f"http://127.0.0.1:{other_site.server_port}/")
+    assert any("frame" in words for words in told), told
 
 
-def test_without_scripts_everything_works_by_links_and_forms(browser: Browser, service: Service, folder: Path) -> None:
-    page = signed_in(browser.page(scripts=False), service)
+def test_without_scripts_everything_works_by_links_and_forms(new_page: NewPage, service: Service, folder: Path) -> None:
+    page = signed_in(new_page(java_script_enabled=False), service)
     key = make_key(page, service, "no scripts")
-    assert not page.evaluate("document.querySelector('[data-copy]').checkVisibility()")
-    assert run_line(page.text("#curl"), folder) == 200
+    expect(page.locator("[data-copy]:visible")).to_have_count(0)
+    assert run_line(page.inner_text("#curl"), folder) == 200
     assert key.startswith("xyl_")
-    page.click_through("p.actions .button.main")
+    page.click("p.actions .button.main")
     page.click(".confirm summary")
-    page.click_through("form[action$=revoke] button")
-    assert page.text(".head .badge") == "revoked"
-    page.go(service.url + "/console/keys")
+    page.click("form[action$=revoke] button")
+    expect(page.locator(".head .badge")).to_have_text("revoked")
+    page.goto(service.url + "/console/keys")
     page.fill("#search", "no scripts")
-    page.click_through(".filter button")
-    assert page.evaluate("document.querySelectorAll('tbody tr').length") == 1
-    page.go(service.url + "/console/overview")
-    assert "Requests" in page.text()
-    page.click_through(".me button")
-    assert page.text("h1") == "Sign in"
+    page.click(".filter button")
+    expect(page.locator("tbody tr")).to_have_count(1)
+    page.goto(service.url + "/console/overview")
+    assert "Requests" in page.inner_text("body")
+    page.click(".me button")
+    expect(page.locator("h1")).to_have_text("Sign in")
 
 
-def test_the_keyboard_alone_is_enough(browser: Browser, service: Service) -> None:
-    page = browser.page()
-    page.go(service.url + "/console/sign-in")
-    assert page.evaluate("document.activeElement.name") == "password"
-    page.ask("Input.insertText", text=PASSWORD)
-    page.press("Enter")
-    page.until("document.querySelector('h1')?.innerText === 'API keys'")
-    page.press("Tab")
-    assert page.evaluate("document.activeElement.innerText") == "Skip to the content"
-    assert page.evaluate("document.activeElement.getBoundingClientRect().top >= 0")
-    reached = []
-    for _ in range(12):
-        page.press("Tab")
-        reached.append(page.evaluate("(document.activeElement.innerText || document.activeElement.name || '').trim()"))
-    assert reached[1:8] == ["Keys", "Overview", "Audit", "System", "admin", "Sign out", "New key"]
-    outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
-    assert outline == "solid"
+def test_the_keyboard_alone_is_enough(new_page: NewPage, service: Service) -> None:
+    page = new_page()
+    page.goto(service.url + "/console/sign-in")
+    expect(page.locator("[name=password]")).to_be_focused()
+    page.keyboard.insert_text(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_have_text("API keys")
+    page.keyboard.press("Tab")
+    skip = page.get_by_text("Skip to the content")
+    expect(skip).to_be_focused()
+    expect(skip).to_be_in_viewport()
+    focused = page.locator(":focus")
+    page.keyboard.press("Tab")
+    for words in ("Keys", "Overview", "Audit", "System", "admin", "Sign out", "New key"):
+        page.keyboard.press("Tab")
+        expect(focused).to_have_text(words)
+        expect(focused).to_have_css("outline-style", "solid")
 
 
 def test_the_search_finds_while_typing(page: Page, service: Service) -> None:
     make_key(page, service, "needle in the hay")
-    page.go(service.url + "/console/keys")
+    page.goto(service.url + "/console/keys")
     page.fill("#search", "needle")
-    page.until("document.querySelectorAll('tbody tr').length === 1")
-    assert "needle in the hay" in page.text("tbody")
+    expect(page.locator("tbody tr")).to_have_count(1)
+    assert "needle in the hay" in page.inner_text("tbody")
 
 
 def test_the_overview_moves_by_itself(page: Page, service: Service, folder: Path) -> None:
     make_key(page, service, "live")
-    line = page.text("#curl")
-    page.go(service.url + "/console/overview")
-    before = int(page.text(".tiles dd"))
+    line = page.inner_text("#curl")
+    page.goto(service.url + "/console/overview")
+    requests = page.locator(".tiles dd").first
+    before = int(requests.inner_text())
     loads = page.evaluate("performance.timeOrigin")
     assert run_line(line, folder) == 200
-    page.until(f"parseInt(document.querySelector('.tiles dd').innerText) > {before}")
+    expect(requests).not_to_have_text(str(before))
+    assert int(requests.inner_text()) > before
     assert page.evaluate("performance.timeOrigin") == loads
-    assert "worker 0" in page.text()
-    assert "beacon" in page.text()
+    assert "worker 0" in page.inner_text("body")
+    assert "beacon" in page.inner_text("body")
 
 
 def test_the_copy_button_copies(page: Page, service: Service) -> None:
     key = make_key(page, service, "copied")
-    page.grant("clipboardReadWrite", "clipboardSanitizedWrite")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.click("[data-copy=key]")
-    page.until("document.querySelector('[data-copy=key]').innerText === 'Copied'")
+    expect(page.locator("[data-copy=key]")).to_have_text("Copied")
     assert page.evaluate("navigator.clipboard.readText()") == key
 
 
-def test_a_session_that_is_ended_elsewhere_is_over(browser: Browser, page: Page, service: Service) -> None:
-    other = signed_in(browser.page(), service)
-    other.go(service.url + "/console/account")
-    other.click_through("button.danger")
-    page.go(service.url + "/console/keys")
-    assert page.text("h1") == "Sign in"
-    other.go(service.url + "/console/keys")
-    assert other.text("h1") == "API keys"
+def test_a_session_that_is_ended_elsewhere_is_over(new_page: NewPage, page: Page, service: Service) -> None:
+    other = signed_in(new_page(), service)
+    other.goto(service.url + "/console/account")
+    other.click("button.danger")
+    expect(other.locator("button.danger")).to_have_count(0)
+    page.goto(service.url + "/console/keys")
+    assert page.inner_text("h1") == "Sign in"
+    other.goto(service.url + "/console/keys")
+    assert other.inner_text("h1") == "API keys"
 
 
-def test_signing_in_leads_back_and_the_cookie_is_out_of_reach(browser: Browser, service: Service) -> None:
-    page = browser.page()
-    page.go(service.url + "/console/audit")
-    assert page.text("h1") == "Sign in"
+def test_signing_in_leads_back_and_the_cookie_is_out_of_reach(new_page: NewPage, service: Service) -> None:
+    page = new_page()
+    page.goto(service.url + "/console/audit")
+    assert page.inner_text("h1") == "Sign in"
     page.fill("[name=password]", "wrong")
-    page.click_through("button.main")
-    assert "Wrong name or password" in page.text(".alert")
+    page.click("button.main")
+    expect(page.locator(".alert.bad")).to_contain_text("Wrong name or password")
     time.sleep(1.1)  # the first wrong try costs a second
     page.fill("[name=password]", PASSWORD)
-    page.click_through("button.main")
-    assert page.text("h1") == "Audit"
+    page.click("button.main")
+    expect(page.locator("h1")).to_have_text("Audit")
     assert page.evaluate("document.cookie") == ""
-    cookie = next(c for c in page.ask("Network.getCookies")["cookies"] if c["name"] == "face_api_session")
+    cookie = next(each for each in page.context.cookies() if each["name"] == "face_api_session")
     assert (cookie["httpOnly"], cookie["sameSite"], cookie["path"]) == (True, "Strict", "/")
 
 
-def test_every_page_fits_every_width_in_light_and_dark_and_asks_no_other_host(page: Page, service: Service) -> None:
+@pytest.fixture
+def paths(page: Page, service: Service) -> list[str]:
+    """Every page of the console, that of a key with the longest name among them."""
     make_key(page, service, "n" * 100)
-    page.go(service.url + "/console/keys")
-    one = page.evaluate("document.querySelector('tbody a').getAttribute('href')")
-    paths = ["/console/keys", "/console/keys/new", one, "/console/keys?search=zzz", "/console/overview"]
-    paths += ["/console/audit", "/console/system", "/console/account"]
-    grounds = set()
-    for dark in (False, True):
-        for width in (320, 390, 768, 1440):
-            page.look(width=width, height=800, dark=dark)
-            for path in paths:
-                page.go(service.url + path)
-                wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-                assert wider <= 0, f"{path} is {wider} px wider than {width}"
-        grounds.add(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+    page.goto(service.url + "/console/keys")
+    one = page.locator("tbody a").first.get_attribute("href")
+    places = ["keys", "keys/new", "keys?search=zzz", "overview", "audit", "system", "account"]
+    return [str(one), *[f"/console/{place}" for place in places]]
+
+
+def test_every_page_fits_every_width_in_light_and_dark_and_asks_no_other_host(
+    page: Page, service: Service, paths: list[str]
+) -> None:
+    told, asked, grounds = complaints(page), requested(page), set()
+    for path in paths:
+        page.goto(service.url + path)
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            for width in (320, 390, 768, 1440):
+                page.set_viewport_size({"width": width, "height": 800})
+                assert overflow(page) <= 0, f"{path} at {width}, {scheme}"
+            grounds.add(page.evaluate("getComputedStyle(document.body).backgroundColor"))
     assert len(grounds) == 2
-    assert page.complaints() == []
-    hosts = {urlsplit(url).netloc for url in page.requested()} - {""}  # about:blank and data: name no host
+    assert told == []
+    hosts = {urlsplit(url).netloc for url in asked} - {""}  # data: names no host
     assert hosts == {urlsplit(service.url).netloc}
+
+
+def test_nothing_grave_is_found_on_any_page_by_those_who_see_or_move_otherwise(
+    page: Page, service: Service, paths: list[str]
+) -> None:
+    for path in [*paths, "/console/sign-in"]:
+        page.goto(service.url + path)
+        assert grave(page) == [], path
 
 
 def until(true: Callable[[], bool], patience_s: float = 30.0) -> None:

@@ -7,18 +7,19 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 import pytest
 import uvicorn
+from playwright.sync_api import Page, expect
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from gateway.docs.pages import ASSETS, docs_routes
-from tests.browser.chromium import Browser, Page
+from tests.browser.axe import grave
+from tests.browser.chromium import complaints, overflow
+from tests.browser.conftest import NewPage
 
 START_S_MAX = 30
 SAMPLE = (ASSETS / "pages/sample.jpg").read_bytes()
@@ -76,73 +77,90 @@ def stub() -> Iterator[Stub]:
         thread.join(START_S_MAX)
 
 
-def with_sample(browser: Browser, stub: Stub, **look: Any) -> Page:
+def with_sample(page: Page, stub: Stub) -> Page:
     """The page opened by the first start's link, its sample taken."""
     stub.asked.clear()
     stub.refusal = ""
-    page = browser.page(**look)
-    page.go(f"{stub.url}/try#key=xyl_first")
-    page.until("document.body.dataset.ready")
+    page.goto(f"{stub.url}/try#key=xyl_first")
+    page.locator("body[data-ready]").wait_for()
     page.click("#sample")
-    page.until("document.querySelector('#status').textContent.includes('2 faces are masked')")
+    expect(page.locator("#status")).to_contain_text("2 faces are masked")
     return page
 
 
 def test_the_sample_is_looked_at_and_masked_with_the_key_of_the_link_which_leaves_the_address(
-    browser: Browser, stub: Stub, tmp_path: Path
+    new_page: NewPage, stub: Stub
 ) -> None:
-    page = with_sample(browser, stub)
-    assert page.evaluate("location.href") == f"{stub.url}/try"
+    page = new_page()
+    told = complaints(page)
+    with_sample(page, stub)
+    assert page.url == f"{stub.url}/try"
     assert [(name, key) for name, _, key in stub.asked] == [("detect", "xyl_first"), ("mask", "xyl_first")]
     looks = [{name: asked[name] for name in ("turns", "second_side")} for _, asked, _ in stub.asked]
     assert looks[0] == looks[1], "both must number the same faces"
-    assert page.evaluate("document.querySelectorAll('#boxes .face').length") == 2
-    assert page.evaluate("document.querySelector('#after').naturalWidth") > 0
-    assert "inference 9.0 ms" in page.text("#times")
-    page.picture(tmp_path / "try.png")
-    assert browser.events(page._session, "Log.entryAdded") == []
+    expect(page.locator("#boxes .face")).to_have_count(2)
+    assert page.locator("#after").evaluate("image => image.naturalWidth") > 0
+    expect(page.locator("#times")).to_contain_text("inference 9.0 ms")
+    assert told == []
 
 
-def test_a_face_that_is_pressed_by_key_is_left_visible_and_the_code_says_so(browser: Browser, stub: Stub) -> None:
-    page = with_sample(browser, stub)
-    page.evaluate("document.querySelector('[data-face=\"1\"]').focus()")
-    page.press("Enter")
-    page.until("document.querySelector('#status').textContent.includes('One is left visible')")
+def test_a_face_that_is_pressed_by_key_is_left_visible_and_the_code_says_so(new_page: NewPage, stub: Stub) -> None:
+    page = with_sample(new_page(permissions=["clipboard-read", "clipboard-write"]), stub)
+    face = page.locator("[data-face='1']")
+    face.press("Enter")
+    expect(page.locator("#status")).to_contain_text("One is left visible")
     assert stub.asked[-1][:2] == ("mask", {"keep": "[1]", "turns": "unsure", "second_side": "160"})
-    assert page.evaluate("document.activeElement.dataset.face") == "1"
-    assert page.evaluate("document.activeElement.getAttribute('aria-pressed')") == "true"
+    expect(face).to_be_focused()
+    expect(face).to_have_attribute("aria-pressed", "true")
     page.click("#tab-python")
-    page.until(f"document.querySelector('#code').innerText.includes('{stub.url}/api/v1/mask?keep=%5B1%5D')")
-    assert "xyl_first" not in page.text("body")
-    page.grant("clipboardReadWrite", "clipboardSanitizedWrite")
-    page.ask("Emulation.setFocusEmulationEnabled", enabled=True)  # of several open pages this is the one in front
+    expect(page.locator("#code")).to_contain_text(f"{stub.url}/api/v1/mask?keep=%5B1%5D")
+    assert "xyl_first" not in page.inner_text("body")
     page.click("#copy")
-    page.until("document.querySelector('#copied').textContent.includes('with your key')")
+    expect(page.locator("#copied")).to_contain_text("with your key")
     assert "xyl_first" in page.evaluate("navigator.clipboard.readText()")
 
 
-def test_every_simple_parameter_is_a_control_and_changing_one_asks_again(browser: Browser, stub: Stub) -> None:
-    page = with_sample(browser, stub)
-    page.evaluate(
-        "(() => { const s = document.getElementById('p-method'); s.value = 'solid'; s.dispatchEvent(new Event('change')); })()"
-    )
-    page.until("document.querySelector('#code').innerText.includes('method=solid')")
-    deadline = time.monotonic() + START_S_MAX
-    while stub.asked[-1][1].get("method") != "solid" and time.monotonic() < deadline:
-        time.sleep(0.05)
+def test_every_simple_parameter_is_a_control_and_changing_one_asks_again(new_page: NewPage, stub: Stub) -> None:
+    page = with_sample(new_page(), stub)
+    with page.expect_response(lambda answer: "method=solid" in answer.url and "/mask" in answer.url):
+        page.select_option("#p-method", "solid")
+    expect(page.locator("#code")).to_contain_text("method=solid")
     assert stub.asked[-1][1]["method"] == "solid"
     for name in ("strength", "padding", "confidence", "format", "color", "turns", "tiles", "thorough", "max_faces"):
-        assert page.has(f"#p-{name}"), name
+        expect(page.locator(f"#p-{name}")).to_have_count(1)
 
 
-def test_a_refusal_is_read_as_the_services_sentence(browser: Browser, stub: Stub) -> None:
-    page = with_sample(browser, stub)
+def test_a_refusal_is_read_as_the_services_sentence(new_page: NewPage, stub: Stub) -> None:
+    page = with_sample(new_page(), stub)
     stub.refusal = "strength=0 is not allowed; strength is 1 to 999"
-    page.evaluate("document.getElementById('p-method').dispatchEvent(new Event('change'))")
-    page.until("!document.querySelector('#error').hidden")
-    assert page.text("#error") == stub.refusal
+    page.select_option("#p-method", "solid")
+    expect(page.locator("#error")).to_have_text(stub.refusal)
 
 
-def test_a_phone_shows_it_all_without_scrolling_sideways(browser: Browser, stub: Stub) -> None:
-    page = with_sample(browser, stub, width=390, height=844, dark=True)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+def test_a_phone_shows_it_all_without_scrolling_sideways(new_page: NewPage, stub: Stub) -> None:
+    phone = {"viewport": {"width": 360, "height": 780}, "is_mobile": True, "has_touch": True}
+    page = with_sample(new_page(color_scheme="dark", **phone), stub)
+    assert overflow(page) <= 0
+
+
+@pytest.mark.parametrize(("path", "shown"), [("/", "h1"), ("/docs", ".opblock")])
+def test_nothing_grave_is_found_on_a_page_of_the_documentation(
+    new_page: NewPage, stub: Stub, path: str, shown: str
+) -> None:
+    page = new_page()
+    page.goto(stub.url + path)
+    page.locator(shown).first.wait_for()
+    assert grave(page) == []
+
+
+def test_nothing_grave_is_found_where_a_picture_is_tried_before_and_after_it_is_chosen(
+    new_page: NewPage, stub: Stub
+) -> None:
+    page = new_page()
+    page.goto(f"{stub.url}/try")
+    page.locator("body[data-ready]").wait_for()
+    assert grave(page) == []
+    page.locator("details").evaluate_all("all => all.forEach(details => { details.open = true; })")
+    with_sample(page, stub)
+    page.locator("details").evaluate_all("all => all.forEach(details => { details.open = true; })")
+    assert grave(page) == []

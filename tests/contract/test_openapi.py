@@ -194,7 +194,7 @@ def test_each_endpoint_has_samples_in_four_languages_and_the_other_recipes_are_a
 
 
 def test_the_server_is_relative_so_any_host_and_prefix_works(document: dict[str, Any]) -> None:
-    assert [server["url"] for server in document["servers"]] == ["./"]
+    assert [server["url"] for server in document["servers"]] == ["."]
 
 
 def test_the_version_is_the_projects() -> None:

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
+from playwright.sync_api import Error, Page
 
-from tests.browser.chromium import BrowserError, Page, chromium, opened
+from tests.browser.chromium import chromium, opened
 from tests.differential.oddity import Pixels
 from tests.differential.readings import NOT_SHOWN
 
@@ -44,7 +45,7 @@ class Browser:
             return None
         try:
             width, height, text = self._page.evaluate(_SHOW % (base64.b64encode(data).decode("ascii"), kind))
-        except BrowserError:
+        except Error:
             return NOT_SHOWN, None
         pixels = np.frombuffer(base64.b64decode(text), np.uint8).reshape(height, width, 4)
         return "", pixels[:, :, 2::-1]
@@ -58,4 +59,4 @@ def browser() -> Iterator[Browser | None]:
         yield None
         return
     with opened(program) as process:
-        yield Browser(process.page())
+        yield Browser(process.new_page())

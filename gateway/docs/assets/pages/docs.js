@@ -1,4 +1,7 @@
 // Swagger UI on this service's own document. Nothing is fetched from elsewhere, no key is kept.
+import { samples } from "./docs-samples.js";
+
+const base = new URL("./", location.href).href.replace(/\/$/, "");
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const follow = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
 follow();
@@ -9,6 +12,7 @@ SwaggerUIBundle({
   dom_id: "#swagger-ui",
   layout: "BaseLayout",
   presets: [SwaggerUIBundle.presets.apis],
+  plugins: [samples(base)],
   validatorUrl: null,
   deepLinking: true,
   tryItOutEnabled: true,

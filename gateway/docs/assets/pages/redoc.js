@@ -7,7 +7,7 @@ const options = {
   downloadUrls: [{ title: "openapi.json", url: "openapi.json" }],
   nativeScrollbars: true,
   theme: {
-    colors: { primary: { main: "#0f766e" } },
+    colors: { primary: { main: "#0b6a62" } },
     typography: { fontSize: "15px", fontFamily: letters, headings: { fontFamily: letters, fontWeight: "600" } },
   },
 };
@@ -18,6 +18,12 @@ async function show() {
   const api = JSON.parse((await answer.text()).replaceAll("http://127.0.0.1:8000", base));
   api.servers = [{ url: base }];
   Redoc.init(api, options, place);
+  new MutationObserver(reachable).observe(place, { childList: true, subtree: true });
+}
+
+// What scrolls can be scrolled by key.
+function reachable() {
+  for (const code of place.querySelectorAll("pre:not([tabindex])")) code.tabIndex = 0;
 }
 
 show().catch((error) => {
