@@ -1,28 +1,76 @@
-"""What all tests of a run may share, whichever process runs them."""
+"""What all tests of a run may share, whichever process runs them, and how they are spread over processes."""
 
 from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from shared.settings import Settings
+from tests import shifts
+
+#: Examples of every property; none of them is in a hurry.
+for name, examples in {"ci": 50, "dev": 100, "verify": 2000}.items():
+    hypothesis.settings.register_profile(
+        name,
+        max_examples=examples,
+        derandomize=name == "ci",
+        deadline=None,
+        suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    )
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if "CI" in os.environ else "dev"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    return shifts.scheduler(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: shifts.turn_of(item.nodeid))
 
 
 @pytest.fixture(scope="session")
-def with_open_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """made_once(name, make): the path of what `make(path)` writes, in the first process that asks."""
+    base = tmp_path_factory.getbasetemp()
+    everybodys = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def made(name: str, make: Callable[[Path], object]) -> Path:
+        path, done = everybodys / name, everybodys / f"{name}.made"
+        with (everybodys / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # the first one makes it, the others find it
+            if not done.exists():
+                make(path)
+                done.touch()
+        return path
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def with_open_model(made_once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
     """A folder whose `data` holds the open model prepared in fp32, which takes longer than most tests. To be copied by
     whoever serves from it, or changes it.
     """
     from models.catalogue.registry import OPEN_MODEL  # here: it brings all that prepares into memory
     from models.ensure import ensure
 
-    base = tmp_path_factory.getbasetemp()
-    everybodys = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    folder = everybodys / "open-model"
-    with (everybodys / "open-model.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # the first one prepares it, the others find it
+    def make(folder: Path) -> None:
         ensure(Settings(data_dir=str(folder / "data"), model=OPEN_MODEL, precision="fp32"), lambda _: None)
-    return folder
+
+    return made_once("open-model", make)
+
+
+@pytest.fixture(scope="session")
+def hostile_files(made_once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
+    """Where the hostile corpus lies, but for its heavy files; `tests.hostile.corpus.read` reads it."""
+    from tests.hostile import corpus
+
+    return made_once("hostile-corpus", corpus.write)

@@ -40,7 +40,7 @@ NETWORKS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=settings.default.max_examples // 4)  # each is prepared
 @given(form=FORMS, network=NETWORKS, batch=st.integers(1, 3))
 def test_an_export_of_any_form_answers_alike_once_it_is_in_serving_form(
     form: Form, network: dict[str, Any], batch: int

@@ -6,7 +6,7 @@ import cv2
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from numpy.typing import NDArray
 
 from gateway.pictures.blur import SIGMA_PER_KERNEL, kernel_of
@@ -64,7 +64,6 @@ def test_no_boxes_give_no_regions() -> None:
     corners=st.tuples(*[st.floats(-80, 280)] * 4),
     padding=st.floats(0, 2),
 )
-@settings(deadline=None, max_examples=150)
 def test_outside_the_grown_boxes_no_pixel_changes(
     method: str, strength: int, corners: tuple[float, float, float, float], padding: float
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -48,7 +48,6 @@ def test_a_crowd_gives_the_references_choice(threshold: float) -> None:
     assert non_maximum_suppression(boxes, threshold).tolist() == reference_choice(boxes, threshold)
 
 
-@settings(max_examples=60, deadline=None)
 @given(arrays(np.float32, st.tuples(st.integers(nms.CROWD_MIN, 90), st.just(4)), elements=st.integers(-20, 60)))
 def test_any_boxes_upside_down_ones_too_give_the_references_choice(boxes: np.ndarray) -> None:
     assert non_maximum_suppression(boxes, 0.4).tolist() == reference_choice(boxes, 0.4)

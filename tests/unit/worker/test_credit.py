@@ -193,4 +193,4 @@ class Sharing(RuleBasedStateMachine):
 
 
 TestSharing = Sharing.TestCase
-TestSharing.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+TestSharing.settings = settings(max_examples=settings.default.max_examples // 2, stateful_step_count=30)

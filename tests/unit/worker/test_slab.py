@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.slab import Slab
@@ -11,7 +11,6 @@ from worker.slab import Slab
 SIZES = st.lists(st.tuples(st.integers(1, 32), st.integers(1, 32)), min_size=1, max_size=3)
 
 
-@settings(deadline=None)
 @given(st.lists(SIZES, min_size=1, max_size=6))
 def test_every_row_is_its_crop_on_black_whatever_was_there_before(batches: list[list[tuple[int, int]]]) -> None:
     slab = Slab(3, 32)

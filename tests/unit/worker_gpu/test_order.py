@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.worker_gpu.lazy_device import Choose, LazyDevice, SayingSession
@@ -70,7 +70,6 @@ def by_preference(order: Sequence[Queue]) -> Choose:
 ORDERS = list(itertools.permutations(Queue))
 
 
-@settings(max_examples=60, deadline=None)
 @given(data=st.data(), reduced=st.booleans())
 def test_every_picture_gets_its_own_answer_in_whatever_order_the_queues_run(data: st.DataObject, reduced: bool) -> None:
     device = LazyDevice(lambda able: data.draw(st.sampled_from(able)) if len(able) > 1 else able[0])
