@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator
+from pathlib import Path
 
 from tests.hostile import corpus_bmp, corpus_heif, corpus_jpeg, corpus_other, corpus_png, corpus_tiff, corpus_webp
 from tests.hostile.files import Hostile
@@ -17,3 +19,13 @@ def files(*, heavy: bool = True) -> Iterator[Hostile]:
         for file in part.files():
             if heavy or file.name not in HEAVY:
                 yield file
+
+
+def write(path: Path) -> None:
+    """All but the heavy ones into one file, for tests: making them takes longer than what is done with most."""
+    path.write_bytes(pickle.dumps(list(files(heavy=False))))
+
+
+def read(path: Path) -> list[Hostile]:
+    """What `write` wrote."""
+    return pickle.loads(path.read_bytes())

@@ -1,4 +1,4 @@
-"""`python -m tests.hostile.digests`: a digest of every hostile file that can be opened, in this process.
+"""`python -m tests.hostile.digests CORPUS`: a digest of every hostile file that can be opened, in this process.
 
 Run with two values of glibc's MALLOC_PERTURB_, which fills fresh memory, it shows whether any pixel was never written.
 """
@@ -6,6 +6,8 @@ Run with two values of glibc's MALLOC_PERTURB_, which fills fresh memory, it sho
 from __future__ import annotations
 
 import hashlib
+import sys
+from pathlib import Path
 
 import numpy as np
 
@@ -19,10 +21,10 @@ from tests.hostile import corpus
 FILE_BYTES_MAX = 1_000_000
 
 
-def main() -> None:
+def main(path: Path) -> None:
     print("fresh memory holds", np.empty(200_000, np.uint8)[100_000])
     settings = Settings()
-    for file in corpus.files(heavy=False):
+    for file in corpus.read(path):
         data = memoryview(file.data)
         if len(data) > FILE_BYTES_MAX or "30-mpx" in file.name:
             continue
@@ -37,4 +39,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1]))

@@ -64,17 +64,17 @@ def test_files_cut_and_closed_never_show_the_picture_decoded_before(name: str) -
     assert looked_at or name in ("png", "webp-lossless", "tiff", "tiff-tiled", "webp")
 
 
-def digests(filling: int) -> list[str]:
+def digests(corpus: Path, filling: int) -> list[str]:
     """What every hostile file is decoded to where all fresh memory holds a certain byte."""
     environment = {**os.environ, "MALLOC_PERTURB_": str(filling), "OPENCV_LOG_LEVEL": "SILENT"}
-    command = [sys.executable, "-m", "tests.hostile.digests"]
+    command = [sys.executable, "-m", "tests.hostile.digests", str(corpus)]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
     return done.stdout.splitlines()
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="MALLOC_PERTURB_ is glibc's")
-def test_no_pixel_of_any_hostile_file_is_left_as_memory_happened_to_be() -> None:
-    one, other = digests(85), digests(170)
+def test_no_pixel_of_any_hostile_file_is_left_as_memory_happened_to_be(hostile_files: Path) -> None:
+    one, other = digests(hostile_files, 85), digests(hostile_files, 170)
     assert one[0] != other[0], "this allocator does not fill fresh memory: nothing was tested"
     assert len(one) > 100
     assert one[1:] == other[1:]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.hostile.corpus import files
-from tests.hostile.files import Expected
+from tests.hostile import corpus
+from tests.hostile.files import Expected, Hostile
 from tests.hostile.gallery import Gallery, Outcome
 
 ANSWERS: dict[int, Expected] = {200: "picture", 400: "refused", 413: "too large"}
@@ -16,8 +16,13 @@ GROWTH_BYTES_MAX = 160 * 1024 * 1024
 
 
 @pytest.fixture(scope="module")
-def outcomes(gallery: Gallery) -> dict[str, tuple[Expected, Outcome]]:
-    return {file.name: (file.expected, gallery.outcome(file.data)) for file in files(heavy=False)}
+def files(hostile_files: Path) -> list[Hostile]:
+    return corpus.read(hostile_files)
+
+
+@pytest.fixture(scope="module")
+def outcomes(gallery: Gallery, files: list[Hostile]) -> dict[str, tuple[Expected, Outcome]]:
+    return {file.name: (file.expected, gallery.outcome(file.data)) for file in files}
 
 
 def test_the_corpus_is_large_and_every_name_is_given_once(outcomes: dict[str, tuple[Expected, Outcome]]) -> None:
@@ -45,8 +50,8 @@ def test_a_refusal_is_a_sentence_without_paths_or_inner_names(outcomes: dict[str
             assert not any(word in outcome.answer for word in ("/", "0x", "Traceback", "cv2", "Error"))
 
 
-def test_bombs_over_the_limits_never_reach_a_child(gallery: Gallery) -> None:
-    for file in files(heavy=False):
+def test_bombs_over_the_limits_never_reach_a_child(gallery: Gallery, files: list[Hostile]) -> None:
+    for file in files:
         if file.expected == "too large":
             before = gallery.children_cpu_s()
             assert gallery.outcome(file.data).status == 413

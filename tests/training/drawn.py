@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+from unittest.mock import patch
+
 import cv2
 import numpy as np
 
 from models.training.material.folder import Material, Portrait
 from models.training.material.mesh import Mesh
+from models.training.scenes import clutter
+from models.training.scenes import composer as scenes
 from models.training.scenes.hands import BONES, FINGERS, THUMB
 
 
@@ -33,6 +38,12 @@ def material(count: int = 4) -> Material:
     noise = rng.integers(0, 255, (200, 200, 3), np.uint8)
     gradient = np.tile(np.linspace(0, 255, 200, dtype=np.uint8)[None, :, None], (200, 1, 3))
     return Material([portrait(i) for i in range(count)], [noise, np.ascontiguousarray(gradient)], hand())
+
+
+def composer() -> scenes.Composer:
+    """With a handful of pages and things to lay around: a run's hundreds take longer to draw than all that is tested."""
+    with patch.object(scenes, "PAGES", 6), patch.object(clutter, "bank", partial(clutter.bank, each=6)):
+        return scenes.Composer(material(), 1)
 
 
 def hand() -> Mesh:

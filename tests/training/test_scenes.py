@@ -23,14 +23,14 @@ from tests.training import drawn
 
 @pytest.fixture(scope="module")
 def composer() -> Composer:
-    return Composer(drawn.material(), 1)
+    return drawn.composer()
 
 
 @pytest.fixture(scope="module")
 def scenes(composer: Composer) -> list[Scene]:
     rng = random.Random(5)
     kinds = (layouts.mosaic, layouts.crowd, layouts.few, layouts.close_up, layouts.nobody)
-    made = [kind(composer, rng, 320) for kind in kinds for _ in range(5)]
+    made = [kind(composer, rng, 320) for kind in kinds for _ in range(3)]
     made += [second_view(canvas, rng) for canvas in made]
     return [finish(canvas, rng) for canvas in made]
 

@@ -1,6 +1,6 @@
 """Decodes a third of the hostile corpus and masks what opens, as a picture child does after its rehearsal: what was opened then?
 
-`python -m tests.unit.pictures.listener` prints what Python asked for, as a JSON list.
+`python -m tests.unit.pictures.listener CORPUS` prints what Python asked for, as a JSON list.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import contextlib
 import itertools
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from gateway.pictures.rehearsal import rehearse
 from shared.errors import FaceApiError
 from shared.faces import Faces
 from shared.settings import Settings
-from tests.hostile.corpus import files
+from tests.hostile import corpus
 
 SETTINGS = Settings()
 FACE = Faces(np.array([[1, 1, 9, 9]], np.float32), np.ones(1, np.float32), None)
@@ -42,11 +43,11 @@ def work(data: memoryview, options: MaskOptions) -> None:
 
 
 if __name__ == "__main__":
-    corpus = list(files(heavy=False))[::3]
+    files = corpus.read(Path(sys.argv[1]))[::3]
     rehearse(SETTINGS)
     sys.addaudithook(listen)
     ways = itertools.cycle(METHODS), itertools.cycle(OUTPUTS), itertools.cycle((False, False, True))
-    for file, method, output, drawn in zip(corpus, *ways, strict=False):
+    for file, method, output, drawn in zip(files, *ways, strict=False):
         with contextlib.suppress(FaceApiError, MemoryError):
             work(memoryview(file.data), MaskOptions(method=method, format=output, annotate=drawn))
     print(json.dumps(heard))

@@ -23,14 +23,17 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import cv2
 import msgspec
 
 from gateway.pictures import picture_child
 from gateway.pictures.anonymous_memory import Slab
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.picture_messages import PACKET_BYTES_MAX, FromChild, Open
+from gateway.pictures.rehearsal import rehearse
 from gateway.pictures.sandbox import kernel, landlock, seccomp
 from gateway.pictures.sandbox.system_calls import MACHINES
+from shared.environment import load_decoding
 from shared.errors import BadImage
 
 FOLDER = Path(sys.argv[1] if len(sys.argv) > 1 else "/tmp")
@@ -276,6 +279,8 @@ def _asked(link: socket.socket) -> str:
 
 
 if __name__ == "__main__":
+    cv2.setNumThreads(1)
+    rehearse(load_decoding())  # here once for all: a child that finds everything loaded is quick to rehearse again
     results = results_of(refused()) | results_of(allowed())
     for name, attempt in (deadly() | crashes()).items():
         results |= results_of({name: attempt})
