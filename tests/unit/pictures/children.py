@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import time
+from functools import cache
 from pathlib import Path
 
 from gateway.pictures.child_process import Child
@@ -16,8 +17,11 @@ ROOT = Path(__file__).resolve().parents[3]
 
 PHOTO = make_jpeg.jpeg(rasters.noise(320, 240))
 
-#: Seconds of computing for a child, and longer to make than to be found out.
-SLOW = make_png.zeros(5000, 5000, make_png.RGBA, 16)
+
+@cache
+def slow() -> bytes:
+    """Seconds of computing for a child, and longer to make than to be found out."""
+    return make_png.zeros(5000, 5000, make_png.RGBA, 16)
 
 
 def alive(pid: int) -> bool:
@@ -59,11 +63,23 @@ def working(gallery: Gallery) -> Child:
     return gallery.run(asyncio.wait_for(found(), 60))
 
 
+def hold(gallery: Gallery) -> None:
+    """Children stand still: what they are given is begun and not finished before they are crashed or released."""
+    for pid in gallery.pictures.crew.pids():
+        os.kill(pid, signal.SIGSTOP)
+
+
+def release(gallery: Gallery) -> None:
+    for pid in gallery.pictures.crew.pids():
+        os.kill(pid, signal.SIGCONT)
+
+
 def crash(gallery: Gallery, sign: signal.Signals = signal.SIGSEGV) -> Child:
     """Ends the child that works on something as a decoder's mistake would; returns when the gateway has seen it."""
 
     child = working(gallery)
     os.kill(child.pid, sign)
+    os.kill(child.pid, signal.SIGCONT)  # one that is held hears of it then
     while child in gallery.pictures.crew._children:
         gallery.run(asyncio.sleep(0.001))
     return child

@@ -9,7 +9,7 @@ import pytest
 from tests.hostile.gallery import Gallery
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def gallery() -> Iterator[Gallery]:
     gallery = Gallery(decode_processes=2)
     yield gallery

@@ -1,4 +1,4 @@
-"""A picture child that a file has taken over: `PYTHON_INTRUDER` names what it answers instead of a picture."""
+"""A picture child that a file has taken over: what stands behind a PNG's end names what it answers instead of a picture."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from gateway.pictures.picture_messages import ChildMessage, CropShape, Failed, O
 from gateway.pictures.sandbox.report import Sandbox
 
 Lie = Callable[[int], object]
+#: The last bytes of every PNG.
+END = b"IEND\xaeB`\x82"
 #: Of a 64×64 picture, in an input of 64.
 SQUARE, HALF = CropShape(64, 64, 64, 1.0), CropShape(32, 32, 32, 0.5)
 
@@ -23,18 +25,19 @@ SQUARE, HALF = CropShape(64, 64, 64, 1.0), CropShape(32, 32, 32, 0.5)
 class Intruder:
     """Speaks as a child does, up to its first job."""
 
-    def __init__(self, link: socket.socket | None) -> None:
-        self.link = link
+    def __init__(self, link: socket.socket | None, slab: Slab | None = None) -> None:
+        self.link, self.slab = link, slab
 
     def say(self, message: ChildMessage | bytes, *descriptors: int) -> None:
         packet = message if isinstance(message, bytes) else msgspec.msgpack.encode(message)
         socket.send_fds(self.link, [packet], list(descriptors))
 
-    def serve(self, lie: str) -> None:
+    def serve(self) -> None:
         self.say(Ready(Sandbox()))
         while packet := self.link.recv(1 << 16):
             asked = msgspec.msgpack.decode(packet, type=ToChild)
             if isinstance(asked, Open):
+                lie = bytes(self.slab.to_child[: asked.size]).rpartition(END)[2].decode()
                 self.lies()[lie](asked.id)
 
     def lies(self) -> dict[str, Lie]:
@@ -70,6 +73,4 @@ mappings: list[mmap.mmap] = []
 
 if __name__ == "__main__":
     link, slab, *_ = map(int, sys.argv[1:])
-    Slab(slab)
-    intruder = Intruder(socket.socket(fileno=link))
-    intruder.serve(os.environ["PYTHON_INTRUDER"])
+    Intruder(socket.socket(fileno=link), Slab(slab)).serve()

@@ -19,12 +19,12 @@ from shared.errors import BadImage, Overloaded
 from shared.faces import Faces
 from tests.hostile import make_png
 from tests.hostile.gallery import Gallery
-from tests.unit.pictures.children import PHOTO, SLOW, crash, opening, wait_until_dead
+from tests.unit.pictures.children import PHOTO, crash, hold, opening, release, slow, wait_until_dead
 
 
 @pytest.mark.parametrize("sign", [signal.SIGSEGV, signal.SIGABRT, signal.SIGSYS])
 def test_a_second_crash_costs_its_picture_a_400_and_the_next_one_is_served(lone: Gallery, sign: signal.Signals) -> None:
-    task, before = opening(lone, SLOW), lone.pictures.deaths
+    task, before = opening(lone, slow()), lone.pictures.deaths
     crash(lone, sign)
     crash(lone, sign)
     with pytest.raises(BadImage, match="the decoder failed on it"):
@@ -36,7 +36,8 @@ def test_a_second_crash_costs_its_picture_a_400_and_the_next_one_is_served(lone:
 
 def test_one_crash_refuses_no_picture(lone: Gallery) -> None:
     lone.open(PHOTO).close()
-    task = opening(lone, SLOW, to_mask=True)
+    hold(lone)
+    task = opening(lone, PHOTO, to_mask=True)
     crash(lone)
     picture = lone.run(asyncio.wait_for(task, 60))
     assert lone.pictures.deaths == 1
@@ -48,12 +49,17 @@ def test_one_crash_refuses_no_picture(lone: Gallery) -> None:
 def test_the_second_try_is_made_by_a_child_that_has_held_nothing_else() -> None:
     gallery = Gallery(decode_processes=2)
     try:
-        for task in [opening(gallery, SLOW), opening(gallery, PHOTO)]:
+        hold(gallery)
+        tasks = [opening(gallery, PHOTO) for _ in range(2)]
+        release(gallery)
+        for task in tasks:
             gallery.run(task).close()
         assert not any(child.fresh for child in gallery.pictures.crew._children)
         before = gallery.pictures.crew.pids()
-        task = opening(gallery, SLOW, to_mask=True)
+        hold(gallery)
+        task = opening(gallery, PHOTO, to_mask=True)
         crash(gallery)  # the other child is free, and has held another picture
+        release(gallery)
         picture = gallery.run(asyncio.wait_for(task, 60))
         assert picture._child.pid not in before
         picture.close()
@@ -81,24 +87,29 @@ def test_where_no_fresh_child_comes_one_is_made(lone: Gallery) -> None:
 
 
 def test_a_crash_while_masking_has_a_second_try_too_and_only_a_lonely_one_refuses_it(lone: Gallery) -> None:
-    picture = lone.open(SLOW, to_mask=True)
+    picture = lone.open(PHOTO, to_mask=True)
     lone.open(PHOTO).close()  # a stranger, whose damage it could be
 
     async def masked() -> bytes:
         return bytes((await picture.mask(Marks.all_of(Faces.none()), MaskOptions(format="png"))).data)
 
-    async def begun() -> asyncio.Task[bytes]:
-        return asyncio.ensure_future(masked())
+    def crashed() -> asyncio.Task[bytes]:
+        """A mask that was begun when its child crashed."""
 
-    task = lone.run(begun())
-    crash(lone)
+        async def begun() -> asyncio.Task[bytes]:
+            return asyncio.ensure_future(masked())
+
+        hold(lone)
+        task = lone.run(begun())
+        crash(lone)
+        return task
+
+    task = crashed()
     assert lone.run(asyncio.wait_for(task, 120)).startswith(make_png.SIGNATURE)
     lone.open(PHOTO).close()
-    task = lone.run(begun())
-    crash(lone)  # the picture's second, but a stranger was in that child
+    task = crashed()  # the picture's second, but a stranger was in that child
     assert lone.run(asyncio.wait_for(task, 120)).startswith(make_png.SIGNATURE)
-    task = lone.run(begun())
-    crash(lone)
+    task = crashed()
     with pytest.raises(BadImage, match="the decoder failed on it"):
         lone.run(asyncio.wait_for(task, 120))
     picture.close()
@@ -125,7 +136,7 @@ def test_a_child_that_dies_while_a_mask_waits_for_memory_does_not_keep_it_waitin
 
 
 def test_a_child_killed_from_outside_is_not_the_pictures_fault(lone: Gallery) -> None:
-    task = opening(lone, SLOW)
+    task = opening(lone, slow())
     os.kill(lone.pictures.crew.pids()[0], signal.SIGKILL)
     with pytest.raises(Overloaded):
         lone.run(asyncio.wait_for(task, 60))
@@ -137,12 +148,14 @@ def test_a_picture_lost_with_its_child_is_decoded_again_when_it_is_masked(lone: 
 
     first, second = lone.open(PHOTO, to_mask=True), lone.open(PHOTO, to_mask=True)
     untroubled = lone.run(mask(first))
-    crashing = opening(lone, SLOW)
+    hold(lone)
+    crashing = opening(lone, PHOTO)
 
     async def crash_while_the_other_waits() -> bytes:
         waiting = asyncio.ensure_future(mask(second))
         await asyncio.sleep(0.01)
         os.kill(lone.pictures.crew.pids()[0], signal.SIGSEGV)
+        release(lone)
         return await waiting
 
     assert lone.run(crash_while_the_other_waits()) == untroubled
@@ -156,7 +169,7 @@ def test_a_picture_that_computes_too_long_is_refused_and_its_child_replaced() ->
     try:
         (pid,) = gallery.pictures.crew.pids()
         with pytest.raises(BadImage, match=r"takes more than 0\.1 seconds"):
-            gallery.open(SLOW)
+            gallery.open(slow())
         gallery.wait_for(1)
         assert gallery.pictures.crew.pids() != (pid,)
         gallery.open(PHOTO).close()

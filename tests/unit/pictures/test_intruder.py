@@ -17,17 +17,21 @@ from tests.hostile.gallery import Gallery
 from tests.unit.pictures.intruder import Intruder
 
 LIES = tuple(Intruder(None).lies())
-FILE = make_png.png(rasters.noise(64, 64))
 SETTLE_S_MAX = 20
 
 
-@pytest.fixture
-def taken(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Gallery]:
-    monkeypatch.setattr("gateway.pictures.child_process.PROGRAM", "tests.unit.pictures.intruder")
-    monkeypatch.setenv("PYTHON_INTRUDER", request.param)
-    gallery = Gallery(decode_timeout=20)
-    yield gallery
-    gallery.close()
+@pytest.fixture(scope="module")
+def taken() -> Iterator[Gallery]:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("gateway.pictures.child_process.PROGRAM", "tests.unit.pictures.intruder")
+        gallery = Gallery(decode_timeout=20)
+        yield gallery
+        gallery.close()
+
+
+def file(lie: str) -> bytes:
+    """One that has this said."""
+    return make_png.png(rasters.noise(64, 64)) + lie.encode()
 
 
 def open_descriptors() -> int:
@@ -35,11 +39,11 @@ def open_descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-@pytest.mark.parametrize("taken", LIES, indirect=True)
-def test_what_a_taken_child_says_is_refused_and_leaves_nothing(taken: Gallery) -> None:
+@pytest.mark.parametrize("lie", LIES)
+def test_what_a_taken_child_says_is_refused_and_leaves_nothing(taken: Gallery, lie: str) -> None:
     before = open_descriptors()
     with pytest.raises(BadImage):
-        taken.open(FILE, sides=(64,), seconds=20)
+        taken.open(file(lie), sides=(64,), seconds=20)
     taken.wait_for(1)
     until = time.monotonic() + SETTLE_S_MAX
     while open_descriptors() != before and time.monotonic() < until:
@@ -48,7 +52,6 @@ def test_what_a_taken_child_says_is_refused_and_leaves_nothing(taken: Gallery) -
     assert taken.nothing_is_counted()
 
 
-@pytest.mark.parametrize("taken", ["closes its link and lives"], indirect=True)
 def test_the_gateway_goes_on_while_a_child_without_a_link_lives_on(taken: Gallery) -> None:
     turns = 0
 
@@ -61,15 +64,14 @@ def test_the_gateway_goes_on_while_a_child_without_a_link_lives_on(taken: Galler
     async def both() -> None:
         counting = asyncio.ensure_future(count())
         with pytest.raises(BadImage):
-            await taken.opening(FILE, sides=(64,), seconds=20)
+            await taken.opening(file("closes its link and lives"), sides=(64,), seconds=20)
         counting.cancel()
 
     taken.run(both())
     assert turns > 1000  # a wait that blocks lets it turn a handful of times
 
 
-@pytest.mark.parametrize("taken", ["floods the log"], indirect=True)
 def test_a_childs_words_in_the_log_are_bounded(taken: Gallery, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "face_api.pictures"), pytest.raises(BadImage):
-        taken.open(FILE, sides=(64,))
+        taken.open(file("floods the log"), sides=(64,))
     assert sum(len(record.getMessage()) for record in caplog.records) < 20_000

@@ -21,7 +21,7 @@ from shared.faces import Faces
 from shared.settings import MEBIBYTE, Settings
 from tests.hostile import make_png, rasters
 from tests.hostile.gallery import Gallery
-from tests.unit.pictures.children import PHOTO, ROOT, SLOW, alive, opening, wait_until_dead
+from tests.unit.pictures.children import PHOTO, ROOT, alive, hold, opening, slow, wait_until_dead, working
 
 
 def test_the_crop_is_the_letterboxed_picture(lone: Gallery) -> None:
@@ -46,7 +46,9 @@ def test_a_file_larger_than_the_slab_goes_through_as_well(lone: Gallery) -> None
 
 
 def test_what_waits_or_runs_when_the_children_are_closed_is_answered(lone: Gallery) -> None:
-    tasks = [opening(lone, SLOW), opening(lone, PHOTO)]
+    hold(lone)
+    tasks = [opening(lone, PHOTO), opening(lone, PHOTO)]
+    working(lone)
     lone.run(lone.pictures.aclose())
     for task in tasks:
         with pytest.raises(Overloaded):
@@ -61,13 +63,13 @@ def test_a_picture_opened_to_detect_can_still_be_masked(lone: Gallery) -> None:
 
 def test_a_picture_that_is_not_ready_in_time_is_an_error_and_leaves_nothing(lone: Gallery) -> None:
     with pytest.raises(Unavailable):
-        lone.open(SLOW, seconds=0.05)
+        lone.open(slow(), seconds=0.05)
     lone.open(PHOTO).close()
     assert lone.nothing_is_counted()
 
 
 def test_a_caller_who_leaves_while_waiting_takes_his_picture_with_him(lone: Gallery) -> None:
-    running, waiting = opening(lone, SLOW), opening(lone, PHOTO)
+    running, waiting = opening(lone, slow()), opening(lone, PHOTO)
     waiting.cancel()
     running.cancel()
     lone.run(asyncio.wait([running, waiting]))
@@ -113,7 +115,7 @@ def test_the_gateways_loop_may_be_uvloop() -> None:
 def test_pixels_of_a_caller_who_left_are_not_kept(lone: Gallery) -> None:
     lone.open(PHOTO).close()
     before = lone.resident_bytes()
-    task = opening(lone, SLOW, to_mask=True)
+    task = opening(lone, slow(), to_mask=True)
     task.cancel()
     lone.run(asyncio.wait([task]))
     for _ in range(2):  # behind the first the child has finished the other one, behind the second it has forgotten it
