@@ -49,6 +49,14 @@ class Server:
         return self.ask(b"GET /path HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").endswith(b"/path")
 
 
+def until_end(client: socket.socket, end: bytes) -> bytes:
+    """What comes until it ends so, in however many pieces; or all of it, where the server closes before."""
+    answer = b""
+    while not answer.endswith(end) and (part := client.recv(65536)):
+        answer += part
+    return answer
+
+
 def received(client: socket.socket) -> bytes:
     parts = []
     with contextlib.suppress(ConnectionError, TimeoutError):

@@ -7,6 +7,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -25,6 +26,7 @@ from tests.integration.hostile_server import (
     received_all,
     serving,
     statuses,
+    until_end,
     wait_until,
 )
 
@@ -51,10 +53,11 @@ def test_dripping_headers_get_408_at_an_absolute_deadline(server: Server) -> Non
     assert b"connection: close" in answer
 
 
-def test_a_second_request_on_a_connection_has_the_same_deadline(server: Server) -> None:
-    with server.connect() as client:
+def test_a_second_request_on_a_connection_has_the_same_deadline() -> None:
+    """However long the client takes to begin it."""
+    with serving(replace(PATIENCE, idle_s=CEILING_S)) as server, server.connect() as client:
         client.sendall(b"GET /path HTTP/1.1\r\nHost: a\r\n\r\n")
-        assert client.recv(4096).endswith(b"/path")
+        assert until_end(client, b"/path").endswith(b"/path")
         assert statuses(drip(client, b"GET /path HTTP/1.1\r\nHost: " + b"a" * 500)) == [408]
 
 
@@ -161,7 +164,7 @@ def test_a_stopping_server_answers_what_is_in_flight_closes_what_is_idle_and_tak
         with server.connect() as busy, server.connect() as idle:
             for client, path in ((busy, b"slow"), (idle, b"path")):
                 client.sendall(b"GET /" + path + b" HTTP/1.1\r\nHost: a\r\n\r\n")
-            assert idle.recv(4096).endswith(b"/path")
+            assert until_end(idle, b"/path").endswith(b"/path")
             server.server.should_exit = True
             answer = received(busy)
             assert answer.endswith(b"slow")
