@@ -8,10 +8,13 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from deploy.runtime_dir import PREFIX
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
@@ -20,6 +23,9 @@ OFFICIAL_MODELS = SHARED / "models"
 
 START_S_MAX = 120
 STOP_S_MAX = 60
+
+#: For a service that is not asked how it shares work: as few processes as can serve.
+SMALL = {"workers": 1, "decode_processes": 1}
 
 
 @dataclass
@@ -75,25 +81,30 @@ def environment(**settings: object) -> dict[str, str]:
 
 @contextlib.contextmanager
 def running_service(data_dir: Path, **settings: object) -> Iterator[Service]:
-    """A ready service; at the end it is stopped, must exit with 0 and must leave no process behind."""
-    service = start(data_dir, **settings)
-    try:
-        assert service.ready.wait(START_S_MAX), f"not ready in {START_S_MAX} s:\n{service.output}"
-        assert service.url, service.output
-        yield service
-        descendants = processes_below(service.process.pid)
-        assert service.stop() == 0, service.output
-        assert not [pid for pid in descendants if is_running(pid)], service.output
-    finally:
-        service.close()
+    """A ready service; at the end SIGTERM stops it: it must exit with 0 and leave no process and no file behind."""
+    with tempfile.TemporaryDirectory(prefix="fa-") as temporary:
+        service = start(data_dir, temporary=temporary, **settings)
+        try:
+            assert service.ready.wait(START_S_MAX), f"not ready in {START_S_MAX} s:\n{service.output}"
+            assert service.url, service.output
+            yield service
+            descendants = processes_below(service.process.pid)
+            assert service.stop() == 0, service.output
+            assert not [pid for pid in descendants if is_running(pid)], service.output
+            assert not list(Path(temporary).glob(f"{PREFIX}*"))
+        finally:
+            service.close()
 
 
-def start(data_dir: Path, *, before: Sequence[str] = (), **settings: object) -> Service:
-    """The launcher, not yet ready. before: words of a command that runs another, as `ip netns exec` does."""
+def start(data_dir: Path, *, before: Sequence[str] = (), temporary: str = "", **settings: object) -> Service:
+    """The launcher, not yet ready. before: words of a command that runs another, as `ip netns exec` does.
+
+    temporary: the system's temporary folder, as the service has it; unix sockets lie in it, so its path is short.
+    """
     process = subprocess.Popen(
         [*before, sys.executable, "-m", "deploy.launch"],
         cwd=ROOT,
-        env=environment(data_dir=data_dir, **settings),
+        env=environment(data_dir=data_dir, **settings) | ({"TMPDIR": temporary} if temporary else {}),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import http.client
+import itertools
 import json
 import os
 import signal
+import socket
 import tempfile
 import threading
 import time
@@ -19,10 +21,10 @@ from typing import Any
 import pytest
 
 from shared.announcement import Announcement, announced
-from tests.chaos.gallery import gallery, settings
+from tests.chaos.gallery import Known, gallery, settings
 from tests.chaos.scenarios import closed_loop, port_of
 from tests.chaos.storm import events_of, metrics_of
-from tests.service import START_S_MAX, Service, is_running, processes_below, running_service, start
+from tests.service import Service, is_running, processes_below, running_service
 from worker.pool_metrics import REASONS
 
 WAIT_S_MAX = 60.0
@@ -166,16 +168,28 @@ def test_offered_more_than_it_can_do_it_refuses_some_and_answers_the_rest_rightl
     assert phase.right > 0
 
 
-def test_a_launcher_that_is_killed_takes_all_its_processes_with_it(tmp_path: Path) -> None:
-    service = start(tmp_path, **settings(tmp_path, workers=1))
-    try:
-        assert service.ready.wait(START_S_MAX)
-        below = processes_below(service.process.pid)
-        assert len(below) >= 3
-        service.process.kill()
-        until(lambda: not any(is_running(pid) for pid in below))
-    finally:
-        service.close()
+def begun(service: Service, known: Known) -> socket.socket:
+    """A request that the service has taken: it asks for the body. Raises ConnectionError where nobody takes it."""
+    connection = socket.create_connection(("127.0.0.1", port_of(service)), timeout=WAIT_S_MAX)
+    head = b"POST /api/v1/detect HTTP/1.1\r\nHost: a\r\nContent-Type: image/png\r\nExpect: 100-continue\r\n"
+    with contextlib.ExitStack() as unless_taken:
+        unless_taken.callback(connection.close)
+        connection.sendall(head + b"Content-Length: %d\r\n\r\n" % len(known.file))
+        if not (answer := connection.recv(1024)):
+            raise ConnectionResetError
+        assert answer == b"HTTP/1.1 100 Continue\r\n\r\n"
+        unless_taken.pop_all()
+    return connection
+
+
+def finished(request: socket.socket, known: Known) -> int:
+    """The status; the faces of a 200 are checked."""
+    with request, contextlib.closing(http.client.HTTPResponse(request)) as response:
+        request.sendall(known.file)
+        response.begin()
+        body = json.loads(response.read())
+    assert response.status != 200 or not known.wrong(body)
+    return response.status
 
 
 def test_on_sigterm_what_is_in_flight_is_answered_and_new_connections_are_refused(running: Running) -> None:
@@ -183,19 +197,24 @@ def test_on_sigterm_what_is_in_flight_is_answered_and_new_connections_are_refuse
     seen: list[int] = []
 
     def ask() -> None:
-        with contextlib.suppress(ConnectionRefusedError):
-            for number in range(100_000):
-                seen.append(running.detect(number % 30))  # noqa: PERF401 — seen while it grows
+        for known in itertools.cycle(PICTURES):
+            try:
+                request = begun(running.service, known)
+            except ConnectionError:  # refused; or accepted by the kernel, and nobody was there to take it
+                break
+            seen.append(finished(request, known))
 
+    waiting = begun(running.service, PICTURES[0])
     load = threading.Thread(target=ask)
     load.start()
     until(lambda: len(seen) > 3)
     running.service.process.send_signal(signal.SIGTERM)
     ready = []
-    with contextlib.suppress(ConnectionRefusedError, ConnectionResetError):
+    with contextlib.suppress(ConnectionError):
         while True:
             ready.append(running.get("/readyz")[0])
             time.sleep(0.05)
+    assert finished(waiting, PICTURES[0]) == 200
     load.join(WAIT_S_MAX)
     assert not load.is_alive()
     assert set(seen) == {200}
