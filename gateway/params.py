@@ -83,6 +83,7 @@ Tiles = Annotated[
     int | None,
     Meta(description="Most tiles a large picture is looked at in, beside the whole (0 = none)"),
 ]
+Stored = Annotated[bool, Meta(description="Whether a job may be kept of this request, where the service keeps any")]
 Thorough = Annotated[
     bool | None,
     Meta(description="Whether everything is done to find faces: turns=always, tiles and a second look; slower"),
@@ -111,6 +112,7 @@ class DetectParams(msgspec.Struct, frozen=True, kw_only=True):
     order: FaceOrder = "central"
     min_size: MinSize = 0
     ignore: Ignore = ()
+    store: Stored = True
     #: No picture comes back that could carry any.
     metadata: ClassVar[Metadata] = "none"
 
@@ -141,6 +143,7 @@ class MaskParams(msgspec.Struct, frozen=True, kw_only=True):
     metadata: KeptMetadata = "none"
     overlay: Overlay = _MASK.overlay
     annotate: Annotate = _MASK.annotate
+    store: Stored = True
 
     @property
     def options(self) -> MaskOptions:

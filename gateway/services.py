@@ -31,6 +31,8 @@ from gateway.people.sessions import Sessions
 from gateway.pictures.picture import Pictures, open_pictures
 from gateway.pictures.picture_facts import decoders_of
 from gateway.readiness import LOOK_INTERVAL_S, Probe, Readiness
+from gateway.records.keeping import Records, open_records
+from gateway.records.table import sweep_all
 from gateway.reporting.counters import Counters, Present, Worker
 from gateway.reporting.metrics import REFRESH_INTERVAL_S, Metrics, Sample
 from gateway.reporting.traces import open_traces
@@ -59,6 +61,7 @@ class Services:
     turnstile: Turnstile
     metrics: Metrics
     books: Books
+    records: Records | None
     loops: Loops
     log: Log
 
@@ -87,8 +90,10 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         loops, loop = Loops(), asyncio.get_running_loop()
         loops.hear_event_loop(loop)
         stack.push_async_callback(loops.aclose)
-        door = await stack.enter_async_context(open_access(settings, runtime_dir, loops, [_forget_sessions(settings)]))
+        also_forget = [_forget_sessions(settings), sweep_all]  # jobs too where none are kept any more
+        door = await stack.enter_async_context(open_access(settings, runtime_dir, loops, also_forget))
         counters = door.counters
+        records = await stack.enter_async_context(open_records(settings, loops))
         pictures = await open_pictures(settings)
         stack.push_async_callback(pictures.aclose)
         log = open_log(settings, "gateway")
@@ -116,7 +121,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             settings=settings, door=door, keys=door.keys, administration=Administration(door.keys, counters.key_use),
             addresses=door.addresses, counters=counters, admission=admission, pictures=pictures, dispatcher=dispatcher,
             readiness=readiness, turnstile=turnstile, metrics=metrics,
-            books=Books(log, metrics, counters, door.upkeep.gathering, traces), loops=loops, log=log,
+            books=Books(log, metrics, counters, door.upkeep.gathering, traces), records=records, loops=loops, log=log,
         )  # fmt: skip
         metrics.watch(lambda: _sample(services, loop.time()))
         stack.callback(metrics.refresh)  # the last counts, after the loop's end
@@ -149,6 +154,8 @@ def _sample(services: Services, now: float) -> Sample:
     """What metrics tell of this moment, and what the parts of this process have counted."""
     admission, dispatcher, turnstile = services.admission, services.dispatcher, services.turnstile
     events = {"accepted": admission.accepted, "picture_children_lost": services.pictures.deaths}
+    if services.records is not None:
+        events |= services.records.events()
     return Sample(
         events=events | asdict(dispatcher.counts) | services.counters.failures(),
         refused=dict(admission.refused) | services.counters.refused(),

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field, replace
 from typing import Generic
 
 from starlette.requests import ClientDisconnect, Request
@@ -33,6 +33,7 @@ from gateway.pictures.masking import refuse_to_keep
 from gateway.pictures.overlay_file import OverlayFile
 from gateway.pictures.picture import Picture
 from gateway.record import RequestRecord, record_of
+from gateway.records.keeping import Records
 from gateway.request_time import TIMEOUT_HEADER, RequestTime, asked_s, in_time
 from gateway.services import Services, services_of
 from gateway.trace_context import Trace
@@ -50,7 +51,8 @@ LOOKS_HEADER = "X-Looks"
 @dataclass(frozen=True, slots=True)
 class Visit(Generic[Params]):
     """One request that has its faces. The picture is open as long as its block runs. ignored: names of fields.
-    overlay: of the caller.
+    overlay: of the caller. image: the file as it came. records: where some are kept. afterwards: what is to be done
+    for its answer once the picture is given back and the next one's turn has come.
     """
 
     record: RequestRecord
@@ -59,6 +61,9 @@ class Visit(Generic[Params]):
     detection: Detection
     ignored: str
     overlay: OverlayFile | None
+    image: bytearray
+    records: Records | None
+    afterwards: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
     def answer(self, body: bytes | bytearray | memoryview, media_type: str, headers: dict[str, str]) -> Response:
         """The response, with what every answer of detect and mask carries."""
@@ -106,7 +111,12 @@ async def visit(request: Request, task: Task, kind: type[Params]) -> AsyncIterat
                     with contextlib.closing(opened) as picture:
                         detection = await _detected(services, picture, looks, deadline, record.trace)
                         _book(record, picture, detection)
-                        yield Visit(record, params, picture, detection, ignored, overlay)
+                        seen = Visit(
+                            record, params, picture, detection, ignored, overlay, upload.image, services.records
+                        )
+                        yield seen
+                for step in seen.afterwards:
+                    await step()
                 services.admission.answered(now())
 
 

@@ -190,6 +190,9 @@ class Settings(DecodingSettings, frozen=True, kw_only=True):
     rate_limit_detect: Annotated[int, _number("Detect requests in one window per client address", 1, 1_000_000)] = 300
     rate_limit_mask: Annotated[int, _number("Mask requests in one window per client address", 1, 1_000_000)] = 150
     rate_limit_admin: Annotated[int, _number("Admin requests in one window per client address", 1, 1_000_000)] = 300
+    rate_limit_records: Annotated[
+        int, _number("Requests for records in one window per client address", 1, 1_000_000)
+    ] = 300
     rate_limit_wrong_keys: Annotated[
         int, _number("Wrong API keys in one window per client address before they are answered 429", 1, 10_000)
     ] = 20
@@ -211,6 +214,16 @@ class Settings(DecodingSettings, frozen=True, kw_only=True):
     session_idle_minutes: Annotated[float, _number("A console session ends after this long unused", 1, 1440)] = 30.0
     session_hours: Annotated[float, _number("A console session ends after this long in any case", 0.1, 720)] = 8.0
     audit_keep: Annotated[int, _number("Most entries kept in the audit log", 100, 10_000_000)] = 100_000
+
+    # Records
+    records: Annotated[
+        Literal["off", "best_effort", "required"],
+        _about(
+            "Whether detect and mask leave a job in the database of FACE_API_DATABASE_URL: best_effort answers without "
+            "an id when it cannot be written, required answers 503"
+        ),
+    ] = "off"
+    records_ttl: Annotated[float, _number("Hours after which a job is deleted", 0.01, 87_600)] = 24.0
 
     # Saying what happens
     log_level: Annotated[Literal["debug", "info", "warning", "error"], _about("Least level logged")] = "info"

@@ -16,9 +16,8 @@ from gateway.access import auth, rate_limit
 from gateway.access.charging import is_charged
 from gateway.access.client_ip import ClientAddresses
 from gateway.access.rate_limit import Hit, Limiter
-from gateway.endpoints import Task
 from gateway.keys.keeping import Keys
-from gateway.keys.records import SCOPES, KeyRecord, Scope
+from gateway.keys.records import SCOPES, KeyRecord, Scope, limited_as
 from gateway.keys.upkeep import Upkeep
 from gateway.record import ANONYMOUS, HeaderPairs, Principal, record_of
 from gateway.reporting.counters import Counters
@@ -87,17 +86,19 @@ class Door:
         self.keys, self.upkeep = keys, upkeep
         self.addresses, self.limiter, self.counters = addresses, limiter, counters
         self.now = now
-        self._limits: dict[Scope, int] = {each: getattr(settings, f"rate_limit_{each}") for each in SCOPES}
+        self._limits: dict[str, int] = {
+            limit: getattr(settings, f"rate_limit_{limit}") for limit in map(limited_as, SCOPES)
+        }
 
-    async def enter(self, scope: AsgiScope, task: Task) -> Admitted:
+    async def enter(self, scope: AsgiScope, endpoint: Scope) -> Admitted:
         """Unauthorized, Forbidden, RateLimited, StoreDown, BadParameter (a key in the query string)."""
         auth.refuse_key_in_url(scope.get("query_string", b""))
         address, bucket = self.addresses.of(scope)
         if not self._settings.api_key_enabled:
             admitted = _admitted(scope, Principal(ANONYMOUS, address), bucket)
-            return await self._charged(admitted, task, bucket, self._limits[task])
-        record = await self._known(scope, task, bucket)
-        return await self._with_key(scope, record, task, address, bucket)
+            return await self._charged(admitted, limited_as(endpoint), bucket)
+        record = await self._known(scope, endpoint, bucket)
+        return await self._with_key(scope, record, endpoint, address, bucket)
 
     async def enter_admin(self, scope: AsgiScope) -> Admitted:
         """The same for the admin API: always with a key."""
@@ -128,7 +129,7 @@ class Door:
         admitted = _admitted(scope, Principal(record.id, address), record.id)
         if own is not None:
             return await self._charged(admitted, endpoint, record.id, own)
-        return await self._charged(admitted, endpoint, bucket, self._limits[endpoint])
+        return await self._charged(admitted, limited_as(endpoint), bucket)
 
     async def _known(self, scope: AsgiScope, endpoint: Scope, bucket: str) -> KeyRecord:
         """The record of the request's key, where it may use the endpoint now."""
@@ -178,10 +179,11 @@ class Door:
             raise rate_limit.refuse("wrong-keys", hit, window_s, "Too many wrong API keys from this address")
         return hit
 
-    async def _charged(self, admitted: Admitted, endpoint: Scope, bucket: str, limit: int) -> Admitted:
+    async def _charged(self, admitted: Admitted, endpoint: str, bucket: str, own: int | None = None) -> Admitted:
+        """endpoint: as its limit is called. own: the key's own limit, in place of the setting's."""
         if not self._settings.rate_limit_enabled:
             return admitted
-        window_s = self._settings.rate_limit_window
+        limit, window_s = self._limits[endpoint] if own is None else own, self._settings.rate_limit_window
         hit = await self.limiter.hit(f"{endpoint}:{bucket}", limit, window_s)
         if not hit.allowed:
             self.counters.add(f"refused.limit.{endpoint}")

@@ -12,7 +12,7 @@ from typing import Any, get_args
 import msgspec
 
 from gateway.boxes import COORDINATE_MAX, PICKS_MAX
-from gateway.docs import openapi_admin, recipes
+from gateway.docs import openapi_admin, openapi_records, recipes
 from gateway.docs import openapi_words as words
 from gateway.docs.openapi_parts import REF, Json, error_answers, headers, json_answer, query_parameter, ref
 from gateway.endpoints import ENDPOINTS
@@ -39,7 +39,7 @@ _RECIPES = {"name": "Recipes", "x-traitTag": True, "description": recipes.chapte
 _RATE = ("RateLimit-Policy", "RateLimit")
 _MASK_FACTS = ("X-Face-Count", "X-Inference-Ms", "X-Total-Ms", "X-Model", "X-Image-Width", "X-Image-Height")
 _MASK_NOTES = ("X-Mask-Weak", "X-Mask-Colors")
-_ALWAYS = (IGNORED_HEADER, "Server-Timing", *_RATE)
+_ALWAYS = ("X-Job-Id", "X-Job-Status", IGNORED_HEADER, "Server-Timing", *_RATE)
 _DETECT_HEADERS = ("X-Request-Id", "X-Looks", "X-Frames", *_ALWAYS)
 _MASK_HEADERS = (
     "X-Request-Id",
@@ -84,9 +84,10 @@ def document() -> Json:
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": ".", "description": "This service"}],
-        "tags": [*words.TAGS, openapi_admin.TAG, _RECIPES],
+        "tags": [*words.TAGS, openapi_records.TAG, openapi_admin.TAG, _RECIPES],
         "paths": {
             **{row.path: {row.method.lower(): _OPERATIONS[row.name]()} for row in ENDPOINTS if row.documented},
+            **openapi_records.paths(),
             **openapi_admin.paths(),
         },
         "components": {
@@ -276,14 +277,21 @@ def _header(kind: str, description: str, example: Any) -> Json:
 
 def _schemas() -> Json:
     """The schemas of all JSON bodies by name, the same order in every process."""
-    kinds = [DetectResponse, HealthResponse, ErrorResponse, ReadyResponse, *openapi_admin.SCHEMAS]
+    kinds = [
+        DetectResponse,
+        HealthResponse,
+        ErrorResponse,
+        ReadyResponse,
+        *openapi_records.SCHEMAS,
+        *openapi_admin.SCHEMAS,
+    ]
     (_, components) = msgspec.json.schema_components(kinds, ref_template=REF)
     return {name: _described(name, schema) for name, schema in sorted(components.items())}
 
 
 def _described(name: str, schema: Json) -> Json:
     """The schema with its fields' meanings and ranges; one of a field that does not exist is a bug."""
-    meanings = (words.FIELDS | openapi_admin.FIELDS).get(name, {})
+    meanings = (words.FIELDS | openapi_records.FIELDS | openapi_admin.FIELDS).get(name, {})
     ranges = openapi_admin.RANGES.get(name, {})
     assert meanings.keys() | ranges.keys() <= schema["properties"].keys(), (name, sorted(meanings))
     described = {

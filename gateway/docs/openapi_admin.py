@@ -33,7 +33,7 @@ SCHEMAS = (CreateBody, RotateBody, Key, KeyPage, KeyDetails, MadeKey, AuditPage,
 FIELDS: dict[str, dict[str, str]] = {
     "CreateBody": {
         "name": "1 to 100 characters, for people",
-        "scopes": "Any of detect, mask, admin",
+        "scopes": f"Any of {', '.join(SCOPES)}",
         "expires_in": "Seconds, or 90d, 24h, 30m; null for never",
         "detect_limit": "Detect requests in a window for this key; null leaves it to the client's address",
         "mask_limit": "The same for mask",

@@ -94,8 +94,8 @@ ERRORS = {
     503: "Server busy, retry after the seconds in `Retry-After`",
 }
 
-#: The same for the admin endpoints that name a key.
-NO_SUCH = "No key has this id"
+#: The same for endpoints that name a key or a job.
+NO_SUCH = "No key has this id; no job of this key has it, or no records are kept"
 
 ERROR_DETAILS = {
     400: f"The file is not a picture in one of the accepted formats: {listed('or')}",
@@ -138,6 +138,16 @@ HEADERS: dict[str, tuple[str, str, Any]] = {
         "Only where the colour profile in the file is broken or not for such a picture: it was not applied",
         "as stored",
     ),
+    "X-Job-Id": (
+        "string",
+        "Only where records are kept: the id of this request's job, a UUIDv7",
+        "01931f2e-8f5c-7a31-9c4e-0d6f1b2a3c4d",
+    ),
+    "X-Job-Status": (
+        "string",
+        "Only with FACE_API_RECORDS=best_effort, where the job was not written in time: there is no id",
+        "unconfirmed",
+    ),
     "X-Frames": ("string", "Only for animated and multi-page files", "12; only the first was read"),
     "X-Ignored-Fields": ("string", "Form fields that mean nothing here and were ignored", "dzuuid, submit"),
     "Accept-Encoding": ("string", "The encodings a request's body may have", "identity"),
@@ -157,7 +167,7 @@ FIELDS: dict[str, dict[str, str]] = {
     "DetectResponse": {
         "request_id": "The same as in X-Request-Id",
         "image_id": "Reserved, null",
-        "job_id": "Reserved, null",
+        "job_id": "Of the job that was kept of this request; null where none was",
         "detections": "Best confidence first",
     },
     "DetectedFace": {

@@ -14,8 +14,8 @@ from gateway.endpoints import TASKS, Task
 from shared import numerals
 from shared.errors import BadParameter
 
-Scope = Literal[Task, "admin"]
-SCOPES: tuple[Scope, ...] = (*TASKS, "admin")
+Scope = Literal[Task, "admin", "records:read", "records:delete"]
+SCOPES: tuple[Scope, ...] = (*TASKS, "admin", "records:read", "records:delete")
 State = Literal["active", "expired", "revoked"]
 
 NO_VERSION = -1  # before the first: who asks for changes since then is told of every key
@@ -90,6 +90,11 @@ def checked(draft: Draft) -> Draft:
     if draft.expires_in_s is not None and not 0 < draft.expires_in_s <= LIFE_S_MAX:
         raise BadParameter("expires_in: must be more than 0 and at most 10 years")
     return msgspec.structs.replace(draft, name=name, scopes=tuple(s for s in SCOPES if s in draft.scopes))
+
+
+def limited_as(scope: Scope) -> str:
+    """The name of the limit that its requests count in, and of the setting: rate_limit_ and this."""
+    return scope.partition(":")[0]
 
 
 def checked_grace(seconds: float) -> float:

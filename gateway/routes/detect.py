@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.params import DetectParams
+from gateway.recording import record
 from gateway.serialise import DetectedFace, DetectResponse, Image, Processing, Profiling, detected_faces, summary
 from gateway.visit import Visit, visit
 
@@ -22,7 +23,9 @@ async def detect(request: Request) -> Response:
         seen.record.timings.lap("serialise")
         frames = seen.picture.facts.frames
         headers = {} if frames == 1 else {"X-Frames": f"{frames}; only the first was read"}
-        return seen.answer(body, "application/json", headers)
+        response = seen.answer(body, "application/json", headers)
+        record(seen, "detect", response, seen.detection.faces, None)
+        return response
 
 
 def answer(seen: Visit[DetectParams]) -> DetectResponse:

@@ -46,9 +46,9 @@ async def health(request: Request) -> Response:
 def health_of(services: Services) -> HealthResponse:
     workers, readiness, side = services.dispatcher.workers, services.readiness, services.settings.input_side
     model = workers[0].model if workers else None
-    database = services.keys.cache.ready if services.settings.database_url else None
+    database, ok, reason = _database(services)
     return HealthResponse(
-        status="ok" if readiness.ready and database is not False else "degraded",
+        status="ok" if readiness.ready and ok else "degraded",
         model=model.name if model else None,
         model_loaded=model is not None,
         input_size=(model.input_side, model.input_side) if model else (side, side),
@@ -57,7 +57,7 @@ def health_of(services: Services) -> HealthResponse:
         database_ready=database,
         storage_enabled=False,
         storage_ready=None,
-        reason=readiness.reason,
+        reason=readiness.reason or reason,
         precision=model.precision if model else None,
         provider=model.provider if model else None,
         max_batch=model.max_batch if model else 0,
@@ -69,6 +69,17 @@ def health_of(services: Services) -> HealthResponse:
         decode_sandbox=str(services.pictures.sandbox),
         decode_sandbox_note="; ".join(services.pictures.sandbox.notes),
     )
+
+
+def _database(services: Services) -> tuple[bool | None, bool, str]:
+    """Whether the database is ready, None where none is asked for; whether requests are answered, and why not."""
+    records = services.records
+    keys = services.keys.cache.ready if services.settings.database_url else None
+    if records is None:
+        return keys, keys is not False, ""
+    written = records.condition.ready
+    reason = "" if written else "jobs cannot be written to the database"
+    return written and keys is not False, keys is not False and (written or not records.required), reason
 
 
 async def readyz(request: Request) -> Response:

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from gateway.deciding import decided, refuse_indices
 from gateway.params import MaskParams
 from gateway.pictures.marks import Marks
+from gateway.recording import record
 from gateway.visit import Visit, visit
 
 #: What became of the faces.
@@ -39,7 +40,9 @@ async def mask(request: Request) -> Response:
             headers["X-Mask-Weak"] = "true"
         if masked.as_stored:
             headers["X-Mask-Colors"] = "as stored"
-        return seen.answer(masked.data, masked.media_type, headers)
+        response = seen.answer(masked.data, masked.media_type, headers)
+        record(seen, "mask", response, marks.faces, marks.masked)
+        return response
 
 
 def _marks(seen: Visit[MaskParams]) -> Marks:

@@ -50,10 +50,13 @@ class Database:
             yield connection
 
     @contextlib.contextmanager
-    def write(self) -> Iterator[Connection]:
-        """One writer at a time, on both databases: what a writer reads stays true until it is done."""
+    def write(self, *, alone: bool = True) -> Iterator[Connection]:
+        """One writer at a time, on both databases: what a writer reads stays true until it is done.
+
+        alone: False for rows that no other writer is told of; PostgreSQL then lets others write beside it.
+        """
         # IMMEDIATE takes SQLite's write lock at once: a lock taken later could not wait for another writer.
-        with self._transaction(WRITING) as connection:
+        with self._transaction(WRITING, alone=alone) as connection:
             yield connection
 
     def prepare(self) -> None:
@@ -71,9 +74,10 @@ class Database:
         self._engine.dispose()
 
     @contextlib.contextmanager
-    def _transaction(self, begin: str) -> Iterator[Connection]:
+    def _transaction(self, begin: str, *, alone: bool = True) -> Iterator[Connection]:
         try:
-            with self._engine.connect().execution_options(begin=begin) as connection, connection.begin():
+            options = {"begin": begin, "alone": alone}
+            with self._engine.connect().execution_options(**options) as connection, connection.begin():
                 yield connection
         except IntegrityError:
             raise
@@ -165,12 +169,13 @@ def _postgres_engine(url: URL) -> Engine:
 
 
 def _begin_postgres(connection: Connection) -> None:
-    if connection.get_execution_options().get("begin") != WRITING:
+    options = connection.get_execution_options()
+    if options.get("begin") != WRITING:
         connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))  # what is read is of one moment
     # LOCAL: behind a pooler the next user of this server connection must not inherit it.
     connection.execute(text(f"SET LOCAL statement_timeout = {STATEMENT_LIMIT_MS}"))
     connection.execute(text(f"SET LOCAL lock_timeout = {STATEMENT_LIMIT_MS}"))
-    if connection.get_execution_options().get("begin") == WRITING:
+    if options.get("begin") == WRITING and options.get("alone"):
         connection.execute(text(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})"))
 
 

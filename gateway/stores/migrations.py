@@ -53,6 +53,19 @@ MIGRATIONS: tuple[Migration, ...] = (
             "INSERT INTO meta (name, text, number) VALUES ('keys_version', NULL, 0)",
         ),
     ),
+    Migration(
+        "jobs",
+        (
+            """CREATE TABLE jobs (
+                id TEXT PRIMARY KEY, key_id TEXT NOT NULL, request_id TEXT NOT NULL, endpoint TEXT NOT NULL,
+                state TEXT NOT NULL, created_at DOUBLE PRECISION NOT NULL, expires_at DOUBLE PRECISION NOT NULL,
+                model TEXT NOT NULL, parameters TEXT NOT NULL, width BIGINT NOT NULL, height BIGINT NOT NULL,
+                faces BIGINT NOT NULL, masked BIGINT, boxes TEXT NOT NULL, bytes_in BIGINT NOT NULL,
+                bytes_out BIGINT NOT NULL, sha256_in TEXT NOT NULL, sha256_out TEXT NOT NULL)""",
+            "CREATE INDEX jobs_of_key ON jobs (key_id, id)",
+            "CREATE INDEX jobs_expiring ON jobs (expires_at)",
+        ),
+    ),
 )
 
 

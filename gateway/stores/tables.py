@@ -20,6 +20,7 @@ class Tables(NamedTuple):
     sessions: Table
     links: Table
     attempts: Table
+    jobs: Table
 
 
 def _table(name: str, *columns: str) -> Table:
@@ -59,4 +60,25 @@ TABLES = Tables(
     ),
     links=_table("links", "digest:t!", "made_at:f", "expires_at:f"),
     attempts=_table("attempts", "account:t!", "network:t!", "failures:i", "since:f", "retry_at:f", "trusted_until:f"),
+    jobs=_table(
+        "jobs",
+        "id:t!",
+        "key_id:t",
+        "request_id:t",
+        "endpoint:t",
+        "state:t",
+        "created_at:f",
+        "expires_at:f",
+        "model:t",
+        "parameters:t",
+        "width:i",
+        "height:i",
+        "faces:i",
+        "masked:i",
+        "boxes:t",
+        "bytes_in:i",
+        "bytes_out:i",
+        "sha256_in:t",
+        "sha256_out:t",
+    ),
 )

@@ -27,11 +27,12 @@ HOUSE: dict[str, Package] = {
     "gateway": Package(
         floors=(
             "record keys params dispatching admission",
-            "people reporting form_parts choosing readiness",
+            "people records reporting form_parts choosing readiness",
             "access upload looking",
             "edge deciding",
             "services error_responses",
             "visit console server",
+            "recording",
             "routes",
             "docs",
             "app first_start",  # what a process begins with

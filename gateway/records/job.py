@@ -1,0 +1,130 @@
+"""A job: what is kept of one answer. Never a file name, an address or a pixel. Pure.
+
+Times are seconds since the epoch (UTC); boxes in pixels of the upright picture, not clipped, best face first.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from gateway.endpoints import Task
+from gateway.keys.records import iso
+from gateway.records.uuid7 import uuid7
+from shared.faces import Faces
+
+#: Boxes that are kept of a crowd; all faces are counted.
+BOXES_MAX = 1000
+State = Literal["done"]
+
+
+class FoundFace(msgspec.Struct, frozen=True):
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+    confidence: float
+
+
+class KeptJob(msgspec.Struct, frozen=True, kw_only=True):
+    """parameters: those that differ from their defaults. masked: None for detect. sha256_out: of the answer's body, of
+    detect's before `job_id` was filled in.
+    """
+
+    id: str
+    key_id: str
+    request_id: str
+    endpoint: Task
+    state: State = "done"
+    created_at: float
+    expires_at: float
+    model: str
+    parameters: dict[str, Any]
+    width: int
+    height: int
+    faces: int
+    masked: int | None
+    boxes: list[FoundFace]
+    bytes_in: int
+    bytes_out: int
+    sha256_in: str
+    sha256_out: str
+
+
+class ShownJob(msgspec.Struct, frozen=True, kw_only=True):
+    """A job as its caller sees it."""
+
+    id: str
+    request_id: str
+    endpoint: Task
+    state: State
+    created_at: str
+    expires_at: str
+    model: str
+    parameters: dict[str, Any]
+    width: int
+    height: int
+    faces: int
+    masked: int | None
+    boxes: list[FoundFace]
+    bytes_in: int
+    bytes_out: int
+    sha256_in: str
+    sha256_out: str
+
+
+class JobPage(msgspec.Struct, frozen=True):
+    jobs: list[ShownJob]
+    next_cursor: str | None
+
+
+class Birth(NamedTuple):
+    """The id of a job, and from when to when it is kept."""
+
+    id: str
+    created_at: float
+    expires_at: float
+
+
+def born(ttl_s: float, now_ns: int) -> Birth:
+    created_at = now_ns / 1e9
+    return Birth(str(uuid7(now_ns, secrets.randbits(64))), created_at, created_at + ttl_s)
+
+
+def born_now(ttl_s: float) -> Birth:
+    return born(ttl_s, time.time_ns())
+
+
+def found(faces: Faces) -> list[FoundFace]:
+    """The boxes as detect's answer rounds them, at most BOXES_MAX."""
+    boxes, scores = faces.boxes[:BOXES_MAX].tolist(), faces.scores[:BOXES_MAX].tolist()
+    return [
+        FoundFace(round(x1, 1), round(y1, 1), round(x2, 1), round(y2, 1), round(score, 4))
+        for (x1, y1, x2, y2), score in zip(boxes, scores, strict=True)
+    ]
+
+
+def asked(params: msgspec.Struct) -> dict[str, Any]:
+    """The parameters that differ from their defaults, as JSON has them."""
+    defaults, given = type(params)(), msgspec.to_builtins(params)
+    return {name: value for name, value in given.items() if getattr(params, name) != getattr(defaults, name)}
+
+
+def row_of(job: KeptJob) -> dict[str, Any]:
+    """As the table has it."""
+    lists = {name: msgspec.json.encode(getattr(job, name)).decode() for name in ("parameters", "boxes")}
+    return msgspec.structs.asdict(job) | lists
+
+
+def job_of(row: dict[str, Any]) -> KeptJob:
+    """The inverse of `row_of`."""
+    boxes = msgspec.json.decode(row["boxes"], type=list[FoundFace])
+    return KeptJob(**row | {"parameters": msgspec.json.decode(row["parameters"]), "boxes": boxes})
+
+
+def shown(job: KeptJob) -> ShownJob:
+    facts = {name: getattr(job, name) for name in ShownJob.__struct_fields__}
+    return ShownJob(**facts | {name: iso(facts[name]) for name in ("created_at", "expires_at")})

@@ -1,0 +1,72 @@
+"""The table of jobs: insert, page, read, delete, sweep. Blocking; `now` is an argument. It alone knows the SQL.
+
+What has expired is nobody's any more, whether it was swept yet or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import and_, delete, insert, select
+
+from gateway.records.job import KeptJob, job_of, row_of
+from gateway.stores.database import Database
+from gateway.stores.tables import TABLES
+
+JOBS = TABLES.jobs
+#: Rows that are deleted in one transaction: others wait for it no longer than for one of their own.
+SWEPT_TOGETHER_MAX = 500
+#: Rounds of a sweep that has no loop.
+_ROUNDS_MAX = 100
+
+
+def insert_jobs(database: Database, jobs: Sequence[KeptJob]) -> None:
+    """All of them or none. StoreDown."""
+    rows = [row_of(job) for job in jobs]
+    with database.write(alone=False) as connection:
+        connection.execute(insert(JOBS), rows)
+
+
+def page(database: Database, key_id: str, before: str, limit: int, now: float) -> list[KeptJob]:
+    """A key's jobs, newest first. before: the id of the last one already seen, or nothing."""
+    query = select(JOBS).where(_alive(key_id, now)).order_by(JOBS.c.id.desc()).limit(limit)
+    if before:
+        query = query.where(JOBS.c.id < before)
+    with database.read() as connection:
+        return [job_of(dict(row)) for row in connection.execute(query).mappings()]
+
+
+def one(database: Database, key_id: str, job_id: str, now: float) -> KeptJob | None:
+    query = select(JOBS).where(_alive(key_id, now), JOBS.c.id == job_id)
+    with database.read() as connection:
+        row = connection.execute(query).mappings().first()
+    return None if row is None else job_of(dict(row))
+
+
+def delete_one(database: Database, key_id: str, job_id: str, now: float) -> bool:
+    """Whether it was there."""
+    with database.write(alone=False) as connection:
+        return connection.execute(delete(JOBS).where(_alive(key_id, now), JOBS.c.id == job_id)).rowcount > 0
+
+
+def sweep(database: Database, now: float) -> int:
+    """Deletes the longest expired, a few; how many. Two that sweep at once never wait for one another's rows."""
+    expired = select(JOBS.c.id).where(JOBS.c.expires_at <= now).order_by(JOBS.c.expires_at).limit(SWEPT_TOGETHER_MAX)
+    with database.write(alone=False) as connection:
+        # In two steps: PostgreSQL may run a locking subquery more than once, and delete more than the limit.
+        ids = list(connection.execute(expired.with_for_update(skip_locked=True)).scalars())
+        if ids:
+            connection.execute(delete(JOBS).where(JOBS.c.id.in_(ids)))
+    return len(ids)
+
+
+def sweep_all(database: Database, now: float) -> None:
+    """Everything that has expired: for services that keep no records any more."""
+    for _ in range(_ROUNDS_MAX):
+        if sweep(database, now) < SWEPT_TOGETHER_MAX:
+            return
+
+
+def _alive(key_id: str, now: float) -> Any:
+    return and_(JOBS.c.key_id == key_id, JOBS.c.expires_at > now)
