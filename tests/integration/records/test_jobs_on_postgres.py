@@ -1,0 +1,90 @@
+"""Jobs on a real PostgreSQL: what the file does the server does, and several hosts sweep it together."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from gateway.keys.opening import open_store
+from gateway.records import table
+from gateway.records.keeping import open_records
+from gateway.stores.database import Database, open_database
+from shared.errors import StoreDown
+from shared.settings import Settings
+from shared.supervision import Loops
+from tests.integration.access.servers import Postgres, postgres
+from tests.unit.records.drawn import NOW, TTL_S, job
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Postgres]:
+    with postgres() as started:
+        yield started
+
+
+@pytest.fixture
+def database(server: Postgres, tmp_path: Path) -> Iterator[Database]:
+    settings = Settings(data_dir=str(tmp_path), database_url=server.url)
+    store = open_store(settings)
+    store.database.prepare()
+    store.database.close()
+    opened = open_database(settings)
+    yield opened
+    opened.close()
+
+
+def test_what_the_file_does_the_server_does(database: Database) -> None:
+    mine, newer = job(parameters={"keep": [[1.5, 2.0, 3.0, 4.0], 0]}, masked=1), job(at=NOW + 1)
+    table.insert_jobs(database, [mine, newer])
+    assert table.one(database, "key_a", mine.id, NOW) == mine
+    assert table.page(database, "key_a", "", 10, NOW) == [newer, mine]
+    assert table.page(database, "key_a", newer.id, 10, NOW) == [mine]
+    assert not table.delete_one(database, "key_b", mine.id, NOW)
+    assert table.delete_one(database, "key_a", mine.id, NOW)
+    assert table.one(database, "key_a", newer.id, newer.expires_at) is None
+
+
+def test_hosts_that_sweep_at_once_delete_every_row_once(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table, "SWEPT_TOGETHER_MAX", 7)
+    jobs = [job("key_swept", NOW + number / 100) for number in range(200)]
+    table.insert_jobs(database, jobs)
+    later = NOW + TTL_S + 60
+    while table.sweep(database, NOW + TTL_S - 1):  # what other tests left
+        pass
+    with ThreadPoolExecutor(3) as hosts:
+        swept = list(hosts.map(lambda _: list(iter(lambda: table.sweep(database, later), 0)), range(3)))
+    assert sum(map(sum, swept)) >= len(jobs)
+    assert table.page(database, "key_swept", "", 10, NOW) == []
+
+
+def test_jobs_are_written_while_keys_are_changed(database: Database) -> None:
+    with database.write(), ThreadPoolExecutor(1) as beside:  # holds the lock of all that change keys
+        beside.submit(table.insert_jobs, database, [job("key_beside")]).result(timeout=10)
+    assert table.page(database, "key_beside", "", 10, NOW)
+
+
+def test_required_refuses_while_the_server_is_gone_and_goes_on_when_it_is_back(
+    server: Postgres, database: Database, tmp_path: Path
+) -> None:
+    async def work() -> None:
+        loops = Loops()
+        settings = Settings(data_dir=str(tmp_path), database_url=server.url, records="required")
+        async with open_records(settings, loops) as records:
+            assert records is not None
+            assert await records.keep(job(at=time.time()))
+            server.stop()
+            with pytest.raises(StoreDown):
+                await records.keep(job(at=time.time()))
+            assert not records.condition.ready
+            server.restart()
+            assert await records.keep(job(at=time.time()))
+            assert records.condition.ready
+        await loops.aclose()
+
+    assert database.kind == "postgresql"
+    asyncio.run(work())
