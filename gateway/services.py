@@ -90,7 +90,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         loops, loop = Loops(), asyncio.get_running_loop()
         loops.hear_event_loop(loop)
         stack.push_async_callback(loops.aclose)
-        also_forget = [_forget_sessions(settings), sweep_all]  # jobs too where none are kept any more
+        also_forget: list[Forget] = [_forget_sessions(settings), sweep_all]  # jobs too where none are kept any more
         door = await stack.enter_async_context(open_access(settings, runtime_dir, loops, also_forget))
         counters = door.counters
         records = await stack.enter_async_context(open_records(settings, loops))
