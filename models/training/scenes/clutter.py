@@ -15,6 +15,7 @@ import numpy as np
 from models.training.material.folder import Material, Picture, Portrait
 from models.training.scenes import garments, hands
 from models.training.scenes.cartoons import cartoon
+from models.training.scenes.fruit import fruit, heap
 from models.training.scenes.garments import colour
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789&%#@!?.:;"
@@ -157,6 +158,7 @@ def bank(material: Material, seed: int, each: int = 160) -> dict[str, list[Pictu
         "front": [garments.front(rng, 192) for _ in range(each)],
         "cartoon": [cartoon(rng) for _ in range(each)],
     }
+    drawn["fruit"] = [fruit(rng) for _ in range(each)]
     if material.hand is not None:
         drawn["hand"] = [hands.hand(material.hand, rng, skin) for skin in skins]
     return drawn
@@ -196,9 +198,9 @@ def facade(rng: random.Random, side: int) -> Picture:
     return np.asarray(cv2.GaussianBlur(page, (0, 0), side * rng.choice((0.002, 0.006, 0.02))), np.uint8)
 
 
-PROCEDURES = ("gradient", "noise", "stripes", "checks", "text", "facade")
+PROCEDURES = ("gradient", "noise", "stripes", "checks", "text", "facade", "heap")
 # Small lettering is what a young detector most often takes for small faces, windows for large ones.
-SHARES = (1, 1, 1, 1, 4, 5)
+SHARES = (1, 1, 1, 1, 4, 5, 4)
 
 
 def procedure(rng: random.Random, side: int, kind: str = "") -> Picture:
@@ -206,6 +208,8 @@ def procedure(rng: random.Random, side: int, kind: str = "") -> Picture:
     kind = kind or rng.choices(PROCEDURES, SHARES)[0]
     if kind == "facade":
         return facade(rng, side)
+    if kind == "heap":
+        return heap(rng, side)
     if kind == "gradient":
         corners = np.array([[colour(rng), colour(rng)], [colour(rng), colour(rng)]], np.uint8)
         return np.asarray(cv2.resize(corners, (side, side), interpolation=cv2.INTER_LINEAR))

@@ -26,7 +26,7 @@ from models.training.scenes.composer import (
 )
 
 Layout = Callable[[Composer, random.Random, int], Canvas]
-KINDS = ("hand", "hand", "hand", "blob", "sign", "shape", "cloth", "cloth", "helmet", "front", "cartoon")
+KINDS = ("hand", "hand", "hand", "blob", "sign", "shape", "cloth", "cloth", "helmet", "front", "cartoon", "fruit")
 
 
 def scatter(maker: Composer, canvas: Canvas, rng: random.Random, size: float, count: int) -> None:
