@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,13 @@ import pytest
 from tests.networks import beacon_network, beacon_picture
 from tests.service import (
     ROOT,
+    SMALL,
     START_S_MAX,
     STOP_S_MAX,
     Service,
     environment,
     is_running,
     processes_below,
-    running_service,
     start,
 )
 
@@ -44,7 +45,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The system's temporary folder of a service, with a short path: unix sockets lie in it."""
+    """The system's temporary folder of all services, with a short path: unix sockets lie in it."""
     with tempfile.TemporaryDirectory(prefix="fa-") as folder:
         monkeypatch.setenv("TMPDIR", folder)
         yield Path(folder)
@@ -97,9 +98,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def shared(model: Path, data_dir: Path, folder: Path) -> Iterator[Service]:
-    """One service for all that leave it standing: over tcp, in a folder that was set, logged for programs."""
+    """One service for all but the last, which ends it: over tcp, in a folder that was set, logged for programs."""
     wanted = {"transport": "tcp", "gateway_processes": 2, "workers": 2, "log_format": "json", "runtime_dir": folder}
-    with running_service(data_dir, model=model, precision="fp32", **wanted) as service:
+    with closing(start(data_dir, model=model, precision="fp32", decode_processes=1, **wanted)) as service:
+        assert service.ready.wait(START_S_MAX)
         yield service
     assert {"launcher", "pool"} <= {line["part"] for line in logged(service)}
 
@@ -138,52 +140,51 @@ def test_every_line_but_the_block_for_people_is_a_log_line_that_says_by_whom(sha
     assert (lost["part"], lost["why"]) == ("pool", "it was killed by SIGABRT")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_every_process_and_leaves_no_file(
-    launch: Launch, model: Path, data_dir: Path, temporary: Path, number: signal.Signals
-) -> None:
-    service = launch(data_dir, model=model, precision="fp32")
+def test_the_pool_when_it_is_killed_takes_its_children_with_it_and_ends_the_service(shared: Service) -> None:
+    """The last one that uses it."""
+    part_is_killed(shared, b"worker.pool")
+
+
+def test_the_gateways_master_when_it_is_killed_does_the_same(launch: Launch, model: Path, data_dir: Path) -> None:
+    service = launch(data_dir, model=model, precision="fp32", **SMALL)
     assert service.ready.wait(START_S_MAX)
     assert service.url, service.output
+    part_is_killed(service, b"gunicorn")
+
+
+def part_is_killed(service: Service, word: bytes) -> None:
     family = processes_below(service.process.pid)
-    assert len(family) >= 4
-    service.process.send_signal(number)
-    assert ended(service) == 0, service.output
-    assert until_gone(family) == []
-    assert [path.name for path in temporary.glob("face-api-*")] == []
-
-
-def test_a_killed_launcher_takes_everything_with_it_and_the_next_start_removes_its_folder(
-    launch: Launch, model: Path, data_dir: Path, temporary: Path
-) -> None:
-    service = launch(data_dir, model=model, precision="fp32")
-    assert service.ready.wait(START_S_MAX)
-    family = processes_below(service.process.pid)
-    service.process.kill()
-    ended(service)
-    assert until_gone(family) == []
-    left = set(temporary.glob("face-api-*"))
-    assert len(left) == 1
-    with running_service(data_dir, model=model, precision="fp32"):
-        (folder,) = temporary.glob("face-api-*")
-        assert folder not in left
-    assert list(temporary.glob("face-api-*")) == []
-
-
-@pytest.mark.parametrize("victim", ["the gateway's master", "the pool"])
-def test_a_part_that_is_killed_takes_its_children_with_it_and_ends_the_service(
-    launch: Launch, model: Path, data_dir: Path, victim: str
-) -> None:
-    service = launch(data_dir, model=model, precision="fp32")
-    assert service.ready.wait(START_S_MAX)
-    assert service.url, service.output
-    family = processes_below(service.process.pid)
-    word = b"gunicorn" if victim == "the gateway's master" else b"worker.pool"
     parts = [pid for pid in children(service.process.pid) if word in command_of(pid)]
     os.kill(parts[0], signal.SIGKILL)
     assert ended(service) == 1
     assert until_gone(family) == []
     assert "a part ended by itself" in service.output
+
+
+def test_a_killed_launcher_takes_everything_with_it_and_the_next_start_removes_its_folder_and_at_ctrl_c_its_own(
+    launch: Launch, model: Path, data_dir: Path, temporary: Path
+) -> None:
+    """What SIGTERM leaves is looked at wherever a service runs, by `running_service`."""
+    service = launch(data_dir, model=model, precision="fp32", **SMALL)
+    assert service.ready.wait(START_S_MAX)
+    family = processes_below(service.process.pid)
+    assert len(family) >= 4
+    service.process.kill()
+    ended(service)
+    assert until_gone(family) == []
+    left = set(temporary.glob("face-api-*"))
+    assert len(left) == 1
+
+    following = launch(data_dir, model=model, precision="fp32", **SMALL)
+    assert following.ready.wait(START_S_MAX)
+    assert following.url, following.output
+    (folder,) = temporary.glob("face-api-*")
+    assert folder not in left
+    family = processes_below(following.process.pid)
+    following.process.send_signal(signal.SIGINT)
+    assert ended(following) == 0, following.output
+    assert until_gone(family) == []
+    assert list(temporary.glob("face-api-*")) == []
 
 
 def test_a_folder_whose_path_is_too_long_for_sockets_is_told_at_once(
@@ -206,16 +207,7 @@ def test_a_port_in_use_is_told_at_once(launch: Launch, model: Path, data_dir: Pa
     assert "PORT=" in service.output
 
 
-async def unwilling(scope: dict[str, object], receive: Any, send: Any) -> None:
-    """An application that does not start."""
-    assert scope["type"] == "lifespan"
-    await receive()
-    await send({"type": "lifespan.startup.failed", "message": "not today"})
-
-
-@pytest.mark.parametrize(
-    "application", ["tests.integration.test_launcher:unwilling", "tests.there_is_no_such_file:app"]
-)
+@pytest.mark.parametrize("application", ["tests.integration.unwilling:application", "tests.there_is_no_such_file:app"])
 def test_a_gateway_process_that_cannot_start_ends_gunicorn_too(tmp_path: Path, application: str) -> None:
     command = [sys.executable, "-m", "gunicorn", "-c", "deploy/gunicorn.conf.py", application]
     env = environment(data_dir=tmp_path, runtime_dir=tmp_path, gateway_processes=1)
@@ -233,10 +225,3 @@ def test_wrong_settings_are_all_told_together(launch: Launch, data_dir: Path) ->
     assert ended(service) == 78
     assert "FACE_API_WORKERS=many" in service.output
     assert "FACE_API_INPUT_SIDE=641" in service.output
-
-
-def test_a_file_that_is_no_network_stops_the_start(launch: Launch, tmp_path: Path, data_dir: Path) -> None:
-    (tmp_path / "broken.onnx").write_bytes(b"not a network")
-    service = launch(data_dir, model=tmp_path / "broken.onnx")
-    assert ended(service) == 78
-    assert "broken.onnx" in service.output
