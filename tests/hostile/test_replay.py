@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.hostile import make_jpeg, make_png, rasters, replay
+from tests.hostile import make_png, rasters, replay
 from tests.hostile.replay_client import Sent
 from tests.hostile.replay_report import Found, as_text
 from tests.networks import beacon_network
@@ -46,8 +46,7 @@ def test_any_folder_goes_through_a_server_of_its_own_and_all_of_it_is_told(
     corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a picture that computes longer than it may: its child is ended, and nothing else."""
-    scans = make_jpeg.jpeg(rasters.colours(4000, 4000), progressive=True, subsampling=0)
-    (corpus / "slow.jpg").write_bytes(scans)
+    (corpus / "slow.png").write_bytes(make_png.zeros(5000, 5000, make_png.RGBA, 16))
     monkeypatch.setenv("FACE_API_MODEL", str(beacon_network(tmp_path / "beacon.onnx", side=64)))
     for name, value in {"INPUT_SIDE": 64, "DECODE_TIMEOUT": 0.1, "WORKERS": 1}.items():
         monkeypatch.setenv(f"FACE_API_{name}", str(value))
