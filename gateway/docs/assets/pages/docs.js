@@ -7,8 +7,15 @@ const follow = () => document.documentElement.classList.toggle("dark-mode", dark
 follow();
 dark.addEventListener("change", follow);
 
+const api = await (await fetch("openapi.json")).json();
+api.servers = [{ url: base }];
+// The recipes are a chapter of the reference; here each endpoint has its own.
+api.tags = api.tags.filter((tag) => !tag["x-traitTag"]);
+// Lists of boxes are typed: with a media type Swagger UI would ask for a file.
+for (const path of Object.values(api.paths)) for (const { parameters } of Object.values(path)) for (const { schema } of parameters ?? []) delete schema?.contentMediaType;
+
 SwaggerUIBundle({
-  url: new URL("openapi.json", location.href).href,
+  spec: api,
   dom_id: "#swagger-ui",
   layout: "BaseLayout",
   presets: [SwaggerUIBundle.presets.apis],
