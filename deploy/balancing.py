@@ -37,6 +37,7 @@ class Host(NamedTuple):
 
 
 SHIPPED_HOSTS = (Host("10.0.0.11", 8000), Host("10.0.0.12", 8000))
+COMPOSE_HOSTS = (Host("host1", 8000), Host("host2", 8000))
 #: By name: the file that is shipped; its template stands beside it.
 SHIPPED = {"envoy": HERE / "envoy" / "envoy.yaml", "haproxy": HERE / "haproxy" / "haproxy.cfg"}
 
@@ -59,6 +60,7 @@ def host_settings(timings: TimeTable | None = None) -> str:
 def write() -> None:
     for name, path in SHIPPED.items():
         path.write_text(configuration(name), encoding="utf-8")
+    (HERE / "compose" / "envoy.yaml").write_text(configuration("envoy", COMPOSE_HOSTS), encoding="utf-8")
     HOSTS_FILE.write_text(host_settings(), encoding="utf-8")
 
 

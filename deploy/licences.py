@@ -59,9 +59,15 @@ def licence_of(package: str) -> str:
     if package.startswith("nvidia-"):
         return NVIDIA
     try:
-        told = metadata.metadata(package)
+        return licence_in(package, metadata.metadata(package))
     except metadata.PackageNotFoundError:
         return ELSEWHERE[package]
+
+
+def licence_in(package: str, told: metadata.PackageMetadata) -> str:
+    """What a package's own description says of its licence."""
+    if package.startswith("nvidia-"):
+        return NVIDIA
     classed = [line.split(" :: ")[-1] for line in told.get_all("Classifier") or [] if line.startswith("License :: ")]
     expression = told["License-Expression"]
     words = [expression] if expression else classed or [told["License"] or ELSEWHERE[package]]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from deploy.balancing import SHIPPED_HOSTS, Host, configuration
-from tests.cluster.balancers import program
+from tests.cluster.programs import program
 
 HOSTS = {"two addresses": SHIPPED_HOSTS, "a name and IPv6": (Host("face-api.internal", 80), Host("2001:db8::1", 8000))}
 

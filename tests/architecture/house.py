@@ -62,7 +62,10 @@ HOUSE: dict[str, Package] = {
         sees="shared models.served",
         without="starlette redis zmq tests",
     ),
-    "deploy": Package(floors=("parts", "service", "launch timings", "balancing"), sees="shared gateway worker models"),
+    "deploy": Package(
+        floors=("parts", "service", "launch timings image", "balancing image.__main__"),
+        sees="shared gateway worker models",
+    ),
     "loadtest": Package(
         floors=(
             "client gpu_cells limit looks_pictures peers scaled_jpeg servers trim_padding",

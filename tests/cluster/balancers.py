@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import json
-import os
-import shutil
 import socket
 import subprocess
 import time
@@ -16,16 +14,11 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from deploy.balancing import Host, configuration
-from tests.service import ROOT
+from tests.cluster.programs import program
 
 #: Where the shipped files listen.
 PORT = 8080
 START_S_MAX = 20.0
-
-
-def program(name: str) -> str | None:
-    """Where a program is: in the environment that `make` sets up for it, or anywhere; None where it is not installed."""
-    return shutil.which(name, path=f"{ROOT}/.venv-cluster/bin:{os.environ['PATH']}")
 
 
 class View(NamedTuple):
