@@ -19,6 +19,7 @@ class Cycle:
     """One run of `train`. after: the cycles of whose mean weights it begins.
 
     teacher: whose thorough looks label the photographs that it learns from, too; none without one.
+    photographed: share of the scenes that are crops of them.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Cycle:
     rate: float
     after: tuple[str, ...] = ()
     teacher: str = ""
+    photographed: float = 0.5
 
 
 CYCLES = (
@@ -39,8 +41,9 @@ CYCLES = (
     Cycle("g", 6_400, 13, 6.0e-4, ("f",)),
     Cycle("h", 2_130, 21, 1.5e-3, ("f", "g"), teacher="fg"),
     Cycle("i", 6_040, 22, 1.3e-3, ("h",), teacher="h"),
+    Cycle("j", 10_730, 31, 1.4e-3, ("fg", "i"), teacher="h", photographed=0.4),
 )
-EXPORTED = ("fg", "i")  # the mean of what composed scenes alone taught and what photographs added; served is "fg"
+EXPORTED = ("fgi", "j")  # half of it the mean before its last cycle; what is served is "fg"
 Command = list[str]
 
 
@@ -84,6 +87,7 @@ def commands(options: argparse.Namespace) -> list[Command]:
         out = ["--out", str(checkpoint(options.folder, (cycle.name,))), "--resume"]
         steps = ["--steps", str(max(1, round(cycle.steps * options.scale)))]
         kind = ["--seed", str(cycle.seed), "--rate", str(cycle.rate), *known(cycle.teacher)]
+        kind += ["--photographed", str(cycle.photographed)] if cycle.teacher else []
         wanted.append(["models.training.run.train", *steps, *kind, *begin, *out, *shared, *head])
     wanted += join(EXPORTED)
     served = ["--checkpoint", str(checkpoint(options.folder, EXPORTED)), "--out", str(options.out)]
