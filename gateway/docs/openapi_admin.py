@@ -15,6 +15,8 @@ from gateway.routes.admin import (
     PREFIX,
     SEARCHED_MAX,
     CreateBody,
+    EraseBody,
+    Erased,
     RotateBody,
 )
 
@@ -27,7 +29,7 @@ _RATE = ("X-Request-Id", "RateLimit-Policy", "RateLimit")
 
 
 #: Types whose schemas this part needs.
-SCHEMAS = (CreateBody, RotateBody, Key, KeyPage, KeyDetails, MadeKey, AuditPage, Overview, System)
+SCHEMAS = (CreateBody, RotateBody, EraseBody, Erased, Key, KeyPage, KeyDetails, MadeKey, AuditPage, Overview, System)
 
 #: Schema → field → what it means.
 FIELDS: dict[str, dict[str, str]] = {
@@ -39,6 +41,10 @@ FIELDS: dict[str, dict[str, str]] = {
         "mask_limit": "The same for mask",
     },
     "RotateBody": {"grace": "How long the old key goes on working: seconds, or 24h; 0 to 30 days"},
+    "EraseBody": {
+        "key_id": "Whose jobs: `key_…`, or `anonymous`; null for all keys'",
+        "before": "Only jobs made before this day or moment, such as 2026-11-28 or 2026-11-28T12:00:00Z; null for all",
+    },
     "MadeKey": {"key": "The key itself, shown this once"},
     "ListedKey": {"requests_today": "Since midnight UTC"},
     "KeyDetails": {"requests_by_day": "The last 30 days, UTC, today last"},
@@ -103,6 +109,7 @@ EXAMPLES: dict[str, Json] = {
     "KeyDetails": _KEY | {"requests_today": 3, "requests_by_day": {"2026-11-22": 3}},
     "MadeKey": _KEY | {"key": "xyl_0a1b…"},
     "AuditPage": {"entries": [_ENTRY]},
+    "Erased": {"jobs": 12},
     "Overview": _OVERVIEW,
     "System": _SYSTEM,
 }
@@ -118,6 +125,7 @@ def paths() -> Json:
         },
         f"{PREFIX}/keys/{{key_id}}/rotate": {"post": _rotate()},
         f"{PREFIX}/keys/{{key_id}}/revoke": {"post": _of_one("revokeKey", "Revoke a key", "Key")},
+        f"{PREFIX}/erase": {"post": _erase()},
         f"{PREFIX}/audit": {"get": _audit()},
         f"{PREFIX}/overview": {"get": _operation("overview", "What the service is doing", "Overview")},
         f"{PREFIX}/system": {"get": _operation("system", "Versions, model, settings without secrets", "System")},
@@ -152,6 +160,11 @@ def _of_the_made_key(operation: str) -> Json:
 def _rotate() -> Json:
     body = _body("RotateBody", {"grace": "24h"})
     return _of_one("rotateKey", "A new key in place of this one", "MadeKey", status=201, requestBody=body)
+
+
+def _erase() -> Json:
+    body = _body("EraseBody", {"key_id": "key_0a1b2c3d4e5f", "before": "2026-11-28"}) | {"required": True}
+    return _operation("eraseJobs", "Erase jobs by key, by date, or both", "Erased", requestBody=body)
 
 
 def _audit() -> Json:

@@ -20,6 +20,7 @@ from gateway.keys.records import Draft, State, parse_duration, parse_scopes
 from gateway.keys.shown import AuditPage, Key, KeyDetails, KeyPage, ListedKey, entry_of, made_key, shown
 from gateway.keys.store import Made
 from gateway.record import Principal
+from gateway.records import erasing
 from gateway.reporting.overview import overview_of
 from gateway.reporting.system_facts import system_of
 from gateway.routes.json_body import read_json
@@ -49,6 +50,19 @@ class RotateBody(msgspec.Struct, forbid_unknown_fields=True):
     grace: str | int = "24h"
 
 
+class EraseBody(msgspec.Struct, forbid_unknown_fields=True):
+    """`before`: a day or a moment, UTC unless it says otherwise."""
+
+    key_id: str | None = None
+    before: str | None = None
+
+
+class Erased(msgspec.Struct, frozen=True):
+    """How many jobs."""
+
+    jobs: int
+
+
 class AdminVisit(msgspec.Struct, frozen=True):
     """One admitted admin request."""
 
@@ -70,10 +84,7 @@ class AdminVisit(msgspec.Struct, frozen=True):
     @property
     def key_id(self) -> str:
         """The key the path names; a key itself in its place is refused unrepeated."""
-        found = str(self.request.path_params["key_id"])
-        if redact(found) != found:
-            raise BadParameter("this is a key, not its id: URLs are kept in logs, so revoke it now")
-        return found
+        return _no_key(str(self.request.path_params["key_id"]), "URLs are kept in logs, so revoke it now")
 
 
 AdminAnswer = Callable[[AdminVisit], Awaitable[Response]]
@@ -86,6 +97,7 @@ def routes() -> list[Route]:
         Route(f"{PREFIX}/keys/{{key_id}}", _admitted({"GET": _one, "DELETE": _revoke}), methods=["GET", "DELETE"]),
         Route(f"{PREFIX}/keys/{{key_id}}/rotate", _admitted({"POST": _rotate}), methods=["POST"]),
         Route(f"{PREFIX}/keys/{{key_id}}/revoke", _admitted({"POST": _revoke}), methods=["POST"]),
+        Route(f"{PREFIX}/erase", _admitted({"POST": _erase}), methods=["POST"]),
         Route(f"{PREFIX}/audit", _admitted({"GET": _audit}), methods=["GET"]),
         Route(f"{PREFIX}/overview", _admitted({"GET": _overview}), methods=["GET"]),
         Route(f"{PREFIX}/system", _admitted({"GET": _system}), methods=["GET"]),
@@ -147,6 +159,13 @@ async def _revoke(visit: AdminVisit) -> Response:
     return _json(shown(Key, record, visit.now()))
 
 
+async def _erase(visit: AdminVisit) -> Response:
+    body = await _body(visit.request, EraseBody)
+    wanted = erasing.checked(_no_key(body.key_id or "", "give the id, `key_…`"), body.before)
+    keep = visit.services.settings.audit_keep
+    return _json(Erased(await erasing.erase(visit.services.keys, wanted, visit.actor, visit.now(), keep)))
+
+
 async def _audit(visit: AdminVisit) -> Response:
     query = visit.request.query_params
     rows = await visit.administration.audit(
@@ -163,6 +182,13 @@ async def _overview(visit: AdminVisit) -> Response:
 
 async def _system(visit: AdminVisit) -> Response:
     return _json(system_of(visit.services.settings, visit.services.keys, visit.services.counters))
+
+
+def _no_key(key_id: str, mend: str) -> str:
+    """What is to be a key's id. BadParameter where it is the key itself, which is not repeated."""
+    if redact(key_id) != key_id:
+        raise BadParameter(f"this is a key, not its id: {mend}")
+    return key_id
 
 
 def _made(visit: AdminVisit, made: Made) -> Response:

@@ -16,6 +16,7 @@ Body = TypeVar("Body", bound=msgspec.Struct)
 #: What a field takes, by its type.
 _TAKES: dict[Any, str] = {
     str: "text",
+    str | None: "text, or null",
     int | None: "a whole number, or null",
     str | int: 'a duration such as "24h", or a number of seconds',
     str | int | None: 'a duration such as "90d", a number of seconds, or null',

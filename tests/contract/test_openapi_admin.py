@@ -13,7 +13,7 @@ from gateway.docs import openapi, openapi_admin
 from gateway.keys.shown import AuditPage, Key, KeyDetails, KeyPage, MadeKey
 from gateway.reporting.overview import Overview
 from gateway.reporting.system_facts import System
-from gateway.routes.admin import PREFIX, CreateBody, RotateBody
+from gateway.routes.admin import PREFIX, CreateBody, Erased, RotateBody
 from tests.unit.access.application import Site, opened
 
 
@@ -44,6 +44,7 @@ def test_what_is_answered_has_the_documented_shape(site: Site) -> None:
     assert (rotated.status_code, is_exactly(rotated.json(), MadeKey)) == (201, True)
     assert is_exactly(site.client.post(f"{key}/revoke").json(), Key)
     assert is_exactly(site.client.delete(key).json(), Key)
+    assert is_exactly(site.client.post(f"{PREFIX}/erase", json={"before": "2026-11-28"}).json(), Erased)
     assert is_exactly(site.client.get(f"{PREFIX}/audit").json(), AuditPage)
     assert is_exactly(site.client.get(f"{PREFIX}/overview").json(), Overview)
     assert is_exactly(site.client.get(f"{PREFIX}/system").json(), System)
@@ -79,8 +80,8 @@ def test_every_admin_operation_needs_a_key_and_tells_its_errors(document: dict[s
         for path, methods in document["paths"].items() if path.startswith(PREFIX)
         for operation in methods.values()
     ]  # fmt: skip
-    assert len(operations) == 9
-    assert len({operation["operationId"] for _, operation in operations}) == 9
+    assert len(operations) == 10
+    assert len({operation["operationId"] for _, operation in operations}) == 10
     for path, operation in operations:
         assert operation["security"] == [{"ApiKey": []}]
         assert {"401", "403", "422", "429", "503"} < set(operation["responses"])
