@@ -1,6 +1,6 @@
 """The recipes do what they say: each is run as it is shown, in its language, against a service.
 
-Not run: those that need sharp or a bucket. C# is parsed, since the machines of this project have no compiler for it.
+Those that need sharp or a bucket are run by `make verify`. C# is parsed, since the machines of this project have no compiler for it.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ PROGRAMS = {"sh": ["bash", "-e"], "py": [sys.executable], "mjs": ["node"]}
 SAYS = {
     "health": r"200 ok beacon|\"status\":\"ok\"",
     "detect": r"Found 2 face\(s\)|\"face_count\":2",
-    "mask": r"^$|Masked 2 face\(s\)",
+    "mask": r"^$|Masked [1-9]\d* face\(s\)",
     "memory": r"^$|JPEG, 640×480|image/jpeg, \d+ bytes",
-    "folder": r"^$|(one|two)\.jpg: 2 faces",
+    "folder": r"^$|^((one|two)\.jpg: [1-9]\d* faces\n){2}$",
     "count": r"^2$",
     "draw": r"^$",
     "errors": r"2 faces|\"face_count\":2",
@@ -70,7 +70,7 @@ def test_a_recipe_works_as_shown(service: Service, tmp_path: Path, name: str, en
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert re.search(SAYS[name], done.stdout, re.MULTILINE), done.stdout
+    assert re.search(SAYS[name], done.stdout), done.stdout
     for written in WRITES.get(name, []):
         with Image.open(tmp_path / written) as picture:
             assert (picture.format, picture.size) == ("JPEG", (640, 480))
