@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import ctypes.util
 import fcntl
 import os
 from collections.abc import Callable
@@ -34,6 +36,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if "PYTEST_XDIST_WORKER" in os.environ:
         items.sort(key=lambda item: shifts.turn_of(item.nodeid))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small_floats_are_floats() -> None:
+    """A detector takes denormals for zero, in the thread that makes it (worker/detector.py). Here that is everybody's:
+    the next file computes as Python does again. FE_DFL_ENV of fenv.h.
+    """
+    ctypes.CDLL(ctypes.util.find_library("m")).fesetenv(ctypes.c_void_p(-1))
 
 
 @pytest.fixture(scope="session")
