@@ -16,7 +16,7 @@ from tests.service import ROOT, environment, running_service
 
 #: In an environment of its own (`make fuzz` and `make verify` set it up).
 SCHEMATHESIS = ROOT / ".venv-fuzz" / "bin" / "schemathesis"
-SCOPES = ("detect", "mask", "admin")
+SCOPES = ("detect", "mask", "records:read", "records:delete", "admin")
 
 
 def key_for_everything(folder: Path) -> str:
@@ -30,7 +30,13 @@ def key_for_everything(folder: Path) -> str:
 
 
 def test_every_answer_is_as_documented(tmp_path: Path) -> None:
-    wanted = {"model": "scrfd_500m_open", "precision": "fp32", "workers": 1, "gateway_processes": 1}
+    wanted = {
+        "model": "scrfd_500m_open",
+        "precision": "fp32",
+        "workers": 1,
+        "gateway_processes": 1,
+        "records": "required",
+    }
     with running_service(tmp_path, api_key_enabled="true", rate_limit_wrong_keys=10_000, **wanted) as service:
         asked = subprocess.run(
             [
