@@ -25,6 +25,8 @@ from models.ensure import ensure
 from shared.settings import Settings
 
 KINDS = (Kind("360p", "few"), Kind("360p", "many"), Kind("1080p", "few"), Kind("1080p", "many"))
+#: When they are asked for.
+LARGE = (Kind("12mp", "few"), Kind("12mp", "many"))
 SIDES = ("A", "B")
 
 
@@ -107,7 +109,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("a", help="settings of A, or -")
     parser.add_argument("b", help="settings of B, or -")
     parser.add_argument("--model", default="auto", help="as FACE_API_MODEL")
-    names = {kind.name: kind for kind in KINDS}
+    names = {kind.name: kind for kind in (*KINDS, *LARGE)}
     parser.add_argument("--kinds", nargs="+", type=names.__getitem__, default=list(KINDS), metavar="KIND",
                         help=f"of {', '.join(names)}")  # fmt: skip
     parser.add_argument("--clients", type=int, default=32)
