@@ -12,8 +12,8 @@ from gateway.pictures.headers.facts import Header
 from gateway.pictures.tiling import tiles_of
 from shared.settings import Settings
 
-#: So many times the input's side, a JPEG that was decoded smaller shows the same faces (DECISIONS.md).
-_UNSEEN = 2
+#: By FACE_API_SCALED_JPEG: of a JPEG's longer side so many times the input's is kept; 0 is all of it.
+REACH = {"false": 0, "auto": 2, "true": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,9 @@ def reach_of(looks: Looking, params: DetectParams | MaskParams, settings: Settin
     """
     if looks.tiles or (isinstance(params, MaskParams) and not params.by_index):
         return 0
-    if settings.scaled_jpeg == "true":
-        return settings.input_side
-    return 0 if exact_pixels or settings.scaled_jpeg == "false" else _UNSEEN * settings.input_side
+    if settings.scaled_jpeg == "auto" and exact_pixels:
+        return 0
+    return REACH[settings.scaled_jpeg] * settings.input_side
 
 
 def looking(task: Task, params: DetectParams | MaskParams, settings: Settings) -> Looking:

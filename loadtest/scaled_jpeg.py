@@ -20,6 +20,7 @@ import cv2
 import msgspec
 import numpy as np
 
+from gateway.looking import REACH
 from gateway.pictures.image_header import read_header
 from gateway.pictures.picture_work import open_picture
 from loadtest.bare import NMS_THRESHOLD, Looker
@@ -36,8 +37,6 @@ from worker.scrfd import Question, View, detect
 
 #: Longer sides by name; the picture keeps its aspect.
 SIZES = {"1080p": 1920, "12 MP": 4000}
-#: By setting: so many times the input's side are kept; 0 is all.
-WAYS = {"false": 0, "auto": 2, "true": 1}
 #: A labelled face of fewer pixels, root of the area in the network's input, is not asked for.
 SMALLEST_PX = 16
 
@@ -103,7 +102,7 @@ def measure(looker: Looker, photographs: Iterable[Photograph], size: str, side: 
             continue
         data, factor = made
         whole: FloatArray | None = None
-        for way, sides in WAYS.items():
+        for way, sides in REACH.items():  # all of it first
             faces, scale, spent_ms = seen(looker, data, side, sides * side)
             sure = faces[faces[:, 4] >= np.float32(CONFIDENCE)]
             whole = sure if whole is None else whole
