@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
+
+from deploy.timings import TimeTable, of_hosts
 
 #: No network: it is asked from inside. What it may write to: the volume of its data, and memory.
 HARDENED = (
@@ -15,7 +16,6 @@ HARDENED = (
     "--ulimit", "nofile=20000:20000", "--ulimit", "nproc=4096:4096",
 )  # fmt: skip
 READY_S_MAX = 300.0
-STOP_S_MAX = 60
 
 #: Asks the service in its own container: the canary's faces, masked.
 ASK = """
@@ -30,51 +30,80 @@ with urllib.request.urlopen(urllib.request.Request("http://127.0.0.1:8000/api/v1
     assert answer.status == 200 and int(answer.headers["X-Face-Count"]) > 0
     assert cv2.imdecode(__import__("numpy").frombuffer(body, "uint8"), 1) is not None
 """
-#: What the kernel says of the process that listens to strangers.
+#: What the kernel says of the process that listens to strangers, and that it may do nothing.
 STATUS = """
-import pathlib, os
-words = ("Uid", "NoNewPrivs", "Seccomp", "CapEff", "CapBnd")
+import pathlib
 lines = pathlib.Path("/proc/1/status").read_text().splitlines()
-print("; ".join(" ".join(line.split()[:2]) for line in lines if line.split(":")[0] in words))
+words = {line.split(":")[0]: line.split()[1] for line in lines if len(line.split()) > 1}
+wanted = {"Uid": "65532", "NoNewPrivs": "1", "Seccomp": "2", "CapEff": "0" * 16, "CapBnd": "0" * 16}
+print("; ".join(f"{word} {words[word]}" for word in wanted))
+assert wanted == {word: words[word] for word in wanted}
 try:
     pathlib.Path("/app/written").write_text("")
-    print("the root is writable")
+    raise SystemExit("the root is writable")
 except OSError as error:
     print("the root:", error.strerror)
 """
+#: Compares the list of parts with what is installed, in the container itself.
+LIST = (
+    "-m", "deploy.image.sbom", "--site", "/opt/site", "--debian", "/var/lib/dpkg/status",
+    "--out", "/usr/share/face-api", "--check", "/usr/share/doc",
+)  # fmt: skip
+
+
+class NotAsPromised(Exception):
+    """What the image did not do, with the last lines of its log."""
 
 
 def masked_in(image: str) -> Iterator[str]:
-    """What was seen, line by line. Raises CalledProcessError or TimeoutError where it does not work."""
-    container = _podman("run", "--detach", *HARDENED, image)
+    """What was seen, line by line. Raises NotAsPromised where it does not work."""
+    container = _podman("run", "--detach", *HARDENED, *_times(TimeTable()), image)
     try:
         began = time.monotonic()
-        while subprocess.run(
-            _inside(container, "-m", "deploy.healthcheck", "readyz"), capture_output=True, check=False
-        ).returncode:
+        while not _succeeds(*_inside(container, "-m", "deploy.healthcheck", "readyz")):
             if time.monotonic() - began > READY_S_MAX or not _lives(container):
-                raise TimeoutError(subprocess.run(["podman", "logs", container], check=False).args)
+                raise NotAsPromised(f"it does not become ready\n{_last_words(container)}")
             time.sleep(0.5)
         yield f"ready after {time.monotonic() - began:.1f} s"
-        yield _podman(*_inside(container, "-c", STATUS)[1:])
-        yield f"mask: {_podman(*_inside(container, '-c', ASK)[1:])}"
-        sbom = json.loads(_podman("exec", container, "cat", "/usr/share/face-api/sbom.cdx.json"))
-        yield f"its list names {len(sbom['components'])} components"
+        yield _podman(*_inside(container, "-c", STATUS))
+        yield f"mask: {_podman(*_inside(container, '-c', ASK))}"
+        yield f"its list of parts: {_podman(*_inside(container, *LIST)) or 'whole, with a licence each'}"
         began = time.monotonic()
-        _podman("stop", "--time", str(STOP_S_MAX), container)
-        code = _podman("inspect", "--format", "{{.State.ExitCode}}", container)
-        yield f"stopped after {time.monotonic() - began:.1f} s with {code}"
+        _podman("stop", container)
+        yield f"stopped after {time.monotonic() - began:.1f} s"
+        if code := int(_podman("inspect", "--format", "{{.State.ExitCode}}", container)):
+            raise NotAsPromised(f"it ended with {code} when it was stopped\n{_last_words(container)}")
     finally:
-        subprocess.run(["podman", "rm", "--force", "--volumes", container], capture_output=True, check=False)
+        _succeeds("rm", "--force", "--volumes", container)
+
+
+def _times(table: TimeTable) -> Iterator[str]:
+    """As behind a balancer: whoever stops it waits as long as the service itself may take, and a little."""
+    for name, value in of_hosts(table).items():
+        yield from ("--env", f"{name}={value}")
+    yield from ("--stop-timeout", f"{table.grace:.0f}")
 
 
 def _inside(container: str, *words: str) -> Sequence[str]:
-    return ["podman", "exec", container, "python3.11", *words]
+    return ["exec", container, "python3.11", *words]
 
 
 def _lives(container: str) -> bool:
     return _podman("inspect", "--format", "{{.State.Running}}", container) == "true"
 
 
+def _last_words(container: str) -> str:
+    done = subprocess.run(["podman", "logs", "--tail", "20", container], check=False, capture_output=True, text=True)
+    return done.stdout + done.stderr
+
+
+def _succeeds(*words: str) -> bool:
+    return subprocess.run(["podman", *words], capture_output=True, check=False).returncode == 0
+
+
 def _podman(*words: str) -> str:
-    return subprocess.run(["podman", *words], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+    """What it says. Raises NotAsPromised with its complaint where it fails."""
+    done = subprocess.run(["podman", *words], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise NotAsPromised(f"podman {words[0]} ended with {done.returncode}\n{done.stdout}{done.stderr}")
+    return done.stdout.strip()

@@ -66,14 +66,35 @@ def write(site: Path, debian: str, out: Path) -> None:
         shutil.copyfile(page, out / page.name)
 
 
+def gaps(site: Path, debian: str, out: Path, documents: Path) -> Iterator[str]:
+    """Where list, licences and what is installed disagree, a line each. documents: where Debian keeps licences."""
+    listed = {part["purl"]: part for part in msgspec.json.decode((out / FILE).read_bytes())["components"]}
+    installed = {part["purl"] for part in (*of_python(site), *of_debian(debian))}
+    yield from (f"{purl} is listed and not installed" for purl in sorted(listed.keys() - installed))
+    yield from (f"{purl} is installed and not listed" for purl in sorted(installed - listed.keys()))
+    told = set(re.split(r"[\s|,]+", (out / PAGE.name).read_text(encoding="utf-8")))
+    for purl, part in listed.items():
+        is_told = part["name"] in told if "licenses" in part else (documents / part["name"] / "copyright").is_file()
+        if not is_told:
+            yield f"{purl} has no licence here"
+
+
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m deploy.image.sbom", description=__doc__)
     parser.add_argument("--site", type=Path, required=True, help="folder of the installed packages")
     parser.add_argument("--debian", type=Path, required=True, help="dpkg's list of packages")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument(
+        "--check", type=Path, metavar="DOC", help="compare and write nothing; where Debian keeps licences"
+    )
     options = parser.parse_args(arguments)
-    write(options.site, options.debian.read_text(encoding="utf-8"), options.out)
-    return 0
+    debian = options.debian.read_text(encoding="utf-8")
+    if options.check is None:
+        write(options.site, debian, options.out)
+        return 0
+    wrong = list(gaps(options.site, debian, options.out, options.check))
+    print(*wrong, sep="\n", end="")
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

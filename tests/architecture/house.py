@@ -63,7 +63,7 @@ HOUSE: dict[str, Package] = {
         without="starlette redis zmq tests",
     ),
     "deploy": Package(
-        floors=("parts", "service", "launch timings image", "balancing image.__main__"),
+        floors=("parts", "service", "launch timings", "balancing image", "image.__main__"),
         sees="shared gateway worker models",
     ),
     "loadtest": Package(
