@@ -22,6 +22,7 @@ from deploy.metrics_server import metrics_served
 from deploy.parts import Part
 from deploy.runtime_dir import runtime_dir
 from deploy.service import Service, grace_problem
+from deploy.worker_host import reach_problem, waiting_for_gateways
 from gateway.edge import open_files
 from gateway.first_start import FirstKey, prepare_first_start
 from gateway.reporting import metrics_files, traces
@@ -65,7 +66,7 @@ async def serve(effective: Settings, log: Log) -> int:
         metrics_dir = metrics_files.folder(folder.path)
         metrics_dir.mkdir(mode=0o700)
         listening = listen(effective.host, effective.port)
-        first = prepare_first_start(effective)
+        first = FirstKey() if effective.role == "workers" else prepare_first_start(effective)
         tell_first(first, log)
         address, port = listening.getsockname()[:2]
         running = structs.replace(
@@ -75,8 +76,12 @@ async def serve(effective: Settings, log: Log) -> int:
             service = Service(running, listening, folder, log)
             try:
                 await service.start()
-                announced = ready_block.announce(running, address, port, first, metrics_url, service.workers_expected)
-                announcing = asyncio.create_task(_said(announced, log))
+                beside = (
+                    waiting_for_gateways(service, metrics_url)
+                    if running.role == "workers"
+                    else ready_block.announce(running, address, port, first, metrics_url, service.workers_expected)
+                )
+                announcing = asyncio.create_task(_said(beside, log))
                 try:
                     return await _until_over(asked, service)
                 finally:
@@ -112,12 +117,12 @@ async def _until_over(asked: Asked, service: Service) -> int:
     replacing = Loops().keep("replacements", lambda: _replace_when_asked(asked, service), 0.0, last_round_s=0.0)
     try:
         while True:
-            watched = {stop, service.gateway.ended, service.pool.ended}
+            watched = {stop, *(part.ended for part in service.in_force)}
             await asyncio.wait(watched, timeout=1.0, return_when=asyncio.FIRST_COMPLETED)
             if stop.done():
                 service.log.info("stopping: requests in flight are finished, then the workers end")
                 return OK
-            for part in (service.pool, service.gateway):
+            for part in service.in_force:
                 if part.ended.done():
                     return _ended_by_itself(part, service.log)
     finally:
@@ -173,11 +178,18 @@ def checked_settings(log: Log | None = None) -> Settings:
     log = log or open_log(effective, "launcher")
     for warning in warnings:
         log.warning("a setting to look at", why=warning)
-    wrong = accelerator.problem(accelerator.installed_builds(), answering_gpus(), effective.accelerator)
-    if wrong := wrong or grace_problem(effective) or traces.problem(effective):
+    wrong = accelerator_problem(effective)
+    if wrong := wrong or grace_problem(effective) or traces.problem(effective) or reach_problem(effective):
         raise ConfigurationError(wrong)
     open_files.check(effective.max_connections, log)
     return effective
+
+
+def accelerator_problem(effective: Settings) -> str:
+    """Why the network cannot run here; empty where it can, or runs on other hosts."""
+    if effective.role == "gateway":
+        return ""
+    return accelerator.problem(accelerator.installed_builds(), answering_gpus(), effective.accelerator)
 
 
 def main() -> int:

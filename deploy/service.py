@@ -1,7 +1,8 @@
 """Service: gateway and pool together over one listening socket; how both are replaced and how both end.
 
 A replacement (SIGHUP) starts new parts beside the old ones, waits until they serve, then ends the old: no request
-notices. It takes up changed code, settings (FACE_API_SETTINGS_FILE) and models alike.
+notices. It takes up changed code, settings (FACE_API_SETTINGS_FILE) and models alike. Workers that hosts of gateways
+know by their ports are replaced one pool after the other: meanwhile those of other hosts serve.
 """
 
 from __future__ import annotations
@@ -32,37 +33,45 @@ POOL_START_S_MAX = 1800.0
 GATEWAY_START_S_MAX = 120.0
 #: How long the old workers stay after the new ones began to come.
 OVERLAP_S_MAX = 60.0
+#: What a replacement does not change.
+KEPT = ("host", "port", "listen_fd", "runtime_dir", "data_dir", "role")
 
 
 @dataclass(slots=True)
 class Service:
-    """running: the settings in force, with this host's socket and folders in them."""
+    """running: the settings in force, with this host's socket and folders in them. parts: a pool, a gateway or both;
+    while they are replaced, the old ones stand first. leaving: what ends before its successor starts.
+    """
 
     running: Settings
     listening: socket.socket
     folder: RuntimeDir
     log: Log
     parts: list[Part] = field(default_factory=list)
+    leaving: list[Part] = field(default_factory=list)
 
     @property
     def runtime_dir(self) -> Path:
         return self.folder.path
 
     @property
-    def pool(self) -> Part:
-        return self.parts[0]
-
-    @property
-    def gateway(self) -> Part:
-        return self.parts[1]
+    def in_force(self) -> list[Part]:
+        """What serves now: a pool, a gateway, or a pool and a gateway."""
+        return self.parts[: 2 if self.running.role == "both" else 1]
 
     def workers_expected(self) -> int:
-        """How many workers there will be; 0 while the pool has not told."""
-        return announcement.expected(self.runtime_dir, self.pool.pid)
+        """How many workers there will be on this host; 0 while the pool has not told, or where there is none."""
+        return announcement.expected(self.runtime_dir, self.in_force[0].pid)
+
+    def workers_here(self) -> int:
+        """How many workers of this host can be reached."""
+        return announcement.workers_of(self.runtime_dir, self.in_force[0].pid) if self.parts else 0
 
     async def start(self) -> None:
-        self.parts.append(await start_pool(self.running, self.folder, self.log))
-        self.parts.append(await start_gateway(self.running, self.folder, self.log))
+        if self.running.role != "gateway":
+            self.parts.append(await start_pool(self.running, self.folder, self.log))
+        if self.running.role != "workers":
+            self.parts.append(await start_gateway(self.running, self.folder, self.log))
 
     async def stop(self) -> None:
         """The listening socket, the gateways with what is in flight, then the workers."""
@@ -74,9 +83,12 @@ class Service:
 
     async def replace(self, fresh: Settings) -> None:
         """New workers, then a new gateway, then the old ones end. What cannot start leaves the old ones serving."""
-        kept = {name: getattr(self.running, name) for name in ("host", "port", "listen_fd", "runtime_dir", "data_dir")}
+        kept = {name: getattr(self.running, name) for name in KEPT}
         running = structs.replace(fresh, **kept)
-        old_pool, old_gateway = self.pool, self.gateway
+        if running.role == "workers":
+            await self._replace_pool(running)
+            return
+        old = self.in_force
         self.log.info("replacing: new workers start beside the old ones")
         try:
             why = await self._start_beside(running)
@@ -86,25 +98,45 @@ class Service:
         if why:
             await self._give_up(why)
             return
-        pool, gateway = self.parts[-2:]
-        await self._until(lambda: announcement.is_full(self.runtime_dir, pool.pid), pool, OVERLAP_S_MAX)
-        self.running, self.parts = running, [pool, gateway, old_pool, old_gateway]
-        presence.mark_replaced(self.runtime_dir, old_gateway.pid)
-        await old_gateway.stop(self._gateway_grace_s)
-        await old_pool.stop(POOL_GRACE_S)
-        self.parts = [pool, gateway]
-        self._forget(old_gateway, old_pool)
+        new = self.parts[len(old) :]
+        if running.role == "both":
+            await self._until(lambda: announcement.is_full(self.runtime_dir, new[0].pid), new[0], OVERLAP_S_MAX)
+        self.running, self.parts = running, [*new, *old]
+        presence.mark_replaced(self.runtime_dir, old[-1].pid)
+        await old[-1].stop(self._gateway_grace_s)
+        for pool in old[:-1]:
+            await pool.stop(POOL_GRACE_S)
+        self.parts = new
+        self._forget(*old)
         self.log.info("replaced: the new workers and gateway serve, the old ones have ended")
+
+    async def _replace_pool(self, running: Settings) -> None:
+        """Its ports are free for the new one once the old one has ended."""
+        self.log.info("replacing: the workers end, then new ones start; those of other hosts serve meanwhile")
+        self.leaving, self.parts = self.parts, []
+        try:
+            for old in self.leaving:
+                await old.stop(POOL_GRACE_S)
+                self._forget(old)
+            self.running, self.parts = running, [await start_pool(running, self.folder, self.log)]
+        finally:
+            self.parts = self.parts or self.leaving  # without a new pool this service is over
+            self.leaving = []
 
     async def _start_beside(self, running: Settings) -> str:
         """Why the new parts, which stand behind the old ones in `parts`, do not serve; empty when they do."""
+        why = await self._pool_beside(running) if running.role == "both" else ""
+        return why or await self._gateway_beside(running)
+
+    async def _pool_beside(self, running: Settings) -> str:
         pool = await start_pool(running, self.folder, self.log)
         self.parts.append(pool)
         come = await self._until(
             lambda: announcement.workers_of(self.runtime_dir, pool.pid) > 0, pool, POOL_START_S_MAX
         )
-        if not come:
-            return f"{pool.name} did not come up"
+        return "" if come else f"{pool.name} did not come up"
+
+    async def _gateway_beside(self, running: Settings) -> str:
         gateway = await start_gateway(running, self.folder, self.log)
         self.parts.append(gateway)
         come = await self._until(lambda: presence.is_ready(self.runtime_dir, gateway.pid), gateway, GATEWAY_START_S_MAX)
@@ -113,10 +145,10 @@ class Service:
     async def _give_up(self, why: str) -> None:
         """Ends the new parts, the youngest first."""
         self.log.error("not replaced, the old parts go on serving", why=why)
-        new = self.parts[2:]
+        new = self.parts[len(self.in_force) :]
         for part in reversed(new):
             await part.stop(STOP_MARGIN_S)
-        self.parts = self.parts[:2]
+        self.parts = self.in_force
         self._forget(*new)
 
     def _forget(self, *ended: Part) -> None:
@@ -146,7 +178,7 @@ def gateway_grace_s(settings: Settings) -> float:
 
 def grace_problem(settings: Settings) -> str:
     """Why its supervisor would kill this service before it has ended; empty when it would not, or was not told."""
-    needed = gateway_grace_s(settings) + POOL_GRACE_S
+    needed = POOL_GRACE_S + (0 if settings.role == "workers" else gateway_grace_s(settings))
     if not settings.termination_grace or settings.termination_grace >= needed:
         return ""
     return (

@@ -22,6 +22,7 @@ from gateway.admission.admission import Admission
 from gateway.admission.turnstile import Turnstile, places_for
 from gateway.dispatching.detection import Question, detect_picture
 from gateway.dispatching.dispatch import Detection, Dispatcher
+from gateway.dispatching.opening import open_dispatcher
 from gateway.edge.books import Books
 from gateway.keys.administration import Administration
 from gateway.keys.keeping import Keys
@@ -99,13 +100,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         log = open_log(settings, "gateway")
         if pictures.sandbox.notes:
             log.warning("decoders are not shut in whole", why="; ".join(pictures.sandbox.notes))
-        dispatcher = Dispatcher(
-            runtime_dir,
-            name=f"gateway-{os.getpid()}",
-            told=lambda event, facts: log.warning(event, **facts),
-            loops=loops,
-        )
-        dispatcher.open()
+        dispatcher = open_dispatcher(settings, loops, lambda event, facts: log.warning(event, **facts))
         stack.push_async_callback(dispatcher.aclose)
         readiness = Readiness(
             dispatcher, _probe(settings, pictures, dispatcher), lambda: presence.announce(runtime_dir, *_names()), loops

@@ -18,6 +18,7 @@ from shared.access_rules import access_problems
 from shared.errors import SettingsError
 from shared.settings import PREFIX, DecodingSettings, Settings, is_secret, meta_of, range_words, text_of, variable
 from shared.settings_file import with_settings_file
+from shared.split_rules import split_problems
 
 Kind = TypeVar("Kind", bound=DecodingSettings)
 
@@ -58,6 +59,7 @@ def checks(settings: Settings) -> Iterator[tuple[str, str]]:
         if getattr(settings, name) % 32:
             yield name, "must be a multiple of 32, or 0 for none"
     yield from access_problems(settings)
+    yield from split_problems(settings)
 
 
 def environment_of(settings: Settings, kind: type[DecodingSettings] = Settings) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
     gateway → worker    Hello · Request · Cancel · Offer · Release · Heartbeat · Goodbye
     worker → gateway    Welcome · Started · Reply · Failure · Grant · Recall · Heartbeat · Goodbye
+    gateway ↔ pool      RollCall · Roll, where workers have hosts of their own
 
 Credit: a worker grants each gateway the right to send so many requests. A request uses one credit up; a
 Reply or Failure may bring new ones (`grant`). Over all gateways together a worker never has more credits
@@ -18,7 +19,7 @@ import msgspec
 from msgspec import Meta
 
 #: Raised by one with every change of a message or of the frames around it; both sides refuse any other.
-PROTOCOL_VERSION = 5
+PROTOCOL_VERSION = 6
 
 #: What can be counted with on either side; anything else in a message makes it none (`shared/wire.py`).
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
@@ -218,5 +219,30 @@ class Failure(Message, frozen=True):
     grant: Count = 0
 
 
+class RollCall(Message, frozen=True):
+    """A gateway of another host asks a pool who works there; it is told for a while of every change, too."""
+
+    gateway: str
+
+
+class Listed(msgspec.Struct, frozen=True, array_like=True):
+    """A worker that can be reached, on the port behind its pool's that its slot has."""
+
+    slot: Count
+    generation: str
+    pid: Count
+
+
+class Roll(Message, frozen=True):
+    """Who works on a pool's host. ended: the last generations that died: only their pool may say so.
+
+    Who is in neither has left in good health, or is of an earlier pool.
+    """
+
+    workers: tuple[Listed, ...]
+    ended: tuple[str, ...] = ()
+
+
+ToPool = RollCall
 ToWorker = Hello | Request | Cancel | Offer | Release | Heartbeat | Goodbye
-ToGateway = Welcome | Started | Reply | Failure | Grant | Recall | Heartbeat | Goodbye
+ToGateway = Welcome | Started | Reply | Failure | Grant | Recall | Heartbeat | Goodbye | Roll

@@ -139,6 +139,28 @@ class Settings(DecodingSettings, frozen=True, kw_only=True):
         _about("What comes back from the GPU: the best candidates (all of a crowd that has more), or everything"),
     ] = "reduced"
 
+    # Gateways on some hosts, workers on others
+    role: Annotated[
+        Literal["both", "gateway", "workers"], _about("Which half this host runs; the other is reached over tcp")
+    ] = "both"
+    wire_bind: Annotated[
+        str,
+        _about("Where a host of workers listens, tcp://10.0.0.21:7400: its workers on the next ports"),
+    ] = ""
+    wire_hosts: Annotated[
+        str,
+        _about("Hosts of workers, for gateways: tcp://10.0.0.21:7400 separated by ','; a name is all addresses"),
+    ] = ""
+    wire_key: Annotated[
+        str, _secret("Secret key of this host, 40 characters; `python -m deploy.wire_keys NAME` makes a pair")
+    ] = ""
+    wire_peers: Annotated[
+        str, _about("File, or folder of *.pub, with the other half's public keys: whom this host speaks to")
+    ] = ""
+    wire_links: Annotated[
+        int, _number("Most workers that one gateway process is linked to; which follows from its name", 1, 10_000)
+    ] = 16
+
     # Limits
     max_image_bytes: Annotated[int, _number("Most bytes of one image file", 1024, 1 << 30)] = 20 * MEBIBYTE
     decode_budget_bytes: Annotated[

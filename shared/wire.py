@@ -25,6 +25,7 @@ from shared.messages import (
     Reply,
     Request,
     ToGateway,
+    ToPool,
     ToWorker,
     Welcome,
 )
@@ -44,11 +45,16 @@ _COLUMNS = (PACKED_COLUMNS, PACKED_COLUMNS_WITHOUT_LANDMARKS)
 _VERSION = bytes([PROTOCOL_VERSION])
 _encoder = msgspec.msgpack.Encoder()
 _to_worker = msgspec.msgpack.Decoder(ToWorker)
+_to_pool = msgspec.msgpack.Decoder(ToPool)
 _to_gateway = msgspec.msgpack.Decoder(ToGateway)
 
 
 class WireError(Exception):
     """Frames that are not a message of this protocol version."""
+
+
+class OtherVersion(WireError):
+    """Frames of a release that speaks otherwise."""
 
 
 def encode(message: Message) -> list[Frame]:
@@ -87,6 +93,13 @@ def decode_to_worker(frames: Sequence[Frame]) -> tuple[ToWorker, list[CropArray]
     return message, []
 
 
+def decode_to_pool(frames: Sequence[Frame]) -> ToPool:
+    """What a pool received."""
+    message: ToPool = _decode_header(frames, _to_pool)
+    _expect_tensors(frames, 0)
+    return message
+
+
 def decode_to_gateway(frames: Sequence[Frame]) -> tuple[ToGateway, Faces | None]:
     """What a gateway received: the message and, for a Reply, its faces."""
     message = _decode_header(frames, _to_gateway)
@@ -104,7 +117,7 @@ def _decode_header(frames: Sequence[Frame], decoder: msgspec.msgpack.Decoder[Any
         raise WireError("no header of a possible length")
     header = memoryview(frames[0])
     if header[0] != PROTOCOL_VERSION:
-        raise WireError(f"protocol version {header[0]}, this side speaks {PROTOCOL_VERSION}")
+        raise OtherVersion(f"it speaks protocol {header[0]}, this side {PROTOCOL_VERSION}: run one release on both")
     try:
         return decoder.decode(header[1:])
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:

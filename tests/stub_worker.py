@@ -1,6 +1,7 @@
 """A worker process without a network, whose pictures tell it to misbehave: for tests of everything around it.
 
-`python -m tests.stub_worker RUNTIME_DIR GENERATION [MAX_BATCH]` serves like `python -m worker`. A picture finds
+`python -m tests.stub_worker RUNTIME_DIR GENERATION [MAX_BATCH [SLOT POOL]]` serves like `python -m worker`; with a slot
+for gateways of other hosts, as the settings in its environment say. A picture finds
 one face whose score is its brightest pixel / 255; the corner pixel of a `misbehaving` picture is an order.
 """
 
@@ -16,11 +17,12 @@ import numpy as np
 import zmq
 from numpy.typing import NDArray
 
-from shared import announcement, exit_codes
+from shared import announcement, environment, exit_codes
 from shared.announcement import Announcement
 from shared.messages import Canary, ModelInfo, Welcome
 from tests.stub_detector import StubDetector
 from worker.credit import CreditLedger
+from worker.guard import endpoint_of, guard_of
 from worker.micro_batch import MicroBatcher
 from worker.pipeline import Pipeline
 from worker.router import Router
@@ -61,20 +63,27 @@ class Obedient:
             raise RuntimeError("ordered to fail")
 
 
-def main(runtime_dir: Path, generation: str, max_batch: int) -> int:
+def told(words: str) -> None:
+    print(words, file=sys.stderr, flush=True)
+
+
+def main(runtime_dir: Path, generation: str, max_batch: int = 1, slot: int | None = None, pool: int = 0) -> int:
     capacity, asked = 2 * max_batch, []
     signal.signal(signal.SIGTERM, lambda *_: asked.append(1))
     info = ModelInfo("stub", "fp32", "StubExecutionProvider", SIDE, True, max_batch, True, "MIT", "0" * 64)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(1)
-    router = Router(context, "ipc", runtime_dir, generation, capacity)
-    announcement.announce(runtime_dir, Announcement(0, generation, router.address, os.getpid()))
+    settings, _ = environment.load()
+    guard = guard_of(settings, context, told) if slot is not None else None
+    transport = "ipc" if slot is None else endpoint_of(settings, slot)
+    router = Router(context, transport, runtime_dir, generation, capacity, guard)
+    announcement.announce(runtime_dir, Announcement(slot or 0, generation, router.address, os.getpid(), pool))
     serving = Serving(
         sockets=router,
         pipeline=Pipeline(StubDetector(Obedient()), max_batch, print),
-        welcome=Welcome(generation, 0, os.getpid(), capacity, max_batch, info, Canary(0.5, 0.4, [], 1.0, 0.1)),
+        welcome=Welcome(generation, slot or 0, os.getpid(), capacity, max_batch, info, Canary(0.5, 0.4, [], 1.0, 0.1)),
         batcher=MicroBatcher(max_batch, 0.0),
         ledger=CreditLedger(capacity),
-        told=print,
+        told=told,
         stopping=lambda: bool(asked),
     )
     try:
@@ -88,4 +97,4 @@ def main(runtime_dir: Path, generation: str, max_batch: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), sys.argv[2], int((*sys.argv, "1")[3])))
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2], *map(int, sys.argv[3:])))

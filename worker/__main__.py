@@ -21,6 +21,7 @@ from shared.processes import die_with_parent, forbid_core_files
 from shared.settings import Settings
 from worker.cannot_run import NotNow
 from worker.credit import CreditLedger
+from worker.guard import endpoint_of, guard_of
 from worker.micro_batch import MicroBatcher
 from worker.opening import only_sides, open_detector, trimming_of
 from worker.outbox import Outbox
@@ -77,7 +78,9 @@ def _serve(options: argparse.Namespace, effective: Settings, model: ServingModel
     runtime_dir = Path(effective.runtime_dir)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(1)
     busy = busy_with(info.max_batch, capacity, options.device)
-    router = Router(context, effective.transport, runtime_dir, options.generation, capacity)
+    guard = guard_of(effective, context, log.warning)
+    transport = endpoint_of(effective, options.slot) if guard else effective.transport
+    router = Router(context, transport, runtime_dir, options.generation, capacity, guard)
     announcement.announce(
         runtime_dir, Announcement(options.slot, options.generation, router.address, os.getpid(), options.parent)
     )

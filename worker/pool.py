@@ -32,6 +32,7 @@ from shared.supervision import finished
 from worker.backoff import Backoff
 from worker.pool_metrics import PoolMetrics
 from worker.relay import relay
+from worker.roll_keeper import RollKeeper
 from worker.topology import Topology, choose_topology
 from worker.watch import until_hung
 
@@ -58,6 +59,7 @@ class Pool:
     has_served: bool = False
     metrics: PoolMetrics = field(default_factory=PoolMetrics)
     context: zmq.asyncio.Context = field(default_factory=zmq.asyncio.Context)
+    roll: RollKeeper | None = None
     _run: str = field(default_factory=lambda: secrets.token_hex(3))
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
@@ -65,15 +67,27 @@ class Pool:
     def runtime_dir(self) -> Path:
         return Path(self.settings.runtime_dir)
 
+    @property
+    def _key(self) -> str:
+        """What it shows its own workers."""
+        return self.settings.wire_key if self.settings.role == "workers" else ""
+
     async def run(self) -> int:
-        """Until `stopping`; the exit code."""
+        """Until `stopping`; the exit code. Raises ConfigurationError where gateways of other hosts cannot reach it."""
         announcement.folder(self.runtime_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
+        beside = [asyncio.create_task(finished(self._tell_when_full, lambda error: self._failed("pool_full", error)))]
+        if self.settings.role == "workers":
+            self.roll = RollKeeper(self.runtime_dir, os.getpid(), self.log.warning)
+            self.roll.open(self.settings, self.context)
+            beside.append(asyncio.create_task(finished(self.roll.serve, lambda error: self._failed("roll", error))))
         announcement.expect(self.runtime_dir, os.getpid(), self.topology.workers)
         slots = [asyncio.create_task(self._keep(slot)) for slot in range(self.topology.workers)]
-        telling = asyncio.create_task(finished(self._tell_when_full, lambda error: self._failed("pool_full", error)))
         await asyncio.gather(*slots)
-        telling.cancel()
-        await asyncio.gather(telling, return_exceptions=True)
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
+        if self.roll is not None:
+            self.roll.close()
         self.context.term()
         return exit_codes.CONFIGURATION if self.failure else exit_codes.OK
 
@@ -99,6 +113,8 @@ class Pool:
         saying = asyncio.create_task(self._relayed(process, generation))
         try:
             hung = await self._until_over(process, generation)
+            if self.roll is not None and not self.stopping.is_set():
+                self.roll.died(generation)
             last_words = await saying
         finally:
             await _gone(process, saying)
@@ -119,7 +135,7 @@ class Pool:
 
     async def _hung(self, generation: str) -> str:
         return await finished(
-            lambda: until_hung(self.context, self.runtime_dir, generation),
+            lambda: until_hung(self.context, self.runtime_dir, generation, self._key),
             lambda error: self._failed("pool_watch", error),
         )
 

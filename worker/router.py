@@ -11,6 +11,7 @@ from typing import Any
 import zmq
 
 from shared.announcement import SOCKET_PATH_MAX, socket_path
+from worker.guard import Guard, near
 
 #: One message is a header and a few crops; far below what an attacker would need to hurt.
 MESSAGE_BYTES_MAX = 64 * 1024 * 1024
@@ -25,10 +26,19 @@ class Delivery(Enum):
 
 
 class Router:
-    """Bound on construction; `address` says where. `close` leaves nothing behind."""
+    """Bound on construction; `address` says where. `close` leaves nothing behind.
+
+    transport: ipc, tcp for a free loopback port, or an endpoint for other hosts, which wants a guard.
+    """
 
     def __init__(
-        self, context: zmq.Context[zmq.Socket[bytes]], transport: str, runtime_dir: Path, generation: str, capacity: int
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        transport: str,
+        runtime_dir: Path,
+        generation: str,
+        capacity: int,
+        guard: Guard | None = None,
     ) -> None:
         self._socket = context.socket(zmq.ROUTER)
         self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
@@ -39,11 +49,15 @@ class Router:
         self._socket.setsockopt(zmq.SNDHWM, capacity + 64)
         self._socket.setsockopt(zmq.MAXMSGSIZE, MESSAGE_BYTES_MAX)
         self._path = socket_path(runtime_dir, generation)
+        self._guard = guard
         self.address = self._bind(transport)
         self._poller = zmq.Poller()
         self._poller.register(self._socket, zmq.POLLIN)
 
     def _bind(self, transport: str) -> str:
+        if self._guard is not None:
+            self._guard.bind(self._socket, transport)
+            return near(transport)
         if transport == "tcp":
             port = self._socket.bind_to_random_port("tcp://127.0.0.1")
             return f"tcp://127.0.0.1:{port}"
@@ -74,5 +88,7 @@ class Router:
         return Delivery.SENT
 
     def close(self) -> None:
+        if self._guard is not None:
+            self._guard.close()
         self._socket.close()
         self._path.unlink(missing_ok=True)

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from shared.faces import Faces
 from shared.messages import Cancel, Failure, Heartbeat, Hello, Reply, Request, Started, ToWorker, Welcome
-from shared.wire import WireError, decode_to_worker, encode, encode_reply
+from shared.seldom import Seldom
+from shared.wire import OtherVersion, WireError, decode_to_worker, encode, encode_reply
 from worker.clock import Clock
 from worker.credit import CreditLedger
 from worker.links import LOOK_INTERVAL_S, Links, Sockets
@@ -96,6 +97,7 @@ class Serving:
     batch_s: float = 0.0
     running: list[Running] = field(default_factory=list)
     outbox: Outbox[Finished] = field(default_factory=Outbox)
+    seldom: Seldom = field(default_factory=Seldom)
     finished_at: float = 0.0
     closed_at: float = 0.0
 
@@ -154,7 +156,11 @@ class Serving:
             message, crops = decode_to_worker(frames)
         except WireError as error:
             self.counts.malformed += 1
-            self.told(f"dropped a message: {error}")
+            who = gateway.decode("ascii", errors="replace") if gateway[:1].isalnum() else "a gateway"
+            if self.seldom.may(f"{who}: {error}", now):
+                self.told(f"dropped what {who} said: {error}")
+            if isinstance(error, OtherVersion):
+                self.links.turn_away(gateway)  # from the answer it sees how this side speaks
             return
         if isinstance(message, Hello):
             self.links.greet(gateway, now)

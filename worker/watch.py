@@ -50,8 +50,11 @@ class Silence:
         return now - self.heard > self.limit_s
 
 
-async def until_hung(context: zmq.asyncio.Context, runtime_dir: Path, generation: str) -> str:
-    """Returns, in words, why this worker must be killed; runs on as long as it is well."""
+async def until_hung(context: zmq.asyncio.Context, runtime_dir: Path, generation: str, key: str = "") -> str:
+    """Returns, in words, why this worker must be killed; runs on as long as it is well.
+
+    key: the secret one that pool and workers share, where they listen for other hosts.
+    """
     try:
         async with asyncio.timeout(START_S_MAX):
             announcement = await announced_as(runtime_dir, generation)
@@ -59,6 +62,12 @@ async def until_hung(context: zmq.asyncio.Context, runtime_dir: Path, generation
         return f"did not start in {START_S_MAX:.0f} s"
     socket = context.socket(zmq.DEALER)
     socket.setsockopt(zmq.LINGER, 0)
+    if key:
+        own = zmq.curve_public(key.encode())
+        socket.setsockopt(zmq.CURVE_SECRETKEY, key.encode())
+        socket.setsockopt(zmq.CURVE_PUBLICKEY, own)
+        socket.setsockopt(zmq.CURVE_SERVERKEY, own)
+        socket.setsockopt(zmq.IPV6, int("[" in announcement.endpoint))
     socket.connect(announcement.endpoint)
     try:
         return await _ask(socket)

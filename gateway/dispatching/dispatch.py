@@ -17,7 +17,9 @@ from gateway.dispatching.counts import Counts
 from gateway.dispatching.quarantine import digest_of
 from gateway.dispatching.quarantine_folder import QuarantineFolder
 from gateway.dispatching.roster import Known, Roster
+from gateway.dispatching.split_roster import SplitRoster
 from gateway.dispatching.work_queue import Work, WorkQueue
+from gateway.dispatching.worker_hosts import WorkerHosts
 from shared.errors import DeadlineExceeded, DetectionFailed, FaceApiError, NoWorker, PoisonPicture
 from shared.faces import Faces
 from shared.messages import Cancel, Failure, Grant, Offer, Recall, Release, Reply, Request, Started, ToGateway, Welcome
@@ -67,11 +69,15 @@ Answer = asyncio.Future[tuple[Reply, Faces, Welcome]]
 
 @dataclass(slots=True)
 class Dispatcher:
-    """Opened and closed by the lifespan; `detect` is all the routes use. clock: CLOCK_MONOTONIC, of findings."""
+    """Opened and closed by the lifespan; `detect` is all the routes use. clock: CLOCK_MONOTONIC, of findings.
+
+    hosts: where workers are, when they have hosts of their own.
+    """
 
     runtime_dir: Path
     name: str
     told: Incident = lambda _event, _facts: None
+    hosts: WorkerHosts | None = None
     clock: Callable[[], float] = monotonic
     loops: Loops = field(default_factory=Loops)
     queue: WorkQueue = field(default_factory=WorkQueue)
@@ -87,9 +93,11 @@ class Dispatcher:
 
     def __post_init__(self) -> None:
         self.quarantine = QuarantineFolder(quarantine_folder.folder(self.runtime_dir), self._not_shared)
-        self.roster = Roster(
-            self.runtime_dir, self.name, self._on_message, self._on_lost, self._on_parted, loops=self.loops
-        )
+        hears = (self.runtime_dir, self.name, self._on_message, self._on_lost, self._on_parted)
+        if self.hosts is None:
+            self.roster = Roster(*hears, loops=self.loops)
+        else:
+            self.roster = SplitRoster(*hears, loops=self.loops, hosts=self.hosts, on_doubted=self.queue.doubted)
 
     def open(self) -> None:
         self._worker_went()

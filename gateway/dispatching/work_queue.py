@@ -154,6 +154,11 @@ class WorkQueue:
             self._waiting[work.id] = work
             self._waiting.move_to_end(work.id, last=False)
 
+    def doubted(self, generation: str) -> None:
+        """Nobody knows whether it lives: nothing more goes to it, and what it has in hand stays."""
+        if generation in self._workers:
+            self._workers[generation].credits = 0
+
     def granted(self, generation: str, credits_: int) -> None:
         if generation in self._workers:
             self._workers[generation].credits += credits_

@@ -1,13 +1,15 @@
 """WorkerLink: one DEALER socket to one worker generation, read from the event loop. Knows sockets, not policy.
 
 The link never reconnects: a generation that is gone never comes back, and its frames must not reach another.
-The kernel closes a dead process's socket at once, so its end is noticed by the socket, not by a timer.
+The kernel closes a dead process's socket at once, so its end is noticed by the socket, not by a timer. Over tcp a
+closed link says less: what follows is the roster's to decide.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import zmq
@@ -22,24 +24,74 @@ from shared.wire import WireError, decode_to_gateway
 LAST_WORDS_S = 0.01
 #: Small messages beside the requests that credit bounds.
 SEND_QUEUE_MAX = 256
-_GONE = zmq.EVENT_DISCONNECTED | zmq.EVENT_CLOSED | zmq.EVENT_CONNECT_RETRIED | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+#: To another host: for a connection, and for the handshake on it.
+CONNECT_MS = 1000
+_GONE = (
+    zmq.EVENT_DISCONNECTED
+    | zmq.EVENT_CLOSED
+    | zmq.EVENT_CONNECT_RETRIED
+    | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+    | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+    | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+)
+_WHY: dict[int, str] = {
+    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL: "it has another key than the one in FACE_API_WIRE_PEERS, or none",
+    zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: "it speaks without keys, or is no face-api",
+    zmq.EVENT_HANDSHAKE_FAILED_AUTH: "this gateway's key is not in its FACE_API_WIRE_PEERS",
+}
 
 Context = zmq.Context[zmq.Socket[bytes]]
 OnMessage = Callable[["WorkerLink", ToGateway, Faces | None], None]
 OnLost = Callable[["WorkerLink", str], None]
 
 
-class WorkerLink:
-    """Open on construction; `close` is final. Callbacks run on the event loop."""
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """With what a link to another host is made. name: this gateway's, unique; secret: its key; server: that host's."""
 
-    def __init__(self, context: Context, announcement: Announcement, on_message: OnMessage, on_lost: OnLost) -> None:
+    name: str
+    secret: str
+    server: str
+
+    def equip(self, socket: zmq.Socket[bytes], endpoint: str) -> None:
+        """To be done before it connects."""
+        secret = self.secret.encode()
+        for option, value in (
+            (zmq.CURVE_SECRETKEY, secret),
+            (zmq.CURVE_PUBLICKEY, zmq.curve_public(secret)),
+            (zmq.CURVE_SERVERKEY, self.server.encode()),
+            (zmq.ROUTING_ID, self.name.encode()),
+            (zmq.CONNECT_TIMEOUT, CONNECT_MS),
+            (zmq.HANDSHAKE_IVL, CONNECT_MS),
+            (zmq.IPV6, int("[" in endpoint)),
+        ):
+            socket.setsockopt(option, value)
+
+
+class WorkerLink:
+    """Open on construction; `close` is final. Callbacks run on the event loop.
+
+    credentials: for one to another host. on_odd: hears of what comes and cannot be read.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        announcement: Announcement,
+        on_message: OnMessage,
+        on_lost: OnLost,
+        credentials: Credentials | None = None,
+        on_odd: Callable[[WorkerLink, WireError], None] = lambda _link, _error: None,
+    ) -> None:
         self.announcement = announcement
-        self._on_message, self._on_lost = on_message, on_lost
+        self._on_message, self._on_lost, self._on_odd = on_message, on_lost, on_odd
         self._closed = False
         self._socket = context.socket(zmq.DEALER)
         self._socket.setsockopt(zmq.LINGER, 0)
         self._socket.setsockopt(zmq.RECONNECT_IVL, -1)
         self._socket.setsockopt(zmq.SNDHWM, SEND_QUEUE_MAX)
+        if credentials is not None:
+            credentials.equip(self._socket, announcement.endpoint)
         self._monitor = self._socket.get_monitor_socket(_GONE)
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(_number(self._socket, zmq.FD), self._readable)
@@ -83,7 +135,8 @@ class WorkerLink:
                 return
             try:
                 message, faces = decode_to_gateway(frames)
-            except WireError:
+            except WireError as error:
+                self._on_odd(self, error)
                 continue  # what it was about ends with its deadline
             self._on_message(self, message, faces)
 
@@ -94,7 +147,7 @@ class WorkerLink:
             except zmq.Again:
                 return
             # What it said before it went is still worth having, and libzmq tells of the end a moment early.
-            why = f"its socket closed ({zmq.Event(event['event']).name})"
+            why = _WHY.get(zmq.Event(event["event"])) or f"its socket closed ({zmq.Event(event['event']).name})"
             self._loop.call_later(LAST_WORDS_S, self._lose, why)
 
     def _lose(self, why: str) -> None:

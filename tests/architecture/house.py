@@ -21,7 +21,12 @@ class Package(NamedTuple):
 
 HOUSE: dict[str, Package] = {
     "shared": Package(
-        floors=("access_rules canary logs nms settings_file wire", "choice environment", "settings_told"),
+        floors=(
+            "access_rules canary logs nms settings_file wire wire_keys",
+            "choice split_rules",
+            "environment",
+            "settings_told",
+        ),
         without="starlette onnxruntime cv2 zmq redis sqlalchemy tests",
     ),
     "gateway": Package(
@@ -43,7 +48,8 @@ HOUSE: dict[str, Package] = {
     ),
     "worker": Package(
         floors=(
-            "cuda_device detector links reduced_heads topology",
+            "cuda_device detector reduced_heads roll_keeper router topology",
+            "links",
             "bound_network gpu_check pipeline pool",
             "detector_gpu serve",
             "opening",
@@ -63,7 +69,7 @@ HOUSE: dict[str, Package] = {
         without="starlette redis zmq tests",
     ),
     "deploy": Package(
-        floors=("parts", "service", "launch timings", "balancing image", "image.__main__"),
+        floors=("parts", "service", "timings worker_host", "balancing image launch", "image.__main__"),
         sees="shared gateway worker models",
     ),
     "loadtest": Package(

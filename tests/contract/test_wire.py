@@ -71,13 +71,13 @@ def test_faces_without_landmarks_and_no_faces_travel_too() -> None:
 
 def test_the_bytes_of_this_protocol_version_are_pinned() -> None:
     # A change here is a change of the protocol: raise PROTOCOL_VERSION with it.
-    assert PROTOCOL_VERSION == 5
+    assert PROTOCOL_VERSION == 6
     assert Welcome.__struct_fields__ == ("generation", "slot", "pid", "capacity", "busy_with", "model", "canary")
-    assert encode(Grant(3)) == [b"\x05\x92\xa5Grant\x03"]
-    assert encode(Hello("g")) == [b"\x05\x92\xa5Hello\xa1g"]
+    assert encode(Grant(3)) == [b"\x06\x92\xa5Grant\x03"]
+    assert encode(Hello("g")) == [b"\x06\x92\xa5Hello\xa1g"]
     header = encode_request(REQUEST, [CROP])[0].hex()
     assert header == (
-        "059ca75265717565737407cd05dccb3fe0000000000000cb3fd999999999999a001e149197020320cb3fb999999999999acb0000000000000000"
+        "069ca75265717565737407cd05dccb3fe0000000000000cb3fd999999999999a001e149197020320cb3fb999999999999acb0000000000000000"
         "cb0000000000000000910002c2a0"
     )
 
@@ -149,7 +149,7 @@ def test_numbers_that_are_not_finite_are_refused() -> None:
 
 
 def test_another_version_is_named() -> None:
-    with pytest.raises(WireError, match="protocol version 9"):
+    with pytest.raises(WireError, match="protocol 9"):
         decode_to_worker([b"\x09" + bytes(encode(Heartbeat(1))[0])[1:]])
 
 

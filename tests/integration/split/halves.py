@@ -1,0 +1,200 @@
+"""Both halves as a test has them: real pools that keep stub workers, reached over tcp with keys, and real dispatchers."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import uvloop
+import zmq
+from numpy.typing import NDArray
+
+from gateway.dispatching.dispatch import Detection, Dispatcher
+from gateway.dispatching.opening import worker_hosts
+from gateway.dispatching.work_queue import Work
+from gateway.request_time import in_time
+from models.served.facts import ModelFacts, ServingModel
+from shared.deadline import Deadline
+from shared.environment import environment_of
+from shared.logs import open_log
+from shared.messages import Canary, CropHeader
+from shared.settings import Settings
+from tests.integration.split.wires import Wire, free_ports, wire
+from tests.service import ROOT
+from tests.stub_worker import SIDE
+from worker.pool import Pool
+from worker.topology import Topology
+
+WAIT_S_MAX = 20.0
+
+
+@dataclass(frozen=True)
+class Pair:
+    public: str
+    secret: str
+
+    @staticmethod
+    def new() -> Pair:
+        return Pair(*(key.decode() for key in zmq.curve_keypair()))
+
+
+class StubPool(Pool):
+    """Keeps stub workers, which need no network."""
+
+    async def _start(self, slot: int, generation: str) -> asyncio.subprocess.Process:
+        words = (self.settings.runtime_dir, generation, self.topology.max_batch, slot, os.getpid())
+        rest = {name: value for name, value in os.environ.items() if not name.startswith("FACE_API_")}
+        return await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tests.stub_worker", *map(str, words), cwd=ROOT,
+            env=rest | environment_of(self.settings), stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+
+
+@dataclass
+class WorkersHost:
+    """A host of workers behind a wire. said: its log."""
+
+    pool: StubPool
+    wire: Wire
+    said: io.StringIO
+
+    @property
+    def place(self) -> str:
+        return f"127.0.0.1:{self.wire.near}"
+
+    def events(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.said.getvalue().splitlines()]
+
+    def deaths(self) -> int:
+        assert self.pool.roll is not None
+        return len(self.pool.roll.ended)
+
+
+@dataclass
+class GatewayHost:
+    """One gateway process's dispatcher. told: what it logs."""
+
+    dispatcher: Dispatcher
+    told: list[tuple[str, dict[str, object]]]
+
+    @property
+    def serving(self) -> int:
+        return len(self.dispatcher.workers)
+
+    def why(self, event: str) -> list[str]:
+        return [str(facts["why"]) for name, facts in self.told if name == event]
+
+    def ask(self, pixels: NDArray[Any], left_s: float = WAIT_S_MAX) -> asyncio.Task[Detection]:
+        work = Work(
+            id=self.dispatcher.next_id(), crops=(pixels,), headers=(CropHeader(SIDE, SIDE, SIDE, 1.0),),
+            confidence=0.02, nms_threshold=0.4, max_faces=0, width=SIDE, height=SIDE,
+            deadline=Deadline.after(left_s, asyncio.get_running_loop().time()),
+        )  # fmt: skip
+        return asyncio.create_task(self._asked(work))
+
+    async def _asked(self, work: Work) -> Detection:
+        async with in_time(work.deadline):
+            return await self.dispatcher.detect(work)
+
+    async def running_on(self) -> str:
+        """The generation that has work in hand."""
+        workers = self.dispatcher.queue.workers
+        await until(lambda: any(worker.in_hand for worker in workers.values()))
+        return next(generation for generation, worker in workers.items() if worker.in_hand)
+
+
+@dataclass
+class Houses:
+    """Makes hosts of both kinds, and ends them. allowed: the file of gateways' public keys that every pool reads."""
+
+    folder: Path
+    stack: AsyncExitStack
+    workers_key: Pair = field(default_factory=Pair.new)
+    gateways_key: Pair = field(default_factory=Pair.new)
+
+    def __post_init__(self) -> None:
+        self.allowed.write_text(f"{self.gateways_key.public} gateways\n")
+        self.servers.write_text(f"{self.workers_key.public} workers\n")
+
+    @property
+    def allowed(self) -> Path:
+        return self.folder / "allowed"
+
+    @property
+    def servers(self) -> Path:
+        return self.folder / "servers"
+
+    async def workers(self, count: int = 1, key: Pair | None = None) -> WorkersHost:
+        folder = Path(tempfile.mkdtemp(dir=self.folder))
+        first = free_ports(1 + count)
+        settings = Settings(
+            runtime_dir=str(folder), role="workers", wire_bind=f"tcp://127.0.0.1:{first}", log_format="json",
+            wire_key=(key or self.workers_key).secret, wire_peers=str(self.allowed),
+        )  # fmt: skip
+        facts = ModelFacts(
+            name="stub", precision="fp32", input_side=SIDE, landmarks=True, batch_invariant=True, dynamic_size=True,
+            license="", source_sha256="",
+        )  # fmt: skip
+        model, said = ServingModel(folder / "none.onnx", facts, Canary(0.5, 0.4, [], 1.0, 1.0)), io.StringIO()
+        pool = StubPool(settings, model, Topology(count, 1, 1, "as the test wants"), open_log(settings, "pool", said))
+        running = asyncio.create_task(pool.run())
+        self.stack.push_async_callback(_ended, pool, running)
+        return WorkersHost(pool, await self.stack.enter_async_context(wire(first, 1 + count)), said)
+
+    def gateway(self, *hosts: WorkersHost, key: Pair | None = None, **more: Any) -> GatewayHost:
+        folder = Path(tempfile.mkdtemp(dir=self.folder))
+        settings = Settings(
+            runtime_dir=str(folder), role="gateway", wire_hosts=",".join(host.place for host in hosts),
+            wire_key=(key or self.gateways_key).secret, wire_peers=str(self.servers), **more,
+        )  # fmt: skip
+        told: list[tuple[str, dict[str, object]]] = []
+
+        def tell(event: str, facts: dict[str, object]) -> None:
+            told.append((event, facts))
+
+        name = f"gateway-{folder.name}"
+        dispatcher = Dispatcher(folder, name, tell, worker_hosts(settings, name, tell))
+        dispatcher.open()
+        self.stack.push_async_callback(dispatcher.aclose)
+        return GatewayHost(dispatcher, told)
+
+
+async def _ended(pool: StubPool, running: asyncio.Task[int]) -> None:
+    pool.stopping.set()
+    await running
+
+
+async def until(condition: Callable[[], bool], seconds: float = WAIT_S_MAX) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 — what is waited for happens in other processes
+            await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def houses() -> AsyncIterator[Houses]:
+    folder = Path(tempfile.mkdtemp(prefix="fa-"))
+    try:
+        async with AsyncExitStack() as stack:
+            yield Houses(folder, stack)
+    finally:
+        shutil.rmtree(folder)
+
+
+def run(scenario: Coroutine[Any, Any, None]) -> None:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(scenario)
+
+
+def score(detection: Detection) -> int:
+    assert len(detection.faces) == 1
+    return round(float(detection.faces.scores[0]) * 255)

@@ -1,0 +1,179 @@
+"""Guard: whom the sockets of this process let in over tcp (CURVE, ZAP). It says who was refused, by key and address.
+
+A handshake must not wait for a network that runs: a thread of its own answers. Source: ZeroMQ RFC 27 (ZAP).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from threading import Thread
+from time import monotonic
+from typing import Any
+
+import zmq
+from zmq.utils import z85
+from zmq.utils.monitor import parse_monitor_message
+
+from shared.errors import ConfigurationError
+from shared.seldom import Seldom
+from shared.settings import Settings
+from shared.split_rules import bind_of
+from shared.wire_keys import DOMAIN, read_peers, shown
+
+#: A stranger may take so long to prove himself; a peer that is gone is noticed after this.
+HANDSHAKE_MS, PING_MS, PING_PATIENCE_MS = 5000, 2000, 6000
+BACKLOG = 1024
+#: Accepted connections whose addresses are remembered until they are let in or refused.
+ACCEPTED_MAX = 1024
+_CRYPTOGRAPHIC = 0x11000001  # ZMQ_PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC, zmq.h
+_FAILED = zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+_WATCHED = _FAILED | zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED
+_ZAP = "inproc://zeromq.zap.01"
+_VERSION = b"1.0"
+
+Context = zmq.Context[zmq.Socket[bytes]]
+Socket = zmq.Socket[bytes]
+
+
+class Guard:
+    """Of one context, from construction to `close`. told: hears, not too often, who was refused and why."""
+
+    def __init__(self, context: Context, secret: str, peers: Path, told: Callable[[str], None]) -> None:
+        self._secret = secret.encode()
+        self.public = zmq.curve_public(self._secret).decode()
+        self._peers, self._told = peers, told
+        read_peers(peers)  # what is wrong with them is told before anybody comes
+        self._seldom = Seldom()
+        self._accepted: dict[int, str] = {}
+        self._failure = ""
+        self._zap, self._over = context.socket(zmq.REP), context.socket(zmq.PAIR)
+        self._zap.bind(_ZAP)
+        self._over.bind(f"inproc://guard.{id(self)}")
+        self._end = context.socket(zmq.PAIR)
+        self._end.connect(f"inproc://guard.{id(self)}")
+        self._monitors: list[Socket] = []
+        self._thread = Thread(target=self._watch, name="guard", daemon=True)
+
+    def bind(self, guarded: Socket, endpoint: str) -> None:
+        """Makes a ROUTER speak CURVE to allowed peers alone, and binds it. Raises ConfigurationError. Once a guard."""
+        for option, value in (
+            (zmq.CURVE_SERVER, 1),
+            (zmq.CURVE_SECRETKEY, self._secret),
+            (zmq.ZAP_DOMAIN, DOMAIN),
+            (zmq.HANDSHAKE_IVL, HANDSHAKE_MS),
+            (zmq.HEARTBEAT_IVL, PING_MS),
+            (zmq.HEARTBEAT_TIMEOUT, PING_PATIENCE_MS),
+            (zmq.ROUTER_HANDOVER, 1),  # a gateway that comes back takes its old connection's place
+            (zmq.BACKLOG, BACKLOG),
+            (zmq.IPV6, int("[" in endpoint)),
+        ):
+            guarded.setsockopt(option, value)
+        self._monitors.append(guarded.get_monitor_socket(_WATCHED))
+        try:
+            guarded.bind(endpoint)
+        except zmq.ZMQError as error:
+            self.close()
+            guarded.close(linger=0)
+            raise ConfigurationError(
+                f"cannot listen on {endpoint} ({error.strerror}); choose another with FACE_API_WIRE_BIND"
+            ) from None
+        self._thread.start()
+
+    def close(self) -> None:
+        if self._thread.is_alive():
+            self._end.send(b"")
+            self._thread.join()
+        for one in (self._zap, self._over, self._end, *self._monitors):
+            one.close(linger=0)
+
+    # In the thread
+
+    def _watch(self) -> None:
+        poller = zmq.Poller()
+        for one in (self._zap, self._over, *self._monitors):
+            poller.register(one, zmq.POLLIN)
+        while True:
+            ready = {one for one, _ in poller.poll()}
+            if self._over in ready:
+                return
+            if self._zap in ready:
+                self._zap.send_multipart(self._judged(self._zap.recv_multipart()))
+            for monitor in self._monitors:
+                if monitor in ready:
+                    self._seen(parse_monitor_message(monitor.recv_multipart()))
+
+    def _judged(self, question: Sequence[bytes]) -> list[bytes]:
+        """ZAP's answer to one question: the peer's name where it is let in."""
+        asked = question[1] if len(question) > 1 else b""
+        name, words = self._name_of(question)
+        if name:
+            return [_VERSION, asked, b"200", b"OK", name.encode(), b""]
+        self._say(words)
+        return [_VERSION, asked, b"400", b"not allowed", b"", b""]
+
+    def _name_of(self, question: Sequence[bytes]) -> tuple[str, str]:
+        """(name, why it has none): one of both is empty."""
+        if len(question) != 7 or question[0] != _VERSION or question[2] != DOMAIN or question[5] != b"CURVE":
+            return "", "refused a peer that does not speak CURVE"
+        key, address = z85.encode(question[6]).decode(), question[3].decode(errors="replace")
+        if key == self.public:
+            return "its own pool", ""
+        try:
+            name = read_peers(self._peers).get(key, "")
+        except ConfigurationError as error:
+            return "", f"refused a peer from {address}: {error}"
+        words = f"refused a peer from {address}: its key {shown(key)} is not in FACE_API_WIRE_PEERS"
+        return (name, "") if name else ("", words)
+
+    def _seen(self, event: Any) -> None:
+        """Who is refused before it shows a key. The failure is told first, its connection's end right after."""
+        if event["event"] == zmq.EVENT_ACCEPTED:
+            if len(self._accepted) >= ACCEPTED_MAX:
+                self._accepted.clear()
+            self._accepted[event["value"]] = _peer_of(event["value"])
+        elif event["event"] & _FAILED:
+            self._failure = (
+                "it has another public key of this host than ours"
+                if event["value"] == _CRYPTOGRAPHIC
+                else "it has shown no key"
+            )
+        else:
+            address, failure = self._accepted.pop(event["value"], ""), self._failure
+            self._failure = ""
+            if failure:
+                self._say(f"refused a peer from {address or 'an address that is gone'}: {failure}")
+
+    def _say(self, words: str) -> None:
+        if self._seldom.may(words, monotonic()):
+            with contextlib.suppress(OSError, ValueError):  # a log that cannot be written refuses nobody
+                self._told(words)
+
+
+def guard_of(settings: Settings, context: Context, told: Callable[[str], None]) -> Guard | None:
+    """The guard of a host of workers; None where both halves run on one host."""
+    if settings.role != "workers":
+        return None
+    return Guard(context, settings.wire_key, Path(settings.wire_peers), told)
+
+
+def near(endpoint: str) -> str:
+    """Where the same endpoint is reached from this host."""
+    return endpoint.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:").replace("//*:", "//127.0.0.1:")
+
+
+def endpoint_of(settings: Settings, slot: int) -> str:
+    """Where the worker of a slot listens."""
+    return bind_of(settings).endpoint(1 + slot)
+
+
+def _peer_of(descriptor: int) -> str:
+    """The address behind a connection; empty when it has gone already."""
+    with contextlib.suppress(OSError):
+        duplicate = os.dup(descriptor)
+        with socket.socket(fileno=duplicate) as connection:
+            return str(connection.getpeername()[0])
+    return ""
