@@ -90,7 +90,7 @@ readme: $(VENV)/serve.ok ## Write the table of settings, deploy/SETTINGS.md
 lock: $(VENV)/bootstrap.ok ## Compile pyproject.toml into the locked requirement files
 	$(COMPILE) pyproject.toml --extra cpu -o $(REQUIREMENTS)/cpu.txt
 	$(COMPILE) pyproject.toml --extra gpu -o $(REQUIREMENTS)/gpu.txt
-	for group in dev tracing bench peers fuzz cluster recipes; do $(COMPILE) --group $$group -c $(REQUIREMENTS)/cpu.txt -o $(REQUIREMENTS)/$$group.txt; done
+	for group in dev tracing plan bench peers fuzz cluster recipes; do $(COMPILE) --group $$group -c $(REQUIREMENTS)/cpu.txt -o $(REQUIREMENTS)/$$group.txt; done
 	$(COMPILE) --no-deps --group helm -o $(REQUIREMENTS)/helm.txt
 
 clean: ## Remove the environment and caches; keys, models and data in var/ stay

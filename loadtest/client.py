@@ -40,6 +40,7 @@ class Tally:
     statuses: dict[str, int] = field(default_factory=dict)
     wrong: int = 0
     unfinished: int = 0
+    received: int = 0
     stages_ms: dict[str, float] = field(default_factory=dict)
 
 
@@ -167,6 +168,7 @@ class Load:
         tally.statuses[status] = tally.statuses.get(status, 0) + 1
         if status != "200":
             return
+        tally.received += len(answer)
         tally.latencies_ms.append((time.perf_counter() - connection.since) * 1000)
         count = _COUNT.search(answer) or _MASKED.search(answer)
         expected = connection.question.faces if connection.question else -1
@@ -283,6 +285,7 @@ def result(tally: Tally, seconds: float) -> dict[str, object]:
         "statuses": tally.statuses,
         "wrong": tally.wrong,
         "unfinished": tally.unfinished,
+        "received": tally.received,
         "client_cpu_s": time.process_time(),
         "latencies_ms": [round(one, 3) for one in tally.latencies_ms],
         "stages_ms": {name: spent / good for name, spent in tally.stages_ms.items()},

@@ -1,4 +1,4 @@
-"""Plots as PNG: of a bench run latency, throughput, stage times, batch sizes; of models recall against cost.
+"""Plots as PNG: of a bench run latency, throughput, stage times, batch sizes; of models recall against cost; of a plan.
 
 Alone knows matplotlib.
 """
@@ -6,7 +6,7 @@ Alone knows matplotlib.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ import msgspec
 
 from loadtest.curve import Curve
 from loadtest.measure import Measured, median, percentile
+from loadtest.planning import sizing
+from loadtest.planning.recording import Recording
 from loadtest.report import Results
 
 SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
@@ -121,6 +123,27 @@ def draw_curve(curve: Curve, path: Path) -> None:
         panel.set(xlabel="ms of one core, 640×640", ylabel="recall, faces ≥ 16 px", title=f"{kind} ({curve.half})")
         panel.set_xlim(left=0)
         panel.legend(fontsize=7, loc="best")
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def draw_plan(recordings: Sequence[Recording], curve: sizing.Curve, plan: sizing.Plan, path: Path) -> None:
+    """The model's p99 against the rate of a host, what was measured on it, and where the plan stands."""
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, panel = plt.subplots(figsize=(6, 4))
+    panel.plot(curve.rates, curve.p99_s, label="model, one host among others")
+    for one, mark in zip(recordings, "os", strict=False):
+        rates = [point.offered / one.hosts for point in one.points]
+        words = f"measured, {one.hosts} host{'s' * (one.hosts > 1)}"
+        panel.plot(rates, [point.p99_s for point in one.points], mark, label=words)
+    panel.plot([plan.per_host], [plan.p99_s], "*", markersize=12, label=f"plan: {plan.hosts} hosts")
+    panel.axhline(plan.wish.p99_s, linestyle=":", color="black", label="wanted")
+    panel.set(xlabel="requests/s of one host", ylabel="p99, s", ylim=(0, None))
+    panel.set_title(f"{plan.wish.rate:,.0f} requests/s")
+    panel.legend(fontsize=7)
     figure.tight_layout()
     figure.savefig(path, dpi=110)
     plt.close(figure)
