@@ -2,6 +2,9 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export PYTHONPATH := $(CURDIR)
+# Compiled modules are kept, whatever the environment says: a run of the suite starts hundreds of processes.
+export PYTHONDONTWRITEBYTECODE :=
+export UV_COMPILE_BYTECODE := 1
 
 PYTHON ?= python3
 VENV := .venv
