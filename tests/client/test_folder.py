@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -213,8 +214,11 @@ def test_an_interrupted_run_leaves_whole_files_and_goes_on(photos: Path) -> None
     for number in range(40):
         (photos / f"{number:02}.jpg").write_bytes(b"%02d" % number)
 
+    interrupted = threading.Event()
+
     def slowly(asked: Asked):
-        time.sleep(0.02)
+        if len(server.asked) > 10:
+            interrupted.wait()
         return answer(asked)
 
     with scripted(slowly) as server:
@@ -227,6 +231,7 @@ def test_an_interrupted_run_leaves_whole_files_and_goes_on(photos: Path) -> None
             time.sleep(0.01)
         running.send_signal(signal.SIGINT)
         _, told = running.communicate()
+        interrupted.set()
         assert running.returncode == INTERRUPTED
         assert "the same line goes on from here" in told
         found = below(photos.parent / "masked")

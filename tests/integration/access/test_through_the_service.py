@@ -203,8 +203,11 @@ async def fill_the_house(url: str, key: str, count: int) -> int:
         return writer, asyncio.create_task(reader.readline())
 
     begun = await asyncio.gather(*(begin() for _ in range(count)))
-    await asyncio.sleep(3)
-    answers = [task.result() for _, task in begun if task.done()]
+    counted, answers = -1, list[bytes]()
+    while counted != len(answers):
+        counted = len(answers)
+        await asyncio.sleep(3)
+        answers = [task.result() for _, task in begun if task.done()]
     assert {answer.split()[1] for answer in answers} <= {b"503"}
     for writer, task in begun:
         task.cancel()
