@@ -92,7 +92,7 @@ class Dispatcher:
     # Life
 
     def __post_init__(self) -> None:
-        self.quarantine = QuarantineFolder(quarantine_folder.folder(self.runtime_dir), self._not_shared)
+        self.quarantine = QuarantineFolder(quarantine_folder.folder(self.runtime_dir), self.not_shared)
         hears = (self.runtime_dir, self.name, self._on_message, self._on_lost, self._on_parted)
         if self.hosts is None:
             self.roster = Roster(*hears, loops=self.loops)
@@ -323,7 +323,7 @@ class Dispatcher:
             self._withdraw(work_id)
             self._fail(work_id, NoWorker("No worker is serving, retry in 1 second"))
 
-    def _not_shared(self, why: str) -> None:
+    def not_shared(self, why: str) -> None:
         self.told("quarantine not shared", {"why": why})
 
     @staticmethod

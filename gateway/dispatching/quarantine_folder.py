@@ -28,13 +28,17 @@ def folder(runtime_dir: Path) -> Path:
 class QuarantineFolder:
     """One process's view of the folder. `now` is CLOCK_MONOTONIC everywhere; told hears why nothing can be shared.
 
-    What cannot be written is remembered by this process alone.
+    What cannot be written is remembered by this process alone. noted, acquitted: hear what this process adds and takes
+    back, for other hosts.
     """
 
     path: Path
     told: Callable[[str], None] = lambda _why: None
+    noted: Callable[[Finding], None] = lambda _finding: None
+    acquitted: Callable[[bytes], None] = lambda _digest: None
     _view: Quarantine = field(default_factory=Quarantine)
     _alone: set[str] = field(default_factory=set)
+    _elsewhere: set[str] = field(default_factory=set)
     _changed: int | None = None
     _settled_at: float = float("-inf")
     _where: str = field(init=False)
@@ -62,9 +66,9 @@ class QuarantineFolder:
         """A worker ended: what it had in hand, and what it ran alone."""
         for work in suspected:
             if self._view.standings.get(digest_of(work)) is None:
-                self._write(Finding(digest_of(work), now, "suspected").name)
+                self._add(Finding(digest_of(work), now, "suspected"))
         for work in poison:
-            self._write(Finding(digest_of(work), now, "poison").name)
+            self._add(Finding(digest_of(work), now, "poison"))
         self._read(self._time_of_change(), now)
 
     def acquit(self, work: Work, now: float) -> None:
@@ -73,7 +77,18 @@ class QuarantineFolder:
             return
         names = [name for name in self._names() if name.startswith(work.digest.hex()) and name.endswith("suspected")]
         self._remove(names)
+        self.acquitted(work.digest)
         self._read(self._time_of_change(), now)
+
+    def hear(self, findings: Iterable[Finding]) -> None:
+        """All that other hosts found, by this host's clock; read with the next request."""
+        names = {finding.name for finding in findings}
+        if names != self._elsewhere:
+            self._elsewhere, self._changed = names, None
+
+    def _add(self, finding: Finding) -> None:
+        self._write(finding.name)
+        self.noted(finding)
 
     def _time_of_change(self) -> int:
         try:
@@ -83,8 +98,8 @@ class QuarantineFolder:
 
     def _names(self) -> set[str]:
         with contextlib.suppress(OSError):
-            return self._alone.union(os.listdir(self._where))  # noqa: PTH208 — names are all there is
-        return set(self._alone)
+            return self._alone.union(self._elsewhere, os.listdir(self._where))  # noqa: PTH208 — names are all there is
+        return self._alone | self._elsewhere
 
     def _read(self, changed: int, now: float) -> None:
         """changed: from before the reading. One so recent that another may bear the same time is not trusted."""
@@ -110,5 +125,6 @@ class QuarantineFolder:
     def _remove(self, names: Iterable[str]) -> None:
         for name in names:
             self._alone.discard(name)
+            self._elsewhere.discard(name)
             with contextlib.suppress(OSError):  # another process was quicker, or it is a folder
                 (self.path / name).unlink()

@@ -19,8 +19,10 @@ import uvloop
 import zmq
 from numpy.typing import NDArray
 
+from gateway.access.rate_limit_redis import open_client
 from gateway.dispatching.dispatch import Detection, Dispatcher
 from gateway.dispatching.opening import worker_hosts
+from gateway.dispatching.quarantine_share import sharing
 from gateway.dispatching.work_queue import Work
 from gateway.request_time import in_time
 from models.served.facts import ModelFacts, ServingModel
@@ -86,6 +88,7 @@ class GatewayHost:
 
     dispatcher: Dispatcher
     told: list[tuple[str, dict[str, object]]]
+    complaints: list[str] = field(default_factory=list)
 
     @property
     def serving(self) -> int:
@@ -150,6 +153,14 @@ class Houses:
         running = asyncio.create_task(pool.run())
         self.stack.push_async_callback(_ended, pool, running)
         return WorkersHost(pool, await self.stack.enter_async_context(wire(first, 1 + count)), said)
+
+    async def sharing_gateway(self, url: str, *hosts: WorkersHost) -> GatewayHost:
+        """One whose findings go to other hosts by way of a Redis."""
+        gateway = self.gateway(*hosts)
+        loops = gateway.dispatcher.loops
+        shared = sharing(open_client(url, 1.0), gateway.dispatcher.quarantine, loops, gateway.complaints.append)
+        await self.stack.enter_async_context(shared)
+        return gateway
 
     def gateway(self, *hosts: WorkersHost, key: Pair | None = None, **more: Any) -> GatewayHost:
         folder = Path(tempfile.mkdtemp(dir=self.folder))
