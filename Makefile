@@ -51,8 +51,9 @@ differential: $(VENV)/dev.ok ## Odd and damaged files read by the service, Pillo
 chaos: $(VENV)/dev.ok ## Kill, stop, overload and restart everything under load, with a report (ARGS="storm --requests 50000")
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
-rehearse: .venv-cluster/ok ## Hosts behind Envoy and HAProxy, killed, cut off, frozen and updated under load: what is lost (ARGS="envoy --hosts 3")
+rehearse: .venv-cluster/ok ## Hosts behind Envoy and HAProxy, and hosts of workers alone, killed, cut off, frozen and updated under load: what is lost (ARGS="envoy --hosts 3")
 	@$(BIN)/python -m tests.cluster --json var/rehearsal/report.json $(ARGS)
+	@$(if $(ARGS),,$(BIN)/python -m tests.cluster.split --json var/rehearsal/split.json)
 
 image: $(VENV)/serve.ok ## Build the container image twice without Docker, compare, run it without any right, mask a picture (root; ARGS="--accel gpu --once")
 	@$(BIN)/python -m deploy.image $(ARGS)

@@ -48,6 +48,10 @@ class Service:
                 self.ready.set()
         self.ready.set()
 
+    def begin_reading(self) -> None:
+        self.reader = threading.Thread(target=self.read, daemon=True)
+        self.reader.start()
+
     @property
     def output(self) -> str:
         return "".join(self.lines)
@@ -110,8 +114,7 @@ def start(data_dir: Path, *, before: Sequence[str] = (), temporary: str = "", **
         text=True,
     )
     service = Service(process)
-    service.reader = threading.Thread(target=service.read, daemon=True)
-    service.reader.start()
+    service.begin_reading()
     return service
 
 

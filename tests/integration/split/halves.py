@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-import os
 import shutil
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -25,17 +23,13 @@ from gateway.dispatching.opening import worker_hosts
 from gateway.dispatching.quarantine_share import sharing
 from gateway.dispatching.work_queue import Work
 from gateway.request_time import in_time
-from models.served.facts import ModelFacts, ServingModel
 from shared.deadline import Deadline
-from shared.environment import environment_of
 from shared.logs import open_log
-from shared.messages import Canary, CropHeader
+from shared.messages import CropHeader
 from shared.settings import Settings
 from tests.integration.split.wires import Wire, free_ports, wire
-from tests.service import ROOT
+from tests.stub_pool import StubPool, stub_pool
 from tests.stub_worker import SIDE
-from worker.pool import Pool
-from worker.topology import Topology
 
 WAIT_S_MAX = 20.0
 
@@ -48,18 +42,6 @@ class Pair:
     @staticmethod
     def new() -> Pair:
         return Pair(*(key.decode() for key in zmq.curve_keypair()))
-
-
-class StubPool(Pool):
-    """Keeps stub workers, which need no network."""
-
-    async def _start(self, slot: int, generation: str) -> asyncio.subprocess.Process:
-        words = (self.settings.runtime_dir, generation, self.topology.max_batch, slot, os.getpid())
-        rest = {name: value for name, value in os.environ.items() if not name.startswith("FACE_API_")}
-        return await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.stub_worker", *map(str, words), cwd=ROOT,
-            env=rest | environment_of(self.settings), stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
 
 
 @dataclass
@@ -144,12 +126,8 @@ class Houses:
             runtime_dir=str(folder), role="workers", wire_bind=f"tcp://127.0.0.1:{first}", log_format="json",
             wire_key=(key or self.workers_key).secret, wire_peers=str(self.allowed),
         )  # fmt: skip
-        facts = ModelFacts(
-            name="stub", precision="fp32", input_side=SIDE, landmarks=True, batch_invariant=True, dynamic_size=True,
-            license="", source_sha256="",
-        )  # fmt: skip
-        model, said = ServingModel(folder / "none.onnx", facts, Canary(0.5, 0.4, [], 1.0, 1.0)), io.StringIO()
-        pool = StubPool(settings, model, Topology(count, 1, 1, "as the test wants"), open_log(settings, "pool", said))
+        said = io.StringIO()
+        pool = stub_pool(settings, count, open_log(settings, "pool", said))
         running = asyncio.create_task(pool.run())
         self.stack.push_async_callback(_ended, pool, running)
         return WorkersHost(pool, await self.stack.enter_async_context(wire(first, 1 + count)), said)
@@ -162,10 +140,10 @@ class Houses:
         await self.stack.enter_async_context(shared)
         return gateway
 
-    def gateway(self, *hosts: WorkersHost, key: Pair | None = None, **more: Any) -> GatewayHost:
+    def gateway(self, *hosts: WorkersHost | str, key: Pair | None = None, **more: Any) -> GatewayHost:
         folder = Path(tempfile.mkdtemp(dir=self.folder))
         settings = Settings(
-            runtime_dir=str(folder), role="gateway", wire_hosts=",".join(host.place for host in hosts),
+            runtime_dir=str(folder), role="gateway", wire_hosts=",".join(host if isinstance(host, str) else host.place for host in hosts),
             wire_key=(key or self.gateways_key).secret, wire_peers=str(self.servers), **more,
         )  # fmt: skip
         told: list[tuple[str, dict[str, object]]] = []

@@ -1,0 +1,110 @@
+"""`make verify`: both halves as their launchers start them, asked over HTTP, replaced by SIGHUP and ended in order."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.wire_keys import make
+from shared import exit_codes
+from tests.chaos.gallery import gallery, network, settings
+from tests.integration.split.wires import free_ports
+from tests.service import ROOT, START_S_MAX, STOP_S_MAX, Service, environment, start
+
+PICTURE = gallery(1)[0]
+
+
+def halves(folder: Path, ports: int) -> tuple[dict[str, object], dict[str, object]]:
+    for name in ("workers", "gateways"):
+        make(name, folder)
+        (folder / name).mkdir()
+    network(folder / "workers")
+    small = {"gateway_processes": 1, "decode_processes": 1, "workers": 1, "metrics_port": -1, "log_level": "info"}
+    workers = settings(
+        folder / "workers", role="workers", wire_bind=f"tcp://127.0.0.1:{ports}", port=ports + 2, **small,
+        wire_key_file=folder / "workers.key", wire_peers=folder / "gateways.pub",
+    )  # fmt: skip
+    gateways = settings(
+        folder / "workers", role="gateway", wire_hosts=f"localhost:{ports}", **small,
+        wire_key_file=folder / "gateways.key", wire_peers=folder / "workers.pub",
+    )  # fmt: skip
+    return workers, gateways
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> Iterator[tuple[Service, Service, dict[str, str]]]:
+    """Workers, gateways, and the environment of the first."""
+    workers, gateways = halves(tmp_path, free_ports(3))
+    behind, before = start(tmp_path / "workers", **workers), start(tmp_path / "gateways", **gateways)
+    try:
+        for service in (behind, before):
+            assert service.ready.wait(START_S_MAX), service.output
+        yield behind, before, environment(data_dir=tmp_path / "workers", **workers)
+    finally:
+        for service in (behind, before):
+            service.close()
+
+
+def detected(url: str) -> str:
+    """What is wrong with the answer; empty when nothing is."""
+    asked = urllib.request.Request(f"{url}/api/v1/detect", PICTURE.file, {"Content-Type": "image/png"})
+    with urllib.request.urlopen(asked, timeout=60) as answer:
+        return PICTURE.wrong(json.loads(answer.read()))
+
+
+def said(service: Service, words: str) -> None:
+    end = time.monotonic() + START_S_MAX
+    while words not in service.output:
+        assert time.monotonic() < end, service.output
+        time.sleep(0.05)
+
+
+def healthy(environ: dict[str, str], path: str) -> int:
+    return subprocess.run(
+        [sys.executable, "-m", "deploy.healthcheck", path], cwd=ROOT, env=environ, check=False
+    ).returncode
+
+
+def test_both_halves_serve_are_replaced_by_a_signal_and_end_with_0(
+    services: tuple[Service, Service, dict[str, str]],
+) -> None:
+    behind, before, environ = services
+    assert detected(before.url) == ""
+    assert [healthy(environ, path) for path in ("livez", "readyz")] == [0, 0]
+    os.kill(behind.process.pid, signal.SIGHUP)
+    said(behind, "replacing: the workers end")
+    assert detected(before.url) == ""  # waits for the new worker
+    os.kill(before.process.pid, signal.SIGHUP)
+    said(before, "replaced: the new workers and gateway serve")
+    assert detected(before.url) == ""
+    for service in (before, behind):
+        service.process.send_signal(signal.SIGTERM)
+        assert service.process.wait(STOP_S_MAX) == exit_codes.OK, service.output
+    assert "Traceback" not in behind.output + before.output
+
+
+def test_a_port_that_is_taken_ends_a_host_of_workers_with_78(tmp_path: Path) -> None:
+    ports = free_ports(3)
+    workers, _ = halves(tmp_path, ports)
+    taken = subprocess.Popen(
+        [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", str(ports)], stderr=subprocess.DEVNULL
+    )
+    try:
+        time.sleep(2)
+        service = start(tmp_path / "workers", **workers)
+        assert service.process.wait(START_S_MAX) == exit_codes.CONFIGURATION, service.output
+        service.close()
+        assert f"cannot listen on tcp://127.0.0.1:{ports}" in service.output
+        assert "choose another with FACE_API_WIRE_BIND" in service.output
+    finally:
+        taken.kill()
+        taken.wait()
