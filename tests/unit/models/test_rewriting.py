@@ -104,6 +104,11 @@ def channels_of(model):
     return [shapes[node.input[1]][0] for node in model.graph.node if node.op_type == "Conv"]
 
 
+def filters_of(model, result):
+    weights = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    return next(weights[node.input[1]] for node in model.graph.node if node.output[0] == result)
+
+
 def test_inner_maps_are_widened_and_the_answer_is_not():
     assert channels_of(rewritten(separable(), widen, block=8, depthwise_block=16)) == [16, 16, 8, 3]
 
@@ -121,12 +126,27 @@ def test_what_an_unknown_operator_reads_keeps_its_width():
 
 def test_channels_before_a_depthwise_convolution_are_scaled_alike():
     model = separable()
-    assert equalisable(model.graph) == {"ra"}
+    assert equalisable(model.graph) == {"ra", "rd"}
     ranges = {"ra": np.array([[0.0, 8.0], [0.0, 1.0], [0.0, 4.0], [0.0, 0.0], [0.0, 8.0]]), "e": np.array([-1.0, 1.0])}
     after = rewritten(model, lambda graph: ranges.update(equalise(graph, ranges)))
     assert ranges["ra"].tolist() == [0.0, 8.0]
     assert ranges["e"].tolist() == [-1.0, 1.0]
     assert len(after.graph.node) == len(model.graph.node)
+
+
+def test_channels_before_an_ungrouped_convolution_go_half_of_the_way():
+    ranges = {"rd": np.array([[0.0, 8.0], [0.0, 0.5 / 1.3], [0.0, 8.0], [0.0, 8.0], [0.0, 8.0]])}
+    model = separable()
+    before = filters_of(model, "e")
+    after = rewritten(model, lambda graph: ranges.update(equalise(graph, ranges)))
+    assert ranges["rd"].tolist() == [0.0, 8.0]
+    assert filters_of(after, "e")[0, :, 0, 0] / before[0, :, 0, 0] == pytest.approx([1, 0.25, 1, 1, 1])
+
+
+def test_what_is_not_only_convolved_is_not_scaled():
+    model = separable()
+    model.graph.node.append(helper.make_node("Softmax", ["ra"], ["soft"], axis=1))
+    assert equalisable(model.graph) == {"rd"}
 
 
 def test_shares_have_headroom_and_a_floor():
