@@ -100,13 +100,20 @@ def running_service(data_dir: Path, **settings: object) -> Iterator[Service]:
             service.close()
 
 
-def start(data_dir: Path, *, before: Sequence[str] = (), temporary: str = "", **settings: object) -> Service:
+def start(
+    data_dir: Path,
+    *,
+    before: Sequence[str] = (),
+    module: str = "deploy.launch",
+    temporary: str = "",
+    **settings: object,
+) -> Service:
     """The launcher, not yet ready. before: words of a command that runs another, as `ip netns exec` does.
 
     temporary: the system's temporary folder, as the service has it; unix sockets lie in it, so its path is short.
     """
     process = subprocess.Popen(
-        [*before, sys.executable, "-m", "deploy.launch"],
+        [*before, sys.executable, "-m", module],
         cwd=ROOT,
         env=environment(data_dir=data_dir, **settings) | ({"TMPDIR": temporary} if temporary else {}),
         stdout=subprocess.PIPE,

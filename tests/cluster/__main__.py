@@ -1,6 +1,8 @@
-"""`python -m tests.cluster [--hosts N] [--only WORD] [--json FILE] [envoy|haproxy …]`: hosts behind a balancer, struck under load.
+"""`python -m tests.cluster [--hosts N] [--only WORD] [--json FILE] [envoy|haproxy|state|compose …]`: hosts struck under load.
 
-Needs root, `ip`, and the balancers' programs; everything runs in namespaces of its own. Exit code 0 when nothing was lost.
+envoy, haproxy: behind which balancer. state: what hosts share, taken away and given back, and more of the same hosts.
+compose: what the compose file says.
+Needs root, `ip`, and the programs of all that; everything runs in namespaces of its own. Exit code 0 when nothing was lost.
 """
 
 from __future__ import annotations
@@ -15,12 +17,17 @@ from pathlib import Path
 import msgspec
 
 from tests.chaos.gallery import gallery
-from tests.cluster.alone import alone, is_alone, what_lacks
+from tests.cluster import servers
+from tests.cluster.alone import alone, is_alone, lay_the_wire, what_lacks
 from tests.cluster.balancers import BALANCERS, Balancer
+from tests.cluster.composed import rehearse_compose
 from tests.cluster.faults import FAULTS, Fault
-from tests.cluster.hosts import open_hosts
+from tests.cluster.hosts import BALANCER, open_hosts
 from tests.cluster.rehearsal import Outcome, Rehearsal
+from tests.cluster.state import rehearse_state
 
+#: What is no balancer alone.
+SHARED = {"state": rehearse_state, "compose": rehearse_compose}
 #: Files like small photographs, and one like the largest that is served: a balancer must hold it too.
 PICTURES = (29, 60_000), (1, 20 * 2**20 - 10_000)
 
@@ -54,25 +61,32 @@ def _lines(one: Outcome) -> list[str]:
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.cluster", description=__doc__)
     names = [balancer.name for balancer in BALANCERS]
-    parser.add_argument("balancers", nargs="*", choices=[*names, []], default=names, metavar="balancer")
+    parser.add_argument("parts", nargs="*", choices=[*names, *SHARED, []], default=[*names, *SHARED], metavar="part")
     parser.add_argument("--hosts", type=int, default=2)
     parser.add_argument("--only", default="", metavar="WORD", help="faults whose name holds it")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="where the balancers' files and logs stay")
     parser.add_argument("--json", type=Path, help="where the outcomes go as JSON")
     options = parser.parse_args(arguments)
-    wanted = [balancer for balancer in BALANCERS if balancer.name in options.balancers]
-    lacks = what_lacks() or ", ".join(f"{one.name} is not installed" for one in wanted if one.program() is None)
-    if lacks:
+    wanted = [balancer for balancer in BALANCERS if balancer.name in options.parts]
+    missing = [f"{one.name} is not installed" for one in wanted if one.program() is None]
+    if SHARED.keys() & options.parts and (wanting := servers.what_lacks()):
+        missing.append(wanting)
+    if lacks := what_lacks() or ", ".join(missing):
         print(f"no rehearsal here: {lacks}", file=sys.stderr)
         return 2
     if not is_alone():
         return alone("tests.cluster", arguments)
-    outcomes = rehearse(wanted, [one for one in FAULTS if options.only in one.name], options.hosts, options.keep)
-    print(*told(outcomes), sep="\n")
+    lay_the_wire(BALANCER)
+    faults = [one for one in FAULTS if options.only in one.name]
+    outcomes = rehearse(wanted, faults, options.hosts, options.keep) if wanted else []
+    seen = [one for part, rehearsed in SHARED.items() if part in options.parts for one in rehearsed()]
+    if outcomes:
+        print(*told(outcomes), sep="\n")
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_bytes(msgspec.json.format(msgspec.json.encode(outcomes), indent=2))
-    return 0 if all(one.kept for one in outcomes) else 1
+        report = {"balancers": outcomes, "seen": seen}
+        options.json.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2))
+    return 0 if all(one.kept for one in [*outcomes, *seen]) else 1
 
 
 if __name__ == "__main__":

@@ -39,6 +39,21 @@ def ip(*words: str) -> None:
     subprocess.run(["ip", *words], check=True)
 
 
+def attach(name: str, address: str) -> None:
+    """A machine of its own on the wire: a namespace with one network card."""
+    ip("netns", "add", name)
+    ip("link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", name)
+    ip("link", "set", name, "master", "bridge", "up")
+    ip("-n", name, "address", "add", f"{address}/24", "dev", "eth0")
+    for device in ("eth0", "lo"):
+        ip("-n", name, "link", "set", device, "up")
+
+
+def inside(name: str) -> tuple[str, ...]:
+    """The words before a command that is to run on that machine."""
+    return ("ip", "netns", "exec", name)
+
+
 def lay_the_wire(address: str) -> None:
     """The bridge to which hosts are attached; this side of it is the balancer's, at `address`/24."""
     NAMES.mkdir(parents=True, exist_ok=True)

@@ -19,8 +19,9 @@ from pathlib import Path
 from deploy.balancing import Host as Address
 from deploy.timings import TimeTable, of_hosts
 from shared.settings import PREFIX
-from tests.chaos.gallery import network, settings
-from tests.cluster.alone import ip, lay_the_wire
+from tests.chaos.gallery import settings
+from tests.cluster.alone import attach, inside, ip
+from tests.cluster.stub_host import SIDE, STUB_MS
 from tests.service import START_S_MAX, STOP_S_MAX, Service, processes_below, start
 
 BALANCER = "10.0.0.1"
@@ -28,27 +29,30 @@ BALANCER = "10.0.0.1"
 
 @dataclass
 class Host:
-    """One machine: a namespace and the service in it."""
+    """One machine: a namespace and the service in it. more: settings. stub_ms: what its workers take, if they are stubs."""
 
     name: str
     address: Address
     data_dir: Path
+    more: dict[str, object] = field(default_factory=dict)
+    stub_ms: int = 0
     service: Service = field(init=False)
 
     def attach(self) -> None:
-        ip("netns", "add", self.name)
-        ip("link", "add", self.name, "type", "veth", "peer", "name", "eth0", "netns", self.name)
-        ip("link", "set", self.name, "master", "bridge", "up")
-        ip("-n", self.name, "address", "add", f"{self.address.address}/24", "dev", "eth0")
-        for device in ("eth0", "lo"):
-            ip("-n", self.name, "link", "set", device, "up")
+        attach(self.name, self.address.address)
 
     def start(self) -> None:
         wanted = {name.removeprefix(PREFIX).lower(): value for name, value in of_hosts(TimeTable()).items()}
         wanted |= {"host": self.address.address, "port": self.address.port, "trusted_proxies": BALANCER, "workers": 1}
         wanted |= {"gateway_processes": 1, "decode_processes": 1, "metrics_port": -1}
-        chosen = settings(self.data_dir, **wanted)
-        self.service = start(self.data_dir, before=("ip", "netns", "exec", self.name), **chosen)
+        wanted |= {"metrics_host": self.address.address}
+        wanted |= self.more
+        if self.stub_ms:
+            before, module = (*inside(self.name), "env", f"{STUB_MS}={self.stub_ms}"), "tests.cluster.stub_host"
+            chosen = {"input_side": SIDE, "mask_second_side": 0, "log_level": "warning"} | wanted
+        else:
+            before, module, chosen = inside(self.name), "deploy.launch", settings(self.data_dir, **wanted)
+        self.service = start(self.data_dir, before=before, module=module, **chosen)
 
     def until_ready(self) -> None:
         assert self.service.ready.wait(START_S_MAX), self.service.output
@@ -88,19 +92,17 @@ class Host:
 
 
 @contextlib.contextmanager
-def open_hosts(count: int) -> Iterator[list[Host]]:
-    """So many that serve, behind the wire; to be asked for once, by a rehearsal that is alone."""
-    lay_the_wire(BALANCER)
+def open_hosts(count: int, stub_ms: int = 0, more: dict[str, object] | None = None) -> Iterator[list[Host]]:
+    """So many that serve, on the wire."""
     with tempfile.TemporaryDirectory(prefix="fa-hosts-") as text:
         folders = [Path(text) / f"host{number}" for number in range(1, count + 1)]
         hosts = [
-            Host(folder.name, Address(f"10.0.0.{10 + number}", 8000), folder)
+            Host(folder.name, Address(f"10.0.0.{10 + number}", 8000), folder, dict(more or {}), stub_ms)
             for number, folder in enumerate(folders, 1)
         ]
         try:
             for host in hosts:
                 host.data_dir.mkdir()
-                network(host.data_dir)
                 host.attach()
                 host.start()
             for host in hosts:
@@ -110,3 +112,4 @@ def open_hosts(count: int) -> Iterator[list[Host]]:
             for host in hosts:
                 if hasattr(host, "service"):
                     host.kill()
+                ip("netns", "delete", host.name)

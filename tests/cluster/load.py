@@ -27,6 +27,7 @@ class Load:
     pictures: Sequence[Known]
     clients: int
     rate: float = 0.0
+    headers: str = ""
     asked: list[Asked] = field(default_factory=list)
     _over: asyncio.Event = field(default_factory=asyncio.Event)
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
@@ -48,15 +49,15 @@ class Load:
         while not self._over.is_set():
             await asyncio.sleep(max(0.0, due - clock()))
             began = clock()
-            became = await _asked(client, self.pictures[turn % len(self.pictures)])
+            became = await _asked(client, self.pictures[turn % len(self.pictures)], self.headers)
             self.asked.append(Asked(began, clock() - began, became))
             due, turn = max(due + pause, clock()), turn + self.clients + 1
         client.close()
 
 
-async def _asked(client: Client, known: Known) -> str:
+async def _asked(client: Client, known: Known, headers: str) -> str:
     try:
-        answer = await client.detect(known.file)
+        answer = await client.detect(known.file, headers=headers)
     except (Lost, NotReached) as error:
         return f"lost: {type(error).__name__}"
     if answer.status != 200:
