@@ -24,6 +24,7 @@ from gateway.reporting.traces import share_of
 from gateway.routes.admin import routes as admin_routes
 from gateway.routes.detect import detect
 from gateway.routes.health import health, livez, readyz
+from gateway.routes.images import routes as image_routes
 from gateway.routes.jobs import routes as job_routes
 from gateway.routes.mask import mask
 from gateway.routes.metrics import metrics
@@ -56,6 +57,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
             *docs_routes(console=effective.console_enabled),
             *admin_routes(),
             *job_routes(),
+            *image_routes(),
             *(console_routes() if effective.console_enabled else []),
         ],
         middleware=[

@@ -18,6 +18,7 @@ from gateway.keys.pepper import Peppers
 from gateway.keys.records import Draft
 from gateway.keys.store import Store
 from gateway.people.accounts import Accounts
+from gateway.records.storage_mark import check_storage
 from gateway.stores.key_format import well_formed
 from gateway.stores.private_files import make_private_folder, write_private
 from shared.errors import StoreDown
@@ -55,6 +56,7 @@ def prepare_first_start(settings: Settings, *, terminal: bool | None = None) -> 
     try:
         _first_key(settings, store, shown)
         _console_link(settings, store, shown)
+        check_storage(settings, store.database)
     except StoreDown as error:
         logging.getLogger("face_api.keys").error("%s; the first start is not complete", error)
     finally:

@@ -83,7 +83,7 @@ Tiles = Annotated[
     int | None,
     Meta(description="Most tiles a large picture is looked at in, beside the whole (0 = none)"),
 ]
-Stored = Annotated[bool, Meta(description="Whether a job may be kept of this request, where the service keeps any")]
+Stored = Annotated[bool, Meta(description="Whether a job and its picture may be kept, where the service keeps any")]
 Thorough = Annotated[
     bool | None,
     Meta(description="Whether everything is done to find faces: turns=always, tiles and a second look; slower"),

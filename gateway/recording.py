@@ -1,8 +1,12 @@
-"""What a detect or mask request leaves behind where records are kept: its job, and the id of that on its answer."""
+"""What a detect or mask request leaves behind where records are kept: its job, for mask its picture, and the ids of
+those on its answer.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 
@@ -10,71 +14,98 @@ from starlette.responses import Response
 
 from gateway.endpoints import Task
 from gateway.params import DetectParams, MaskParams
-from gateway.records.job import KeptJob, asked, born_now, found
-from gateway.records.keeping import Records
+from gateway.records.image import ToKeep
+from gateway.records.job import Birth, KeptJob, asked, born_now, found
+from gateway.records.keeping import Committed, Records
 from gateway.visit import Visit
 from shared.faces import Faces
 
-JOB_HEADER = "X-Job-Id"
-#: Only where an answer has no id although it was to be recorded.
-STATUS_HEADER, UNCONFIRMED = "X-Job-Status", "unconfirmed"
-#: In detect's answer, before any text of a caller's.
-NO_JOB = b'"job_id":null'
+JOB_HEADER, IMAGE_HEADER = "X-Job-Id", "X-Image-Id"
+#: Only where an answer has no such id although it was to have one.
+JOB_STATUS, IMAGE_STATUS, UNCONFIRMED = "X-Job-Status", "X-Image-Status", "unconfirmed"
 #: From so many bytes on a digest is made beside the event loop.
 _MANY_BYTES = 256 * 1024
 
+Seen = Visit[DetectParams] | Visit[MaskParams]
 
-def record(
-    seen: Visit[DetectParams] | Visit[MaskParams], task: Task, response: Response, faces: Faces, masked: int | None
-) -> None:
-    """Once the picture is given back, the request is recorded and its answer told so; StoreDown then where it must be.
 
-    faces: found. masked: how many of them, None for detect. Nothing where records are off, or with store=false.
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is told of an answer that its visit does not know.
+
+    faces: found. masked: how many of them, None for detect. to_keep: whether its body is a picture that may be kept.
+    without_job: its body where the job cannot be told of; its own where it tells of none.
     """
-    if seen.records is not None and seen.params.store:
-        seen.afterwards.append(partial(_recorded, seen.records, seen, task, response, faces, masked))
+
+    task: Task
+    response: Response
+    faces: Faces
+    masked: int | None = None
+    to_keep: bool = False
+    without_job: Callable[[], bytes] | None = None
 
 
-async def _recorded(
-    records: Records,
-    seen: Visit[DetectParams] | Visit[MaskParams],
-    task: Task,
-    response: Response,
-    faces: Faces,
-    masked: int | None,
-) -> None:
-    facts, principal, birth = seen.picture.facts, seen.record.principal, born_now(records.ttl_s)
+def birth_of(seen: Seen) -> Birth | None:
+    """Of the job that this request is to leave; None where records are off, or with store=false."""
+    return None if seen.records is None or not seen.params.store else born_now(seen.records.ttl_s)
+
+
+def record(seen: Seen, birth: Birth | None, answer: Answer) -> None:
+    """Once the picture is given back, the request is recorded and its answer told so; StoreDown, StorageDown then where
+    it must be and cannot.
+    """
+    if seen.records is not None and birth is not None:
+        seen.afterwards.append(partial(_recorded, seen.records, seen, birth, answer))
+
+
+async def _recorded(records: Records, seen: Seen, birth: Birth, answer: Answer) -> None:
+    job = await _job(seen, birth, answer)
+    picture = None
+    if answer.to_keep and records.images is not None:
+        picture = ToKeep(answer.response.body, str(answer.response.media_type), job.sha256_out)
+    _tell(answer, job, await records.keep(job, picture), expected=picture is not None)
+
+
+async def _job(seen: Seen, birth: Birth, answer: Answer) -> KeptJob:
+    facts, principal, body = seen.picture.facts, seen.record.principal, answer.response.body
     assert principal is not None  # the door knows everybody
-    job = KeptJob(
+    return KeptJob(
         id=birth.id,
         key_id=principal.key_id,
         request_id=seen.record.request_id,
-        endpoint=task,
+        endpoint=answer.task,
+        state="done",
         created_at=birth.created_at,
         expires_at=birth.expires_at,
         model=seen.detection.worker.model.name,
         parameters=asked(seen.params),
         width=facts.width,
         height=facts.height,
-        faces=len(faces),
-        masked=masked,
-        boxes=found(faces),
+        faces=len(answer.faces),
+        masked=answer.masked,
+        boxes=found(answer.faces),
         bytes_in=facts.size_bytes,
-        bytes_out=len(response.body),
+        bytes_out=len(body),
         sha256_in=await _digest(seen.image),
-        sha256_out=await _digest(response.body),
+        sha256_out=await _digest(body),
+        image_id=None,
     )
-    if await records.keep(job):
-        _tell(response, job.id, task)
+
+
+def _tell(answer: Answer, job: KeptJob, committed: Committed, *, expected: bool) -> None:
+    """expected: whether its picture was to be kept."""
+    response = answer.response
+    if committed.job:
+        response.headers[JOB_HEADER] = job.id
     else:
-        response.headers[STATUS_HEADER] = UNCONFIRMED
-
-
-def _tell(response: Response, job_id: str, task: Task) -> None:
-    response.headers[JOB_HEADER] = job_id
-    if task == "detect":
-        response.body = bytes(response.body).replace(NO_JOB, b'"job_id":"%b"' % job_id.encode(), 1)
-        response.headers["content-length"] = str(len(response.body))
+        response.headers[JOB_STATUS] = UNCONFIRMED
+        if answer.without_job is not None:
+            response.body = answer.without_job()
+            response.headers["content-length"] = str(len(response.body))
+    if committed.image_id is not None:
+        response.headers[IMAGE_HEADER] = committed.image_id
+    elif expected:
+        response.headers[IMAGE_STATUS] = UNCONFIRMED
 
 
 async def _digest(data: bytes | bytearray | memoryview) -> str:

@@ -34,6 +34,7 @@ from gateway.people.sessions import Sessions
 from gateway.pictures.picture import Pictures, open_pictures
 from gateway.pictures.picture_facts import decoders_of
 from gateway.readiness import LOOK_INTERVAL_S, Probe, Readiness
+from gateway.records.images import Images
 from gateway.records.keeping import Records, open_records
 from gateway.records.table import sweep_all
 from gateway.reporting.counters import Counters, Present, Worker
@@ -65,6 +66,7 @@ class Services:
     metrics: Metrics
     books: Books
     records: Records | None
+    images: Images | None
     loops: Loops
     log: Log
 
@@ -96,7 +98,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         also_forget: list[Forget] = [_forget_sessions(settings), sweep_all]  # jobs too where none are kept any more
         door = await stack.enter_async_context(open_access(settings, runtime_dir, loops, also_forget))
         counters = door.counters
-        records = await stack.enter_async_context(open_records(settings, loops))
+        kept = await stack.enter_async_context(open_records(settings, loops))
         pictures = await open_pictures(settings)
         stack.push_async_callback(pictures.aclose)
         log = open_log(settings, "gateway")
@@ -121,7 +123,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             settings=settings, door=door, keys=door.keys, administration=Administration(door.keys, counters.key_use),
             addresses=door.addresses, counters=counters, admission=admission, pictures=pictures, dispatcher=dispatcher,
             readiness=readiness, turnstile=turnstile, metrics=metrics,
-            books=Books(log, metrics, counters, door.upkeep.gathering, traces), records=records, loops=loops, log=log,
+            books=Books(log, metrics, counters, door.upkeep.gathering, traces), records=kept.records,
+            images=kept.images, loops=loops, log=log,
         )  # fmt: skip
         metrics.watch(lambda: _sample(services, loop.time()))
         stack.callback(metrics.refresh)  # the last counts, after the loop's end
@@ -156,6 +159,8 @@ def _sample(services: Services, now: float) -> Sample:
     events = {"accepted": admission.accepted, "picture_children_lost": services.pictures.deaths}
     if services.records is not None:
         events |= services.records.events()
+    if services.images is not None:
+        events |= services.images.events()
     return Sample(
         events=events | asdict(dispatcher.counts) | services.counters.failures(),
         refused=dict(admission.refused) | services.counters.refused(),

@@ -17,7 +17,9 @@
     │   │   └── NoTimeLeft        what waits already takes longer than this request has
     │   ├── DeadlineExceeded      the answer would come too late
     │   ├── NoWorker              no worker is serving
-    │   └── StoreDown             the key store cannot be reached or written
+    │   ├── StoreDown             the key store cannot be reached or written
+    │   └── StorageDown           where pictures are kept cannot be reached or written
+    │       └── StorageRefused    it answers, and says no: to the credentials, or that there is no such bucket
     ├── DetectionFailed      500  a worker could not run this picture
     ├── DownloadError        —    a model could not be pulled from any source
     └── ConfigurationError   —    refuses to start; the message holds the mend
@@ -123,6 +125,18 @@ class StoreDown(Unavailable):
 
     def __init__(self, message: str = "The key store cannot be reached", retry_after_s: int = 5) -> None:
         super().__init__(f"{message}; retry in {retry_after_s} seconds", retry_after_s)
+
+
+class StorageDown(Unavailable):
+    """Where pictures are kept cannot be reached or written."""
+
+    def __init__(self, message: str = "The storage of pictures cannot be reached", retry_after_s: int = 5) -> None:
+        super().__init__(f"{message}; retry in {retry_after_s} seconds", retry_after_s)
+        self.why = message
+
+
+class StorageRefused(StorageDown):
+    """It will not be better in a while: somebody has to change something."""
 
 
 class DetectionFailed(FaceApiError):

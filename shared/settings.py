@@ -245,7 +245,23 @@ class Settings(DecodingSettings, frozen=True, kw_only=True):
             "an id when it cannot be written, required answers 503"
         ),
     ] = "off"
-    records_ttl: Annotated[float, _number("Hours after which a job is deleted", 0.01, 87_600)] = 24.0
+    records_ttl: Annotated[
+        float, _number("Hours after which a job is deleted, and its picture with it", 0.01, 87_600)
+    ] = 24.0
+    storage_url: Annotated[
+        str,
+        _about(
+            "Where masked pictures are kept beside their jobs: file:///srv/pictures, or s3://bucket/prefix with the "
+            "AWS_… variables of its tools (AWS_ENDPOINT_URL_S3 for other servers); empty keeps none"
+        ),
+    ] = ""
+    storage_encryption: Annotated[
+        Literal["off", "AES256", "aws:kms"],
+        _about("How the bucket is asked to encrypt each picture; the key of aws:kms is AWS_SSE_KMS_KEY_ID's"),
+    ] = "off"
+    storage_queue_bytes: Annotated[
+        int, _number("Most bytes of pictures that wait to be stored in one gateway process", MEBIBYTE, 1 << 40)
+    ] = 128 * MEBIBYTE
 
     # Saying what happens
     log_level: Annotated[Literal["debug", "info", "warning", "error"], _about("Least level logged")] = "info"

@@ -49,6 +49,8 @@ _MASK_HEADERS = (
     "X-Blur-Method",
     "X-Mask-Weak",
     "X-Mask-Colors",
+    "X-Image-Id",
+    "X-Image-Status",
     *_ALWAYS,
 )
 _ERROR_HEADERS = {

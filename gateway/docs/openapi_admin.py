@@ -7,6 +7,7 @@ from typing import Any
 from gateway.docs.openapi_parts import Json, error_answers, headers, json_answer, query_parameter, ref
 from gateway.keys.records import LIMIT_MAX, NAME_LENGTH_MAX, SCOPES
 from gateway.keys.shown import AuditPage, Key, KeyDetails, KeyPage, MadeKey
+from gateway.records.erasing import Erased
 from gateway.reporting.overview import Overview
 from gateway.reporting.system_facts import System
 from gateway.routes.admin import (
@@ -16,7 +17,6 @@ from gateway.routes.admin import (
     SEARCHED_MAX,
     CreateBody,
     EraseBody,
-    Erased,
     RotateBody,
 )
 
@@ -42,8 +42,8 @@ FIELDS: dict[str, dict[str, str]] = {
     },
     "RotateBody": {"grace": "How long the old key goes on working: seconds, or 24h; 0 to 30 days"},
     "EraseBody": {
-        "key_id": "Whose jobs: `key_…`, or `anonymous`; null for all keys'",
-        "before": "Only jobs made before this day or moment, such as 2026-11-28 or 2026-11-28T12:00:00Z; null for all",
+        "key_id": "Whose: `key_…`, or `anonymous`; null for all keys'",
+        "before": "Only what was made before this day or moment, 2026-11-28 or 2026-11-28T12:00:00Z; null for all",
     },
     "MadeKey": {"key": "The key itself, shown this once"},
     "ListedKey": {"requests_today": "Since midnight UTC"},
@@ -109,7 +109,7 @@ EXAMPLES: dict[str, Json] = {
     "KeyDetails": _KEY | {"requests_today": 3, "requests_by_day": {"2026-11-22": 3}},
     "MadeKey": _KEY | {"key": "xyl_0a1b…"},
     "AuditPage": {"entries": [_ENTRY]},
-    "Erased": {"jobs": 12},
+    "Erased": {"jobs": 12, "images": 7},
     "Overview": _OVERVIEW,
     "System": _SYSTEM,
 }
@@ -164,7 +164,7 @@ def _rotate() -> Json:
 
 def _erase() -> Json:
     body = _body("EraseBody", {"key_id": "key_0a1b2c3d4e5f", "before": "2026-11-28"}) | {"required": True}
-    return _operation("eraseJobs", "Erase jobs by key, by date, or both", "Erased", requestBody=body)
+    return _operation("eraseRecords", "Erase jobs and images by key, by date, or both", "Erased", requestBody=body)
 
 
 def _audit() -> Json:

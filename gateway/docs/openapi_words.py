@@ -94,8 +94,8 @@ ERRORS = {
     503: "Server busy, retry after the seconds in `Retry-After`",
 }
 
-#: The same for endpoints that name a key or a job.
-NO_SUCH = "No key has this id; no job of this key has it, or no records are kept"
+#: The same for endpoints that name a key, a job or an image.
+NO_SUCH = "No key has this id; no job or image of this key has it, or none are kept"
 
 ERROR_DETAILS = {
     400: f"The file is not a picture in one of the accepted formats: {listed('or')}",
@@ -148,6 +148,21 @@ HEADERS: dict[str, tuple[str, str, Any]] = {
         "Only with FACE_API_RECORDS=best_effort, where the job was not written in time: there is no id",
         "unconfirmed",
     ),
+    "X-Image-Id": (
+        "string",
+        "Only where pictures are kept: the id of this masked picture, a UUIDv7",
+        "01931f2e-9001-7b52-8a11-5f0e3c2d1b4a",
+    ),
+    "X-Image-Status": (
+        "string",
+        "Only with FACE_API_RECORDS=best_effort, where the picture was not kept in time: there is no id",
+        "unconfirmed",
+    ),
+    "ETag": (
+        "string",
+        "SHA-256 of the picture",
+        '"60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752"',
+    ),
     "X-Frames": ("string", "Only for animated and multi-page files", "12; only the first was read"),
     "X-Ignored-Fields": ("string", "Form fields that mean nothing here and were ignored", "dzuuid, submit"),
     "Accept-Encoding": ("string", "The encodings a request's body may have", "identity"),
@@ -166,7 +181,7 @@ HEADERS: dict[str, tuple[str, str, Any]] = {
 FIELDS: dict[str, dict[str, str]] = {
     "DetectResponse": {
         "request_id": "The same as in X-Request-Id",
-        "image_id": "Reserved, null",
+        "image_id": "null: detect makes no picture that could be kept; mask names its own in X-Image-Id",
         "job_id": "Of the job that was kept of this request; null where none was",
         "detections": "Best confidence first",
     },

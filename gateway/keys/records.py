@@ -6,7 +6,7 @@ Times are seconds since the epoch (UTC). The key itself is in no record: only it
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, overload
 
 import msgspec
 
@@ -118,6 +118,18 @@ def parse_duration(text: str) -> float:
     if number is None or number < 0:
         raise BadParameter(f"{text[:20]!r} is no duration; write 90d, 24h, 30m or 45s")
     return float(number * (unit or 1))
+
+
+@overload
+def iso(moment: float) -> str: ...
+
+
+@overload
+def iso(moment: None) -> None: ...
+
+
+@overload
+def iso(moment: float | None) -> str | None: ...
 
 
 def iso(moment: float | None) -> str | None:

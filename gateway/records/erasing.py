@@ -1,6 +1,6 @@
-"""Erasure of jobs by key or by date, for people who manage keys: all that is there when it begins, and audited.
+"""Erasure of jobs and images by key or by date, for people who manage keys: all that is there when it begins, audited.
 
-Works whether records are kept any more or not. Jobs of requests that are still under way are not among them.
+Works whether records are kept any more or not. What requests leave that are still under way is not among it.
 """
 
 from __future__ import annotations
@@ -10,11 +10,16 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, delete, func, select
+import msgspec
+from sqlalchemy import Connection, Table, and_, delete, func, select
 
 from gateway.keys.audit import Actor, write_entry
 from gateway.keys.keeping import Keys
 from gateway.keys.records import iso
+from gateway.records import image_table
+from gateway.records.image import Doomed
+from gateway.records.image_table import IMAGES
+from gateway.records.images import Images
 from gateway.records.table import JOBS
 from gateway.records.uuid7 import uuid7
 from gateway.stores.database import Database
@@ -22,6 +27,8 @@ from shared.errors import BadParameter
 
 #: Rows that are deleted in one transaction: others get their turn between two.
 STEP = 1000
+#: The same of images, whose objects are deleted in between.
+STEP_IMAGES = 200
 
 
 class Wanted(NamedTuple):
@@ -32,7 +39,7 @@ class Wanted(NamedTuple):
 
     def words(self) -> str:
         when = "" if self.before is None else f" made before {iso(self.before)}"
-        return f"jobs of {self.key_id or 'all keys'}{when}"
+        return f"records of {self.key_id or 'all keys'}{when}"
 
 
 def checked(key_id: str | None, before: str | None) -> Wanted:
@@ -42,31 +49,59 @@ def checked(key_id: str | None, before: str | None) -> Wanted:
     return Wanted(key_id or "", _moment(before) if before else None)
 
 
-async def erase(keys: Keys, wanted: Wanted, actor: Actor, now: float, audit_keep: int) -> int:
-    """How many jobs were erased. StoreDown: some may have been; asked again, it goes on."""
-    database, erased, done = keys.store.database, 0, False
-    last = await keys.threads.call(lambda: begin(database, wanted, actor, now, audit_keep))
+class Erased(msgspec.Struct, frozen=True):
+    """How many."""
+
+    jobs: int
+    images: int
+
+
+async def erase(keys: Keys, images: Images | None, wanted: Wanted, actor: Actor, now: float, audit_keep: int) -> Erased:
+    """First every image with its object, then the jobs. StoreDown, StorageDown: some may have been; asked again, it
+    goes on. images: None where no storage is known, BadParameter then where it would need one.
+    """
+    database, call = keys.store.database, keys.threads.call
+    last = await call(lambda: begin(database, wanted, actor, now, audit_keep))
+    if images is None and await call(lambda: image_table.any_of(database, _images(wanted, last))):
+        raise BadParameter("pictures were kept: set FACE_API_STORAGE_URL as it was, so that they can be erased too")
+    erased_images = 0
+    while images is not None and (doomed := await call(partial(doom_step, database, wanted, last, now))):
+        await images.finish(doomed)
+        erased_images += len(doomed)
+    jobs, done = 0, False
     while not done:
-        step = await keys.threads.call(partial(erase_step, database, wanted, last, actor, now, erased))
-        erased, done = erased + step, step < STEP
-    return erased
+        so_far = Erased(jobs, erased_images)
+        step = await call(partial(erase_step, database, wanted, last, actor, now, so_far))
+        jobs, done = jobs + step, step < STEP
+    return Erased(jobs, erased_images)
 
 
 def begin(database: Database, wanted: Wanted, actor: Actor, now: float, audit_keep: int) -> str:
-    """Notes that it was asked; the id of the newest job it is about, so that it has an end while others come."""
+    """Notes that it was asked; the newest id it is about, so that it has an end while others come."""
     with database.write() as connection:
         write_entry(connection, actor, "erasure asked", wanted.words(), "", now, keep=audit_keep)
-        return connection.execute(select(func.max(JOBS.c.id)).where(_which(wanted))).scalar_one() or ""
+        newest = [
+            connection.execute(select(func.max(table.c.id)).where(_which(table, wanted))).scalar_one() or ""
+            for table in (JOBS, IMAGES)
+        ]
+    return max(newest)
 
 
-def erase_step(database: Database, wanted: Wanted, last: str, actor: Actor, now: float, erased: int) -> int:
-    """How many it was; the last step notes them all, in its own transaction. erased: by the steps before."""
-    query = select(JOBS.c.id).where(_which(wanted), JOBS.c.id <= last).order_by(JOBS.c.id).limit(STEP)
+def doom_step(database: Database, wanted: Wanted, last: str, now: float) -> list[Doomed]:
+    """Images that nobody sees from now on, and whose objects are to be deleted; none when all are."""
+    with database.write(alone=False) as connection:
+        return image_table.doom(connection, _images(wanted, last), STEP_IMAGES, now)
+
+
+def erase_step(database: Database, wanted: Wanted, last: str, actor: Actor, now: float, so_far: Erased) -> int:
+    """How many jobs it was; the last step notes them all, in its own transaction. so_far: by the steps before."""
+    query = select(JOBS.c.id).where(_which(JOBS, wanted, last)).order_by(JOBS.c.id).limit(STEP)
     with database.write(alone=False) as connection:
         ids = list(connection.execute(query).scalars())
         _delete(connection, ids)
         if len(ids) < STEP:
-            write_entry(connection, actor, "jobs erased", wanted.words(), f"{erased + len(ids)} of them", now)
+            words = f"{so_far.jobs + len(ids)} jobs, {so_far.images} images"
+            write_entry(connection, actor, "records erased", wanted.words(), words, now)
     return len(ids)
 
 
@@ -75,11 +110,17 @@ def _delete(connection: Connection, ids: Sequence[str]) -> None:
         connection.execute(delete(JOBS).where(JOBS.c.id.in_(ids)))
 
 
-def _which(wanted: Wanted) -> Any:
-    """By id and not by time: ids begin with it, and have an index."""
-    mine = [JOBS.c.key_id == wanted.key_id] if wanted.key_id else []
-    early = [] if wanted.before is None else [JOBS.c.id < _first_id(wanted.before)]
-    return and_(True, *mine, *early)
+def _which(table: Table, wanted: Wanted, last: str | None = None) -> Any:
+    """By id and not by time: ids begin with it, and have an index. last: none beyond."""
+    mine = [table.c.key_id == wanted.key_id] if wanted.key_id else []
+    early = [] if wanted.before is None else [table.c.id < _first_id(wanted.before)]
+    known = [] if last is None else [table.c.id <= last]
+    return and_(True, *mine, *early, *known)
+
+
+def _images(wanted: Wanted, last: str) -> Any:
+    """Not those under way: their objects could come after their rows are gone."""
+    return and_(_which(IMAGES, wanted, last), IMAGES.c.state != "pending")
 
 
 def _first_id(moment: float) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from typing import Any, Literal, NamedTuple
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 import msgspec
 
@@ -19,6 +19,7 @@ from shared.faces import Faces
 #: Boxes that are kept of a crowd; all faces are counted.
 BOXES_MAX = 1000
 State = Literal["done"]
+Moment = TypeVar("Moment", float, str)
 
 
 class FoundFace(msgspec.Struct, frozen=True):
@@ -29,40 +30,19 @@ class FoundFace(msgspec.Struct, frozen=True):
     confidence: float
 
 
-class KeptJob(msgspec.Struct, frozen=True, kw_only=True):
-    """parameters: those that differ from their defaults. masked: None for detect. sha256_out: of the answer's body, of
-    detect's before `job_id` was filled in.
+class JobFacts(msgspec.Struct, Generic[Moment], frozen=True, kw_only=True):
+    """What both its row and its caller know. Moment: float or, in RFC 3339, str.
+
+    parameters: those that differ from their defaults. masked: None for detect. sha256_out: of the answer's body.
+    image_id: of the picture that was kept beside it; it is stored if it is named here.
     """
-
-    id: str
-    key_id: str
-    request_id: str
-    endpoint: Task
-    state: State = "done"
-    created_at: float
-    expires_at: float
-    model: str
-    parameters: dict[str, Any]
-    width: int
-    height: int
-    faces: int
-    masked: int | None
-    boxes: list[FoundFace]
-    bytes_in: int
-    bytes_out: int
-    sha256_in: str
-    sha256_out: str
-
-
-class ShownJob(msgspec.Struct, frozen=True, kw_only=True):
-    """A job as its caller sees it."""
 
     id: str
     request_id: str
     endpoint: Task
     state: State
-    created_at: str
-    expires_at: str
+    created_at: Moment
+    expires_at: Moment
     model: str
     parameters: dict[str, Any]
     width: int
@@ -74,6 +54,17 @@ class ShownJob(msgspec.Struct, frozen=True, kw_only=True):
     bytes_out: int
     sha256_in: str
     sha256_out: str
+    image_id: str | None
+
+
+class KeptJob(JobFacts[float], frozen=True, kw_only=True):
+    """The row."""
+
+    key_id: str
+
+
+class ShownJob(JobFacts[str], frozen=True, kw_only=True):
+    """As its caller sees it."""
 
 
 class JobPage(msgspec.Struct, frozen=True):

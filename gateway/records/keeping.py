@@ -1,4 +1,4 @@
-"""The records as one gateway process keeps them: jobs in, pages out, and the loops that write and sweep."""
+"""The records as one gateway process keeps them: jobs and pictures in, jobs out, the loops that write and sweep."""
 
 from __future__ import annotations
 
@@ -8,49 +8,88 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
+
+import msgspec
 
 from gateway.records import table
+from gateway.records.image import ToKeep, pending
+from gateway.records.images import Images
 from gateway.records.job import KeptJob
-from gateway.records.writer import Condition, Writer
+from gateway.records.storage import Storage
+from gateway.records.writer import Change, Condition, Writer
 from gateway.stores.database import Database, open_database
+from gateway.stores.storage_url import open_objects
 from gateway.stores.threads import StoreThreads
-from shared.errors import FaceApiError, NotFound, StoreDown
+from shared.errors import FaceApiError, NotFound, StorageDown, StoreDown
 from shared.settings import Settings
 from shared.supervision import Loops
 
 #: best_effort waits so long for a commit, then answers without an id.
 CONFIRM_S_MAX = 0.25
+#: The same for a job and its picture, whose storage is often farther away.
+CONFIRM_BOTH_S_MAX = 1.0
 #: A commit that takes longer is given up.
 COMMIT_S_MAX = 5.0
 #: How often is swept; a full sweep is followed by the next, and a database that is gone is asked again soon.
 SWEEP_S, NEXT_SWEEP_S, RETRY_S = 30.0, 0.05, 1.0
 
+ASKED = "as FACE_API_RECORDS=required asks"
+
 Result = TypeVar("Result")
+
+
+class Committed(NamedTuple):
+    """What of an answer is in the database, and so may be told of."""
+
+    job: bool
+    image_id: str | None = None
 
 
 @dataclass(slots=True)
 class Records:
-    """required: no answer without its job. ttl_s: how long a job is kept. now: wall-clock time."""
+    """required: no answer without its job and its picture. ttl_s: how long they are kept. now: wall-clock time.
+    images: where pictures are kept beside jobs.
+    """
 
     required: bool
     ttl_s: float
     database: Database
     threads: StoreThreads
+    images: Images | None = None
     now: Callable[[], float] = time.time
     condition: Condition = field(default_factory=Condition)
     writer: Writer = field(init=False)
     _sweep_pause_s: float = SWEEP_S
+    _under_way: set[asyncio.Task[Committed]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.writer = Writer(self._insert, self.condition)
+        self.writer = Writer(self._write, self.condition)
 
-    async def keep(self, job: KeptJob) -> bool:
-        """Whether the job is committed. required: StoreDown where it is not; best_effort: False, and soon."""
+    async def keep(self, job: KeptJob, picture: ToKeep | None = None) -> Committed:
+        """What of them is committed. required: all, or StoreDown, StorageDown; best_effort: perhaps less, and soon."""
+        images = self.images
+        if picture is None or images is None:
+            return Committed(await self._alone(job))
+        if not self.required and not (self.condition.ready and images.storage.condition.ready):
+            images.storage.condition.lost += 1
+            return Committed(await self._alone(job))
+        task = asyncio.create_task(self._both(job, picture, images))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        await asyncio.wait({task}, timeout=None if self.required else CONFIRM_BOTH_S_MAX)
+        committed = task.result() if task.done() else Committed(False)
+        if self.required and committed.image_id is None:
+            raise StorageDown(f"This picture cannot be kept, {ASKED}")
+        self.condition.unconfirmed += not committed.job
+        images.storage.condition.unconfirmed += committed.image_id is None
+        return committed
+
+    async def _alone(self, job: KeptJob) -> bool:
         committed = self.writer.hand_in(job)
         if self.required:
             if not await committed:
-                raise StoreDown("This request cannot be recorded, as FACE_API_RECORDS=required asks")
+                raise StoreDown(f"This request cannot be recorded, {ASKED}")
             return True
         if self.condition.ready:  # else the job is a probe that nobody waits for
             await asyncio.wait({committed}, timeout=CONFIRM_S_MAX)
@@ -58,8 +97,29 @@ class Records:
         self.condition.unconfirmed += not confirmed
         return confirmed
 
+    async def _both(self, job: KeptJob, picture: ToKeep, images: Images) -> Committed:
+        """In the order that leaves nothing behind: its row as pending, its object, and with the job the row as stored.
+
+        What is cut off in between is the sweeper's.
+        """
+        try:
+            with images.storage.room(len(picture.data)):
+                image = pending(picture, job, time.time_ns())
+                if not await self.writer.hand_in(image):
+                    return Committed(False)
+                await images.put(image, picture.data)
+                both = await self.writer.hand_in(msgspec.structs.replace(job, image_id=image.id))
+                return Committed(both, image.id if both else None)
+        except StorageDown:
+            return Committed(not self.required and await self.writer.hand_in(job))
+
+    async def finish(self) -> None:
+        """What is under way is waited for, a while."""
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=COMMIT_S_MAX)
+
     def events(self) -> dict[str, int]:
-        """What became of jobs since the start, as metrics tell it."""
+        """What became of jobs since the start, as metrics tell it; `Images.events` of pictures."""
         told = self.condition
         return {
             "jobs_written": told.written,
@@ -79,10 +139,14 @@ class Records:
             raise _no_such()
         return job
 
-    async def delete(self, key_id: str, job_id: str) -> None:
-        """NotFound, also for another key's; StoreDown."""
-        if not await self._asked(lambda: table.delete_one(self.database, key_id, job_id, self.now())):
+    async def delete(self, key_id: str, job_id: str) -> bool:
+        """With its image: whether that is gone already; else it is as soon as the storage is back. NotFound, also for
+        another key's; StoreDown.
+        """
+        doomed = await self._asked(lambda: table.delete_one(self.database, key_id, job_id, self.now()))
+        if doomed is None:
             raise _no_such()
+        return not doomed or (self.images is not None and await self.images.tried(doomed))
 
     async def sweep(self) -> None:
         """One round: the longest expired are deleted. It also finds out whether the database can be written."""
@@ -98,32 +162,50 @@ class Records:
     def sweep_pause_s(self) -> float:
         return self._sweep_pause_s if self.condition.ready else RETRY_S
 
-    async def _insert(self, jobs: Sequence[KeptJob]) -> None:
-        await self._asked(partial(table.insert_jobs, self.database, jobs))
+    async def _write(self, changes: Sequence[Change]) -> list[bool]:
+        return await self._asked(partial(table.write, self.database, changes))
 
     async def _asked(self, work: Callable[[], Result]) -> Result:
         return await self.threads.call(work, COMMIT_S_MAX)
 
 
+class Kept(NamedTuple):
+    """images may be there without records: none is made any more, those that are there end."""
+
+    records: Records | None
+    images: Images | None
+
+
 @contextlib.asynccontextmanager
-async def open_records(settings: Settings, loops: Loops) -> AsyncIterator[Records | None]:
-    """None where the settings want none. The tables are there: whoever opened the keys made them.
+async def open_records(settings: Settings, loops: Loops) -> AsyncIterator[Kept]:
+    """What the settings want. The tables are there: whoever opened the keys made them. ConfigurationError.
 
     With connections of its own, so that a hurry here keeps nobody from looking up keys.
     """
-    if settings.records == "off":
-        yield None
+    objects = open_objects(settings)
+    if settings.records == "off" and objects is None:
+        yield Kept(None, None)
         return
     async with contextlib.AsyncExitStack() as stack:
         database, threads = open_database(settings), StoreThreads()
         stack.callback(database.close)
         stack.callback(threads.close)
-        records = Records(settings.records == "required", settings.records_ttl * 3600, database, threads)
+        images = None
+        if objects is not None:
+            images = Images(Storage(objects, settings.storage_queue_bytes), database, threads)
+            stack.callback(images.storage.threads.close)
+            await images.sweep()
+            stack.push_async_callback(loops.keep("images_sweep", images.sweep, images.sweep_pause_s).end)
+        if settings.records == "off":
+            yield Kept(None, images)
+            return
+        records = Records(settings.records == "required", settings.records_ttl * 3600, database, threads, images)
         await records.sweep()
         stack.push_async_callback(loops.keep("jobs", records.writer.round, 0.0, last_round_s=COMMIT_S_MAX).end)
         stack.callback(records.writer.close)  # first, so that the round in hand has an end
         stack.push_async_callback(loops.keep("jobs_sweep", records.sweep, records.sweep_pause_s).end)
-        yield records
+        stack.push_async_callback(records.finish)
+        yield Kept(records, images)
 
 
 def _no_such() -> NotFound:

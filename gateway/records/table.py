@@ -1,4 +1,4 @@
-"""The table of jobs: insert, page, read, delete, sweep. Blocking; `now` is an argument. It alone knows the SQL.
+"""The table of jobs: write, page, read, delete, sweep. Blocking; `now` is an argument. It alone knows the SQL.
 
 What has expired is nobody's any more, whether it was swept yet or not.
 """
@@ -10,6 +10,8 @@ from typing import Any
 
 from sqlalchemy import and_, delete, insert, select
 
+from gateway.records import image_table
+from gateway.records.image import Doomed, KeptImage
 from gateway.records.job import KeptJob, job_of, row_of
 from gateway.stores.database import Database
 from gateway.stores.tables import TABLES
@@ -21,11 +23,20 @@ SWEPT_TOGETHER_MAX = 500
 _ROUNDS_MAX = 100
 
 
-def insert_jobs(database: Database, jobs: Sequence[KeptJob]) -> None:
-    """All of them or none. StoreDown."""
-    rows = [row_of(job) for job in jobs]
+def write(database: Database, changes: Sequence[KeptJob | KeptImage]) -> list[bool]:
+    """All in one transaction, and whether each was made: an image as pending; a job, whose image is stored with it.
+
+    Not a job whose image was given up meanwhile. StoreDown: none was.
+    """
+    images = [change for change in changes if isinstance(change, KeptImage)]
+    jobs = [change for change in changes if isinstance(change, KeptJob)]
     with database.write(alone=False) as connection:
-        connection.execute(insert(JOBS), rows)
+        image_table.add(connection, images)
+        stored = image_table.now_stored(connection, [job.image_id for job in jobs if job.image_id])
+        lost = {job.id for job in jobs if job.image_id and job.image_id not in stored}
+        if len(lost) < len(jobs):
+            connection.execute(insert(JOBS), [row_of(job) for job in jobs if job.id not in lost])
+    return [change.id not in lost for change in changes]
 
 
 def page(database: Database, key_id: str, before: str, limit: int, now: float) -> list[KeptJob]:
@@ -44,10 +55,12 @@ def one(database: Database, key_id: str, job_id: str, now: float) -> KeptJob | N
     return None if row is None else job_of(dict(row))
 
 
-def delete_one(database: Database, key_id: str, job_id: str, now: float) -> bool:
-    """Whether it was there."""
+def delete_one(database: Database, key_id: str, job_id: str, now: float) -> list[Doomed] | None:
+    """Its image, whose object is to be deleted now; None where there was no such job."""
     with database.write(alone=False) as connection:
-        return connection.execute(delete(JOBS).where(_alive(key_id, now), JOBS.c.id == job_id)).rowcount > 0
+        if not connection.execute(delete(JOBS).where(_alive(key_id, now), JOBS.c.id == job_id)).rowcount:
+            return None
+        return image_table.doom(connection, image_table.of_job(job_id), 1, now)
 
 
 def sweep(database: Database, now: float) -> int:

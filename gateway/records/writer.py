@@ -1,6 +1,6 @@
-"""The writer: commits jobs in groups, beside the event loop. While one group is on its way, the next gathers.
+"""The writer: commits changes in groups, beside the event loop. While one group is on its way, the next gathers.
 
-So a lone job waits for its own commit alone, and under load many share one.
+So a lone one waits for its own commit alone, and under load many share one.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
+from gateway.records.image import KeptImage
 from gateway.records.job import KeptJob
 from shared.errors import FaceApiError
 
@@ -28,28 +29,32 @@ class Condition:
     swept: int = 0
 
 
-Insert = Callable[[Sequence[KeptJob]], Awaitable[None]]
+#: A job, or an image that is to be stored.
+Change = KeptJob | KeptImage
+Write = Callable[[Sequence[Change]], Awaitable[Sequence[bool]]]
 Committed = asyncio.Future[bool]
 
 
 @dataclass(slots=True)
 class Writer:
-    """insert: commits them all or none, FaceApiError. condition: shared with the sweeper."""
+    """write: commits all together, and says of each whether it was made; FaceApiError: none was. condition: shared
+    with the sweeper.
+    """
 
-    insert: Insert
+    write: Write
     condition: Condition
-    _queue: deque[tuple[KeptJob, Committed]] = field(default_factory=deque)
+    _queue: deque[tuple[Change, Committed]] = field(default_factory=deque)
     _came: asyncio.Event = field(default_factory=asyncio.Event)
     _closing: bool = False
 
-    def hand_in(self, job: KeptJob) -> Committed:
+    def hand_in(self, change: Change) -> Committed:
         """Done with whether it was committed; at once where too many wait."""
         committed: Committed = asyncio.get_running_loop().create_future()
         if len(self._queue) >= QUEUE_MAX or self._closing:
             self.condition.lost += 1
             committed.set_result(False)
         else:
-            self._queue.append((job, committed))
+            self._queue.append((change, committed))
             self._came.set()
         return committed
 
@@ -66,20 +71,20 @@ class Writer:
         self._closing = True
         self._came.set()
 
-    async def _commit(self, group: list[tuple[KeptJob, Committed]]) -> None:
-        done = False
+    async def _commit(self, group: list[tuple[Change, Committed]]) -> None:
+        made: Sequence[bool] | None = None
         try:
-            await self.insert([job for job, _ in group])
-            done = True
+            made = await self.write([change for change, _ in group])
         except FaceApiError:
             pass  # told by the condition, and to those who wait
         finally:
-            self._tell(group, done)
+            self.condition.ready = made is not None
+            self._tell(group, made or [False] * len(group))
 
-    def _tell(self, group: list[tuple[KeptJob, Committed]], done: bool) -> None:
-        self.condition.ready = done
-        self.condition.written += len(group) * done
-        self.condition.lost += len(group) * (not done)
-        for _, committed in group:
+    def _tell(self, group: list[tuple[Change, Committed]], made: Sequence[bool]) -> None:
+        jobs = [done for (change, _), done in zip(group, made, strict=True) if isinstance(change, KeptJob)]
+        self.condition.written += sum(jobs)
+        self.condition.lost += len(jobs) - sum(jobs)
+        for (_, committed), done in zip(group, made, strict=True):
             if not committed.done():
                 committed.set_result(done)

@@ -57,12 +57,6 @@ class EraseBody(msgspec.Struct, forbid_unknown_fields=True):
     before: str | None = None
 
 
-class Erased(msgspec.Struct, frozen=True):
-    """How many jobs."""
-
-    jobs: int
-
-
 class AdminVisit(msgspec.Struct, frozen=True):
     """One admitted admin request."""
 
@@ -163,7 +157,8 @@ async def _erase(visit: AdminVisit) -> Response:
     body = await _body(visit.request, EraseBody)
     wanted = erasing.checked(_no_key(body.key_id or "", "give the id, `key_…`"), body.before)
     keep = visit.services.settings.audit_keep
-    return _json(Erased(await erasing.erase(visit.services.keys, wanted, visit.actor, visit.now(), keep)))
+    services = visit.services
+    return _json(await erasing.erase(services.keys, services.images, wanted, visit.actor, visit.now(), keep))
 
 
 async def _audit(visit: AdminVisit) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import cast
 
 import msgspec
@@ -9,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.params import DetectParams
-from gateway.recording import record
+from gateway.recording import Answer, birth_of, record
 from gateway.serialise import DetectedFace, DetectResponse, Image, Processing, Profiling, detected_faces, summary
 from gateway.visit import Visit, visit
 
@@ -19,16 +20,23 @@ _encoder = msgspec.json.Encoder()
 async def detect(request: Request) -> Response:
     """Faces in a picture, as JSON."""
     async with visit(request, "detect", DetectParams) as seen:
-        body = _encoder.encode(answer(seen))
+        birth = birth_of(seen)
+        told = answer(seen, birth.id if birth else None)
+        body = _encoder.encode(told)
         seen.record.timings.lap("serialise")
         frames = seen.picture.facts.frames
         headers = {} if frames == 1 else {"X-Frames": f"{frames}; only the first was read"}
         response = seen.answer(body, "application/json", headers)
-        record(seen, "detect", response, seen.detection.faces, None)
+        without_job = partial(_without_job, told)
+        record(seen, birth, Answer("detect", response, seen.detection.faces, without_job=without_job))
         return response
 
 
-def answer(seen: Visit[DetectParams]) -> DetectResponse:
+def _without_job(told: DetectResponse) -> bytes:
+    return _encoder.encode(msgspec.structs.replace(told, job_id=None))
+
+
+def answer(seen: Visit[DetectParams], job_id: str | None) -> DetectResponse:
     """The whole response of one visit."""
     facts, faces, params = seen.picture.facts, seen.detection.faces, seen.params
     # Already JSON, of the declared type; the encoder copies it.
@@ -38,7 +46,7 @@ def answer(seen: Visit[DetectParams]) -> DetectResponse:
     return DetectResponse(
         request_id=seen.record.request_id,
         image_id=None,
-        job_id=None,
+        job_id=job_id,
         image=Image(facts.width, facts.height, facts.channels, facts.size_bytes),
         detections=detections,
         summary=summary(faces, facts.width, facts.height),

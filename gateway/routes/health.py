@@ -46,18 +46,19 @@ async def health(request: Request) -> Response:
 def health_of(services: Services) -> HealthResponse:
     workers, readiness, side = services.dispatcher.workers, services.readiness, services.settings.input_side
     model = workers[0].model if workers else None
-    database, ok, reason = _database(services)
+    database, written, reason = _database(services)
+    storage, stored, storage_reason = _storage(services)
     return HealthResponse(
-        status="ok" if readiness.ready and ok else "degraded",
+        status="ok" if readiness.ready and written and stored else "degraded",
         model=model.name if model else None,
         model_loaded=model is not None,
         input_size=(model.input_side, model.input_side) if model else (side, side),
         supports_landmarks=model.landmarks if model else False,
         database_enabled=database is not None,
         database_ready=database,
-        storage_enabled=False,
-        storage_ready=None,
-        reason=readiness.reason or reason,
+        storage_enabled=storage is not None,
+        storage_ready=storage,
+        reason=readiness.reason or reason or storage_reason,
         precision=model.precision if model else None,
         provider=model.provider if model else None,
         max_batch=model.max_batch if model else 0,
@@ -80,6 +81,14 @@ def _database(services: Services) -> tuple[bool | None, bool, str]:
     written = records.condition.ready
     reason = "" if written else "jobs cannot be written to the database"
     return written and keys is not False, keys is not False and (written or not records.required), reason
+
+
+def _storage(services: Services) -> tuple[bool | None, bool, str]:
+    """The same of the storage of pictures."""
+    if services.images is None or services.records is None:
+        return None, True, ""
+    condition = services.images.storage.condition
+    return condition.ready, condition.ready or not services.records.required, condition.why
 
 
 async def readyz(request: Request) -> Response:

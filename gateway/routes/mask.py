@@ -9,7 +9,7 @@ from starlette.responses import Response
 from gateway.deciding import decided, refuse_indices
 from gateway.params import MaskParams
 from gateway.pictures.marks import Marks
-from gateway.recording import record
+from gateway.recording import Answer, birth_of, record
 from gateway.visit import Visit, visit
 
 #: What became of the faces.
@@ -41,7 +41,8 @@ async def mask(request: Request) -> Response:
         if masked.as_stored:
             headers["X-Mask-Colors"] = "as stored"
         response = seen.answer(masked.data, masked.media_type, headers)
-        record(seen, "mask", response, marks.faces, marks.masked)
+        shows_all = seen.params.annotate
+        record(seen, birth_of(seen), Answer("mask", response, marks.faces, marks.masked, to_keep=not shows_all))
         return response
 
 

@@ -66,6 +66,22 @@ MIGRATIONS: tuple[Migration, ...] = (
             "CREATE INDEX jobs_expiring ON jobs (expires_at)",
         ),
     ),
+    Migration(
+        "images",
+        (
+            "ALTER TABLE jobs ADD COLUMN image_id TEXT",
+            """CREATE TABLE images (
+                id TEXT PRIMARY KEY, key_id TEXT NOT NULL, job_id TEXT NOT NULL, state TEXT NOT NULL,
+                object TEXT NOT NULL, media_type TEXT NOT NULL, width BIGINT NOT NULL, height BIGINT NOT NULL,
+                bytes BIGINT NOT NULL, sha256 TEXT NOT NULL, created_at DOUBLE PRECISION NOT NULL,
+                expires_at DOUBLE PRECISION NOT NULL, due_at DOUBLE PRECISION NOT NULL)""",
+            "CREATE INDEX images_of_key ON images (key_id, id)",
+            "CREATE INDEX images_due ON images (due_at)",
+            "CREATE UNIQUE INDEX images_by_object ON images (object)",
+            "CREATE UNIQUE INDEX images_of_job ON images (job_id)",
+            "INSERT INTO meta (name, text, number) VALUES ('storage', NULL, 0)",
+        ),
+    ),
 )
 
 

@@ -21,6 +21,7 @@ class Tables(NamedTuple):
     links: Table
     attempts: Table
     jobs: Table
+    images: Table
 
 
 def _table(name: str, *columns: str) -> Table:
@@ -80,5 +81,22 @@ TABLES = Tables(
         "bytes_out:i",
         "sha256_in:t",
         "sha256_out:t",
+        "image_id:t",
+    ),
+    images=_table(
+        "images",
+        "id:t!",
+        "key_id:t",
+        "job_id:t",
+        "state:t",
+        "object:t",
+        "media_type:t",
+        "width:i",
+        "height:i",
+        "bytes:i",
+        "sha256:t",
+        "created_at:f",
+        "expires_at:f",
+        "due_at:f",
     ),
 )

@@ -11,9 +11,10 @@ import pytest
 
 from gateway.docs import openapi, openapi_admin
 from gateway.keys.shown import AuditPage, Key, KeyDetails, KeyPage, MadeKey
+from gateway.records.erasing import Erased
 from gateway.reporting.overview import Overview
 from gateway.reporting.system_facts import System
-from gateway.routes.admin import PREFIX, CreateBody, Erased, RotateBody
+from gateway.routes.admin import PREFIX, CreateBody, RotateBody
 from tests.unit.access.application import Site, opened
 
 

@@ -40,19 +40,19 @@ def database(server: Postgres, tmp_path: Path) -> Iterator[Database]:
 
 def test_what_the_file_does_the_server_does(database: Database) -> None:
     mine, newer = job(parameters={"keep": [[1.5, 2.0, 3.0, 4.0], 0]}, masked=1), job(at=NOW + 1)
-    table.insert_jobs(database, [mine, newer])
+    table.write(database, [mine, newer])
     assert table.one(database, "key_a", mine.id, NOW) == mine
     assert table.page(database, "key_a", "", 10, NOW) == [newer, mine]
     assert table.page(database, "key_a", newer.id, 10, NOW) == [mine]
-    assert not table.delete_one(database, "key_b", mine.id, NOW)
-    assert table.delete_one(database, "key_a", mine.id, NOW)
+    assert table.delete_one(database, "key_b", mine.id, NOW) is None
+    assert table.delete_one(database, "key_a", mine.id, NOW) == []
     assert table.one(database, "key_a", newer.id, newer.expires_at) is None
 
 
 def test_hosts_that_sweep_at_once_delete_every_row_once(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table, "SWEPT_TOGETHER_MAX", 7)
     jobs = [job("key_swept", NOW + number / 100) for number in range(200)]
-    table.insert_jobs(database, jobs)
+    table.write(database, jobs)
     later = NOW + TTL_S + 60
     while table.sweep(database, NOW + TTL_S - 1):  # what other tests left
         pass
@@ -64,7 +64,7 @@ def test_hosts_that_sweep_at_once_delete_every_row_once(database: Database, monk
 
 def test_jobs_are_written_while_keys_are_changed(database: Database) -> None:
     with database.write(), ThreadPoolExecutor(1) as beside:  # holds the lock of all that change keys
-        beside.submit(table.insert_jobs, database, [job("key_beside")]).result(timeout=10)
+        beside.submit(table.write, database, [job("key_beside")]).result(timeout=10)
     assert table.page(database, "key_beside", "", 10, NOW)
 
 
@@ -74,15 +74,15 @@ def test_required_refuses_while_the_server_is_gone_and_goes_on_when_it_is_back(
     async def work() -> None:
         loops = Loops()
         settings = Settings(data_dir=str(tmp_path), database_url=server.url, records="required")
-        async with open_records(settings, loops) as records:
+        async with open_records(settings, loops) as (records, _):
             assert records is not None
-            assert await records.keep(job(at=time.time()))
+            assert (await records.keep(job(at=time.time()))).job
             server.stop()
             with pytest.raises(StoreDown):
                 await records.keep(job(at=time.time()))
             assert not records.condition.ready
             server.restart()
-            assert await records.keep(job(at=time.time()))
+            assert (await records.keep(job(at=time.time()))).job
             assert records.condition.ready
         await loops.aclose()
 

@@ -74,7 +74,7 @@ def services_with(settings: Settings, door: Door) -> Any:
     """What console and admin API ask of the process's services."""
     return SimpleNamespace(
         settings=settings, door=door, keys=door.keys, counters=door.counters, addresses=door.addresses,
-        administration=Administration(door.keys, door.counters.key_use),
+        administration=Administration(door.keys, door.counters.key_use), images=None,
     )  # fmt: skip
 
 

@@ -47,20 +47,20 @@ def database_in(folder: Path) -> Database:
 def job(key_id: str = "key_a", at: float = NOW, **more: Any) -> KeptJob:
     birth = born(TTL_S, int(at * 1e9))
     facts: dict[str, Any] = {
-        "id": birth.id, "key_id": key_id, "request_id": "r", "endpoint": "detect", "created_at": birth.created_at,
+        "id": birth.id, "key_id": key_id, "request_id": "r", "endpoint": "detect", "state": "done", "created_at": birth.created_at,
         "expires_at": birth.expires_at, "model": "beacon", "parameters": {"max_faces": 2}, "width": 640, "height": 360,
         "faces": 1, "masked": None, "boxes": [FoundFace(1.5, 2.0, 30.0, 40.0, 0.9)], "bytes_in": 7, "bytes_out": 9,
-        "sha256_in": "0a", "sha256_out": "0b",
+        "sha256_in": "0a", "sha256_out": "0b", "image_id": None,
     }  # fmt: skip
     return KeptJob(**facts | more)
 
 
 @contextlib.asynccontextmanager
-async def records_in(folder: Path, mode: str) -> AsyncIterator[Records]:
+async def records_in(folder: Path, mode: str, **more: Any) -> AsyncIterator[Records]:
     """Open as in a gateway process."""
     database_in(folder).close()
     loops = Loops()
-    async with open_records(settings_in(folder, records=mode), loops) as records:
+    async with open_records(settings_in(folder, records=mode, **more), loops) as (records, _):
         assert records is not None
         yield records
     await loops.aclose()

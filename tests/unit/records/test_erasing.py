@@ -34,7 +34,7 @@ def erased(database: Database, wanted: erasing.Wanted) -> int:
     """As the endpoint does it, on this thread."""
     last, count, step = erasing.begin(database, wanted, BOSS, NOW, KEEP), 0, erasing.STEP
     while step == erasing.STEP:
-        step = erasing.erase_step(database, wanted, last, BOSS, NOW, count)
+        step = erasing.erase_step(database, wanted, last, BOSS, NOW, erasing.Erased(count, 0))
         count += step
     return count
 
@@ -57,7 +57,7 @@ def test_what_was_meant_is_erased_and_nothing_else(
         connection.execute(delete(JOBS))
     jobs = [job(owner, NOW + after) for owner, after in drawn]
     if jobs:
-        table.insert_jobs(database, jobs)
+        table.write(database, jobs)
     wanted = erasing.Wanted(key_id, None if before is None else NOW + before)
     meant = {
         each.id
@@ -70,26 +70,30 @@ def test_what_was_meant_is_erased_and_nothing_else(
 
 def test_many_steps_end_though_more_jobs_come(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(erasing, "STEP", 3)
-    table.insert_jobs(database, [job(at=NOW + number) for number in range(10)])
+    table.write(database, [job(at=NOW + number) for number in range(10)])
     wanted = erasing.Wanted("key_a")
     last = erasing.begin(database, wanted, BOSS, NOW, KEEP)
     later = job(at=NOW + 100)
-    table.insert_jobs(database, [later])
-    steps = [erasing.erase_step(database, wanted, last, BOSS, NOW, done) for done in (0, 3, 6, 9)]
+    table.write(database, [later])
+    steps = [erasing.erase_step(database, wanted, last, BOSS, NOW, erasing.Erased(done, 2)) for done in (0, 3, 6, 9)]
     assert steps == [3, 3, 3, 1]
     assert left(database) == {later.id}
     with database.read() as connection:
         told = [(entry.action, entry.subject, entry.detail) for entry in entries(connection)]
-    assert told == [("jobs erased", "jobs of key_a", "10 of them"), ("erasure asked", "jobs of key_a", "")]
+    assert told == [
+        ("records erased", "records of key_a", "10 jobs, 2 images"),
+        ("erasure asked", "records of key_a", ""),
+    ]
 
 
 def test_one_that_was_cut_short_is_seen_in_the_log_and_goes_on_when_asked_again(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(erasing, "STEP", 3)
-    table.insert_jobs(database, [job(at=NOW + number) for number in range(5)])
+    table.write(database, [job(at=NOW + number) for number in range(5)])
     wanted = erasing.Wanted("key_a")
-    erasing.erase_step(database, wanted, erasing.begin(database, wanted, BOSS, NOW, KEEP), BOSS, NOW, 0)
+    last = erasing.begin(database, wanted, BOSS, NOW, KEEP)
+    erasing.erase_step(database, wanted, last, BOSS, NOW, erasing.Erased(0, 0))
     with database.read() as connection:
         assert [entry.action for entry in entries(connection)] == ["erasure asked"]
     assert erased(database, wanted) == 2
@@ -118,11 +122,11 @@ def asked(site: Site, body: dict[str, Any], *scopes: str) -> tuple[int, Any]:
 def test_an_admin_erases_and_nobody_else_also_where_no_records_are_kept_any_more(tmp_path: Path) -> None:
     with opened(tmp_path) as site:
         database = site.door.keys.store.database
-        table.insert_jobs(database, [job("key_a"), job("key_b")])
+        table.write(database, [job("key_a"), job("key_b")])
         assert asked(site, {"key_id": "key_a"}, "records:delete")[0] == 403
         assert asked(site, {}, "admin")[0] == 422
         status, answer = asked(site, {"key_id": site.key(name="secret")}, "admin")
         assert (status, "not its id" in answer["detail"]) == (422, True)
-        assert asked(site, {"key_id": "key_a"}, "admin") == (200, {"jobs": 1})
-        assert asked(site, {"before": "2100-01-01"}, "admin") == (200, {"jobs": 1})
+        assert asked(site, {"key_id": "key_a"}, "admin") == (200, {"jobs": 1, "images": 0})
+        assert asked(site, {"before": "2100-01-01"}, "admin") == (200, {"jobs": 1, "images": 0})
         assert left(database) == set()

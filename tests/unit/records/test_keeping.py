@@ -54,7 +54,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_what_is_kept_can_be_read_and_deleted(tmp_path: Path, mode: str) -> None:
     async with records_in(tmp_path, mode) as records:
         kept = fresh()
-        assert await records.keep(kept)
+        assert (await records.keep(kept)).job
         assert await records.one("key_a", kept.id) == kept
         assert await records.page("key_a", "", 10) == [kept]
         await records.delete("key_a", kept.id)
@@ -66,10 +66,11 @@ async def test_what_is_kept_can_be_read_and_deleted(tmp_path: Path, mode: str) -
 @in_a_loop
 async def test_jobs_that_come_together_are_committed_in_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     groups: list[int] = []
-    insert = keeping.table.insert_jobs
-    monkeypatch.setattr(keeping.table, "insert_jobs", lambda to, jobs: (groups.append(len(jobs)), insert(to, jobs)))
+    write = keeping.table.write
+    monkeypatch.setattr(keeping.table, "write", lambda to, jobs: groups.append(len(jobs)) or write(to, jobs))
     async with records_in(tmp_path, "required") as records:
-        assert all(await asyncio.gather(*(records.keep(fresh()) for _ in range(150))))
+        told = await asyncio.gather(*(records.keep(fresh()) for _ in range(150)))
+        assert all(each.job for each in told)
         assert len(await records.page("key_a", "", 1000)) == 150
         assert records.events()["jobs_written"] == 150
     assert max(groups) <= writer.GROUP_MAX
@@ -84,7 +85,7 @@ async def test_required_refuses_while_the_database_is_gone_and_goes_on_when_it_i
                 await records.keep(fresh())
             assert caught.value.retry_after_s
             assert not records.condition.ready
-        assert await records.keep(fresh())
+        assert (await records.keep(fresh())).job
         assert records.condition.ready
         assert (records.condition.written, records.condition.lost) == (1, 1)
 
@@ -95,12 +96,12 @@ async def test_best_effort_answers_without_an_id_while_the_database_is_gone(tmp_
     async with records_in(tmp_path, "best_effort") as records:
         lost = fresh()
         with gone(file_of(tmp_path)):
-            assert not await records.keep(lost)
+            assert not (await records.keep(lost)).job
             assert not records.condition.ready
         with pytest.raises(NotFound):
             await records.one("key_a", lost.id)
         await records.sweep()  # finds out that it is back
-        assert await records.keep(fresh())
+        assert (await records.keep(fresh())).job
         assert (records.condition.lost, records.condition.unconfirmed) == (1, 1)
 
 
@@ -109,7 +110,7 @@ async def test_best_effort_waits_for_no_lock_and_an_id_it_did_not_answer_may_sti
     async with records_in(tmp_path, "best_effort") as records:
         late = fresh()
         with locked(file_of(tmp_path)):
-            assert not await records.keep(late)
+            assert not (await records.keep(late)).job
         assert await records.writer.hand_in(fresh())  # comes behind it
         assert await records.one("key_a", late.id) == late
         assert records.condition.unconfirmed == 1
@@ -122,7 +123,7 @@ async def test_required_waits_for_a_lock_that_goes(tmp_path: Path) -> None:
             waiting = asyncio.create_task(records.keep(fresh()))
             await asyncio.sleep(0.05)
             assert not waiting.done()
-        assert await waiting
+        assert (await waiting).job
 
 
 @in_a_loop
@@ -130,7 +131,7 @@ async def test_no_more_jobs_wait_than_the_queue_holds(tmp_path: Path, monkeypatc
     monkeypatch.setattr(writer, "QUEUE_MAX", 3)
     async with records_in(tmp_path, "required") as records:
         told = await asyncio.gather(*(records.keep(fresh()) for _ in range(5)), return_exceptions=True)
-        assert [answer for answer in told if answer is True] == [True] * 3
+        assert [answer for answer in told if answer == keeping.Committed(True)] == [keeping.Committed(True)] * 3
         assert sum(isinstance(answer, StoreDown) for answer in told) == 2
 
 
@@ -150,7 +151,7 @@ async def test_jobs_live_as_long_as_the_setting_says_by_a_clock_that_moves(tmp_p
     async with records_in(tmp_path, "required") as records:
         birth = born_now(records.ttl_s)
         kept = job(id=birth.id, created_at=birth.created_at, expires_at=birth.expires_at)
-        assert await records.keep(kept)
+        assert (await records.keep(kept)).job
         records.now = lambda: birth.created_at + 24 * 3600 - 1
         await records.sweep()
         assert await records.one("key_a", kept.id) == kept
@@ -166,8 +167,8 @@ async def test_jobs_live_as_long_as_the_setting_says_by_a_clock_that_moves(tmp_p
 
 @in_a_loop
 async def test_off_opens_nothing(tmp_path: Path) -> None:
-    async with keeping.open_records(settings_in(tmp_path), Loops()) as records:
-        assert records is None
+    async with keeping.open_records(settings_in(tmp_path), Loops()) as kept:
+        assert kept == (None, None)
     assert not file_of(tmp_path).exists()
 
 

@@ -46,7 +46,7 @@ def all_pages(database: Database, key_id: str, limit: int, now: float = NOW) -> 
 def test_a_job_comes_back_as_it_was_written(database: Database) -> None:
     written = job(parameters={"keep": [[1.5, 2.0, 3.0, 4.0], 0], "color": "#00ff00"}, masked=1)
     assert job_of(row_of(written)) == written
-    table.insert_jobs(database, [written])
+    table.write(database, [written])
     assert table.one(database, "key_a", written.id, NOW) == written
 
 
@@ -59,7 +59,7 @@ def test_pages_hold_every_job_of_the_key_once_newest_first(
         connection.execute(delete(JOBS))
     written = [job(key_id, NOW + after) for key_id, after in drawn]
     if written:
-        table.insert_jobs(database, written)
+        table.write(database, written)
     for key_id in ("key_a", "key_b"):
         mine = [each for each in written if each.key_id == key_id]
         assert all_pages(database, key_id, limit) == sorted(mine, key=lambda each: each.id, reverse=True)
@@ -67,27 +67,27 @@ def test_pages_hold_every_job_of_the_key_once_newest_first(
 
 def test_another_keys_job_is_neither_read_nor_deleted(database: Database) -> None:
     mine = job("key_a")
-    table.insert_jobs(database, [mine])
+    table.write(database, [mine])
     assert table.one(database, "key_b", mine.id, NOW) is None
-    assert not table.delete_one(database, "key_b", mine.id, NOW)
-    assert table.delete_one(database, "key_a", mine.id, NOW)
-    assert not table.delete_one(database, "key_a", mine.id, NOW)
+    assert table.delete_one(database, "key_b", mine.id, NOW) is None
+    assert table.delete_one(database, "key_a", mine.id, NOW) == []
+    assert table.delete_one(database, "key_a", mine.id, NOW) is None
     assert rows(database) == 0
 
 
 def test_what_has_expired_is_not_there_before_any_sweep(database: Database) -> None:
     mine = job()
-    table.insert_jobs(database, [mine])
+    table.write(database, [mine])
     end = mine.expires_at
     assert table.one(database, "key_a", mine.id, end - 1)
     assert table.one(database, "key_a", mine.id, end) is None
     assert table.page(database, "key_a", "", 10, end) == []
-    assert not table.delete_one(database, "key_a", mine.id, end)
+    assert table.delete_one(database, "key_a", mine.id, end) is None
     assert rows(database) == 1
 
 
 def test_a_sweep_takes_what_has_expired_and_nothing_else(database: Database) -> None:
-    table.insert_jobs(database, [job(at=NOW + minute * 60) for minute in range(10)])
+    table.write(database, [job(at=NOW + minute * 60) for minute in range(10)])
     assert table.sweep(database, NOW + TTL_S - 1) == 0
     assert table.sweep(database, NOW + TTL_S + 4 * 60) == 5
     assert rows(database) == 5
@@ -99,9 +99,9 @@ def test_several_sweepers_delete_everything_once_in_small_transactions(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(table, "SWEPT_TOGETHER_MAX", 7)
-    table.insert_jobs(database, [job(at=NOW + number / 100) for number in range(100)])
+    table.write(database, [job(at=NOW + number / 100) for number in range(100)])
     alive = job(at=NOW + TTL_S)
-    table.insert_jobs(database, [alive])
+    table.write(database, [alive])
 
     def sweep_to_the_end(_number: int) -> list[int]:
         own = open_database(settings_in(tmp_path))
@@ -117,7 +117,7 @@ def test_several_sweepers_delete_everything_once_in_small_transactions(
 
 
 def test_a_service_that_keeps_records_no_more_sweeps_all_the_same(database: Database) -> None:
-    table.insert_jobs(database, [job(at=NOW + number / 1000) for number in range(table.SWEPT_TOGETHER_MAX + 1)])
+    table.write(database, [job(at=NOW + number / 1000) for number in range(table.SWEPT_TOGETHER_MAX + 1)])
     table.sweep_all(database, NOW + TTL_S + 60)
     assert rows(database) == 0
 
@@ -125,7 +125,7 @@ def test_a_service_that_keeps_records_no_more_sweeps_all_the_same(database: Data
 def test_a_group_is_written_whole_or_not_at_all(database: Database) -> None:
     twice = job()
     with pytest.raises(Exception, match="UNIQUE"):
-        table.insert_jobs(database, [job(), twice, twice])
+        table.write(database, [job(), twice, twice])
     assert rows(database) == 0
 
 
@@ -138,16 +138,16 @@ def test_a_key_store_of_before_keeps_its_keys_and_gets_its_jobs(tmp_path: Path) 
         row = "INSERT INTO meta (name, text, number) VALUES ('marker', 'stays', 7)"
         connection.exec_driver_sql(row)
     with pytest.raises(StoreDown):
-        table.insert_jobs(old.database, [job()])
+        table.write(old.database, [job()])
     old.database.prepare()
     with old.database.read() as connection:
         assert schema_version(connection) == len(MIGRATIONS)
         assert connection.exec_driver_sql("SELECT number FROM meta WHERE name = 'marker'").scalar_one() == 7
-    table.insert_jobs(old.database, [job()])
+    table.write(old.database, [job()])
     assert rows(old.database) == 1
 
 
 def test_keys_and_jobs_share_one_file(tmp_path: Path) -> None:
     store, _ = made_store(tmp_path)
-    table.insert_jobs(store.database, [job()])
+    table.write(store.database, [job()])
     assert rows(store.database) == 1

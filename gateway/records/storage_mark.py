@@ -1,0 +1,74 @@
+"""Whose a storage is: a small object in it names the database that has its rows. Blocking.
+
+Two databases in one folder would take each other's pictures for left-overs; a folder that is not mounted would look
+like one whose pictures are gone. Both are seen here, before anything is written or deleted.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+
+from sqlalchemy import Connection, text
+
+from gateway.records import image_table
+from gateway.records.image import new_object
+from gateway.stores.database import Database
+from gateway.stores.objects import Objects
+from gateway.stores.storage_url import open_objects
+from shared.errors import ConfigurationError, StorageDown, StorageRefused
+from shared.settings import Settings
+
+MARK = "face-api-storage"
+
+
+def check_storage(settings: Settings, database: Database) -> None:
+    """Before a start. ConfigurationError where it must not start; one that is only down may come back. StoreDown."""
+    objects = open_objects(settings)
+    if objects is None:
+        with database.read() as connection:
+            images = image_table.count(connection)
+        if images:
+            logging.getLogger("face_api.storage").warning(
+                "%d pictures are where FACE_API_STORAGE_URL no longer says; set it again to have them erased", images
+            )
+        return
+    try:
+        settle(database, objects)
+        name = new_object()
+        objects.put(name, b"probe", "text/plain")
+        objects.delete([name])
+    except StorageRefused as error:
+        raise ConfigurationError(
+            f"FACE_API_STORAGE_URL: {error.why}; look at AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, "
+            "AWS_ENDPOINT_URL_S3 and what this key may do"
+        ) from None
+    except StorageDown as error:
+        logging.getLogger("face_api.storage").error("%s; it is asked again until it answers", error.why)
+
+
+def settle(database: Database, objects: Objects) -> None:
+    """Marks a new storage as this database's. ConfigurationError where it is another's, or not the one with the
+    pictures; StoreDown, StorageDown.
+    """
+    with database.write() as connection:
+        known, images = _known(connection), image_table.count(connection)
+    mark = objects.read(MARK)
+    if mark is None and images:
+        raise ConfigurationError(
+            f"FACE_API_STORAGE_URL: {objects.place} is not where the {images} pictures of this database are; name that "
+            f"place again or mount it, or copy all of it, {MARK} too"
+        )
+    if mark is None:
+        objects.put(MARK, known.encode(), "text/plain")
+    elif mark != known.encode():
+        raise ConfigurationError(
+            f"FACE_API_STORAGE_URL: the pictures at {objects.place} belong to another database; name a place of its "
+            f"own, or delete {MARK} there if they may be erased"
+        )
+
+
+def _known(connection: Connection) -> str:
+    """How this database is called in its storage; from now on, if it had no name."""
+    named = text("UPDATE meta SET text = COALESCE(text, :new) WHERE name = 'storage' RETURNING text")
+    return str(connection.execute(named, {"new": secrets.token_hex(16)}).scalar_one())
