@@ -61,7 +61,7 @@ class Service:
 
     def workers_expected(self) -> int:
         """How many workers there will be on this host; 0 while the pool has not told, or where there is none."""
-        return announcement.expected(self.runtime_dir, self.in_force[0].pid)
+        return announcement.expected(self.runtime_dir, self.in_force[0].pid) if self.parts else 0
 
     def workers_here(self) -> int:
         """How many workers of this host can be reached."""

@@ -69,7 +69,7 @@ def probes(service: Service) -> Starlette:
 
     async def health(_request: Request) -> Response:
         workers = service.workers_here()
-        told = WorkerHealth("ok" if workers else "degraded", workers, service.workers_expected() if workers else 0)
+        told = WorkerHealth("ok" if workers else "degraded", workers, service.workers_expected())
         return _answer(200 if workers else 503, told)
 
     return Starlette(routes=[Route("/livez", livez), Route("/readyz", readyz), Route("/health", health)])

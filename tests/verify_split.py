@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,8 +19,10 @@ import pytest
 from deploy.wire_keys import make
 from shared import exit_codes
 from tests.chaos.gallery import gallery, network, settings
+from tests.integration.split.halves import houses, run, score, until
 from tests.integration.split.wires import free_ports
 from tests.service import ROOT, START_S_MAX, STOP_S_MAX, Service, environment, start
+from tests.stub_worker import NAP, picture
 
 PICTURE = gallery(1)[0]
 
@@ -28,7 +32,7 @@ def halves(folder: Path, ports: int) -> tuple[dict[str, object], dict[str, objec
         make(name, folder)
         (folder / name).mkdir()
     network(folder / "workers")
-    small = {"gateway_processes": 1, "decode_processes": 1, "workers": 1, "metrics_port": -1, "log_level": "info"}
+    small = {"gateway_processes": 1, "decode_processes": 1, "workers": 1, "metrics_port": 0, "log_level": "info"}
     workers = settings(
         folder / "workers", role="workers", wire_bind=f"tcp://127.0.0.1:{ports}", port=ports + 2, **small,
         wire_key_file=folder / "workers.key", wire_peers=folder / "gateways.pub",
@@ -61,6 +65,12 @@ def detected(url: str) -> str:
         return PICTURE.wrong(json.loads(answer.read()))
 
 
+def metrics_of(service: Service) -> str:
+    (url,) = re.findall(r"metrics +(http\S+)", service.output)
+    with urllib.request.urlopen(url, timeout=60) as answer:
+        return str(answer.read().decode())
+
+
 def said(service: Service, words: str) -> None:
     end = time.monotonic() + START_S_MAX
     while words not in service.output:
@@ -80,6 +90,8 @@ def test_both_halves_serve_are_replaced_by_a_signal_and_end_with_0(
     behind, before, environ = services
     assert detected(before.url) == ""
     assert [healthy(environ, path) for path in ("livez", "readyz")] == [0, 0]
+    assert 'face_api_worker_restarts_total{reason="died"} 0.0' in metrics_of(behind)
+    assert 'face_api_events_total{event="answered"}' in metrics_of(before)
     os.kill(behind.process.pid, signal.SIGHUP)
     said(behind, "replacing: the workers end")
     assert detected(before.url) == ""  # waits for the new worker
@@ -90,6 +102,24 @@ def test_both_halves_serve_are_replaced_by_a_signal_and_end_with_0(
         service.process.send_signal(signal.SIGTERM)
         assert service.process.wait(STOP_S_MAX) == exit_codes.OK, service.output
     assert "Traceback" not in behind.output + before.output
+
+
+def test_a_worker_that_hangs_is_killed_by_its_pool_and_its_request_is_answered_by_another() -> None:
+    async def scenario() -> None:
+        async with houses() as them:
+            host = await them.workers(2)
+            gateway = them.gateway(host)
+            await until(lambda: gateway.serving == 2)
+            asked = [gateway.ask(picture(value, NAP)) for value in range(100, 104)]
+            hanging = await gateway.running_on()
+            (pid,) = (one.pid for one in gateway.dispatcher.workers if one.generation == hanging)
+            os.kill(pid, signal.SIGSTOP)
+            assert [score(detection) for detection in await asyncio.gather(*asked)] == list(range(100, 104))
+            counts = gateway.dispatcher.counts
+            assert (counts.workers_lost, counts.poisoned, host.deaths()) == (1, 0, 1)
+            await until(lambda: gateway.serving == 2)
+
+    run(scenario())
 
 
 def test_a_port_that_is_taken_ends_a_host_of_workers_with_78(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from shared.messages import Listed, Roll
 from shared.seldom import Seldom
 from shared.settings import Settings
 from shared.split_rules import bind_of
-from shared.wire import OtherVersion, WireError, decode_to_pool, encode
+from shared.wire import HEADER_BYTES_MAX, OtherVersion, WireError, decode_to_pool, encode
 from worker.guard import Guard
 
 #: How often workers are looked for that have come, and how long a gateway that does not ask is told of changes.
@@ -45,7 +45,6 @@ class RollKeeper:
     _watch: Watch = field(init=False)
     _socket: zmq.asyncio.Socket = field(init=False)
     _guard: Guard = field(init=False)
-    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._watch = Watch(self.runtime_dir)
@@ -56,6 +55,7 @@ class RollKeeper:
         self._guard = Guard(plain, settings.wire_key, Path(settings.wire_peers), self.told)
         router = plain.socket(zmq.ROUTER)
         router.setsockopt(zmq.LINGER, 0)
+        router.setsockopt(zmq.MAXMSGSIZE, HEADER_BYTES_MAX)
         self._guard.bind(router, bind_of(settings).endpoint())
         self._socket = zmq.asyncio.Socket(router)
 

@@ -156,7 +156,7 @@ class Serving:
             message, crops = decode_to_worker(frames)
         except WireError as error:
             self.counts.malformed += 1
-            who = gateway.decode("ascii", errors="replace") if gateway[:1].isalnum() else "a gateway"
+            who = gateway.decode(errors="replace") if gateway[:1].isalnum() else "a gateway"  # of another host, by name
             if self.seldom.may(f"{who}: {error}", now):
                 self.told(f"dropped what {who} said: {error}")
             if isinstance(error, OtherVersion):

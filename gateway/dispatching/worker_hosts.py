@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import secrets
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -71,7 +72,7 @@ class WorkerHosts:
     places: Sequence[HostPort]
     servers: dict[str, str]
     name: str
-    secret: str
+    secret: str = field(repr=False)
     links_max: int
     told: Told
     changed: Callable[[], None] = lambda: None
@@ -79,6 +80,7 @@ class WorkerHosts:
     where: dict[str, WorkerHost] = field(default_factory=dict)  # by generation, of all that a pool speaks of
     _keys: list[str] = field(init=False)
     _wanted: set[HostPort] = field(default_factory=set)
+    _mark: str = field(default_factory=lambda: secrets.token_hex(4))
     _seldom: Seldom = field(default_factory=Seldom)
     _looked: float = 0.0
 
@@ -110,7 +112,7 @@ class WorkerHosts:
         return "listed" if any(one.generation == generation for one in host.roll.workers) else "gone"
 
     def credentials(self, generation: str) -> Credentials:
-        return Credentials(self.name, self.secret, self.where[generation].server)
+        return self._credentials(self.where[generation])
 
     # What time brings
 
@@ -159,10 +161,13 @@ class WorkerHosts:
 
     def _open(self, host: WorkerHost, context: Context, now: float) -> None:
         announcement = Announcement(0, "", host.place.endpoint(), 0)
-        credentials = Credentials(self.name, self.secret, host.server)
         host.again_at = now
-        host.link = WorkerLink(context, announcement, self._heard, self._closed, credentials, self.odd)
+        host.link = WorkerLink(context, announcement, self._heard, self._closed, self._credentials(host), self.odd)
         self._ask(host, now)
+
+    def _credentials(self, host: WorkerHost) -> Credentials:
+        """Hosts may share a name, and their processes an id: who comes back is known by more than that."""
+        return Credentials(f"{self.name}.{self._mark}", self.secret, host.server)
 
     def _ask(self, host: WorkerHost, now: float) -> None:
         host.asked_at = now

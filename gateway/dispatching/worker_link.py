@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import zmq
@@ -50,7 +50,7 @@ class Credentials:
     """With what a link to another host is made. name: this gateway's, unique; secret: its key; server: that host's."""
 
     name: str
-    secret: str
+    secret: str = field(repr=False)
     server: str
 
     def equip(self, socket: zmq.Socket[bytes], endpoint: str) -> None:

@@ -19,9 +19,12 @@ from shared.messages import (
     Grant,
     Heartbeat,
     Hello,
+    Listed,
     ModelInfo,
     Reply,
     Request,
+    Roll,
+    RollCall,
     ToGateway,
     Welcome,
 )
@@ -29,6 +32,7 @@ from shared.wire import (
     HEADER_BYTES_MAX,
     WireError,
     decode_to_gateway,
+    decode_to_pool,
     decode_to_worker,
     encode,
     encode_reply,
@@ -67,6 +71,15 @@ def test_faces_without_landmarks_and_no_faces_travel_too() -> None:
         assert arrived is not None
         np.testing.assert_array_equal(arrived.packed(), faces.packed())
         assert (arrived.landmarks is None) == (faces.landmarks is None)
+
+
+def test_what_pools_and_gateways_say_of_who_works_on_a_host_travels_and_nothing_else_reaches_a_pool() -> None:
+    roll = Roll((Listed(0, "a.1", 7),), ("a.0",))
+    assert decode_to_gateway(as_received(encode(roll))) == (roll, None)
+    assert decode_to_pool(as_received(encode(RollCall("g")))) == RollCall("g")
+    for frames in ([*encode(RollCall("g")), b"more"], encode(Hello("g")), encode(roll), [b""], []):
+        with pytest.raises(WireError):
+            decode_to_pool(as_received(frames))
 
 
 def test_the_bytes_of_this_protocol_version_are_pinned() -> None:
