@@ -36,7 +36,6 @@ _ZAP = "inproc://zeromq.zap.01"
 _VERSION = b"1.0"
 
 Context = zmq.Context[zmq.Socket[bytes]]
-Socket = zmq.Socket[bytes]
 
 
 class Guard:
@@ -50,15 +49,14 @@ class Guard:
         self._seldom = Seldom()
         self._accepted: dict[int, str] = {}
         self._failure = ""
-        self._zap, self._over = context.socket(zmq.REP), context.socket(zmq.PAIR)
+        self._zap = context.socket(zmq.REP)
+        self._monitor, self._over, self._end = (context.socket(zmq.PAIR) for _ in range(3))
         self._zap.bind(_ZAP)
         self._over.bind(f"inproc://guard.{id(self)}")
-        self._end = context.socket(zmq.PAIR)
         self._end.connect(f"inproc://guard.{id(self)}")
-        self._monitors: list[Socket] = []
         self._thread = Thread(target=self._watch, name="guard", daemon=True)
 
-    def bind(self, guarded: Socket, endpoint: str) -> None:
+    def bind(self, guarded: zmq.Socket[Any], endpoint: str) -> None:
         """Makes a ROUTER speak CURVE to allowed peers alone, and binds it. Raises ConfigurationError. Once a guard."""
         for option, value in (
             (zmq.CURVE_SERVER, 1),
@@ -72,10 +70,12 @@ class Guard:
             (zmq.IPV6, int("[" in endpoint)),
         ):
             guarded.setsockopt(option, value)
-        self._monitors.append(guarded.get_monitor_socket(_WATCHED))
+        guarded.monitor(f"inproc://guarded.{id(self)}", _WATCHED)
+        self._monitor.connect(f"inproc://guarded.{id(self)}")
         try:
             guarded.bind(endpoint)
         except zmq.ZMQError as error:
+            guarded.disable_monitor()
             self.close()
             guarded.close(linger=0)
             raise ConfigurationError(
@@ -87,24 +87,20 @@ class Guard:
         if self._thread.is_alive():
             self._end.send(b"")
             self._thread.join()
-        for one in (self._zap, self._over, self._end, *self._monitors):
+        for one in (self._zap, self._monitor, self._over, self._end):
             one.close(linger=0)
 
     # In the thread
 
     def _watch(self) -> None:
         poller = zmq.Poller()
-        for one in (self._zap, self._over, *self._monitors):
+        for one in (self._zap, self._monitor, self._over):
             poller.register(one, zmq.POLLIN)
-        while True:
-            ready = {one for one, _ in poller.poll()}
-            if self._over in ready:
-                return
+        while self._over not in (ready := {one for one, _ in poller.poll()}):
             if self._zap in ready:
                 self._zap.send_multipart(self._judged(self._zap.recv_multipart()))
-            for monitor in self._monitors:
-                if monitor in ready:
-                    self._seen(parse_monitor_message(monitor.recv_multipart()))
+            if self._monitor in ready:
+                self._seen(parse_monitor_message(self._monitor.recv_multipart()))
 
     def _judged(self, question: Sequence[bytes]) -> list[bytes]:
         """ZAP's answer to one question: the peer's name where it is let in."""

@@ -53,11 +53,10 @@ class RollKeeper:
         """Raises ConfigurationError where the keys or the address cannot be had."""
         plain: zmq.Context[zmq.Socket[bytes]] = zmq.Context.shadow(context.underlying)
         self._guard = Guard(plain, settings.wire_key, Path(settings.wire_peers), self.told)
-        router = plain.socket(zmq.ROUTER)
-        router.setsockopt(zmq.LINGER, 0)
-        router.setsockopt(zmq.MAXMSGSIZE, HEADER_BYTES_MAX)
-        self._guard.bind(router, bind_of(settings).endpoint())
-        self._socket = zmq.asyncio.Socket(router)
+        self._socket = context.socket(zmq.ROUTER)
+        self._socket.setsockopt(zmq.LINGER, 0)
+        self._socket.setsockopt(zmq.MAXMSGSIZE, HEADER_BYTES_MAX)
+        self._guard.bind(self._socket, bind_of(settings).endpoint())
 
     async def serve(self) -> None:
         """Answers for as long as the pool lives."""
