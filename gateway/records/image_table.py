@@ -94,6 +94,19 @@ def any_of(database: Database, which: Any) -> bool:
         return connection.execute(select(IMAGES.c.id).where(which).limit(1)).first() is not None
 
 
+def known_objects(database: Database, names: Sequence[str]) -> set[str]:
+    """Those of the names that a row has, in any state."""
+    with database.read() as connection:
+        return set(connection.execute(select(IMAGES.c.object).where(IMAGES.c.object.in_(names))).scalars())
+
+
+def stored_after(database: Database, last: str, limit: int) -> list[KeptImage]:
+    """All keys' stored images in the order of their ids, from the one behind `last` on."""
+    query = select(IMAGES).where(IMAGES.c.state == "stored", IMAGES.c.id > last).order_by(IMAGES.c.id).limit(limit)
+    with database.read() as connection:
+        return [KeptImage(**row) for row in connection.execute(query).mappings()]
+
+
 def alive(key_id: str, now: float) -> Any:
     return and_(IMAGES.c.key_id == key_id, IMAGES.c.state == "stored", IMAGES.c.expires_at > now)
 

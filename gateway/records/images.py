@@ -40,11 +40,11 @@ class Images:
 
     async def page(self, key_id: str, before: str, limit: int) -> list[KeptImage]:
         """A key's images, newest first. before: the id of the last one already seen, or nothing. StoreDown."""
-        return await self._asked(lambda: image_table.page(self.database, key_id, before, limit, self.now()))
+        return await self.asked(lambda: image_table.page(self.database, key_id, before, limit, self.now()))
 
     async def one(self, key_id: str, image_id: str) -> KeptImage:
         """NotFound, also for another key's; StoreDown."""
-        image = await self._asked(lambda: image_table.one(self.database, key_id, image_id, self.now()))
+        image = await self.asked(lambda: image_table.one(self.database, key_id, image_id, self.now()))
         if image is None:
             raise _no_such()
         return image
@@ -76,7 +76,7 @@ class Images:
 
     async def delete(self, key_id: str, image_id: str) -> bool:
         """Whether it is gone already; else it is as soon as the storage is back. NotFound, StoreDown."""
-        doomed = await self._asked(lambda: image_table.doom_one(self.database, key_id, image_id, self.now()))
+        doomed = await self.asked(lambda: image_table.doom_one(self.database, key_id, image_id, self.now()))
         if not doomed:
             raise _no_such()
         return await self.tried(doomed)
@@ -92,7 +92,7 @@ class Images:
         """First the objects, then the rows. StorageDown, StoreDown: the sweeper goes on."""
         if doomed:
             await self.storage.delete([each.object for each in doomed])
-            await self._asked(partial(image_table.forget, self.database, doomed))
+            await self.asked(partial(image_table.forget, self.database, doomed))
 
     async def sweep(self) -> None:
         """One round: whether the storage can be used, and what is due is deleted."""
@@ -100,7 +100,7 @@ class Images:
         with contextlib.suppress(FaceApiError):  # told by the conditions
             await self.settle()
             await self.storage.probe()
-            doomed = await self._asked(lambda: image_table.take_due(self.database, self.now()))
+            doomed = await self.asked(lambda: image_table.take_due(self.database, self.now()))
             await self.finish(doomed)
             self.storage.condition.swept += len(doomed)
             full = len(doomed) == image_table.SWEPT_TOGETHER_MAX
@@ -114,14 +114,16 @@ class Images:
             "images_lost": told.lost,
             "images_unconfirmed": told.unconfirmed,
             "images_swept": told.swept,
+            "images_without_row": told.alone,
+            "images_without_object": told.missing,
         }
 
     def sweep_pause_s(self) -> float:
         return self._sweep_pause_s if self.storage.condition.ready else RETRY_S
 
-    async def settle(self) -> None:
+    async def settle(self, *, again: bool = False) -> None:
         """Once, before anything is written. ConfigurationError where the storage is another database's."""
-        if self._settled:
+        if self._settled and not again:
             return
         try:
             await self.storage.call(partial(settle, self.database, self.storage.objects))
@@ -130,7 +132,8 @@ class Images:
             raise
         self._settled = True
 
-    async def _asked(self, work: Callable[[], Result]) -> Result:
+    async def asked(self, work: Callable[[], Result]) -> Result:
+        """Of the database, beside the event loop. StoreDown."""
         return await self.threads.call(work, CALL_S_MAX)
 
 

@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from gateway.records import table
+from gateway.records.comparing import LOOK_S, compare_daily
 from gateway.records.image import ToKeep, pending
 from gateway.records.images import Images
 from gateway.records.job import KeptJob
@@ -196,6 +197,7 @@ async def open_records(settings: Settings, loops: Loops) -> AsyncIterator[Kept]:
             stack.callback(images.storage.threads.close)
             await images.sweep()
             stack.push_async_callback(loops.keep("images_sweep", images.sweep, images.sweep_pause_s).end)
+            stack.push_async_callback(loops.keep("images_compare", partial(compare_daily, images), LOOK_S).end)
         if settings.records == "off":
             yield Kept(None, images)
             return

@@ -34,6 +34,8 @@ class StorageCondition:
     lost: int = 0
     unconfirmed: int = 0
     swept: int = 0
+    alone: int = 0
+    missing: int = 0
 
     def unwell(self, why: str) -> None:
         self.ready, self.why = False, why

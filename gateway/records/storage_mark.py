@@ -68,6 +68,13 @@ def settle(database: Database, objects: Objects) -> None:
         )
 
 
+def take_comparison(database: Database, now: float, day_s: float) -> bool:
+    """Whether it is this caller's to compare rows and objects now: nobody has for a day. StoreDown."""
+    late = text("UPDATE meta SET number = :now WHERE name = 'storage' AND number <= :late")
+    with database.write() as connection:
+        return connection.execute(late, {"now": int(now), "late": int(now - day_s)}).rowcount > 0
+
+
 def _known(connection: Connection) -> str:
     """How this database is called in its storage; from now on, if it had no name."""
     named = text("UPDATE meta SET text = COALESCE(text, :new) WHERE name = 'storage' RETURNING text")

@@ -14,8 +14,8 @@ import pytest
 from sqlalchemy import select
 
 from gateway.keys.audit import Actor
-from gateway.records import erasing, image_table, keeping
-from gateway.records.image import PENDING_S, ToKeep, pending
+from gateway.records import comparing, erasing, image_table, keeping, storage_mark
+from gateway.records.image import PENDING_S, ToKeep, new_object, pending
 from gateway.records.images import Images
 from gateway.records.job import born_now
 from gateway.records.keeping import Committed, Records, open_records
@@ -279,3 +279,45 @@ async def test_a_storage_of_another_database_or_without_its_pictures_is_not_used
         assert "is not where the 1 pictures" in images.storage.condition.why
         with pytest.raises(ConfigurationError):
             await images.settle()
+
+
+@in_a_loop
+async def test_what_is_alone_in_folder_or_table_is_found_by_comparison_and_nothing_else(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (records, images):
+        whole, without_object, young = [await kept(records) for _ in range(3)]
+        names = {each.id: each.object for each in await images.page("key_a", "", 10)}
+        (folder_of(tmp_path) / names[without_object.image_id or ""]).unlink()
+        cut_off = f".{new_object()}.x1"
+        for name in (new_object(), cut_off, "readme.txt"):
+            (folder_of(tmp_path) / name).write_bytes(b"left")
+        await comparing.compare(images)
+        assert len(objects_in(tmp_path)) == 5  # all of them may be under way
+        images.now = lambda: time.time() + comparing.YOUNG_S + 1
+        await comparing.compare(images)
+        told = images.storage.condition
+        assert (told.alone, told.missing) == (2, 1)
+        left = {names[whole.image_id or ""], names[young.image_id or ""]}
+        assert objects_in(tmp_path) == left | {"readme.txt"}
+        assert {each.object for each in await images.page("key_a", "", 10)} == left
+        await comparing.compare(images)
+        assert (told.alone, told.missing) == (2, 1)
+
+
+@in_a_loop
+async def test_one_of_all_processes_compares_once_a_day_and_never_with_a_folder_that_is_not_mounted(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path) as (records, images):
+        told, day = await kept(records), comparing.DAY_S
+        later = time.time() + day + 1
+        taken = [storage_mark.take_comparison(images.database, later, day) for _ in range(3)]
+        assert taken == [True, False, False]
+        assert storage_mark.take_comparison(images.database, later + day, day)
+        images.now = lambda: time.time() + comparing.YOUNG_S + 1
+        with gone(folder_of(tmp_path)):
+            folder_of(tmp_path).mkdir()
+            with pytest.raises(ConfigurationError, match="is not where the 1 pictures"):
+                await comparing.compare(images)
+            folder_of(tmp_path).rmdir()
+        await images.sweep()
+        assert (await images.content("key_a", told.image_id or ""))[1] == MASKED
