@@ -25,7 +25,7 @@ from shared.split_rules import HostPort
 from shared.wire import WireError, encode
 
 ASK_INTERVAL_S = 1.0
-#: How often names are looked up: while none has an address, and else.
+#: How often names are looked up: while one has never had an address, and else.
 RESOLVE_SOON_S, RESOLVE_INTERVAL_S = 0.5, 5.0
 #: A pool that gives no sign for so long is silent.
 SILENCE_S_MAX = 3.0
@@ -79,7 +79,7 @@ class WorkerHosts:
     hosts: dict[HostPort, WorkerHost] = field(default_factory=dict)
     where: dict[str, WorkerHost] = field(default_factory=dict)  # by generation, of all that a pool speaks of
     _keys: list[str] = field(init=False)
-    _wanted: set[HostPort] = field(default_factory=set)
+    _found: dict[HostPort, set[HostPort]] = field(default_factory=dict)
     _mark: str = field(default_factory=lambda: secrets.token_hex(4))
     _seldom: Seldom = field(default_factory=Seldom)
     _looked: float = 0.0
@@ -117,30 +117,33 @@ class WorkerHosts:
     # What time brings
 
     def resolve_pause(self) -> float:
-        return RESOLVE_INTERVAL_S if self._wanted else RESOLVE_SOON_S
+        return RESOLVE_INTERVAL_S if len(self._found) == len(self.places) else RESOLVE_SOON_S
 
     async def resolve(self) -> None:
-        """Looks names up. One without records is told and changes nothing; hosts that are named no more go."""
-        found: set[HostPort] = set()
+        """Looks names up. One without records is told and stands for what it stood for; addresses that are gone go."""
         for place in self.places:
             try:
-                found |= await addresses_of(place)
+                self._found[place] = await addresses_of(place)
             except OSError as error:
                 self.tell("a name of FACE_API_WIRE_HOSTS has no address", {"name": place.host, "why": str(error)})
-                return
-        self._wanted = found
+
+    @property
+    def wanted(self) -> set[HostPort]:
+        """Every pool that is to be reached, by its address."""
+        return set().union(*self._found.values())
 
     def look(self, context: Context, now: float) -> None:
         """Opens links to pools that have none, asks those that have one. Time in which nobody looked is no silence."""
         absence = now - self._looked if self._looked and now - self._looked > ASK_INTERVAL_S else 0.0
         self._looked = now
-        for place in self._wanted - self.hosts.keys():
+        wanted = self.wanted
+        for place in wanted - self.hosts.keys():
             self.hosts[place] = WorkerHost(place, self._keys[0])
         for host in list(self.hosts.values()):
             host.heard += absence
             if host.link is not None and max(host.heard, host.again_at) < now - SILENCE_S_MAX:
                 self._lose(host, f"no sign of life for {SILENCE_S_MAX:g} s")
-            if host.link is None and host.place not in self._wanted:
+            if host.link is None and host.place not in wanted:
                 self._drop(host)
             elif host.link is None and now >= host.again_at:
                 self._open(host, context, now)

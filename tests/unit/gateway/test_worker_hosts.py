@@ -1,0 +1,54 @@
+"""Names of hosts of workers: each stands for all its addresses, and one that has none costs only itself."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from gateway.dispatching import worker_hosts
+from gateway.dispatching.worker_hosts import PAUSE_S_MAX, WorkerHosts, pause_after
+from shared.split_rules import HostPort
+
+ONE, TWO, NAME = HostPort("10.0.0.21", 7400), HostPort("10.0.0.22", 7400), HostPort("workers.internal", 7400)
+
+
+def test_a_name_is_all_its_addresses_and_one_without_any_is_told_and_stands_for_what_it_stood_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    known = {ONE: {ONE}}
+    told: list[tuple[str, dict[str, object]]] = []
+
+    async def looked_up(place: HostPort) -> set[HostPort]:
+        if place not in known:
+            raise OSError("no records")
+        return known[place]
+
+    async def scenario() -> None:
+        hosts = WorkerHosts([NAME, ONE], {"key": "workers"}, "g", "", 16, lambda *what: told.append(what))
+        soon = hosts.resolve_pause()
+        await hosts.resolve()
+        assert hosts.wanted == {ONE}
+        assert told == [
+            ("a name of FACE_API_WIRE_HOSTS has no address", {"name": "workers.internal", "why": "no records"})
+        ]
+        known[NAME] = {ONE, TWO}
+        await hosts.resolve()
+        assert hosts.wanted == {ONE, TWO}
+        assert hosts.resolve_pause() > soon
+        del known[NAME]
+        await hosts.resolve()
+        assert hosts.wanted == {ONE, TWO}
+        known[NAME] = {TWO}
+        known[ONE] = {ONE}
+        await hosts.resolve()
+        assert hosts.wanted == {ONE, TWO}
+
+    monkeypatch.setattr(worker_hosts, "addresses_of", looked_up)
+    asyncio.run(scenario())
+
+
+def test_pauses_between_attempts_grow_and_end_at_a_bound() -> None:
+    pauses = [pause_after(failures) for failures in range(100)]
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == PAUSE_S_MAX
