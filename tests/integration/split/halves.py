@@ -31,7 +31,7 @@ from tests.integration.split.wires import Wire, free_ports, wire
 from tests.stub_pool import StubPool, stub_pool
 from tests.stub_worker import SIDE
 
-WAIT_S_MAX = 20.0
+WAIT_S_MAX = 120.0
 
 
 @dataclass(frozen=True)
