@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -105,7 +105,7 @@ def _build(place: Place, exact: ServingModel, figures: Figures, folder: Path, pr
     progress(f"preparing {place.choice.name} in int8 and timing it against fp32")
     path = folder / NETWORK_NAME
     weight_max = _WEIGHT_MAX if place.machine.byte_products else _WEIGHT_MAX_WITHOUT_BYTE_PRODUCTS
-    network = int8_network(base_network(place), figures.arrays(), weight_max)
+    network = int8_network(base_network(place), figures.arrays(), weight_max, figures.shifts)
     path.write_bytes(network)
     box_tolerance, score_tolerance = TOLERANCES["int8"]
     canary = structs.replace(exact.canary, box_tolerance_px=box_tolerance, score_tolerance=score_tolerance)
@@ -137,9 +137,11 @@ def base_network(place: Place) -> ModelProto:
     return simplified(serving_form(read_export(place.choice.path), place.side, spare_threads()))
 
 
-def int8_network(base: ModelProto, ranges: Ranges, weight_max: int = _WEIGHT_MAX) -> bytes:
-    """The int8 network as bytes of an ONNX file, always the same for the same ranges."""
-    network = quantised(base, ranges, pixel_rule(base), weight_max)
+def int8_network(
+    base: ModelProto, ranges: Ranges, weight_max: int = _WEIGHT_MAX, shifts: Mapping[str, float] | None = None
+) -> bytes:
+    """The int8 network as bytes of an ONNX file, always the same for the same ranges and shifts."""
+    network = quantised(base, ranges, pixel_rule(base), weight_max, shifts)
     return bytes(network.SerializeToString(deterministic=True))
 
 

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 from onnx import ModelProto
 
+from models.int8.heads import logit_tensors, real_of
 from models.int8.quantize import tensors_to_measure
 from models.int8.work import byte_scale
 from models.proving.reference import Pixels, letterbox
@@ -26,6 +28,9 @@ _SAMPLES = 4000
 #: Files read from a folder, and which ones.
 PICTURES_MAX = 5000
 _ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
+
+#: A logit from which something may be a face: a score of 0.15.
+_SIGHT = -1.73
 
 _KEEP_HIGH = np.linspace(0.4, 1.0, 25)
 _KEEP_LOW = np.linspace(0.4, 1.0, 13)
@@ -78,6 +83,28 @@ def measured_ranges(model: ModelProto, pictures: Iterable[Pixels]) -> dict[str, 
         for name, values in zip(wanted, session.run(list(wanted), {"images": picture[None]}), strict=True):
             _add(seen, name, values, per_channel=wanted[name], chance=chance)
     return {name: _chosen(found, per_channel=wanted[name]) for name, found in seen.items()}
+
+
+def measured_shifts(model: ModelProto, rounded: bytes, pictures: Iterable[Pixels]) -> dict[str, float]:
+    """logits of a head → how much the model's lie above those of its int8 network, on average where faces may be."""
+    network = onnx.load_model_from_string(rounded)
+    made = {name for node in network.graph.node for name in node.output}
+    heads = [name for name in logit_tensors(model.graph) if real_of(name) in made]
+    if not heads:
+        return {}
+    threads = spare_threads()
+    exact = open_session(with_outputs(model, heads).SerializeToString(), threads)
+    bytewise = open_session(with_outputs(network, [real_of(name) for name in heads]).SerializeToString(), threads)
+    apart: dict[str, list[FloatArray]] = {name: [np.zeros(0, np.float32)] for name in heads}
+    for picture in pictures:
+        wanted = exact.run(heads, {"images": picture[None]})
+        found = bytewise.run([real_of(name) for name in heads], {"images": picture[None]})
+        for name, one, other in zip(heads, wanted, found, strict=True):
+            sight = np.maximum(one, other) > _SIGHT
+            apart[name].append((one - other)[sight])
+    return {
+        name: round(float(np.concatenate(parts).mean()), 4) for name, parts in apart.items() if sum(map(len, parts))
+    }
 
 
 def _add(

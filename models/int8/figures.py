@@ -24,7 +24,8 @@ FILE_BYTES_MAX = 4 << 20
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """One file. calibrated_on, judged_on: the pictures, in words; they have none in common.
 
-    ranges: tensor → [low, high], or a list of such pairs, one per channel. network_sha256: of the very int8
+    ranges: tensor → [low, high], or a list of such pairs, one per channel. shifts: logits of a head → what is added
+    to them in int8. network_sha256: of the very int8
     network that was judged, at inputs of side×side; accuracy says nothing of any other.
     """
 
@@ -36,6 +37,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     side: int
     accuracy: Accuracy
     ranges: dict[str, list[float | list[float]]]
+    shifts: dict[str, float] = {}
 
     def arrays(self) -> dict[str, NDArray[np.float64]]:
         """The ranges as `models/int8/quantize.py` takes them."""

@@ -6,9 +6,11 @@ The merged head is split while it is bytes; per channel, a factor and an offset 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
-from onnx import NodeProto, helper
+from onnx import GraphProto, NodeProto, helper
 
 from models.int8.work import OURS, Scale, Work, add_scale, byte_scale
 from models.rewriting.graphs import add_constant
@@ -45,6 +47,23 @@ def _ends_in_sigmoid(work: Work, name: str) -> bool:
     return False
 
 
+def logit_tensors(graph: GraphProto) -> list[str]:
+    """What becomes a Sigmoid's input by reshaping alone: the logits of a head, channels last."""
+    producers = {name: node for node in graph.node for name in node.output}
+    return [_before_reshapes(producers, node.input[0]) for node in graph.node if node.op_type == "Sigmoid"]
+
+
+def _before_reshapes(producers: Mapping[str, NodeProto], name: str) -> str:
+    while name in producers and producers[name].op_type == "Reshape":
+        name = producers[name].input[0]
+    return name
+
+
+def real_of(answer: str) -> str:
+    """What a head's tensor is called once its bytes are real again."""
+    return f"{OURS}{answer}/real"
+
+
 def end_head(work: Work, output: str, steps: FloatArray, zeros: NDArray[np.uint8]) -> None:
     """The head's bytes, turned to channels-last and split, become real with a factor and an offset per channel."""
     whole, stored, turned = add_scale(work, output, 1.0, 0), f"{OURS}{output}/bytes", f"{OURS}{output}/turned"
@@ -63,7 +82,9 @@ def end_head(work: Work, output: str, steps: FloatArray, zeros: NDArray[np.uint8
     start = 0
     for answer, part, width in zip(answers, parts, widths, strict=True):
         channels = slice(start, start + width)
-        _make_real(work, answer, part, whole, steps[channels], offsets[channels])
+        shift = work.shifts.get(answer)
+        moved = offsets[channels] if shift is None else offsets[channels] + np.float32(shift)
+        _make_real(work, answer, part, whole, steps[channels], moved)
         start += width
 
 
@@ -74,9 +95,9 @@ def _make_real(work: Work, answer: str, part: str, whole: Scale, steps: FloatArr
     work.nodes += [
         helper.make_node("DequantizeLinear", [part, whole.step_name, whole.zero_name], [f"{name}/wide"]),
         helper.make_node("Mul", [f"{name}/wide", factor], [f"{name}/scaled"]),
-        helper.make_node("Add", [f"{name}/scaled", offset], [f"{name}/real"]),
+        helper.make_node("Add", [f"{name}/scaled", offset], [real_of(answer)]),
     ]
-    work.ready[answer] = f"{name}/real"
+    work.ready[answer] = real_of(answer)
 
 
 def _split_after(work: Work, output: str) -> NodeProto | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.int8.best import base_network, int8_network
-from models.int8.calibrate import MOSAICS, measured_ranges, mosaics, picture_files, read_pictures
+from models.int8.calibrate import MOSAICS, measured_ranges, measured_shifts, mosaics, picture_files, read_pictures
 from models.int8.figures import Figures
 from models.preparing.place import Place
 from models.proving.gate import compare
@@ -68,7 +68,8 @@ def make_figures(place: Place, exact: ServingModel, pictures: Split, progress: C
     progress(f"measuring on {pictures.calibrated_on}")
     base = base_network(place)
     ranges = measured_ranges(base, mosaics(pictures.calibration, place.side))
-    network = int8_network(base, ranges)
+    shifts = measured_shifts(base, int8_network(base, ranges), mosaics(pictures.calibration, place.side))
+    network = int8_network(base, ranges, shifts=shifts)
     progress(f"comparing int8 with fp32 on {pictures.judged_on}")
     threads = spare_threads()
     accuracy = compare(
@@ -87,4 +88,5 @@ def make_figures(place: Place, exact: ServingModel, pictures: Split, progress: C
         side=place.side,
         accuracy=accuracy,
         ranges={name: values.tolist() for name, values in ranges.items()},
+        shifts=shifts,
     )

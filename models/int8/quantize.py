@@ -7,6 +7,7 @@ one that works on bytes; what it cannot fuse stays right in float.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,15 +49,22 @@ class PixelRule:
     order: tuple[int, ...]
 
 
-def quantised(model: ModelProto, ranges: Ranges, pixels: PixelRule | None, weight_max: int = 127) -> ModelProto:
+def quantised(
+    model: ModelProto,
+    ranges: Ranges,
+    pixels: PixelRule | None,
+    weight_max: int = 127,
+    shifts: Mapping[str, float] | None = None,
+) -> ModelProto:
     """The same network in int8, with the same input and outputs. The model must have been through `simplified`.
 
     ranges: a tensor without one stays in float. pixels: lets the first convolution read the bytes themselves;
-    None leaves the float path. weight_max: 127, or 63 for machines whose byte products saturate.
+    None leaves the float path. weight_max: 127, or 63 for machines whose byte products saturate. shifts: logits of a
+    head → what is added to them, so that they are those of the model on average.
     """
     served = copied(model)
     graph = served.graph
-    work = Work(graph, equalise(graph, ranges), weight_max, weights_of(graph), readers_of(graph))
+    work = Work(graph, equalise(graph, ranges), weight_max, weights_of(graph), readers_of(graph), shifts=shifts or {})
     if pixels is not None:
         _read_bytes(work, pixels)
     for node in graph.node:

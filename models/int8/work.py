@@ -32,7 +32,8 @@ class Scale:
 @dataclass
 class Work:
     """The graph under the knife. scales: of every tensor that passes as bytes. ready: its dequantised name.
-    paired: a tensor whose channels hold two columns → how many channels it really has."""
+    paired: a tensor whose channels hold two columns → how many channels it really has. shifts: logits of a head →
+    what is added to them."""
 
     graph: GraphProto
     ranges: Ranges
@@ -43,6 +44,7 @@ class Work:
     scales: dict[str, Scale] = field(default_factory=dict)
     ready: dict[str, str] = field(default_factory=dict)
     paired: dict[str, int] = field(default_factory=dict)
+    shifts: Mapping[str, float] = field(default_factory=dict)
 
 
 def byte_scale(low: float, high: float) -> tuple[float, int]:

@@ -145,7 +145,7 @@ def test_an_int8_network_that_misses_the_canary_is_never_served(folder_of_pictur
 def test_figures_judged_on_another_network_or_at_another_side_do_not_count(house):
     _, place, _ = house
     enough = figures_of(place)
-    network = int8_network(base_network(place), enough.arrays())
+    network = int8_network(base_network(place), enough.arrays(), shifts=enough.shifts)
     assert not any("judged" in words for words in judged(enough, network, SIDE, 2.0).shortcomings)
     assert any("another network" in words for words in judged(enough, network + b" ", SIDE, 2.0).shortcomings)
     assert any("not at 96×96" in words for words in judged(enough, network, 96, 2.0).shortcomings)
@@ -163,15 +163,17 @@ def test_shipped_figures_speak_of_the_networks_made_here(tmp_path):
     """After a change of the code that makes them: `python -m models quantize NAME --pictures …` judges anew."""
     for figures, path in shipped():
         settings = settings_for(tmp_path, str(path), input_side=640, accelerator="cpu")
-        network = int8_network(base_network(place_of(choose(settings), settings)), figures.arrays())
+        base = base_network(place_of(choose(settings), settings))
+        network = int8_network(base, figures.arrays(), shifts=figures.shifts)
         assert not any("another network" in words for words in judged(figures, network, 640, 9.0).shortcomings), (
             figures.name
         )
 
 
-def test_the_shipped_figures_of_2_5g_pass_the_gate():
-    figures = figures_files.read(figures_files.SHIPPED_FOLDER / "scrfd_2.5g_bnkps.json")
-    assert figures.accuracy.faces >= 300
+@pytest.mark.parametrize("name", ["scrfd_2.5g_bnkps", "scrfd_500m_kps"])
+def test_the_shipped_figures_of_official_models_pass_the_gate(name):
+    figures = figures_files.read(figures_files.SHIPPED_FOLDER / f"{name}.json")
+    assert figures.accuracy.faces >= 250
     assert figures.accuracy.lost + figures.accuracy.gained <= 0.02 * figures.accuracy.faces
 
 

@@ -7,9 +7,9 @@ import onnx
 import pytest
 
 from models.catalogue.choose import choose
-from models.int8.best import base_network
-from models.int8.calibrate import best_range, measured_ranges
-from models.int8.heads import LOGIT_MIN
+from models.int8.best import base_network, int8_network
+from models.int8.calibrate import best_range, measured_ranges, measured_shifts
+from models.int8.heads import LOGIT_MIN, logit_tensors
 from models.int8.pixels import pixel_rule
 from models.int8.quantize import channel_steps, quantised
 from models.int8.stem import paired_filters
@@ -53,6 +53,29 @@ def test_an_int8_network_answers_nearly_as_in_fp32(base, ranges, pictures):
     score, distance = drift(exact, rounded, pictures)
     assert 0 < score < 0.05
     assert distance < 0.3
+
+
+def logit(scores):
+    return np.log(scores.astype(np.float64) / (1 - scores))
+
+
+def test_logits_are_moved_by_the_shift_of_their_head_and_nothing_else_is(base, ranges, pictures):
+    shifts = dict.fromkeys(logit_tensors(base.graph), 0.25)
+    assert len(shifts) == 3
+    networks = (quantised(base, ranges, pixel_rule(base), shifts=found) for found in ({}, shifts))
+    plain, moved = (ServingNetwork(network.SerializeToString()) for network in networks)
+    for one, other in zip(plain.run(pictures[0][None]), moved.run(pictures[0][None]), strict=True):
+        if one.shape[2] == 1:
+            assert logit(other) - logit(one) == pytest.approx(0.25, abs=1e-3)
+        else:
+            assert np.array_equal(one, other)
+
+
+def test_measured_shifts_take_away_a_bias(base, ranges, pictures):
+    biased = int8_network(base, ranges, shifts=dict.fromkeys(logit_tensors(base.graph), -0.5))
+    plain, missing = (measured_shifts(base, network, pictures) for network in (int8_network(base, ranges), biased))
+    assert set(missing) == set(plain) != set()
+    assert all(missing[head] - plain[head] == pytest.approx(0.5, abs=0.1) for head in plain)
 
 
 def test_every_convolution_becomes_bytes_in_and_weights_per_channel(base, ranges):
