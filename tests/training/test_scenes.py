@@ -80,6 +80,16 @@ def test_a_scene_of_nobody_has_no_face(composer: Composer) -> None:
     assert all(len(finish(layouts.nobody(composer, rng, 320), rng).boxes) == 0 for _ in range(10))
 
 
+def test_a_front_under_a_chin_is_no_face_and_hides_none(composer: Composer) -> None:
+    rng = random.Random(4)
+    canvas = Canvas.of(composer.backdrop(rng, 320))
+    composer.put_person(canvas, rng, (160, 100), 60, 1)
+    alone = canvas.picture.copy()
+    composer.put_front(canvas, rng, (160, 100), 60)
+    assert (canvas.picture != alone).any(axis=2)[150:].mean() > 0.1
+    assert len(finish(canvas, rng).boxes) == 1
+
+
 def test_the_same_seed_composes_the_same_scene(composer: Composer) -> None:
     one, two = (finish(layouts.compose(composer, r, 320), r) for r in (random.Random(3), random.Random(3)))
     assert (one.picture == two.picture).all() and (one.boxes == two.boxes).all()

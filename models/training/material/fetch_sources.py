@@ -91,10 +91,11 @@ SOURCES = (
         "163 photographs -> real/scenes/, named in real/scenes.json",
     ),
     Source(
-        "Photographs without people: COCO 2017 by their own licence, cats of maxogden/cats",
-        "CC BY 2.0 or no known restrictions by photograph; BSD (photographs.tsv)",
+        "Photographs without people: COCO 2017, maxogden/cats, GroceryStoreDataset, clothing-dataset-small",
+        "CC BY 2.0 or no known restrictions by photograph; BSD; MIT; CC0 1.0 (photographs.tsv)",
         "https://github.com",
-        "36 of COCO without a labelled person, 175 of cats, looked through by eye -> more/, for --more-backgrounds",
+        "36 of COCO without a labelled person, 175 of cats, 300 of groceries and 87 of clothes in which weights saw "
+        "faces, looked through by eye, none of those that judge -> more/, for --more-backgrounds",
     ),
 )
 

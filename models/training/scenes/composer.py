@@ -179,7 +179,7 @@ class Composer:
 
     def any_empty(self, rng: random.Random) -> list[Picture]:
         """Pyramid of a face-free photograph or page."""
-        return rng.choice(rng.choices((self.empty, self.bare, self.pages), (4, 4, 3))[0])
+        return rng.choice(rng.choices((self.empty, self.bare, self.pages), (6, 4, 3))[0])
 
     def backdrop(self, rng: random.Random, side: int) -> Picture:
         """(side, side, 3) uint8 with no face."""
@@ -230,6 +230,13 @@ class Composer:
         points = map_points(sprite.points, matrix)
         own_oval(canvas, map_box(box, matrix), points, matrix, box)
         worn.maybe_dress(canvas.picture, rng, points)
+
+    def put_front(self, canvas: Canvas, rng: random.Random, place: tuple[float, float], size: float) -> None:
+        """Pastes a shirt front, mostly with a bow tie or a tie, under the chin of a face at `place`."""
+        levels = rng.choice(self.drawn["front"])
+        neck = place[0] + rng.gauss(0, 0.1) * size, place[1] + rng.uniform(0.5, 0.65) * size
+        side = levels[0].shape[1]
+        paste(canvas, levels, similarity((side / 2, 0), neck, size * rng.uniform(1.6, 2.6) / side, rng, 6), rng)
 
     def put_clutter(
         self, canvas: Canvas, rng: random.Random, place: tuple[float, float], size: float, kind: str

@@ -145,11 +145,19 @@ def front(rng: random.Random, side: int) -> Picture:
     cut = np.zeros((side, side, 4), np.uint8)
     slope = rng.uniform(0.1, 0.3)
     shoulders = [(0.36, 0.06), (0.64, 0.06), (1.0, slope), (1.0, 1.0), (0.0, 1.0), (0.0, slope)]
-    cut = over(cut, weave(rng, side), polygon(side, shoulders))
+    dark = bgr(rng.uniform(10, 70) for _ in range(3))
+    suit = shaded(dark, 1 + 0.2 * noise(rng, 5, 5, side)) if rng.random() < 0.5 else weave(rng, side)
+    cut = over(cut, suit, polygon(side, shoulders))
     pale = bgr(rng.uniform(200, 255) for _ in range(3)) if rng.random() < 0.7 else colour(rng)
     shirt = shaded(pale, 1 + 0.08 * noise(rng, 5, 5, side))
     wide, low = rng.uniform(0.1, 0.26), rng.uniform(0.55, 1.1)
-    cut = over(cut, shirt, polygon(side, [(0.5 - wide, 0.04), (0.5 + wide, 0.04), (0.5, low)]))
+    straight = rng.choice((0.0, rng.uniform(0.3, 0.7)))  # share of the opening whose edges run down, as lapels let them
+    bend = (
+        [(0.5 + 0.85 * wide, straight * low), (0.5, low), (0.5 - 0.85 * wide, straight * low)]
+        if straight
+        else [(0.5, low)]
+    )
+    cut = over(cut, shirt, polygon(side, [(0.5 - wide, 0.04), (0.5 + wide, 0.04), *bend]))
     neck = rng.uniform(0.06, 0.13)
     ink, around = weave(rng, side), rng.choice((bow_tie, bow_tie, tie, scarf, None))
     if around is not None:
@@ -160,14 +168,22 @@ def front(rng: random.Random, side: int) -> Picture:
 
 
 def bow_tie(cut: Picture, rng: random.Random, ink: Picture, neck: float, _low: float) -> Picture:
-    """The cut-out of a front with two wings and a knot at height `neck`."""
+    """The cut-out of a front with two wings in folds and a knot at height `neck`."""
     side = cut.shape[0]
-    reach, high = rng.uniform(0.08, 0.2), rng.uniform(0.03, 0.08)
+    y, x = (np.mgrid[:side, :side].astype(np.float32) + 0.5) / side
+    folds = np.sin(rng.uniform(4, 14) * np.arctan2(y - neck, np.abs(x - 0.5) + 0.01) + rng.uniform(0, 6))
+    light = 1 + rng.uniform(0, 0.4) * folds - rng.uniform(0, 0.5) * np.exp(-(((x - 0.5) / 0.04) ** 2))
+    cloth = (
+        shaded(colour(rng), light) if rng.random() < 0.6 else np.clip(ink * light[..., None], 0, 255).astype(np.uint8)
+    )
+    reach, high, thin = rng.uniform(0.1, 0.24), rng.uniform(0.04, 0.11), rng.uniform(0.2, 0.6)
     for way in (-1, 1):
-        end = 0.5 + way * reach
-        cut = over(cut, ink, polygon(side, [(0.5, neck + 0.01), (end, neck - high), (end, neck + high)]))
-    knot = shaded(colour(rng), np.ones((side, side), np.float32))
-    return over(cut, knot, ellipse(side, (0.5, neck), (0.02, 0.025)))
+        end, bulge = 0.5 + way * reach, 0.5 + way * 0.6 * reach
+        upper = [(0.5, neck - thin * high), (bulge, neck - high), (end, neck - 0.9 * high)]
+        lower = [(end, neck + 0.9 * high), (bulge, neck + high), (0.5, neck + thin * high)]
+        cut = over(cut, cloth, polygon(side, upper + lower))
+    knot = cv2.convertScaleAbs(cloth, alpha=rng.uniform(0.5, 1.3))
+    return over(cut, np.asarray(knot, np.uint8), ellipse(side, (0.5, neck), (0.025, thin * high + 0.01)))
 
 
 def tie(cut: Picture, rng: random.Random, ink: Picture, neck: float, low: float) -> Picture:

@@ -15,7 +15,7 @@ from models.training.scenes import worn
 from models.training.scenes.composer import Canvas, Matrix, map_box, map_points, own_oval, similarity
 from models.training.scenes.sprites import pyramid
 
-SIZES = (10.0, 300.0)  # pixels of the face about which a crop lies, root of its area
+SIZES = (10.0, 450.0)  # pixels of the face about which a crop lies, root of its area
 NEAREST = 2.5  # times a photograph is enlarged at most
 LEAST = 8.0  # pixels: a face that small in the photograph itself shows too little to be taught
 ABOUT_A_FACE = 0.8  # of the crops; the others lie anywhere
