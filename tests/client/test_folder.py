@@ -230,8 +230,8 @@ def test_an_interrupted_run_leaves_whole_files_and_goes_on(photos: Path) -> None
             assert running.poll() is None
             time.sleep(0.01)
         running.send_signal(signal.SIGINT)
+        interrupted.set()  # after the signal: what is under way is answered, and nothing else is begun
         _, told = running.communicate()
-        interrupted.set()
         assert running.returncode == INTERRUPTED
         assert "the same line goes on from here" in told
         found = below(photos.parent / "masked")
