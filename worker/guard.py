@@ -170,6 +170,11 @@ def _peer_of(descriptor: int) -> str:
     """The address behind a connection; empty when it has gone already."""
     with contextlib.suppress(OSError):
         duplicate = os.dup(descriptor)
-        with socket.socket(fileno=duplicate) as connection:
+        try:
+            connection = socket.socket(fileno=duplicate)
+        except OSError:  # its number is another file's by now
+            os.close(duplicate)
+            return ""
+        with connection:
             return str(connection.getpeername()[0])
     return ""
