@@ -128,6 +128,7 @@ class Images:
         try:
             await self.storage.call(partial(settle, self.database, self.storage.objects))
         except ConfigurationError as error:
+            self._settled = False
             self.storage.condition.unwell(str(error))
             raise
         self._settled = True

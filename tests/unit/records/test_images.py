@@ -321,3 +321,17 @@ async def test_one_of_all_processes_compares_once_a_day_and_never_with_a_folder_
             folder_of(tmp_path).rmdir()
         await images.sweep()
         assert (await images.content("key_a", told.image_id or ""))[1] == MASKED
+
+
+@in_a_loop
+async def test_nothing_is_put_where_a_comparison_found_that_the_pictures_are_gone(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (records, images):
+        await kept(records)
+        folder_of(tmp_path).rename(tmp_path / "not mounted")
+        folder_of(tmp_path).mkdir()
+        with pytest.raises(ConfigurationError):
+            await comparing.compare(images)
+        await images.sweep()
+        with pytest.raises(StorageDown):
+            await records.keep(fresh(), PICTURE)
+        assert objects_in(tmp_path) == set()
