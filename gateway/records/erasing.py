@@ -17,7 +17,7 @@ from gateway.keys.audit import Actor, write_entry
 from gateway.keys.keeping import Keys
 from gateway.keys.records import iso
 from gateway.records import image_table
-from gateway.records.image import Doomed
+from gateway.records.image import PENDING_S, Doomed
 from gateway.records.image_table import IMAGES
 from gateway.records.images import Images
 from gateway.records.table import JOBS
@@ -113,9 +113,16 @@ def _delete(connection: Connection, ids: Sequence[str]) -> None:
 def _which(table: Table, wanted: Wanted, last: str | None = None) -> Any:
     """By id and not by time: ids begin with it, and have an index. last: none beyond."""
     mine = [table.c.key_id == wanted.key_id] if wanted.key_id else []
-    early = [] if wanted.before is None else [table.c.id < _first_id(wanted.before)]
+    early = [] if wanted.before is None else _made_before(table, wanted.before)
     known = [] if last is None else [table.c.id <= last]
     return and_(True, *mine, *early, *known)
+
+
+def _made_before(table: Table, moment: float) -> list[Any]:
+    """An image goes by its job's time, and is younger than that: a picture must not outlive its job by a moment."""
+    if table is JOBS:
+        return [table.c.id < _first_id(moment)]
+    return [table.c.id < _first_id(moment + PENDING_S), table.c.job_id < _first_id(moment)]
 
 
 def _images(wanted: Wanted, last: str) -> Any:

@@ -107,9 +107,9 @@ def test_nothing_is_taught_where_anything_may_be() -> None:
 
 def test_every_photograph_has_a_licence_a_source_a_credit_and_a_sum() -> None:
     rows = [line.split("\t") for line in fetch_sources.PHOTOGRAPHS.read_text().splitlines()[1:]]
-    assert len(rows) == 808 and all(len(row) == 4 and all(row) for row in rows)
+    assert len(rows) == 1195 and all(len(row) == 4 and all(row) for row in rows)
     assert {row[1].split(",")[0] for row in rows} <= {
-        "CC BY 2.0", "CC BY 4.0", "no known copyright restrictions", "US government work", "BSD",
+        "CC BY 2.0", "CC BY 4.0", "no known copyright restrictions", "US government work", "BSD", "MIT", "CC0 1.0",
     }  # fmt: skip
     sums = {line.split(maxsplit=1)[1] for line in fetch_sources.SUMS.read_text().splitlines()}
     assert {row[0] for row in rows} <= sums
