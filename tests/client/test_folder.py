@@ -223,8 +223,9 @@ def test_an_interrupted_run_leaves_whole_files_and_goes_on(photos: Path) -> None
 
     with scripted(slowly) as server:
         words = [sys.executable, "-m", "client", "mask", str(photos), "-o", str(photos.parent / "masked"), "-j", "3"]
+        taken = ["env", "--default-signal=INT"]  # what runs in the background may have been told to ignore it
         running = subprocess.Popen(
-            [*words, "--url", server.url], cwd=ROOT, stderr=subprocess.PIPE, text=True, env={**os.environ}
+            [*taken, *words, "--url", server.url], cwd=ROOT, stderr=subprocess.PIPE, text=True, env={**os.environ}
         )
         while len(server.asked) < 10:
             assert running.poll() is None
