@@ -95,7 +95,7 @@ def measured_shifts(model: ModelProto, rounded: bytes, pictures: Iterable[Pixels
     threads = spare_threads()
     exact = open_session(with_outputs(model, heads).SerializeToString(), threads)
     bytewise = open_session(with_outputs(network, [real_of(name) for name in heads]).SerializeToString(), threads)
-    apart: dict[str, list[FloatArray]] = {name: [np.zeros(0, np.float32)] for name in heads}
+    apart: dict[str, list[FloatArray]] = {name: [] for name in heads}
     for picture in pictures:
         wanted = exact.run(heads, {"images": picture[None]})
         found = bytewise.run([real_of(name) for name in heads], {"images": picture[None]})

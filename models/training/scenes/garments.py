@@ -151,13 +151,11 @@ def front(rng: random.Random, side: int) -> Picture:
     pale = bgr(rng.uniform(200, 255) for _ in range(3)) if rng.random() < 0.7 else colour(rng)
     shirt = shaded(pale, 1 + 0.08 * noise(rng, 5, 5, side))
     wide, low = rng.uniform(0.1, 0.26), rng.uniform(0.55, 1.1)
-    straight = rng.choice((0.0, rng.uniform(0.3, 0.7)))  # share of the opening whose edges run down, as lapels let them
-    bend = (
-        [(0.5 + 0.85 * wide, straight * low), (0.5, low), (0.5 - 0.85 * wide, straight * low)]
-        if straight
-        else [(0.5, low)]
-    )
-    cut = over(cut, shirt, polygon(side, [(0.5 - wide, 0.04), (0.5 + wide, 0.04), *bend]))
+    opening = [(0.5 - wide, 0.04), (0.5 + wide, 0.04), (0.5, low)]
+    if rng.random() < 0.5:  # lapels that run down before they meet
+        bend = rng.uniform(0.3, 0.7) * low
+        opening = [*opening[:2], (0.5 + 0.85 * wide, bend), (0.5, low), (0.5 - 0.85 * wide, bend)]
+    cut = over(cut, shirt, polygon(side, opening))
     neck = rng.uniform(0.06, 0.13)
     ink, around = weave(rng, side), rng.choice((bow_tie, bow_tie, tie, scarf, None))
     if around is not None:
@@ -173,9 +171,8 @@ def bow_tie(cut: Picture, rng: random.Random, ink: Picture, neck: float, _low: f
     y, x = (np.mgrid[:side, :side].astype(np.float32) + 0.5) / side
     folds = np.sin(rng.uniform(4, 14) * np.arctan2(y - neck, np.abs(x - 0.5) + 0.01) + rng.uniform(0, 6))
     light = 1 + rng.uniform(0, 0.4) * folds - rng.uniform(0, 0.5) * np.exp(-(((x - 0.5) / 0.04) ** 2))
-    cloth = (
-        shaded(colour(rng), light) if rng.random() < 0.6 else np.clip(ink * light[..., None], 0, 255).astype(np.uint8)
-    )
+    patterned = np.clip(ink * light[..., None], 0, 255).astype(np.uint8)
+    cloth = shaded(colour(rng), light) if rng.random() < 0.6 else patterned
     reach, high, thin = rng.uniform(0.1, 0.24), rng.uniform(0.04, 0.11), rng.uniform(0.2, 0.6)
     for way in (-1, 1):
         end, bulge = 0.5 + way * reach, 0.5 + way * 0.6 * reach
