@@ -40,9 +40,9 @@ def refuse_senseless(params: DetectParams | MaskParams, width: int, height: int,
 def _refuse_contradictions(params: MaskParams, settings: Settings) -> None:
     if params.keep and params.only:
         raise BadParameter("keep and only are both there; send keep to mask all but these, or only to mask just these")
-    if params.options.keeps and (params.annotate or params.metadata != "none"):
+    if params.options.keeps and params.annotate:
         raise BadParameter(
-            "quality=keep changes blocks under masks alone, so it goes with neither annotate nor metadata; "
+            "quality=keep changes blocks under masks alone, and annotate draws beside them; "
             "send quality=1 to 100 instead"
         )
     if not params.detect:

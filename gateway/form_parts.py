@@ -101,10 +101,10 @@ class Parts:
         if self._is_overlay:
             self._check_overlay()
         elif len(self._value) > FIELD_BYTES_MAX:
-            raise BadParameter(
-                f"the form field {shown(self._name)} is over {FIELD_BYTES_MAX} bytes; "
-                f"the file belongs in `{IMAGE_FIELD}`"
-            )
+            told = f"the file belongs in `{IMAGE_FIELD}`"
+            if self._name == OVERLAY_FIELD:
+                told = "send a picture to lay over faces with a file name, or as image/png"
+            raise BadParameter(f"the form field {shown(self._name)} is over {FIELD_BYTES_MAX} bytes; {told}")
 
     def end(self) -> None:
         if self._is_overlay:

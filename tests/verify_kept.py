@@ -37,8 +37,8 @@ def gallery() -> Iterator[Gallery]:
 def jpegs() -> Iterator[tuple[str, bytes]]:
     yield from ((file.name, file.data) for file in files(heavy=False) if file.data[:3] == JPEG)
     for path in sorted(SHARED.rglob("*")) if SHARED.is_dir() else []:
-        if path.is_file() and path.open("rb").read(3) == JPEG:
-            yield str(path.relative_to(SHARED)), path.read_bytes()
+        if path.is_file() and (data := path.read_bytes())[:3] == JPEG:
+            yield str(path.relative_to(SHARED)), data
 
 
 def test_no_block_outside_a_mask_changes_in_any_jpeg_there_is(gallery: Gallery) -> None:

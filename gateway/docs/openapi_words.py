@@ -48,8 +48,9 @@ Detects and masks faces, then returns the processed picture; what is known about
 
 With `quality=keep` a JPEG stays as it is but for its masks: only the blocks under them change, every other keeps its
 numbers bit for bit, and nothing of what was under them is left in the file. A mask grows to whole blocks, by up to 15
-pixels a side (31 in 4:1:1). All metadata go but the orientation and a colour profile that the colours need; `color` is
-then in that profile. The answer is a sequential JPEG. Other files, CMYK inks and another `format` are refused with 422.
+pixels a side (31 in 4:1:1). All metadata go but the orientation, a colour profile that the colours need (`color` is
+then in that profile) and what `metadata` asks for. The answer is a sequential JPEG. Other files, CMYK inks and another
+`format` are refused with 422.
 
     curl -H "X-API-Key: xyl_your_api_key_here" -F image=@photo.jpg --fail-with-body \\
       "http://127.0.0.1:8000/api/v1/mask?method=solid&quality=keep" -o masked.jpg

@@ -1,13 +1,12 @@
 """`quality=keep`: a JPEG in which only the blocks under the masks change; every other keeps its numbers.
 
 A mask grows to whole blocks of all planes, so that none holds both what is hidden and what is kept. What is written
-is a new file: the coefficients, the tables of steps, an orientation and a colour profile; nothing else of the old one,
-and nothing in it that depends on what was under the masks but the masks themselves.
+is a new file: the coefficients, the tables of steps, the EXIF it is given and a colour profile; nothing else of the
+old one, and nothing in it that depends on what was under the masks but the masks themselves.
 """
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -48,10 +47,11 @@ _COSINES = _cosines()
 
 @dataclass(frozen=True, slots=True)
 class KeptFile:
-    """What is held of a JPEG to change only blocks of it: the file, and the profile its colours need."""
+    """What is held of a JPEG to change only blocks of it: the file, the profile its colours need, its EXIF to be."""
 
     data: bytes
     profile: bytes
+    exif: bytes
 
 
 class KeptJpeg:
@@ -61,7 +61,7 @@ class KeptJpeg:
         """file: decoded without complaints before. Raises LibjpegError."""
         self._stored = StoredJpeg(file.data)
         self._frame = StoredFrame(header.width, header.height, header.orientation)
-        self._segments = [*_orientation(header.orientation), *_profile(file.profile)]
+        self._segments = [*_exif(file.exif), *_profile(file.profile)]
         components = self._stored.components
         self._across = max(each.across for each in components)
         self._down = max(each.down for each in components)
@@ -138,11 +138,10 @@ def _coefficients(plane: cv2.typing.MatLike, component: Component) -> NDArray[np
     return values.astype(np.int16).reshape(rows, columns, _SAMPLES)
 
 
-def _orientation(orientation: int) -> Iterator[Segment]:
-    """EXIF with this one tag; the stored pixels stay in their frame. CIPA DC-008, 4.6.4."""
-    if orientation != 1:
-        entry = struct.pack(">HHHIHHI", 1, 0x0112, 3, 1, orientation, 0, 0)
-        yield _APP1, b"Exif\0\0MM\0\x2a\0\0\0\x08" + entry
+def _exif(block: bytes) -> Iterator[Segment]:
+    """CIPA DC-008, 4.7.2."""
+    if block:
+        yield _APP1, b"Exif\0\0" + block
 
 
 def _profile(profile: bytes) -> Iterator[Segment]:

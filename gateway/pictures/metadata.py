@@ -29,6 +29,7 @@ _POINTERS: dict[Directory, int] = {"exif": 0x8769, "gps": 0x8825}
 #: What is read of each, in either byte order.
 _FORMS = {BYTE: "B", SHORT: "H", LONG: "I", RATIONAL: "II", SIGNED_RATIONAL: "ii"}
 _UNDEFINED, _IFD = 7, 13
+_ORIENTATION = 0x0112
 #: A value of a tag of one kind may be stored as one of another.
 _STORED = {SHORT: (SHORT, LONG), ASCII: (ASCII, _UNDEFINED, BYTE), BYTE: (BYTE, _UNDEFINED)}
 #: Numbers of a place that say nothing without their letter: north or south, east or west, true or magnetic.
@@ -42,11 +43,14 @@ _Values = dict[int, _Value]
 _Found = dict[tuple[Directory, int], _Value]
 
 
-def kept_metadata(block: bytes | memoryview | None, choice: Metadata) -> bytes:
-    """An EXIF block made of what `choice` keeps of another one; empty where that is nothing. Never fails."""
-    if block is None or choice == "none":
-        return b""
-    found = _found(block, tags_of(choice))
+def kept_metadata(block: bytes | memoryview | None, choice: Metadata, orientation: int = 1) -> bytes:
+    """An EXIF block made of what `choice` keeps of another one; empty where that is nothing. Never fails.
+
+    orientation: 1 to 8 as EXIF counts, of pixels that stay as they are stored.
+    """
+    found = {} if block is None or choice == "none" else _found(block, tags_of(choice))
+    if orientation != 1:
+        found["image", _ORIENTATION] = SHORT, 1, struct.pack("<H", orientation)
     return _written(found) if found else b""
 
 

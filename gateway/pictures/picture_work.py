@@ -95,9 +95,10 @@ def open_picture(
         data, pixels, alpha = _decoded(data, header, 1, complaints, with_alpha=True)
     profile = kept_profile(data, header) if kept else None
     as_stored = profile is None if kept else to_mask and not to_srgb(data, header, pixels)
-    file = KeptFile(bytes(INPUTS[header.format].ready(data, header)), profile or b"") if kept else None
+    # Pixels that stay as they are stored stay turned as they are.
+    exif = kept_metadata(INPUTS[header.format].exif(data), metadata, header.orientation if kept else 1)
+    file = KeptFile(bytes(INPUTS[header.format].ready(data, header)), profile or b"", exif) if kept else None
     decode_ms = (decoded - begin + perf_counter() - fitted) * 1000
-    exif = kept_metadata(INPUTS[header.format].exif(data), metadata)
     told = decode_ms, (fitted - decoded) * 1000, as_stored
     return Decoded(header, pixels, alpha, tuple(crops), *told, file, exif)
 

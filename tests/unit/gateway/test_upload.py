@@ -51,6 +51,7 @@ def test_a_second_file_may_come_in_overlay_and_a_text_there_is_a_parameter() -> 
     for wrong, words in (
         (overlay + overlay, "is there twice"),
         (part("overlay", bytes(OVERLAY_BYTES_MAX + 1), '; filename="o.png"'), "is over 256 KB"),
+        (part("overlay", bytes(FIELD_BYTES_MAX + 1)), "send a picture to lay over faces with a file name"),
     ):
         with pytest.raises(BadParameter, match=words):
             read(picture + wrong + b"--b--\r\n")

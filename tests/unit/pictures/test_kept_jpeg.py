@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from gateway.pictures.exif_tags import Metadata
 from gateway.pictures.image_header import read_header
 from gateway.pictures.libjpeg import LibjpegError, StoredJpeg
 from gateway.pictures.marks import Marks
@@ -58,10 +59,12 @@ def files() -> Iterator[tuple[str, bytes]]:
 FILES = dict(files())
 
 
-def masked(data: bytes, box: list[float] | None = None, **options: object) -> Masked:
+def masked(data: bytes, box: list[float] | None = None, metadata: Metadata = "none", **options: object) -> Masked:
     header, boxes = read_header(memoryview(data)), np.float32([FACE if box is None else box]).reshape(-1, 4)
     asked = MaskOptions(**{"quality": KEEP, "padding": 0.0, **options})
-    opened = open_picture(memoryview(data), header, (64,), Settings(), to_mask=True, kept=asked.keeps)
+    opened = open_picture(
+        memoryview(data), header, (64,), Settings(), to_mask=True, kept=asked.keeps, metadata=metadata
+    )
     return mask_picture(opened, Marks.all_of(Faces(boxes, np.ones(len(boxes), np.float32), None)), asked, Settings())
 
 
@@ -179,6 +182,21 @@ def test_only_the_orientation_is_left_of_what_the_file_said() -> None:
         assert dict(picture.getexif()) == {0x0112: 6}
         assert not {"comment", "xmp", "icc_profile"} & set(picture.info)
         assert (picture.info["jfif_unit"], picture.info["jfif_density"]) == (0, (1, 1))
+
+
+def test_what_is_asked_for_of_the_metadata_is_written_beside_the_orientation() -> None:
+    exif = Image.Exif()
+    exif.update({0x0112: 6, 0x010F: "Maker", 0x0132: "2026:01:02 03:04:05"})
+    plain = make_jpeg.jpeg(PICTURE, exif=exif.tobytes())
+    for metadata, expected in (
+        ("date", {0x0112: 6, 0x0132: "2026:01:02 03:04:05"}),
+        ("gps", {0x0112: 6}),
+        ("all", dict(exif)),
+    ):
+        with Image.open(io.BytesIO(masked(plain, metadata=metadata).data)) as picture:
+            assert dict(picture.getexif()) == expected
+    date = masked(plain, metadata="date").data
+    assert all((old == new).all() for old, new in zip(stored(masked(plain).data), stored(date), strict=True))
 
 
 def test_colours_that_need_their_profile_keep_it() -> None:
