@@ -13,7 +13,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.service import OFFICIAL_MODELS, PHOTOS, SHARED, running_service
+from tests.service import OFFICIAL_MODELS, PHOTOS, REQUEST_S_MAX, SHARED, running_service
 
 MODELS = ("scrfd_500m_kps", "scrfd_2.5g_bnkps")
 THRESHOLDS = ((0.5, 0.4), (0.3, 0.3))
@@ -45,7 +45,7 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     settings = {"model": request.param, "model_dir": OFFICIAL_MODELS, "precision": "fp32"}
     with running_service(data_dir, **settings) as service:
         limits = httpx2.Limits(max_connections=64)
-        with httpx2.Client(base_url=service.url, timeout=120, limits=limits) as client:
+        with httpx2.Client(base_url=service.url, timeout=REQUEST_S_MAX, limits=limits) as client:
             yield Served(request.param, client)
 
 
