@@ -28,8 +28,8 @@ from gateway.records import comparing, erasing, image_table, table
 from gateway.records.images import Images
 from gateway.records.keeping import Kept, open_records
 from gateway.records.storage import Storage
-from gateway.records.storage_mark import MARK
 from gateway.stores.database import Database, open_database
+from gateway.stores.objects import MARK
 from gateway.stores.storage_url import open_objects
 from gateway.stores.threads import StoreThreads
 from shared.errors import NotFound
@@ -94,7 +94,8 @@ def looked_at(settings: Settings) -> Iterator[Images]:
     """Without loops, which would sweep beside who looks."""
     objects = open_objects(settings)
     assert objects is not None
-    images = Images(Storage(objects, settings.storage_queue_bytes), open_database(settings), StoreThreads())
+    storage = Storage(objects, settings.storage_queue_bytes)
+    images = Images(storage, open_database(settings), StoreThreads(), settings.records_ttl * 3600)
     yield images
     images.storage.threads.close()
     images.threads.close()

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Table, and_, delete, func, select
 from gateway.keys.audit import Actor, write_entry
 from gateway.keys.keeping import Keys
 from gateway.keys.records import iso
-from gateway.records import image_table
+from gateway.records import comparing, image_table
 from gateway.records.image import PENDING_S, Doomed
 from gateway.records.image_table import IMAGES
 from gateway.records.images import Images
@@ -57,8 +57,9 @@ class Erased(msgspec.Struct, frozen=True):
 
 
 async def erase(keys: Keys, images: Images | None, wanted: Wanted, actor: Actor, now: float, audit_keep: int) -> Erased:
-    """First every image with its object, then the jobs. StoreDown, StorageDown: some may have been; asked again, it
-    goes on. images: None where no storage is known, BadParameter then where it would need one.
+    """First every image with its object, then the jobs; of all keys, pictures that have lost their rows too.
+    StoreDown, StorageDown: some may have been; asked again, it goes on. images: None where no storage is known,
+    BadParameter then where it would need one.
     """
     database, call = keys.store.database, keys.threads.call
     last = await call(lambda: begin(database, wanted, actor, now, audit_keep))
@@ -68,6 +69,8 @@ async def erase(keys: Keys, images: Images | None, wanted: Wanted, actor: Actor,
     while images is not None and (doomed := await call(partial(doom_step, database, wanted, last, now))):
         await images.finish(doomed)
         erased_images += len(doomed)
+    if images is not None and wanted.before is not None and not wanted.key_id:
+        erased_images += await comparing.erase_alone(images, wanted.before)
     jobs, done = 0, False
     while not done:
         so_far = Erased(jobs, erased_images)

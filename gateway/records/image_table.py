@@ -61,14 +61,17 @@ def doom_one(database: Database, key_id: str, image_id: str, now: float) -> list
 def take_due(database: Database, now: float) -> list[Doomed]:
     """The longest due, a few: expired, given up half-way, or not deleted by whoever was to. None that another has."""
     with database.write(alone=False) as connection:
-        return doom(connection, IMAGES.c.due_at <= now, SWEPT_TOGETHER_MAX, now)
+        return doom(connection, IMAGES.c.due_at <= now, SWEPT_TOGETHER_MAX, now, skip_locked=True)
 
 
-def doom(connection: Connection, which: Any, limit: int, now: float) -> list[Doomed]:
-    """Marks them as deleting, the longest due first, so that nobody sees them any more, and their jobs name none."""
+def doom(connection: Connection, which: Any, limit: int, now: float, *, skip_locked: bool = False) -> list[Doomed]:
+    """Marks them as deleting, the longest due first, so that nobody sees them any more, and their jobs name none.
+
+    skip_locked: False waits for rows that others change, a while (StoreDown): what was asked for is not left out.
+    """
     # In two steps: PostgreSQL may run a locking subquery more than once, and take more than the limit.
     query = select(IMAGES.c.id, IMAGES.c.object, IMAGES.c.job_id).where(which).order_by(IMAGES.c.due_at).limit(limit)
-    rows = connection.execute(query.with_for_update(skip_locked=True)).all()
+    rows = connection.execute(query.with_for_update(skip_locked=skip_locked)).all()
     if rows:
         marked = {"state": "deleting", "due_at": now + HOLD_S}
         connection.execute(update(IMAGES).where(IMAGES.c.id.in_([row.id for row in rows])).values(marked))

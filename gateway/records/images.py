@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
 from gateway.records import image_table
 from gateway.records.image import Doomed, KeptImage
-from gateway.records.storage import Storage
+from gateway.records.storage import Room, Storage
 from gateway.records.storage_mark import settle
 from gateway.stores.database import Database
 from gateway.stores.threads import StoreThreads
@@ -29,13 +30,17 @@ Result = TypeVar("Result")
 
 @dataclass(slots=True)
 class Images:
-    """now: wall-clock time. threads: for the database; the storage has its own."""
+    """threads: for the database; the storage has its own. ttl_s: the longest that a picture is kept. now: wall-clock
+    time.
+    """
 
     storage: Storage
     database: Database
     threads: StoreThreads
+    ttl_s: float
     now: Callable[[], float] = time.time
     _settled: bool = False
+    _settling: asyncio.Lock = field(default_factory=asyncio.Lock)
     _sweep_pause_s: float = SWEEP_S
 
     async def page(self, key_id: str, before: str, limit: int) -> list[KeptImage]:
@@ -68,11 +73,11 @@ class Images:
             raise NotFound("Pictures are kept in a folder, which has no URLs: ask for this one's /content")
         return url, now + seconds
 
-    async def put(self, image: KeptImage, data: bytes | bytearray | memoryview) -> None:
+    async def put(self, image: KeptImage, data: bytes | bytearray | memoryview, room: Room) -> None:
         """StorageDown: it may be there all the same."""
         if not self._settled:
             raise StorageDown(self.storage.condition.why)
-        await self.storage.put(image, data)
+        await self.storage.put(image, data, room)
 
     async def delete(self, key_id: str, image_id: str) -> bool:
         """Whether it is gone already; else it is as soon as the storage is back. NotFound, StoreDown."""
@@ -121,17 +126,18 @@ class Images:
     def sweep_pause_s(self) -> float:
         return self._sweep_pause_s if self.storage.condition.ready else RETRY_S
 
-    async def settle(self, *, again: bool = False) -> None:
-        """Once, before anything is written. ConfigurationError where the storage is another database's."""
-        if self._settled and not again:
-            return
-        try:
-            await self.storage.call(partial(settle, self.database, self.storage.objects))
-        except ConfigurationError as error:
-            self._settled = False
-            self.storage.condition.unwell(str(error))
-            raise
-        self._settled = True
+    async def settle(self) -> None:
+        """Before anything is written, and again and again: a folder can be unmounted. ConfigurationError where the
+        storage is another database's, or not where its pictures are.
+        """
+        async with self._settling:  # so that what was seen last counts
+            try:
+                await self.storage.call(partial(settle, self.database, self.storage.objects))
+            except ConfigurationError as error:
+                self._settled = False
+                self.storage.condition.unwell(str(error))
+                raise
+            self._settled = True
 
     async def asked(self, work: Callable[[], Result]) -> Result:
         """Of the database, beside the event loop. StoreDown."""

@@ -35,6 +35,7 @@ COMMIT_S_MAX = 5.0
 #: How often is swept; a full sweep is followed by the next, and a database that is gone is asked again soon.
 SWEEP_S, NEXT_SWEEP_S, RETRY_S = 30.0, 0.05, 1.0
 
+HOUR_S = 3600.0
 ASKED = "as FACE_API_RECORDS=required asks"
 
 Result = TypeVar("Result")
@@ -104,11 +105,11 @@ class Records:
         What is cut off in between is the sweeper's.
         """
         try:
-            with images.storage.room(len(picture.data)):
+            with images.storage.room(len(picture.data)) as room:
                 image = pending(picture, job, time.time_ns())
                 if not await self.writer.hand_in(image):
                     return Committed(False)
-                await images.put(image, picture.data)
+                await images.put(image, picture.data, room)
                 both = await self.writer.hand_in(msgspec.structs.replace(job, image_id=image.id))
                 return Committed(both, image.id if both else None)
         except StorageDown:
@@ -193,7 +194,8 @@ async def open_records(settings: Settings, loops: Loops) -> AsyncIterator[Kept]:
         stack.callback(threads.close)
         images = None
         if objects is not None:
-            images = Images(Storage(objects, settings.storage_queue_bytes), database, threads)
+            storage = Storage(objects, settings.storage_queue_bytes)
+            images = Images(storage, database, threads, settings.records_ttl * HOUR_S)
             stack.callback(images.storage.threads.close)
             await images.sweep()
             stack.push_async_callback(loops.keep("images_sweep", images.sweep, images.sweep_pause_s).end)
@@ -201,7 +203,7 @@ async def open_records(settings: Settings, loops: Loops) -> AsyncIterator[Kept]:
         if settings.records == "off":
             yield Kept(None, images)
             return
-        records = Records(settings.records == "required", settings.records_ttl * 3600, database, threads, images)
+        records = Records(settings.records == "required", settings.records_ttl * HOUR_S, database, threads, images)
         await records.sweep()
         stack.push_async_callback(loops.keep("jobs", records.writer.round, 0.0, last_round_s=COMMIT_S_MAX).end)
         stack.callback(records.writer.close)  # first, so that the round in hand has an end

@@ -12,14 +12,12 @@ import secrets
 from sqlalchemy import Connection, text
 
 from gateway.records import image_table
-from gateway.records.image import new_object
+from gateway.records.storage import try_storage
 from gateway.stores.database import Database
-from gateway.stores.objects import Objects
+from gateway.stores.objects import MARK, Objects
 from gateway.stores.storage_url import open_objects
 from shared.errors import ConfigurationError, StorageDown, StorageRefused
 from shared.settings import Settings
-
-MARK = "face-api-storage"
 
 
 def check_storage(settings: Settings, database: Database) -> None:
@@ -35,9 +33,7 @@ def check_storage(settings: Settings, database: Database) -> None:
         return
     try:
         settle(database, objects)
-        name = new_object()
-        objects.put(name, b"probe", "text/plain")
-        objects.delete([name])
+        try_storage(objects)
     except StorageRefused as error:
         raise ConfigurationError(
             f"FACE_API_STORAGE_URL: {error.why}; look at AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, "
@@ -49,11 +45,13 @@ def check_storage(settings: Settings, database: Database) -> None:
 
 def settle(database: Database, objects: Objects) -> None:
     """Marks a new storage as this database's. ConfigurationError where it is another's, or not the one with the
-    pictures; StoreDown, StorageDown.
+    pictures; StoreDown, StorageDown. Cheap where all is as it was.
     """
-    with database.write() as connection:
-        known, images = _known(connection), image_table.count(connection)
     mark = objects.read(MARK)
+    if mark is not None and mark == _known(database):
+        return
+    with database.write() as connection:
+        known, images = _named(connection), image_table.count(connection)
     if mark is None and images:
         raise ConfigurationError(
             f"FACE_API_STORAGE_URL: {objects.place} is not where the {images} pictures of this database are; name that "
@@ -75,7 +73,14 @@ def take_comparison(database: Database, now: float, day_s: float) -> bool:
         return connection.execute(late, {"now": int(now), "late": int(now - day_s)}).rowcount > 0
 
 
-def _known(connection: Connection) -> str:
-    """How this database is called in its storage; from now on, if it had no name."""
+def _known(database: Database) -> bytes | None:
+    """How this database is called in its storage; None where it had none yet."""
+    with database.read() as connection:
+        name = connection.execute(text("SELECT text FROM meta WHERE name = 'storage'")).scalar_one()
+    return None if name is None else str(name).encode()
+
+
+def _named(connection: Connection) -> str:
+    """The same; it has a name from now on."""
     named = text("UPDATE meta SET text = COALESCE(text, :new) WHERE name = 'storage' RETURNING text")
     return str(connection.execute(named, {"new": secrets.token_hex(16)}).scalar_one())

@@ -57,10 +57,14 @@ def one(database: Database, key_id: str, job_id: str, now: float) -> KeptJob | N
 
 def delete_one(database: Database, key_id: str, job_id: str, now: float) -> list[Doomed] | None:
     """Its image, whose object is to be deleted now; None where there was no such job."""
+    mine = and_(_alive(key_id, now), JOBS.c.id == job_id)
     with database.write(alone=False) as connection:
-        if not connection.execute(delete(JOBS).where(_alive(key_id, now), JOBS.c.id == job_id)).rowcount:
+        if connection.execute(select(JOBS.c.id).where(mine)).first() is None:
             return None
-        return image_table.doom(connection, image_table.of_job(job_id), 1, now)
+        # The image first, as everybody locks them: two that wait for one another would both be refused.
+        doomed = image_table.doom(connection, image_table.of_job(job_id), 1, now)
+        gone = connection.execute(delete(JOBS).where(mine)).rowcount
+    return doomed if gone else None
 
 
 def sweep(database: Database, now: float) -> int:

@@ -87,8 +87,9 @@ def _storage(services: Services) -> tuple[bool | None, bool, str]:
     """The same of the storage of pictures."""
     if services.images is None or services.records is None:
         return None, True, ""
-    condition = services.images.storage.condition
-    return condition.ready, condition.ready or not services.records.required, condition.why
+    ready = services.images.storage.condition.ready
+    reason = "" if ready else "pictures cannot be stored; the log tells why"  # which names the place
+    return ready, ready or not services.records.required, reason
 
 
 async def readyz(request: Request) -> Response:

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from gateway.stores.objects import ListedObject
+from gateway.stores.objects import MARK, ListedObject
 from gateway.stores.private_files import keep_names, make_private_folder, write_new_private
 from shared.errors import ConfigurationError, StorageDown
 
@@ -30,6 +30,8 @@ class FolderObjects:
 
     def put(self, name: str, data: bytes | bytearray | memoryview, media_type: str) -> None:  # noqa: ARG002 — files have none
         with _told():
+            if name != MARK and not (self._folder / MARK).exists():  # 3 µs, and a disk that is gone fills no other
+                raise StorageDown(f"The folder of pictures has no {MARK} any more; is its disk mounted?")
             if not write_new_private(self._folder / name, data):
                 raise StorageDown("The storage of pictures has this name already")
 

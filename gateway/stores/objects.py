@@ -13,10 +13,15 @@ class ListedObject(NamedTuple):
     written_at: float
 
 
+#: What says whose a storage is; `storage_mark.py` knows what it means.
+MARK = "face-api-storage"
+
+
 class Objects(Protocol):
     """place: where they are, as people know it, without secrets.
 
-    Names are ours: hex digits and dashes. A put is whole or not there at all, and never over what is there.
+    Names are ours: hex digits and dashes. A put is whole or not there at all, and never over what is there; a folder
+    without its mark takes nothing but that.
     """
 
     @property

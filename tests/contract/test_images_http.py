@@ -12,8 +12,8 @@ import msgspec
 import pytest
 
 from gateway.records.image import ImagePage, ShownImage
-from gateway.records.storage_mark import MARK
 from gateway.routes.records_door import NO_PICTURES
+from gateway.stores.objects import MARK
 from tests.contract.test_jobs_http import JOBS, Callers, ask, serving
 
 IMAGES = "/api/v1/images"
@@ -101,7 +101,9 @@ def test_health_says_that_there_is_a_storage_and_how_it_is(callers: Callers, fol
     (folder / "away").rename(pictures)
     assert (refused.status_code, "FACE_API_RECORDS=required" in refused.json()["detail"]) == (503, True)
     assert (health.status_code, health.json()["storage_ready"]) == (503, False)
-    assert health.json()["reason"] == "The folder of pictures is gone"
+    assert (
+        health.json()["reason"] == "pictures cannot be stored; the log tells why"
+    )  # anyone may ask: no place is named
     masked(callers.all)
 
 

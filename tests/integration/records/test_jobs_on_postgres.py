@@ -9,9 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from msgspec import structs
+from sqlalchemy import update
 
 from gateway.keys.opening import open_store
-from gateway.records import table
+from gateway.records import image_table, table
+from gateway.records.image import Doomed, pending
+from gateway.records.image_table import IMAGES
 from gateway.records.keeping import open_records
 from gateway.stores.database import Database, open_database
 from shared.errors import StoreDown
@@ -19,6 +23,7 @@ from shared.settings import Settings
 from shared.supervision import Loops
 from tests.integration.access.servers import Postgres, postgres
 from tests.unit.records.drawn import NOW, TTL_S, job
+from tests.unit.records.test_images import PICTURE
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +71,29 @@ def test_jobs_are_written_while_keys_are_changed(database: Database) -> None:
     with database.write(), ThreadPoolExecutor(1) as beside:  # holds the lock of all that change keys
         beside.submit(table.write, database, [job("key_beside")]).result(timeout=10)
     assert table.page(database, "key_beside", "", 10, NOW)
+
+
+def test_what_another_has_locked_is_waited_for_and_never_left_out(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = job("key_locked")
+    image = pending(PICTURE, asked, int(NOW * 1e9))
+    table.write(database, [image])
+    table.write(database, [structs.replace(asked, image_id=image.id)])
+
+    def delete() -> list[Doomed] | None:
+        return table.delete_one(database, "key_locked", asked.id, NOW)
+
+    with ThreadPoolExecutor(1) as beside:
+        with database.write(alone=False) as other:
+            other.execute(update(IMAGES).where(IMAGES.c.id == image.id).values(bytes=1))
+            with monkeypatch.context() as patience, pytest.raises(StoreDown):  # 503, not 204 for what is still there
+                patience.setattr("gateway.stores.database.STATEMENT_LIMIT_MS", 50)
+                beside.submit(delete).result(timeout=10)
+            waiting = beside.submit(delete)
+            assert image_table.take_due(database, NOW + 2 * TTL_S) == []  # the sweeper goes round it
+            assert not waiting.done()
+        assert waiting.result(timeout=10) == [Doomed(image.id, image.object)]
 
 
 def test_required_refuses_while_the_server_is_gone_and_goes_on_when_it_is_back(

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from hashlib import sha256
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import msgspec
@@ -15,13 +16,14 @@ import pytest
 from sqlalchemy import select
 
 from gateway.keys.audit import Actor
-from gateway.records import comparing, erasing, image_table, keeping, storage_mark
-from gateway.records.image import PENDING_S, ToKeep, new_object, pending
+from gateway.records import erasing, image_table, keeping, storage
+from gateway.records.image import PENDING_S, ToKeep, pending
 from gateway.records.images import Images
 from gateway.records.job import born_now
 from gateway.records.keeping import Committed, Records, open_records
-from gateway.records.storage_mark import MARK
 from gateway.records.uuid7 import uuid7
+from gateway.stores.objects import MARK
+from gateway.stores.threads import StoreThreads
 from shared.errors import BadParameter, ConfigurationError, NotFound, StorageDown
 from shared.supervision import Loops
 from tests.unit.records.drawn import database_in, in_a_loop, job, records_in, settings_in
@@ -160,7 +162,8 @@ async def test_what_was_cut_off_before_and_after_its_put_is_swept(tmp_path: Path
         cut = [pending(PICTURE, fresh(), time.time_ns()) for _ in range(2)]
         for image in cut:
             assert await records.writer.hand_in(image)
-        await images.put(cut[0], MASKED)
+        with images.storage.room(len(MASKED)) as room:
+            await images.put(cut[0], MASKED, room)
         await images.sweep()
         assert objects_in(tmp_path) == {cut[0].object}  # young: whoever stores them may be slow
         assert await images.page("key_a", "", 10) == []
@@ -196,7 +199,7 @@ async def test_required_refuses_while_the_storage_is_gone_and_goes_on_when_it_is
                 await records.keep(fresh(), PICTURE)
             assert (caught.value.status, bool(caught.value.retry_after_s)) == (503, True)
             assert not images.storage.condition.ready
-            assert "pictures" in images.storage.condition.why
+            assert "mount" in images.storage.condition.why
         assert await records.page("key_a", "", 10) == []
         await images.sweep()
         assert images.storage.condition.ready
@@ -297,56 +300,72 @@ async def test_a_storage_of_another_database_or_without_its_pictures_is_not_used
 
 
 @in_a_loop
-async def test_what_is_alone_in_folder_or_table_is_found_by_comparison_and_nothing_else(tmp_path: Path) -> None:
-    async with opened(tmp_path) as (records, images):
-        whole, without_object, young = [await kept(records) for _ in range(3)]
-        names = {each.id: each.object for each in await images.page("key_a", "", 10)}
-        (folder_of(tmp_path) / names[without_object.image_id or ""]).unlink()
-        cut_off = f".{new_object()}.x1"
-        for name in (new_object(), cut_off, "readme.txt"):
-            (folder_of(tmp_path) / name).write_bytes(b"left")
-        await comparing.compare(images)
-        assert len(objects_in(tmp_path)) == 5  # all of them may be under way
-        images.now = lambda: time.time() + comparing.YOUNG_S + 1
-        await comparing.compare(images)
-        told = images.storage.condition
-        assert (told.alone, told.missing) == (2, 1)
-        left = {names[whole.image_id or ""], names[young.image_id or ""]}
-        assert objects_in(tmp_path) == left | {"readme.txt"}
-        assert {each.object for each in await images.page("key_a", "", 10)} == left
-        await comparing.compare(images)
-        assert (told.alone, told.missing) == (2, 1)
-
-
-@in_a_loop
-async def test_one_of_all_processes_compares_once_a_day_and_never_with_a_folder_that_is_not_mounted(
-    tmp_path: Path,
-) -> None:
-    async with opened(tmp_path) as (records, images):
-        told, day = await kept(records), comparing.DAY_S
-        later = time.time() + day + 1
-        taken = [storage_mark.take_comparison(images.database, later, day) for _ in range(3)]
-        assert taken == [True, False, False]
-        assert storage_mark.take_comparison(images.database, later + day, day)
-        images.now = lambda: time.time() + comparing.YOUNG_S + 1
-        with gone(folder_of(tmp_path)):
-            folder_of(tmp_path).mkdir()
-            with pytest.raises(ConfigurationError, match="is not where the 1 pictures"):
-                await comparing.compare(images)
-            folder_of(tmp_path).rmdir()
-        await images.sweep()
-        assert (await images.content("key_a", told.image_id or ""))[1] == MASKED
-
-
-@in_a_loop
-async def test_nothing_is_put_where_a_comparison_found_that_the_pictures_are_gone(tmp_path: Path) -> None:
+async def test_nothing_is_put_into_a_folder_whose_disk_is_gone_until_it_is_back(tmp_path: Path) -> None:
     async with opened(tmp_path) as (records, images):
         await kept(records)
-        folder_of(tmp_path).rename(tmp_path / "not mounted")
-        folder_of(tmp_path).mkdir()
-        with pytest.raises(ConfigurationError):
-            await comparing.compare(images)
+        with gone(folder_of(tmp_path)):
+            folder_of(tmp_path).mkdir()
+            for _ in range(2):
+                with pytest.raises(StorageDown):
+                    await records.keep(fresh(), PICTURE)
+                assert "mount" in images.storage.condition.why
+            await images.sweep()  # every process finds it out, though nothing is put
+            assert "is not where the" in images.storage.condition.why
+            assert objects_in(tmp_path) == set()
+            folder_of(tmp_path).rmdir()
         await images.sweep()
+        await kept(records)
+
+
+class Hanging:
+    """Puts that do not come back until they may."""
+
+    def __init__(self, images: Images, monkeypatch: pytest.MonkeyPatch, threads: int) -> None:
+        monkeypatch.setattr(storage, "CALL_S_MAX", 0.05)
+        monkeypatch.setattr(images.storage.objects, "put", self.put)
+        images.storage.threads = StoreThreads(storage.NAME, StorageDown, threads)
+        self._put, self._may = type(images.storage.objects).put, Event()
+        self._objects = images.storage.objects
+
+    def put(self, *arguments: Any) -> None:
+        assert self._may.wait(60)
+        self._put(self._objects, *arguments)  # type: ignore[arg-type]
+
+    async def end(self, tmp_path: Path, images: Images) -> None:
+        """What hung has come back, and left nothing; the sweeper may be trying it, too."""
+        self._may.set()
+        while images.storage.waiting_bytes or not images.storage.condition.ready or objects_in(tmp_path):
+            await asyncio.sleep(0.01)
+            with contextlib.suppress(StorageDown):
+                await images.storage.probe()
+
+
+@in_a_loop
+async def test_a_put_that_hangs_holds_its_place_in_the_queue_and_leaves_nothing_when_it_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(tmp_path) as (records, images):
+        images.storage.queue_bytes = len(MASKED)
+        hanging = Hanging(images, monkeypatch, threads=2)
+        for _ in range(3):
+            with pytest.raises(StorageDown):
+                await records.keep(fresh(), PICTURE)
+            assert images.storage.waiting_bytes == len(MASKED)
+        await hanging.end(tmp_path, images)
+        await kept(records)
+
+
+@in_a_loop
+async def test_while_all_calls_hang_more_are_refused_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with opened(tmp_path) as (records, images):
+        hanging = Hanging(images, monkeypatch, threads=1)
         with pytest.raises(StorageDown):
             await records.keep(fresh(), PICTURE)
-        assert objects_in(tmp_path) == set()
+        monkeypatch.setattr(storage, "CALL_S_MAX", 60.0)
+        with pytest.raises(StorageDown, match="FACE_API_RECORDS=required"):
+            await records.keep(fresh(), PICTURE)
+        for refused in (images.storage.read("0a"), images.storage.probe()):
+            with pytest.raises(StorageDown, match="1 calls hang"):
+                await refused
+        await hanging.end(tmp_path, images)
+        await kept(records)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from gateway.first_start import prepare_first_start
-from gateway.records.storage_mark import MARK
 from gateway.stores.folder_objects import FolderObjects, open_folder
+from gateway.stores.objects import MARK
 from gateway.stores.storage_url import open_objects
 from shared.errors import ConfigurationError, StorageDown
 from shared.settings import Settings
