@@ -4,27 +4,30 @@ those on its answer.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import partial
-from hashlib import sha256
+from functools import partial, wraps
 
+import msgspec
+from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.digest import digest
 from gateway.endpoints import Task
 from gateway.params import DetectParams, MaskParams
+from gateway.record import record_of
 from gateway.records.image import ToKeep
 from gateway.records.job import Birth, KeptJob, asked, born_now, found
 from gateway.records.keeping import Committed, Records
+from gateway.records.once import Fulfilment, KeptAnswer
+from gateway.repeating import IMAGE_HEADER, JOB_HEADER, AnsweredBefore
 from gateway.visit import Visit
 from shared.faces import Faces
 
-JOB_HEADER, IMAGE_HEADER = "X-Job-Id", "X-Image-Id"
 #: Only where an answer has no such id although it was to have one.
 JOB_STATUS, IMAGE_STATUS, UNCONFIRMED = "X-Job-Status", "X-Image-Status", "unconfirmed"
-#: From so many bytes on a digest is made beside the event loop.
-_MANY_BYTES = 256 * 1024
+#: Longer bodies are not kept to be given again.
+ANSWER_BYTES_MAX = 256 * 1024
 
 Seen = Visit[DetectParams] | Visit[MaskParams]
 
@@ -45,16 +48,37 @@ class Answer:
     without_job: Callable[[], bytes] | None = None
 
 
+def repeatable(endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    """The endpoint; what it has answered before under the same Idempotency-Key is answered again."""
+
+    @wraps(endpoint)
+    async def answered(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except AnsweredBefore as before:
+            before.response.raw_headers.extend(record_of(request.scope).limit_headers)
+            return before.response
+
+    return answered
+
+
 def birth_of(seen: Seen) -> Birth | None:
-    """Of the job that this request is to leave; None where records are off, or with store=false."""
-    return None if seen.records is None or not seen.params.store else born_now(seen.records.ttl_s)
+    """Of the job that this request is to leave, or has left before; None where records are off, or with store=false."""
+    if seen.records is None:
+        return None
+    birth = born_now(seen.records.ttl_s)
+    return birth._replace(id=seen.once.job_id) if seen.once is not None and seen.once.job_id else birth
 
 
 def record(seen: Seen, birth: Birth | None, answer: Answer) -> None:
     """Once the picture is given back, the request is recorded and its answer told so; StoreDown, StorageDown then where
     it must be and cannot.
     """
-    if seen.records is not None and birth is not None:
+    if seen.records is None or birth is None:
+        return
+    if seen.once is not None and seen.once.job_id:
+        answer.response.headers[JOB_HEADER] = birth.id
+    else:
         seen.afterwards.append(partial(_recorded, seen.records, seen, birth, answer))
 
 
@@ -86,10 +110,18 @@ async def _job(seen: Seen, birth: Birth, answer: Answer) -> KeptJob:
         boxes=found(answer.faces),
         bytes_in=facts.size_bytes,
         bytes_out=len(body),
-        sha256_in=await _digest(seen.image),
-        sha256_out=await _digest(body),
+        sha256_in=await digest(seen.image),
+        sha256_out=await digest(body),
         image_id=None,
+        fulfils=None if seen.once is None else Fulfilment(seen.once, _to_repeat(answer)),
     )
+
+
+def _to_repeat(answer: Answer) -> str:
+    response, is_picture = answer.response, answer.masked is not None
+    headers = [(name, text) for name, text in response.headers.items() if name.startswith("x-")]
+    is_kept = not is_picture and len(response.body) <= ANSWER_BYTES_MAX
+    return msgspec.json.encode(KeptAnswer(headers, bytes(response.body).decode() if is_kept else None)).decode()
 
 
 def _tell(answer: Answer, job: KeptJob, committed: Committed, *, expected: bool) -> None:
@@ -106,10 +138,3 @@ def _tell(answer: Answer, job: KeptJob, committed: Committed, *, expected: bool)
         response.headers[IMAGE_HEADER] = committed.image_id
     elif expected:
         response.headers[IMAGE_STATUS] = UNCONFIRMED
-
-
-async def _digest(data: bytes | bytearray | memoryview) -> str:
-    """SHA-256 in hex."""
-    if len(data) < _MANY_BYTES:
-        return sha256(data).hexdigest()
-    return await asyncio.to_thread(lambda: sha256(data).hexdigest())

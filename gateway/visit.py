@@ -34,6 +34,8 @@ from gateway.pictures.overlay_file import OverlayFile
 from gateway.pictures.picture import Picture
 from gateway.record import RequestRecord, record_of
 from gateway.records.keeping import Records
+from gateway.records.once import Once
+from gateway.repeating import KEY_HEADER, Wish, done_once, name_of
 from gateway.request_time import TIMEOUT_HEADER, RequestTime, asked_s, in_time
 from gateway.services import Services, services_of
 from gateway.trace_context import Trace
@@ -51,8 +53,9 @@ LOOKS_HEADER = "X-Looks"
 @dataclass(frozen=True, slots=True)
 class Visit(Generic[Params]):
     """One request that has its faces. The picture is open as long as its block runs. ignored: names of fields.
-    overlay: of the caller. image: the file as it came. records: where some are kept. afterwards: what is to be done
-    for its answer once the picture is given back and the next one's turn has come.
+    overlay: of the caller. image: the file as it came. records: where one is to be kept of it. once: where it is not to
+    be done twice. afterwards: what is to be done for its answer once the picture is given back and the next one's turn
+    has come.
     """
 
     record: RequestRecord
@@ -63,6 +66,7 @@ class Visit(Generic[Params]):
     overlay: OverlayFile | None
     image: bytearray
     records: Records | None
+    once: Once | None
     afterwards: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
     def answer(self, body: bytes | bytearray | memoryview, media_type: str, headers: dict[str, str]) -> Response:
@@ -94,8 +98,15 @@ async def visit(request: Request, task: Task, kind: type[Params]) -> AsyncIterat
             params = parse_params(kind, query, upload.fields)
             ignored = ignored_names(kind.__struct_fields__, query, upload.fields)
             overlay = _overlay(upload.overlay, params)
-            deadline = wanted.deadline
-            async with in_time(deadline, record.client_left, services.admission.retry_after_s):
+            deadline, records = wanted.deadline, services.records if params.store else None
+            name = name_of(request.headers.getlist(KEY_HEADER))
+            if name and records is None:
+                ignored = ", ".join(filter(None, (ignored, KEY_HEADER)))
+            wish = Wish(task, params, upload, admitted.principal.key_id)
+            async with (
+                in_time(deadline, record.client_left, services.admission.retry_after_s),
+                done_once(records, name, wish, deadline.left_s(now())) as once,
+            ):
                 header = read_header(memoryview(upload.image))
                 check_limits(header, settings)  # a refusal waits for nobody
                 refuse_senseless(params, *header.upright_size, settings)
@@ -111,9 +122,7 @@ async def visit(request: Request, task: Task, kind: type[Params]) -> AsyncIterat
                     with contextlib.closing(opened) as picture:
                         detection = await _detected(services, picture, looks, deadline, record.trace)
                         _book(record, picture, detection)
-                        seen = Visit(
-                            record, params, picture, detection, ignored, overlay, upload.image, services.records
-                        )
+                        seen = Visit(record, params, picture, detection, ignored, overlay, upload.image, records, once)
                         yield seen
                 for step in seen.afterwards:
                     await step()

@@ -7,6 +7,7 @@
     │   ├── Forbidden        403  key revoked or outside its scope
     │   ├── NotFound         404  no such key, page or picture
     │   ├── ReceiveTimeout   408  the request took too long to arrive
+    │   ├── InProgress       409  it is being answered already, with Retry-After
     │   ├── TooLarge         413  bytes, pixels or decoded bytes over the limit
     │   ├── UnsupportedMedia 415  neither multipart nor image/*
     │   ├── BadParameter     422  unknown, missing or out of range
@@ -60,6 +61,14 @@ class NotFound(ClientError):
 
 class ReceiveTimeout(ClientError):
     status = 408
+
+
+class InProgress(ClientError):
+    status = 409
+    retry_after_s = 1
+
+    def __init__(self, message: str) -> None:
+        super().__init__(f"{message}; retry in {self.retry_after_s} second")
 
 
 class TooLarge(ClientError):

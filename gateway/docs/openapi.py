@@ -22,6 +22,7 @@ from gateway.pictures.exif_tags import METADATA
 from gateway.pictures.input_formats import INPUTS
 from gateway.pictures.mask_methods import METHODS
 from gateway.pictures.overlays import OVERLAYS
+from gateway.repeating import KEY_CHARACTERS_MAX, KEY_HEADER, REPLAYED_HEADER
 from gateway.request_time import TIMEOUT_HEADER, TIMEOUT_MS_MAX
 from gateway.routes.health import HealthResponse
 from gateway.serialise import DetectResponse
@@ -39,7 +40,7 @@ _RECIPES = {"name": "Recipes", "x-traitTag": True, "description": recipes.chapte
 _RATE = ("RateLimit-Policy", "RateLimit")
 _MASK_FACTS = ("X-Face-Count", "X-Inference-Ms", "X-Total-Ms", "X-Model", "X-Image-Width", "X-Image-Height")
 _MASK_NOTES = ("X-Mask-Weak", "X-Mask-Colors")
-_ALWAYS = ("X-Job-Id", "X-Job-Status", IGNORED_HEADER, "Server-Timing", *_RATE)
+_ALWAYS = ("X-Job-Id", "X-Job-Status", REPLAYED_HEADER, IGNORED_HEADER, "Server-Timing", *_RATE)
 _DETECT_HEADERS = ("X-Request-Id", "X-Looks", "X-Frames", *_ALWAYS)
 _MASK_HEADERS = (
     "X-Request-Id",
@@ -57,6 +58,7 @@ _ERROR_HEADERS = {
     401: ("X-Request-Id", "WWW-Authenticate"),
     403: ("X-Request-Id",),
     404: ("X-Request-Id",),
+    409: ("X-Request-Id", "Retry-After", *_RATE),
     415: ("X-Request-Id", "Accept-Encoding", *_RATE),
     429: ("X-Request-Id", "Retry-After", *_RATE),
     503: ("X-Request-Id", "Retry-After", *_RATE),
@@ -133,7 +135,7 @@ def _picture_operation(name: str, summary: str, description: str, kind: type[msg
         "summary": summary,
         "description": description,
         "security": [{"ApiKey": []}],
-        "parameters": [*_query_parameters(kind), _timeout_parameter(), _request_id_parameter()],
+        "parameters": [*_query_parameters(kind), _timeout_parameter(), _request_id_parameter(), _once_parameter()],
         "requestBody": _request_body(kind),
         "responses": {"200": ok, **error_answers(words.ERRORS)},
         "x-codeSamples": recipes.samples(name),
@@ -245,6 +247,17 @@ def _request_id_parameter() -> Json:
         "description": "A UUID of yours, to find this request again; for anything else a new one is made",
         "schema": {"type": "string"},
         "example": words.DETECT_EXAMPLE["request_id"],
+    }
+
+
+def _once_parameter() -> Json:
+    return {
+        "name": KEY_HEADER,
+        "in": "header",
+        "required": False,
+        "description": words.ONCE,
+        "schema": {"type": "string", "minLength": 1, "maxLength": KEY_CHARACTERS_MAX},
+        "example": "order-4711-photo-2",
     }
 
 

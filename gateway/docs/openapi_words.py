@@ -80,12 +80,21 @@ configured are ready. Otherwise 503 with the status `degraded` and the reason.
 PICTURE = listed("or")
 OVERLAY = "Only with method=overlay: a picture of yours, laid over the faces; at most 1024×1024 pixels and 256 KB"
 
+ONCE = """\
+Makes a retry safe where records are kept: while the job of the first request with this value is there, one with the
+same picture and parameters gets the answer that was given (`Idempotency-Replayed: true`) and leaves no other job; where
+the masked picture was not kept, it is made again. Another picture or other parameters are 422, one that is still being
+answered is 409. The value counts for your API key alone; a UUID is best. Where no job is kept, `X-Ignored-Fields`
+names it
+"""
+
 #: Status → what it means, for errors of detect and mask.
 ERRORS = {
     400: "Not a picture in one of the formats, too small (under 10×10), truncated, or not decodable",
     401: "API key missing, unknown or expired",
     403: "API key revoked, or outside its scope",
     408: "The body did not arrive in time",
+    409: "A request with this `Idempotency-Key` is being answered; retry after the seconds in `Retry-After`",
     413: "Image exceeds 20 MB or 30M pixels (defaults)",
     415: "The body is neither multipart/form-data nor a picture, or it is packed (`Content-Encoding`)",
     422: "A parameter is unknown or out of range, the form holds no picture or an encoded one, or the format cannot "
@@ -104,6 +113,7 @@ ERROR_DETAILS = {
     403: "API key revoked",
     404: "No such key",
     408: "the body did not arrive in time; check the connection and try again",
+    409: "a request with this Idempotency-Key is being answered; retry in 1 second",
     413: "Image exceeds 20 MB; send a smaller file",
     415: "JSON cannot carry a file; send multipart/form-data with the file in the field `image`, or the file itself as "
     "image/jpeg, image/png, …",
@@ -158,6 +168,11 @@ HEADERS: dict[str, tuple[str, str, Any]] = {
         "string",
         "Only with FACE_API_RECORDS=best_effort, where the picture was not kept in time: there is no id",
         "unconfirmed",
+    ),
+    "Idempotency-Replayed": (
+        "string",
+        "Only where the answer is the one that was given before under this `Idempotency-Key`",
+        "true",
     ),
     "ETag": (
         "string",

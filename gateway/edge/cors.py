@@ -19,18 +19,19 @@ PATHS = frozenset({"/openapi.json", *(endpoint.path for endpoint in ENDPOINTS if
 #: mean nothing here, so they can do no harm; a page that must not send them could not call at all.
 ALLOWED_HEADERS = b", ".join(
     (
-        b"X-API-Key, Content-Type, X-Request-Id, X-Request-Timeout-Ms",
+        b"X-API-Key, Content-Type, X-Request-Id, X-Request-Timeout-Ms, Idempotency-Key",
         b"traceparent, tracestate, baggage, b3, X-B3-TraceId, X-B3-SpanId, X-B3-ParentSpanId, X-B3-Sampled, X-B3-Flags",
         b"sentry-trace, newrelic, uber-trace-id, elastic-apm-traceparent, X-Amzn-Trace-Id, X-Cloud-Trace-Context",
         b"x-datadog-trace-id, x-datadog-parent-id, x-datadog-origin, x-datadog-sampling-priority, Request-Id",
-        b"Request-Context, X-Correlation-Id, X-Requested-With, Cache-Control, Pragma, Idempotency-Key, X-CSRF-Token",
+        b"Request-Context, X-Correlation-Id, X-Requested-With, Cache-Control, Pragma, X-CSRF-Token",
         b"X-XSRF-TOKEN",
     )
 )
 EXPOSED_HEADERS = (
     b"X-Request-Id, X-Face-Count, X-Inference-Ms, X-Total-Ms, X-Model, X-Image-Width, X-Image-Height, X-Blur-Method, "
     b"X-Looks, X-Mask-Weak, X-Mask-Colors, X-Frames, X-Ignored-Fields, Retry-After, RateLimit, RateLimit-Policy, "
-    b"X-Job-Id, X-Job-Status, X-Image-Id, X-Image-Status, Server-Timing, traceresponse"
+    b"X-Job-Id, X-Job-Status, X-Image-Id, X-Image-Status, Idempotency-Replayed, Server-Timing, "
+    b"traceresponse"
 )
 #: For two hours, the longest that Chromium takes.
 _ALLOWED = [

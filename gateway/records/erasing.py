@@ -5,13 +5,12 @@ Works whether records are kept any more or not. What requests leave that are sti
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, Table, and_, delete, func, select
+from sqlalchemy import Table, and_, func, select
 
 from gateway.keys.audit import Actor, write_entry
 from gateway.keys.keeping import Keys
@@ -20,7 +19,7 @@ from gateway.records import comparing, image_table
 from gateway.records.image import PENDING_S, Doomed
 from gateway.records.image_table import IMAGES
 from gateway.records.images import Images
-from gateway.records.table import JOBS
+from gateway.records.table import JOBS, forget
 from gateway.records.uuid7 import uuid7
 from gateway.stores.database import Database
 from shared.errors import BadParameter
@@ -101,16 +100,11 @@ def erase_step(database: Database, wanted: Wanted, last: str, actor: Actor, now:
     query = select(JOBS.c.id).where(_which(JOBS, wanted, last)).order_by(JOBS.c.id).limit(STEP)
     with database.write(alone=False) as connection:
         ids = list(connection.execute(query).scalars())
-        _delete(connection, ids)
+        forget(connection, ids)
         if len(ids) < STEP:
             words = f"{so_far.jobs + len(ids)} jobs, {so_far.images} images"
             write_entry(connection, actor, "records erased", wanted.words(), words, now)
     return len(ids)
-
-
-def _delete(connection: Connection, ids: Sequence[str]) -> None:
-    if ids:
-        connection.execute(delete(JOBS).where(JOBS.c.id.in_(ids)))
 
 
 def _which(table: Table, wanted: Wanted, last: str | None = None) -> Any:

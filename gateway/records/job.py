@@ -13,6 +13,7 @@ import msgspec
 
 from gateway.endpoints import Task
 from gateway.keys.records import iso
+from gateway.records.once import Fulfilment
 from gateway.records.uuid7 import uuid7
 from shared.faces import Faces
 
@@ -58,9 +59,10 @@ class JobFacts(msgspec.Struct, Generic[Moment], frozen=True, kw_only=True):
 
 
 class KeptJob(JobFacts[float], frozen=True, kw_only=True):
-    """The row."""
+    """The row. fulfils: what is committed with it and is no part of it."""
 
     key_id: str
+    fulfils: Fulfilment | None = None
 
 
 class ShownJob(JobFacts[str], frozen=True, kw_only=True):
@@ -106,8 +108,9 @@ def asked(params: msgspec.Struct) -> dict[str, Any]:
 
 def row_of(job: KeptJob) -> dict[str, Any]:
     """As the table has it."""
+    columns = {name: getattr(job, name) for name in KeptJob.__struct_fields__ if name != "fulfils"}
     lists = {name: msgspec.json.encode(getattr(job, name)).decode() for name in ("parameters", "boxes")}
-    return msgspec.structs.asdict(job) | lists
+    return columns | lists
 
 
 def job_of(row: dict[str, Any]) -> KeptJob:

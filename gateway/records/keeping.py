@@ -12,11 +12,12 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from gateway.records import table
+from gateway.records import once_table, table
 from gateway.records.comparing import LOOK_S, compare_daily
 from gateway.records.image import ToKeep, pending
 from gateway.records.images import Images
 from gateway.records.job import KeptJob
+from gateway.records.once import Before, Once
 from gateway.records.storage import Storage
 from gateway.records.writer import Change, Condition, Writer
 from gateway.stores.database import Database, open_database
@@ -115,6 +116,17 @@ class Records:
         except StorageDown:
             return Committed(not self.required and await self.writer.hand_in(job))
 
+    async def begin(self, once: Once, left_s: float) -> Before | None:
+        """None where it is the caller's to do, for so long; else what is known of it. StoreDown."""
+        if not (self.required or self.condition.ready):
+            raise StoreDown  # as with a commit: nobody waits for it
+        now, patience_s = self.now(), COMMIT_S_MAX if self.required else CONFIRM_S_MAX
+        return await self.threads.call(lambda: once_table.begin(self.database, once, now, now + left_s), patience_s)
+
+    async def give_up(self, once: Once) -> None:
+        """The next one may do it. StoreDown."""
+        await self._asked(lambda: once_table.give_up(self.database, once))
+
     async def finish(self) -> None:
         """What is under way is waited for, a while."""
         if self._under_way:
@@ -128,6 +140,7 @@ class Records:
             "jobs_lost": told.lost,
             "jobs_unconfirmed": told.unconfirmed,
             "jobs_swept": told.swept,
+            "jobs_repeated": told.repeated,
         }
 
     async def page(self, key_id: str, before: str, limit: int) -> list[KeptJob]:

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import and_, delete, insert, select
+from sqlalchemy import Connection, and_, delete, insert, select
 
-from gateway.records import image_table
+from gateway.records import image_table, once_table
 from gateway.records.image import Doomed, KeptImage
 from gateway.records.job import KeptJob, job_of, row_of
+from gateway.records.once import Fulfilment
 from gateway.stores.database import Database
 from gateway.stores.tables import TABLES
 
@@ -26,7 +27,7 @@ _ROUNDS_MAX = 100
 def write(database: Database, changes: Sequence[KeptJob | KeptImage]) -> list[bool]:
     """All in one transaction, and whether each was made: an image as pending; a job, whose image is stored with it.
 
-    Not a job whose image was given up meanwhile. StoreDown: none was.
+    Not a job whose image was given up meanwhile, or that another has done in its place. StoreDown: none was.
     """
     images = [change for change in changes if isinstance(change, KeptImage)]
     jobs = [change for change in changes if isinstance(change, KeptJob)]
@@ -34,9 +35,19 @@ def write(database: Database, changes: Sequence[KeptJob | KeptImage]) -> list[bo
         image_table.add(connection, images)
         stored = image_table.now_stored(connection, [job.image_id for job in jobs if job.image_id])
         lost = {job.id for job in jobs if job.image_id and job.image_id not in stored}
+        for job in jobs:
+            if job.fulfils and job.id not in lost and not _fulfilled(connection, job, job.fulfils):
+                lost.add(job.id)
         if len(lost) < len(jobs):
             connection.execute(insert(JOBS), [row_of(job) for job in jobs if job.id not in lost])
     return [change.id not in lost for change in changes]
+
+
+def _fulfilled(connection: Connection, job: KeptJob, done: Fulfilment) -> bool:
+    fulfilled = once_table.fulfil(connection, done, job.id, job.expires_at)
+    if not fulfilled:
+        image_table.doom(connection, image_table.of_job(job.id), 1, job.created_at)
+    return fulfilled
 
 
 def page(database: Database, key_id: str, before: str, limit: int, now: float) -> list[KeptJob]:
@@ -63,7 +74,7 @@ def delete_one(database: Database, key_id: str, job_id: str, now: float) -> list
             return None
         # The image first, as everybody locks them: two that wait for one another would both be refused.
         doomed = image_table.doom(connection, image_table.of_job(job_id), 1, now)
-        gone = connection.execute(delete(JOBS).where(mine)).rowcount
+        gone = forget(connection, [job_id])
     return doomed if gone else None
 
 
@@ -73,9 +84,17 @@ def sweep(database: Database, now: float) -> int:
     with database.write(alone=False) as connection:
         # In two steps: PostgreSQL may run a locking subquery more than once, and delete more than the limit.
         ids = list(connection.execute(expired.with_for_update(skip_locked=True)).scalars())
-        if ids:
-            connection.execute(delete(JOBS).where(JOBS.c.id.in_(ids)))
+        forget(connection, ids)
+        once_table.sweep(connection, now, SWEPT_TOGETHER_MAX)
     return len(ids)
+
+
+def forget(connection: Connection, ids: Sequence[str]) -> int:
+    """Deletes these jobs and the answers that were kept with them; how many there were."""
+    if not ids:
+        return 0
+    once_table.forget_jobs(connection, ids)
+    return connection.execute(delete(JOBS).where(JOBS.c.id.in_(ids))).rowcount
 
 
 def sweep_all(database: Database, now: float) -> None:

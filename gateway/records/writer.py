@@ -27,6 +27,7 @@ class Condition:
     lost: int = 0
     unconfirmed: int = 0
     swept: int = 0
+    repeated: int = 0
 
 
 #: A job, or an image that is to be stored.

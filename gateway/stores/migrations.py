@@ -82,6 +82,16 @@ MIGRATIONS: tuple[Migration, ...] = (
             "INSERT INTO meta (name, text, number) VALUES ('storage', NULL, 0)",
         ),
     ),
+    Migration(
+        "requests that are done once",
+        (
+            """CREATE TABLE once (
+                name TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, holder TEXT NOT NULL,
+                until DOUBLE PRECISION NOT NULL, job_id TEXT, answer TEXT)""",
+            "CREATE INDEX once_of_job ON once (job_id)",
+            "CREATE INDEX once_until ON once (until)",
+        ),
+    ),
 )
 
 

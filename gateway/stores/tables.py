@@ -22,6 +22,7 @@ class Tables(NamedTuple):
     attempts: Table
     jobs: Table
     images: Table
+    once: Table
 
 
 def _table(name: str, *columns: str) -> Table:
@@ -99,4 +100,5 @@ TABLES = Tables(
         "expires_at:f",
         "due_at:f",
     ),
+    once=_table("once", "name:t!", "fingerprint:t", "holder:t", "until:f", "job_id:t", "answer:t"),
 )

@@ -33,7 +33,7 @@ HOUSE: dict[str, Package] = {
         floors=(
             "record keys params dispatching admission",
             "people records reporting form_parts choosing readiness",
-            "access upload looking",
+            "access upload looking repeating",
             "edge deciding",
             "services error_responses",
             "visit console server",

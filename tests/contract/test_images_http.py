@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -105,6 +107,75 @@ def test_health_says_that_there_is_a_storage_and_how_it_is(callers: Callers, fol
         health.json()["reason"] == "pictures cannot be stored; the log tells why"
     )  # anyone may ask: no place is named
     masked(callers.all)
+
+
+def again(client: httpx2.Client, task: str, name: str, **params: str) -> httpx2.Response:
+    client.headers["Idempotency-Key"] = name
+    try:
+        return ask(client, task, **params)
+    finally:
+        del client.headers["Idempotency-Key"]
+
+
+@pytest.mark.parametrize("task", ["detect", "mask"])
+def test_a_request_that_is_sent_again_under_its_idempotency_key_gets_its_answer_and_leaves_no_other_job(
+    callers: Callers, task: str
+) -> None:
+    first, second = (again(callers.all, task, f"{task}-1") for _ in range(2))
+    assert (first.status_code, second.status_code) == (200, 200), first.text + second.text
+    assert second.content == first.content
+    assert (first.headers.get("Idempotency-Replayed"), second.headers["Idempotency-Replayed"]) == (None, "true")
+    changing = {"x-request-id", "idempotency-replayed", "server-timing", "date", "ratelimit"}
+    kept, repeated = (
+        {name: text for name, text in each.headers.items() if name not in changing} for each in (first, second)
+    )
+    assert repeated == kept
+    newest = callers.all.get(JOBS, params={"limit": 2}).json()["jobs"]
+    assert [job["id"] for job in newest].count(first.headers["X-Job-Id"]) == 1
+
+
+def test_an_idempotency_key_is_refused_for_another_request_and_counts_for_its_api_key_alone(callers: Callers) -> None:
+    first = again(callers.all, "mask", "one")
+    for task, params in (("mask", {"method": "solid"}), ("detect", {})):
+        refused = again(callers.all, task, "one", **params)
+        assert (refused.status_code, "send a new one" in refused.json()["detail"]) == (422, True)
+    others = again(callers.other, "mask", "one")
+    assert (others.status_code, others.headers["X-Job-Id"] != first.headers["X-Job-Id"]) == (200, True)
+    unclear = again(callers.all, "mask", "x" * 256)
+    assert (unclear.status_code, "1 to 255" in unclear.json()["detail"]) == (422, True)
+
+
+def test_a_request_that_is_still_being_answered_is_not_begun_again(callers: Callers) -> None:
+    again(callers.all, "detect", "slow")
+    with contextlib.closing(sqlite3.connect(callers.file, timeout=30, isolation_level=None)) as other:
+        other.execute("UPDATE once SET job_id = NULL, answer = NULL")
+    refused = again(callers.all, "detect", "slow")
+    assert (refused.status_code, refused.headers["Retry-After"]) == (409, "1")
+    assert "is being answered; retry in 1 second" in refused.json()["detail"]
+
+
+def test_a_refused_request_leaves_its_idempotency_key_free_and_a_deleted_job_frees_it(callers: Callers) -> None:
+    files = {"image": ("a.png", b"no picture", "image/png")}
+    headers = {"Idempotency-Key": "free"}
+    for _ in range(2):
+        assert callers.all.post("/api/v1/mask", files=files, headers=headers).status_code == 400
+    first = again(callers.all, "mask", "free")
+    assert callers.all.delete(f"{JOBS}/{first.headers['X-Job-Id']}").status_code == 204
+    anew = again(callers.all, "mask", "free")
+    assert (anew.status_code, anew.headers["X-Job-Id"] != first.headers["X-Job-Id"]) == (200, True)
+
+
+def test_where_the_picture_is_gone_it_is_masked_again_for_the_same_job(callers: Callers) -> None:
+    first = again(callers.all, "mask", "gone")
+    assert callers.all.delete(f"{IMAGES}/{first.headers['X-Image-Id']}").status_code == 204
+    second = again(callers.all, "mask", "gone")
+    assert (second.content, second.headers["X-Job-Id"]) == (first.content, first.headers["X-Job-Id"])
+    assert not {"Idempotency-Replayed", "X-Image-Id"} & set(second.headers)
+
+
+def test_where_no_job_is_kept_the_answer_says_that_the_idempotency_key_was_ignored(callers: Callers) -> None:
+    told = again(callers.all, "detect", "nothing", store="false")
+    assert (told.status_code, told.headers["X-Ignored-Fields"]) == (200, "Idempotency-Key")
 
 
 def test_where_no_pictures_are_kept_the_endpoints_say_which_setting_would(tmp_path: Path) -> None:

@@ -1,0 +1,116 @@
+"""Requests with an Idempotency-Key: done once while their job is kept, and answered again from what was kept of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from hashlib import sha256
+from typing import NamedTuple
+
+import msgspec
+from starlette.responses import Response
+
+from gateway.digest import digest
+from gateway.endpoints import Task
+from gateway.form_parts import Upload
+from gateway.params import DetectParams, MaskParams
+from gateway.records.keeping import Records
+from gateway.records.once import Before, KeptAnswer, Once
+from shared.errors import BadParameter, InProgress, NotFound, StoreDown, Unavailable
+
+KEY_HEADER, REPLAYED_HEADER = "Idempotency-Key", "Idempotency-Replayed"
+JOB_HEADER, IMAGE_HEADER = "X-Job-Id", "X-Image-Id"
+KEY_CHARACTERS_MAX = 255
+#: Beyond the request's own time: what was begun for it may still be written.
+HELD_BEYOND_S = 30.0
+
+
+class AnsweredBefore(Exception):
+    """Carries the answer."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__()
+        self.response = response
+
+
+class Wish(NamedTuple):
+    """What a request asks, and whose it is."""
+
+    task: Task
+    params: DetectParams | MaskParams
+    upload: Upload
+    key_id: str
+
+    async def fingerprint(self) -> str:
+        """A digest of it all: in hex, SHA-256."""
+        parts = [self.task.encode(), msgspec.json.encode(self.params, order="sorted")]
+        parts += [bytes.fromhex(await digest(data)) for data in (self.upload.image, self.upload.overlay)]
+        return sha256(b"\0".join(parts)).hexdigest()
+
+
+def name_of(sent: Sequence[str]) -> str:
+    """What the caller calls it; empty for nothing. BadParameter."""
+    names = {text for text in sent if text.strip()}
+    if not names:
+        return ""
+    name = names.pop()
+    if names or not name.isascii() or not name.isprintable() or len(name) > KEY_CHARACTERS_MAX:
+        raise BadParameter(f"{KEY_HEADER} must be 1 to {KEY_CHARACTERS_MAX} printable ASCII characters, sent once")
+    return name
+
+
+@contextlib.asynccontextmanager
+async def done_once(records: Records | None, name: str, wish: Wish, left_s: float) -> AsyncIterator[Once | None]:
+    """Around all that is done for a request of this name: it is free again where that fails. None for no name, and
+    where the database cannot be asked but need not. AnsweredBefore, BadParameter, InProgress, StoreDown.
+    """
+    if not name or records is None:
+        yield None
+        return
+    named = sha256(f"{wish.key_id}\0{name}".encode()).hexdigest()
+    once = Once(named, await wish.fingerprint(), secrets.token_hex(8))
+    try:
+        before = await records.begin(once, left_s + HELD_BEYOND_S)
+    except StoreDown:
+        if records.required:
+            raise
+        yield None  # its answer has no job, and says so
+        return
+    if before is not None:
+        yield once._replace(job_id=await _repeated(records, wish.key_id, once, before))
+        return
+    try:
+        yield once
+    except BaseException:
+        giving_up = asyncio.ensure_future(records.give_up(once))
+        with contextlib.suppress(Unavailable):
+            await asyncio.shield(giving_up)
+        raise
+
+
+async def _repeated(records: Records, key_id: str, once: Once, before: Before) -> str:
+    """The id of its job, where its answer must be made again."""
+    if before.fingerprint != once.fingerprint:
+        raise BadParameter(f"this {KEY_HEADER} came before with another picture or other parameters: send a new one")
+    if before.job_id is None or before.answer is None:
+        raise InProgress(f"a request with this {KEY_HEADER} is being answered")
+    answer = msgspec.json.decode(before.answer, type=KeptAnswer)
+    with contextlib.suppress(NotFound, Unavailable):  # deleted, or not to be had now
+        response = await _given_again(records, key_id, before.job_id, answer)
+        if response is not None:
+            records.condition.repeated += 1
+            raise AnsweredBefore(response)
+    return before.job_id
+
+
+async def _given_again(records: Records, key_id: str, job_id: str, answer: KeptAnswer) -> Response | None:
+    headers = {**dict(answer.headers), JOB_HEADER: job_id, REPLAYED_HEADER: "true"}
+    if answer.body is not None:
+        return Response(answer.body, media_type="application/json", headers=headers)
+    image_id = (await records.one(key_id, job_id)).image_id
+    if image_id is None or records.images is None:
+        return None
+    image, data = await records.images.content(key_id, image_id)
+    return Response(data, media_type=image.media_type, headers=headers | {IMAGE_HEADER: image_id})
