@@ -18,10 +18,14 @@ _NAME = "record"
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who calls: a key's id or `anonymous`, and the client's address (an IPv6 one in full)."""
+    """Who calls: a key's id or `anonymous`, and the client's address (an IPv6 one in full).
+
+    records_ttl: most seconds that is kept what the request leaves, if the key says so.
+    """
 
     key_id: str
     address: str
+    records_ttl: float | None = None
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from gateway.digest import digest
 from gateway.endpoints import Task
 from gateway.params import DetectParams, MaskParams
-from gateway.record import record_of
+from gateway.record import RequestRecord, record_of
 from gateway.records.image import ToKeep
 from gateway.records.job import Birth, KeptJob, asked, born_now, found
 from gateway.records.keeping import Committed, Records
@@ -66,8 +66,14 @@ def birth_of(seen: Seen) -> Birth | None:
     """Of the job that this request is to leave, or has left before; None where records are off, or with store=false."""
     if seen.records is None:
         return None
-    birth = born_now(seen.records.ttl_s)
+    birth = born_now(_ttl_s(seen.records, seen.record))
     return birth._replace(id=seen.once.job_id) if seen.once is not None and seen.once.job_id else birth
+
+
+def _ttl_s(records: Records, request: RequestRecord) -> float:
+    """The shorter of the service's time and the key's."""
+    own = None if request.principal is None else request.principal.records_ttl
+    return records.ttl_s if own is None else min(records.ttl_s, own)
 
 
 def record(seen: Seen, birth: Birth | None, answer: Answer) -> None:

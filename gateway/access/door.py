@@ -126,7 +126,7 @@ class Door:
         self, scope: AsgiScope, record: KeyRecord, endpoint: Scope, address: str, bucket: str
     ) -> Admitted:
         own = record.limit(endpoint)
-        admitted = _admitted(scope, Principal(record.id, address), record.id)
+        admitted = _admitted(scope, Principal(record.id, address, record.records_ttl), record.id)
         if own is not None:
             return await self._charged(admitted, endpoint, record.id, own)
         return await self._charged(admitted, limited_as(endpoint), bucket)

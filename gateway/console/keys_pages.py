@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from gateway.console.web import Visitor, go_to
-from gateway.keys.records import SCOPES, Draft, State, parse_duration, parse_scopes
+from gateway.keys.records import SCOPES, Draft, State, duration, parse_duration, parse_scopes
 from gateway.keys.store import Made
 from shared import numerals
 from shared.errors import BadParameter
@@ -86,7 +86,9 @@ def _key_id(visitor: Visitor) -> str:
 
 
 def _form(visitor: Visitor, status: int, words: str) -> Response:
-    given = {name: visitor.value(name) for name in ("name", "expires", "day", "detect_limit", "mask_limit")}
+    given = {
+        name: visitor.value(name) for name in ("name", "expires", "day", "detect_limit", "mask_limit", "records_ttl")
+    }
     if not visitor.form:
         given["expires"] = "90d"
     chosen = visitor.form.get("scope", [] if visitor.form else ["detect", "mask"])
@@ -101,6 +103,7 @@ def _form(visitor: Visitor, status: int, words: str) -> Response:
         expiries=EXPIRIES,
         limits={"detect": limits.rate_limit_detect, "mask": limits.rate_limit_mask},
         window=limits.rate_limit_window,
+        kept=duration(limits.records_ttl * 3600),
     )
 
 
@@ -111,7 +114,13 @@ def _draft(visitor: Visitor) -> Draft:
         expires_in_s=_lifetime(visitor),
         detect_limit=_limit(visitor, "detect_limit"),
         mask_limit=_limit(visitor, "mask_limit"),
+        records_ttl=_records_ttl(visitor),
     )
+
+
+def _records_ttl(visitor: Visitor) -> float | None:
+    text = visitor.value("records_ttl").strip()
+    return parse_duration(text) if text else None
 
 
 def _lifetime(visitor: Visitor) -> float | None:

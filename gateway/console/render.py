@@ -12,6 +12,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
+from gateway.keys.records import duration
+
 HERE = Path(__file__).parent
 # No inline script or style, no other host, no frame: a name shown as text stays text even where we err.
 POLICY = (
@@ -29,7 +31,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"moment": moment, "ago": ago, "thousands": thousands, "ms": milliseconds}
+    made.filters |= {"moment": moment, "ago": ago, "thousands": thousands, "ms": milliseconds, "duration": duration}
     made.globals |= {"bars": bars}
     return made
 

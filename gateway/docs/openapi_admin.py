@@ -31,6 +31,7 @@ _RATE = ("X-Request-Id", "RateLimit-Policy", "RateLimit")
 #: Types whose schemas this part needs.
 SCHEMAS = (CreateBody, RotateBody, EraseBody, Erased, Key, KeyPage, KeyDetails, MadeKey, AuditPage, Overview, System)
 
+_RECORDS_TTL = {"records_ttl": "Seconds that what its requests leave is kept at most; null as long as everybody's"}
 #: Schema → field → what it means.
 FIELDS: dict[str, dict[str, str]] = {
     "CreateBody": {
@@ -39,15 +40,18 @@ FIELDS: dict[str, dict[str, str]] = {
         "expires_in": "Seconds, or 90d, 24h, 30m; null for never",
         "detect_limit": "Detect requests in a window for this key; null leaves it to the client's address",
         "mask_limit": "The same for mask",
+        "records_ttl": "Most time that jobs and pictures of its requests are kept: seconds, or 6h, 30d; null for the "
+        "service's own FACE_API_RECORDS_TTL, which holds where it is shorter",
     },
+    "Key": _RECORDS_TTL,
     "RotateBody": {"grace": "How long the old key goes on working: seconds, or 24h; 0 to 30 days"},
     "EraseBody": {
         "key_id": "Whose: `key_…`, or `anonymous`; null for all keys'",
         "before": "Only what was made before this day or moment, 2026-11-28 or 2026-11-28T12:00:00Z; null for all",
     },
-    "MadeKey": {"key": "The key itself, shown this once"},
-    "ListedKey": {"requests_today": "Since midnight UTC"},
-    "KeyDetails": {"requests_by_day": "The last 30 days, UTC, today last"},
+    "MadeKey": {"key": "The key itself, shown this once", **_RECORDS_TTL},
+    "ListedKey": {"requests_today": "Since midnight UTC", **_RECORDS_TTL},
+    "KeyDetails": {"requests_by_day": "The last 30 days, UTC, today last", **_RECORDS_TTL},
     "KeyPage": {"total": "How many there are beside this page"},
     "AuditEntry": {"at": "RFC 3339, UTC", "actor": "`console:admin`, `key:key_…` or `command line`"},
     "Overview": {
@@ -71,13 +75,15 @@ RANGES: dict[str, dict[str, Json]] = {
         "expires_in": {"anyOf": [_DURATION, _SECONDS, _NULL]},
         "detect_limit": {"anyOf": [_LIMIT, _NULL]},
         "mask_limit": {"anyOf": [_LIMIT, _NULL]},
+        "records_ttl": {"anyOf": [_DURATION, _SECONDS, _NULL]},
     },
     "RotateBody": {"grace": {"anyOf": [_DURATION, _SECONDS]}},
 }
 
 _KEY: Json = {
     "id": "key_0a1b2c3d4e5f", "name": "ci", "hint": "xyl_0a1b…", "state": "active", "scopes": ["detect"],
-    "detect_limit": 600, "mask_limit": None, "created_at": "2026-11-22T12:52:00Z", "created_by": "console:admin",
+    "detect_limit": 600, "mask_limit": None, "records_ttl": None,
+    "created_at": "2026-11-22T12:52:00Z", "created_by": "console:admin",
     "expires_at": None, "revoked_at": None, "last_used_at": None, "replaced_by": None,
 }  # fmt: skip
 _ENTRY: Json = {

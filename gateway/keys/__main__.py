@@ -58,6 +58,7 @@ def create(command: Command) -> None:
         expires_in_s=parse_duration(options.expires) if options.expires else None,
         detect_limit=options.detect_limit,
         mask_limit=options.mask_limit,
+        records_ttl=parse_duration(options.records_ttl) if options.records_ttl else None,
     )
     _hand_over(command, command.store.create(draft, command.peppers, command.actor, command.now))
 
@@ -162,6 +163,7 @@ def parser() -> argparse.ArgumentParser:
         "--detect-limit", type=int, metavar="N", help="its own detect requests a window, not the address's"
     )
     new.add_argument("--mask-limit", type=int, metavar="N", help="its own mask requests a window, not the address's")
+    new.add_argument("--records-ttl", metavar="6h", help="keep what its requests leave no longer than this")
     show = add("list", list_keys, "show the keys, never themselves")
     show.add_argument("--search", default="", help="a part of name, id or beginning")
     show.add_argument("--state", choices=("active", "expired", "revoked"))

@@ -23,10 +23,14 @@ NAME_LENGTH_MAX = 100
 LIMIT_MAX = 1_000_000
 LIFE_S_MAX = 10 * 366 * 86_400
 GRACE_S_MAX = 30 * 86_400
+RECORDS_TTL_S_MIN = 60
 
 
 class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One key without the key. `digest` is HMAC-SHA256 in hex under the pepper that `pepper` names."""
+    """One key without the key. `digest` is HMAC-SHA256 in hex under the pepper that `pepper` names.
+
+    records_ttl: most seconds that is kept what its requests leave; None as long as everybody's.
+    """
 
     id: str
     digest: str
@@ -43,6 +47,7 @@ class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
     last_used_at: float | None
     replaced_by: str | None
     version: int
+    records_ttl: float | None = None
 
     def state(self, now: float) -> State:
         if self.revoked_at is not None:
@@ -74,6 +79,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     expires_in_s: float | None = None
     detect_limit: int | None = None
     mask_limit: int | None = None
+    records_ttl: float | None = None
 
 
 def checked(draft: Draft) -> Draft:
@@ -89,6 +95,8 @@ def checked(draft: Draft) -> Draft:
     _check_limit("mask_limit", draft.mask_limit)
     if draft.expires_in_s is not None and not 0 < draft.expires_in_s <= LIFE_S_MAX:
         raise BadParameter("expires_in: must be more than 0 and at most 10 years")
+    if draft.records_ttl is not None and not RECORDS_TTL_S_MIN <= draft.records_ttl <= LIFE_S_MAX:
+        raise BadParameter("records_ttl: must be 1 minute to 10 years")
     return msgspec.structs.replace(draft, name=name, scopes=tuple(s for s in SCOPES if s in draft.scopes))
 
 
@@ -118,6 +126,14 @@ def parse_duration(text: str) -> float:
     if number is None or number < 0:
         raise BadParameter(f"{text[:20]!r} is no duration; write 90d, 24h, 30m or 45s")
     return float(number * (unit or 1))
+
+
+def duration(seconds: float) -> str:
+    """As `parse_duration` reads it: `24h`."""
+    for unit, length in (("d", 86_400), ("h", 3600), ("m", 60)):
+        if seconds % length == 0:
+            return f"{seconds / length:g}{unit}"
+    return f"{seconds:g}s"
 
 
 @overload

@@ -20,6 +20,7 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     scopes: tuple[Scope, ...]
     detect_limit: int | None
     mask_limit: int | None
+    records_ttl: float | None
     created_at: str | None
     created_by: str
     expires_at: str | None

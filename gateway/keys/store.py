@@ -15,7 +15,7 @@ from sqlalchemy import Connection, RowMapping, and_, func, insert, or_, select, 
 
 from gateway.keys.audit import Actor, write_entry
 from gateway.keys.pepper import Peppers
-from gateway.keys.records import Changes, Draft, KeyRecord, State, checked, checked_grace, iso
+from gateway.keys.records import Changes, Draft, KeyRecord, State, checked, checked_grace, duration, iso
 from gateway.stores import key_format
 from gateway.stores.database import Database
 from gateway.stores.tables import TABLES
@@ -145,6 +145,7 @@ class Store:
             scopes=draft.scopes,
             detect_limit=draft.detect_limit,
             mask_limit=draft.mask_limit,
+            records_ttl=draft.records_ttl,
             created_at=now,
             created_by=actor.name,
             expires_at=None if draft.expires_in_s is None else now + draft.expires_in_s,
@@ -199,6 +200,7 @@ def _like(old: KeyRecord) -> Draft:
         expires_in_s=life,
         detect_limit=old.detect_limit,
         mask_limit=old.mask_limit,
+        records_ttl=old.records_ttl,
     )
 
 
@@ -232,4 +234,5 @@ def _row(record: KeyRecord) -> dict[str, Any]:
 def _summary(record: KeyRecord) -> str:
     ends = iso(record.expires_at) or "never"
     limits = f"detect {record.detect_limit or 'by address'}, mask {record.mask_limit or 'by address'}"
-    return f"scopes {' '.join(record.scopes)}; expires {ends}; limits {limits}"
+    kept = "" if record.records_ttl is None else f"; records kept {duration(record.records_ttl)}"
+    return f"scopes {' '.join(record.scopes)}; expires {ends}; limits {limits}{kept}"

@@ -37,13 +37,14 @@ Body = TypeVar("Body", bound=msgspec.Struct)
 
 
 class CreateBody(msgspec.Struct, forbid_unknown_fields=True):
-    """`expires_in`: seconds, or `90d`, `24h`, `30m`; null for never."""
+    """`expires_in`, `records_ttl`: seconds, or `90d`, `24h`, `30m`; null for never, and for the setting's."""
 
     name: str
     scopes: tuple[str, ...] = ("detect", "mask")
     expires_in: str | int | None = None
     detect_limit: int | None = None
     mask_limit: int | None = None
+    records_ttl: str | int | None = None
 
 
 class RotateBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -134,6 +135,7 @@ async def _create(visit: AdminVisit) -> Response:
         expires_in_s=None if body.expires_in is None else parse_duration(str(body.expires_in)),
         detect_limit=body.detect_limit,
         mask_limit=body.mask_limit,
+        records_ttl=None if body.records_ttl is None else parse_duration(str(body.records_ttl)),
     )
     return _made(visit, await visit.administration.create(draft, visit.actor))
 

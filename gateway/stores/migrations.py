@@ -92,6 +92,7 @@ MIGRATIONS: tuple[Migration, ...] = (
             "CREATE INDEX once_until ON once (until)",
         ),
     ),
+    Migration("how long a key's records are kept", ("ALTER TABLE api_keys ADD COLUMN records_ttl DOUBLE PRECISION",)),
 )
 
 

@@ -53,6 +53,7 @@ TABLES = Tables(
         "last_used_at:f",
         "replaced_by:t",
         "version:i",
+        "records_ttl:f",
     ),
     use=_table("key_use", "key_id:t!", "day:t!", "requests:i", "errors:i"),
     audit=_table("audit", "id:t!", "at:f", "actor:t", "action:t", "subject:t", "detail:t", "address:t"),

@@ -6,6 +6,7 @@ import contextlib
 import sqlite3
 import time
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import msgspec
 import pytest
 
 from gateway.keys.opening import open_store, peppers_for
-from gateway.keys.records import Draft
+from gateway.keys.records import Draft, Scope
 from gateway.records.job import JobPage, ShownJob
 from gateway.routes.records_door import OFF
 from gateway.stores.database import FILE_NAME
@@ -45,19 +46,17 @@ class Callers:
     """A service that keeps records, and its clients by the scopes of their keys."""
 
     def __init__(self, url: str, folder: Path) -> None:
-        self.file = folder / FILE_NAME
-        settings = Settings(data_dir=str(folder))
+        self.url, self.file = url, folder / FILE_NAME
+        every: tuple[Scope, ...] = ("detect", "mask", "records:read", "records:delete")
+        self.all, self.other, self.plain = self.client(every), self.client(every), self.client(("detect",))
+
+    def client(self, scopes: tuple[Scope, ...], **draft: Any) -> httpx2.Client:
+        """With a key of its own."""
+        settings = Settings(data_dir=str(self.file.parent))
         store = open_store(settings)
-        peppers = peppers_for(settings, store)
-        self.all, self.other, self.plain = (
-            httpx2.Client(
-                base_url=url,
-                timeout=60,
-                headers={"X-API-Key": store.create(Draft(name="n", scopes=scopes), peppers, ME, time.time()).key},
-            )
-            for scopes in [("detect", "mask", "records:read", "records:delete")] * 2 + [("detect",)]
-        )
+        made = store.create(Draft(name="n", scopes=scopes, **draft), peppers_for(settings, store), ME, time.time())
         store.database.close()
+        return httpx2.Client(base_url=self.url, timeout=60, headers={"X-API-Key": made.key})
 
     def close(self) -> None:
         for client in (self.all, self.other, self.plain):
@@ -123,6 +122,15 @@ def test_mask_answers_the_id_in_a_header(callers: Callers) -> None:
     job = kept(callers.all, answer.headers["X-Job-Id"])
     assert (job.endpoint, job.parameters) == ("mask", {"method": "solid"})
     assert (str(job.masked), job.sha256_out) == (answer.headers["X-Face-Count"], sha256(answer.content).hexdigest())
+
+
+@pytest.mark.parametrize(("own_h", "kept_h"), [(1, 1), (1000, 24)])
+def test_the_shorter_of_the_keys_and_the_services_time_ends_a_job(callers: Callers, own_h: int, kept_h: int) -> None:
+    client = callers.client(("detect", "records:read"), records_ttl=own_h * 3600)
+    job = kept(client, ask(client, "detect").json()["job_id"])
+    client.close()
+    ends, made = (datetime.fromisoformat(moment) for moment in (job.expires_at, job.created_at))
+    assert ends - made == timedelta(hours=kept_h)
 
 
 @pytest.mark.parametrize("task", ["detect", "mask"])

@@ -30,11 +30,14 @@ def made(site: Site, **body: Any) -> dict[str, Any]:
 
 
 def test_a_key_is_made_and_shown_once(site: Site) -> None:
-    key = made(site, scopes=["detect"], expires_in="90d", detect_limit=5)
+    key = made(site, scopes=["detect"], expires_in="90d", detect_limit=5, records_ttl="6h")
     assert well_formed(key["key"].encode())
     assert (key["name"], key["scopes"], key["detect_limit"], key["state"]) == ("ci", ["detect"], 5, "active")
     shown = site.client.get(f"{KEYS}/{key['id']}").json()
     assert "key" not in shown and "digest" not in shown
+    assert shown["records_ttl"] == 6 * 3600
+    noted = site.client.get("/api/v1/admin/audit", params={"search": key["id"]}).json()["entries"]
+    assert "records kept 6h" in noted[0]["detail"]
     assert shown["created_by"].startswith("key:key_")
     assert len(shown["requests_by_day"]) == 30
 

@@ -28,10 +28,13 @@ def ask(capsys: pytest.CaptureFixture[str]) -> Any:
 
 
 def test_create_answers_scripts_with_id_key_and_name(ask: Any) -> None:
-    made = ask("create", "--name", "ci", "--scope", "detect", "--expires", "90d", "--detect-limit", "5")
+    made = ask(
+        "create", "--name", "ci", "--scope", "detect", "--expires", "90d", "--detect-limit", "5", "--records-ttl", "6h"
+    )
     assert list(made)[:3] == ["id", "key", "name"]
     assert well_formed(made["key"].encode())
     assert (made["scopes"], made["detect_limit"], made["mask_limit"]) == (["detect"], 5, None)
+    assert made["records_ttl"] == 6 * 3600
 
 
 def test_list_never_shows_a_key(ask: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -62,6 +62,8 @@ def test_the_files_are_private(tmp_path: Path) -> None:
         (Draft(name="n", mask_limit=1_000_001), "mask_limit"),
         (Draft(name="n", expires_in_s=0), "expires_in"),
         (Draft(name="n", expires_in_s=11 * 366 * DAY), "expires_in"),
+        (Draft(name="n", records_ttl=59), "records_ttl"),
+        (Draft(name="n", records_ttl=11 * 366 * DAY), "records_ttl"),
     ],
 )
 def test_a_draft_out_of_range_is_refused(tmp_path: Path, draft: Draft, words: str) -> None:
@@ -72,8 +74,9 @@ def test_a_draft_out_of_range_is_refused(tmp_path: Path, draft: Draft, words: st
 
 def test_drafts_at_their_limits_are_made(tmp_path: Path) -> None:
     store, peppers = made_store(tmp_path)
-    draft = Draft(name="n" * 100, detect_limit=1, mask_limit=1_000_000, expires_in_s=10 * 366 * DAY)
-    assert store.create(draft, peppers, ME, NOW).record.expires_at == NOW + 10 * 366 * DAY
+    most_s = 10 * 366 * DAY
+    draft = Draft(name="n" * 100, detect_limit=1, mask_limit=1_000_000, expires_in_s=most_s, records_ttl=most_s)
+    assert store.create(draft, peppers, ME, NOW).record.expires_at == NOW + most_s
 
 
 def test_the_store_takes_its_limit_of_keys_and_not_one_more(tmp_path: Path) -> None:
@@ -86,9 +89,11 @@ def test_the_store_takes_its_limit_of_keys_and_not_one_more(tmp_path: Path) -> N
 
 def test_rotation_gives_a_successor_alike_and_the_old_key_a_grace(tmp_path: Path) -> None:
     store, peppers = made_store(tmp_path)
-    old = store.create(Draft(name="n", scopes=("mask",), expires_in_s=90 * DAY, mask_limit=7), peppers, ME, NOW).record
+    draft = Draft(name="n", scopes=("mask",), expires_in_s=90 * DAY, mask_limit=7, records_ttl=6 * 3600)
+    old = store.create(draft, peppers, ME, NOW).record
     new = store.rotate(old.id, 3600, peppers, ME, NOW + DAY).record
     assert (new.name, new.scopes, new.mask_limit, new.expires_at) == ("n", ("mask",), 7, NOW + DAY + 90 * DAY)
+    assert new.records_ttl == 6 * 3600
     left = store.get(old.id)
     assert (left.expires_at, left.replaced_by) == (NOW + DAY + 3600, new.id)
     assert left.state(NOW + DAY + 3599) == "active"
