@@ -18,8 +18,18 @@ from shared.settings import MEBIBYTE, Settings
 
 HERE = Path(__file__).resolve().parent
 HOSTS_FILE = HERE / "hosts.env"
-#: The largest picture, and 1 MiB for its form and headers: what does not fit is not held, and lost with its host.
-HELD_BYTES = Settings().max_image_bytes + MEBIBYTE
+#: What a balancer holds of a request, to ask another host: what does not fit is lost with its host. Envoy: the largest
+#: picture, and 1 MiB for its form. HAProxy pays for every request as if it were so large, so most pictures must do.
+HELD_BYTES = {"envoy": Settings().max_image_bytes + MEBIBYTE, "haproxy": MEBIBYTE}
+#: What HAProxy says itself, by status.
+OWN_ERRORS = {
+    400: "this is no HTTP request that it understands",
+    408: "the request did not come in time",
+    500: "a fault of its own",
+    502: "the host broke off; ask again",
+    503: "no host takes it now; ask again in a few seconds",
+    504: "the host did not answer in time; ask again",
+}
 
 
 class Host(NamedTuple):
@@ -42,12 +52,14 @@ COMPOSE_HOSTS = (Host("host1", 8000), Host("host2", 8000))
 SHIPPED = {"envoy": HERE / "envoy" / "envoy.yaml", "haproxy": HERE / "haproxy" / "haproxy.cfg"}
 
 
-def configuration(name: str, hosts: Sequence[Host] = SHIPPED_HOSTS, timings: TimeTable | None = None) -> str:
-    """The text of a balancer's file. name: one of SHIPPED."""
+def configuration(
+    name: str, hosts: Sequence[Host] = SHIPPED_HOSTS, timings: TimeTable | None = None, held_bytes: int | None = None
+) -> str:
+    """The text of a balancer's file. name: one of SHIPPED. held_bytes: in place of HELD_BYTES."""
     template = SHIPPED[name].with_suffix(SHIPPED[name].suffix + ".j2")
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)  # noqa: S701 — no HTML
     return environment.from_string(template.read_text(encoding="utf-8")).render(
-        hosts=hosts, t=timings or TimeTable(), held_bytes=HELD_BYTES
+        hosts=hosts, t=timings or TimeTable(), held_bytes=held_bytes or HELD_BYTES[name], own_errors=OWN_ERRORS
     )
 
 
@@ -68,6 +80,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m deploy.balancing", description=__doc__)
     parser.add_argument("balancer", nargs="?", choices=SHIPPED)
     parser.add_argument("--host", dest="hosts", action="append", type=Host.of, metavar="ADDRESS:PORT")
+    parser.add_argument("--held-bytes", type=int, metavar="N", help="of a request; more is lost with its host")
     parser.add_argument("--write", action="store_true", help="renew the shipped files")
     options = parser.parse_args(arguments)
     if options.write:
@@ -75,7 +88,7 @@ def main(arguments: list[str]) -> int:
     elif options.balancer is None or not options.hosts:
         parser.error("name a balancer and its hosts, or --write")
     else:
-        print(configuration(options.balancer, options.hosts), end="")
+        print(configuration(options.balancer, options.hosts, held_bytes=options.held_bytes), end="")
     return 0
 
 

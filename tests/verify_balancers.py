@@ -1,13 +1,19 @@
-"""The balancers' own programs take the files that are made for them."""
+"""The balancers' own programs take the files that are made for them, and hold what these say."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from deploy.balancing import SHIPPED_HOSTS, Host, configuration
+from loadtest.servers import free_port
+from shared.settings import MEBIBYTE
+from tests.chaos.client import Answer, Client, Lost, NotReached
 from tests.cluster.programs import program
 
 HOSTS = {"two addresses": SHIPPED_HOSTS, "a name and IPv6": (Host("face-api.internal", 80), Host("2001:db8::1", 8000))}
@@ -21,3 +27,70 @@ def test_envoy_takes_its_file(hosts: tuple[Host, ...], tmp_path: Path) -> None:
     checked = subprocess.run([envoy, "--mode", "validate", "-c", file], capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stderr
     assert "deprecated" not in checked.stderr.lower(), checked.stderr
+
+
+async def _host(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, asked: list[int]) -> None:
+    """Breaks off whatever it was first sent whole, as one that dies; answers what comes later."""
+    with (
+        contextlib.suppress(asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError),
+        contextlib.closing(writer),
+    ):
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            if head.startswith(b"POST"):
+                length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+                await reader.readexactly(length)
+                asked.append(length)
+                if len(asked) == 1:
+                    return
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+
+async def _through_a_death(name: str, folder: Path, size: int) -> Answer:
+    """What a client is told whose request was the last of one of two hosts."""
+    asked: list[int] = []
+    hosts = [await asyncio.start_server(partial(_host, asked=asked), "127.0.0.1", 0) for _ in range(2)]
+    addresses = [Host("127.0.0.1", host.sockets[0].getsockname()[1]) for host in hosts]
+    port = free_port()
+    file = folder / f"{name}.yaml"
+    text = configuration(name, addresses).replace("port_value: 9901", "port_value: 0")
+    file.write_text(text.replace(":8080", f":{port}").replace("port_value: 8080", f"port_value: {port}"))
+    options = {"envoy": ["-c"], "haproxy": ["-db", "-f"]}[name]
+    command = [str(program(name)), *options, str(file)]
+    process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    client = Client(port)
+    try:
+        async with asyncio.timeout(60):
+            while not await _ready(client):  # noqa: ASYNC110 — another process
+                await asyncio.sleep(0.1)
+            client.close()  # on a connection that was used HAProxy says nothing, it closes it
+            return await client.detect(bytes(size))
+    finally:
+        client.close()
+        for host in hosts:
+            host.close()
+        process.kill()
+        await process.wait()
+
+
+async def _ready(client: Client) -> bool:
+    with contextlib.suppress(NotReached, Lost):
+        return (await client.get("/")).status == 200
+    return False
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "status"),
+    [
+        ("envoy", 20 * MEBIBYTE, 200),
+        ("haproxy", MEBIBYTE - 10_000, 200),
+        ("haproxy", MEBIBYTE + 10_000, 502),
+    ],
+)
+def test_what_a_balancer_holds_another_host_answers_and_the_rest_is_told(
+    name: str, size: int, status: int, tmp_path: Path
+) -> None:
+    answer = asyncio.run(_through_a_death(name, tmp_path, size))
+    assert answer.status == status
+    if status == 502:
+        assert answer.headers["content-type"] == "application/json"
+        assert answer.json() == {"detail": "the balancer: the host broke off; ask again"}

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 
+from shared.settings import MEBIBYTE
 from tests.chaos.gallery import gallery
 from tests.cluster import servers
 from tests.cluster.alone import alone, is_alone, lay_the_wire, what_lacks
@@ -28,8 +29,8 @@ from tests.cluster.state import rehearse_state
 
 #: What is no balancer alone.
 SHARED = {"state": rehearse_state, "compose": rehearse_compose}
-#: Files like small photographs, and one like the largest that is served: a balancer must hold it too.
-PICTURES = (29, 60_000), (1, 20 * 2**20 - 10_000)
+#: Files like small photographs, one that every balancer just holds, and one like the largest that is served.
+PICTURES = (29, 60_000), (1, MEBIBYTE - 20_000), (1, 20 * MEBIBYTE - 10_000)
 
 
 def rehearse(balancers: Sequence[Balancer], faults: Sequence[Fault], count: int, keep: Path | None) -> list[Outcome]:
@@ -55,7 +56,12 @@ def _lines(one: Outcome) -> list[str]:
     figures = f"{one.requests:7}{sum(one.lost.values()):6}{one.in_hand:9}{one.asked_again:13}"
     times = f"{one.slowest_s:7.1f} s{one.allowed_s:7.1f} s"
     row = f"{one.balancer:9}{one.fault:30}{figures}{times}  {'kept' if one.kept else 'NOT KEPT'}"
-    return [row, *(f"{'':11}{count} × {what}" for what, count in one.lost.items())]
+    lost = [f"{'':11}{count} × {what}" for what, count in one.lost.items()]
+    return [
+        row,
+        *lost,
+        *(f"{'':11}{count} × {what}, of what it does not hold" for what, count in one.too_large.items()),
+    ]
 
 
 def main(arguments: list[str]) -> int:

@@ -12,11 +12,12 @@ from tests.chaos.gallery import Known
 
 
 class Asked(NamedTuple):
-    """One request. began, took: seconds of the loop's clock. became: `ok`, or what went wrong."""
+    """One request. began, took: seconds of the loop's clock. became: `ok`, or what went wrong. size: bytes of the picture."""
 
     began: float
     took: float
     became: str
+    size: int
 
 
 @dataclass
@@ -49,8 +50,9 @@ class Load:
         while not self._over.is_set():
             await asyncio.sleep(max(0.0, due - clock()))
             began = clock()
-            became = await _asked(client, self.pictures[turn % len(self.pictures)], self.headers)
-            self.asked.append(Asked(began, clock() - began, became))
+            known = self.pictures[turn % len(self.pictures)]
+            became = await _asked(client, known, self.headers)
+            self.asked.append(Asked(began, clock() - began, became, len(known.file)))
             due, turn = max(due + pause, clock()), turn + self.clients + 1
         client.close()
 

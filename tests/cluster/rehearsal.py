@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from msgspec import Struct
 
+from deploy.balancing import HELD_BYTES
 from deploy.timings import TimeTable
 from tests.chaos.gallery import Known
 from tests.cluster.balancers import PORT, Balancer
@@ -31,7 +32,8 @@ ANSWER_MARGIN_S = 2.0
 
 
 class Outcome(Struct, frozen=True):
-    """What a fault did. lost: everything but the right answer. Seconds are those of a client."""
+    """What a fault did. lost: everything but the right answer; too_large: of requests that the balancer does not hold while a
+    host has them. Seconds are those of a client."""
 
     balancer: str
     fault: str
@@ -39,6 +41,7 @@ class Outcome(Struct, frozen=True):
     in_hand: int
     asked_again: int
     lost: dict[str, int]
+    too_large: dict[str, int]
     slowest_s: float
     allowed_s: float
     rate: float
@@ -99,13 +102,15 @@ class Rehearsal:
         raise AssertionError("no request came into the host's hands")
 
     def _outcome(self, fault: Fault, asked: Sequence[Asked], in_hand: int, again: int) -> Outcome:
+        held = HELD_BYTES[self.balancer.name] if fault.held else max(HELD_BYTES.values())
         return Outcome(
             balancer=self.balancer.name,
             fault=fault.name,
             requests=len(asked),
             in_hand=in_hand,
             asked_again=again,
-            lost=dict(Counter(one.became for one in asked if one.became != "ok")),
+            lost=_lost(one for one in asked if one.size < held),
+            too_large=_lost(one for one in asked if one.size >= held),
             slowest_s=round(max((one.took for one in asked), default=0.0), 2),
             allowed_s=TimeTable().per_try + ANSWER_MARGIN_S,
             rate=round(self.rate, 1),
@@ -119,3 +124,7 @@ class Rehearsal:
 
     def _is_whole(self) -> bool:
         return all(view.serving for view in self.balancer.views())
+
+
+def _lost(asked: Iterable[Asked]) -> dict[str, int]:
+    return dict(Counter(one.became for one in asked if one.became != "ok"))

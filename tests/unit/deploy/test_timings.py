@@ -77,6 +77,11 @@ def test_other_hosts_are_named_on_the_command_line(capsys: pytest.CaptureFixture
     assert "address: 2001:db8::1, port_value: 8000" in text
 
 
+def test_how_much_haproxy_holds_is_told_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["haproxy", "--host", "one.internal:9000", "--held-bytes", "22020096"]) == 0
+    assert "tune.bufsize 22020096" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("words", [[], ["envoy"], ["envoy", "--host", "one"], ["haproxy", "--host", "one:0"]])
 def test_a_command_that_names_no_host_is_refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
