@@ -6,6 +6,7 @@ Not collected by the ordinary suite, for its time: `python -m pytest tests/verif
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -28,6 +29,8 @@ from tests.unit.pictures.hiding import (
 )
 
 MODELS = detectors()
+#: An overlay is a drawing, and detectors take smiles for faces; what it hides has a test of its own.
+UNDRAWN = [method for method in METHODS if method != "overlay"]
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +47,7 @@ def look(request: pytest.FixtureRequest) -> tuple[Detector, list[Photograph]]:
 
 
 @pytest.mark.parametrize("output", OUTPUTS)
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", UNDRAWN)
 def test_the_defaults_hide_every_face(gallery: Gallery, look: tuple, method: str, output: str) -> None:
     detector, all_of_them = look
     options, found = MaskOptions(method=method, format=output), []
@@ -53,7 +56,20 @@ def test_the_defaults_hide_every_face(gallery: Gallery, look: tuple, method: str
     assert found == []
 
 
-@pytest.mark.parametrize("method", METHODS)
+def test_an_overlay_shows_nothing_of_what_is_under_it(gallery: Gallery, look: tuple) -> None:
+    """Whatever face was there, the answer is the same."""
+    options = MaskOptions(method="overlay", format="png")
+    for photograph in look[1]:
+        other = photograph.pixels.copy()
+        for region in hidden_by(photograph, options):
+            region.of(other)[:] = 255 - region.of(other)
+        file = cv2.imencode(".png", other)[1].tobytes()
+        swapped = replace(photograph, data=file, pixels=other)
+        one, another = (masked_pixels(gallery, each, options) for each in (photograph, swapped))
+        assert (one == another).all(), photograph.name
+
+
+@pytest.mark.parametrize("method", UNDRAWN)
 def test_a_kept_jpeg_hides_every_face(gallery: Gallery, look: tuple, method: str) -> None:
     detector, all_of_them = look
     options, found = MaskOptions(method=method, quality=KEEP), []
@@ -90,7 +106,7 @@ def test_every_quality_can_be_read_and_stays_close(gallery: Gallery, look: tuple
         assert cv2.PSNR(pixels, lossless) > (18 if quality == 1 else 28), photograph.name
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", UNDRAWN)
 def test_every_close_up_is_found_with_the_second_look_and_masked(gallery: Gallery, look: tuple, method: str) -> None:
     """Portraits cropped to the face box plus 15 %: faces that fill the picture."""
     detector, all_of_them = look
