@@ -22,6 +22,18 @@ WATCHED = {
 }
 MODEL = {"model": {"url": "https://models.example/a.onnx", "sha256": "0" * 64}}
 MIG = {"gpu": {"enabled": True, "resource": "nvidia.com/mig-1g.10gb", "count": 1}}
+SPLIT: dict[str, dict[str, Any]] = {
+    "split": {
+        "enabled": True, "gatewayKey": {"name": "gateways"}, "workerKey": {"name": "workers"},
+        "workersPublic": "workers-public", "gatewaysPublic": "gateways-public",
+    }
+}  # fmt: skip
+
+
+def split_with(**workers: Any) -> dict[str, Any]:
+    return {"split": SPLIT["split"] | {"workers": workers}}
+
+
 VALUES: dict[str, dict[str, Any]] = {
     "one pod": {"replicas": 1},
     "one pod with a claim": {"replicas": 1, "data": {"existingClaim": "face-api"}},
@@ -38,7 +50,31 @@ VALUES: dict[str, dict[str, Any]] = {
         "networkPolicy": {"from": [{"podSelector": {}}], "metricsFrom": [{"namespaceSelector": {}}]},
         "imagePullSecrets": [{"name": "registry"}],
     },
+    "gateways and workers apart": SHARED | SPLIT | {"trustedProxies": "10.0.0.0/8"},
+    "gateways, and workers with slices of cards, scaled, watched": SHARED
+    | MIG
+    | SCALED
+    | WATCHED
+    | MODEL
+    | split_with(
+        perPod=1,
+        replicas=4,
+        nodeSelector={"a": "b"},
+        tolerations=[{"operator": "Exists"}],
+        autoscaling={"enabled": True},
+    ),
+    "one gateway, one pod of workers": {"replicas": 1} | split_with(replicas=1, perPod=8),
     "nothing that need not be": SHARED | {"networkPolicy": {"enabled": False}, "spreadOver": []},
+}
+#: What each half lacks is told by its own words.
+KEYS_LACK: dict[str, dict[str, Any]] = {
+    "split.gatewayKey.name: name the Secret": {"gatewayKey": {"name": ""}},
+    "split.workerKey.name: name the Secret": {"workerKey": {"name": ""}},
+    "split.workersPublic: name the ConfigMap": {"workersPublic": ""},
+    "split.gatewaysPublic: name the ConfigMap": {"gatewaysPublic": ""},
+    "gatewayKey and workerKey are one": {"workerKey": {"name": "gateways", "key": "gateways.key"}},
+    "gatewaysPublic and workersPublic are one": {"gatewaysPublic": "workers-public"},
+    "/split/bind": {"bind": "pods.example"},
 }
 REFUSED: dict[str, dict[str, Any]] = {
     "`latest` is another image": {"image": {"tag": "latest"}},
@@ -55,6 +91,16 @@ REFUSED: dict[str, dict[str, Any]] = {
     "url and sha256 belong together": SHARED | {"model": {"url": "https://models.example/a.onnx"}},
     "settings.drain_delay comes from times": SHARED | {"settings": {"drain_delay": 9}},
     "settings.database_url is the chart's own": SHARED | {"settings": {"database_url": "sqlite://"}},
+    "keys are named and split.enabled is false": SHARED | {"split": {"workersPublic": "workers-public"}},
+    "split.workers.perPod is more than gpu.count": SHARED | MIG | split_with(perPod=2),
+    "a pod with a card waits for a free card": SHARED | MIG | split_with(rollingUpdate={"maxSurge": 1}),
+    "split.workers.rollingUpdate: with neither": SHARED | split_with(rollingUpdate={"maxSurge": 0, "maxUnavailable": 0}),
+    "nobody answers meanwhile": SHARED | MIG | split_with(replicas=1),
+    "split.workers.autoscaling.maxReplicas": SHARED | split_with(autoscaling={"enabled": True, "maxReplicas": 1}),
+    "in split mode it is split.workers.perPod": SHARED | SPLIT | {"settings": {"workers": 4}},
+    "the halves speak tcp": SHARED | SPLIT | {"settings": {"transport": "ipc"}},
+    "settings.wire_hosts is the chart's own": SHARED | SPLIT | {"settings": {"wire_hosts": "a:7400"}},
+    **{words: SHARED | {"split": SPLIT["split"] | changed} for words, changed in KEYS_LACK.items()},
     "replicas": {"replicas": 0},
     "nonsense": SHARED | {"nonsense": 1},
     "sha256": SHARED | {"model": {"url": "https://models.example/a.onnx", "sha256": "short"}},
@@ -128,6 +174,50 @@ def test_a_pod_may_do_nothing_but_serve_and_is_updated_without_a_pod_less(tmp_pa
     (cards,) = [one["spec"] for one in documents(SHARED | MIG, tmp_path) if one["kind"] == "Deployment"]
     assert cards["strategy"]["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
     assert cards["template"]["spec"]["containers"][0]["resources"]["limits"]["nvidia.com/mig-1g.10gb"] == 1
+
+
+def test_halves_have_their_own_keys_find_each_other_by_name_and_let_nobody_else_in(tmp_path: Path) -> None:
+    made = documents(SHARED | MIG | split_with(replicas=2), tmp_path)
+    named = {(one["kind"], one["metadata"]["name"]): one["spec"] for one in made}
+    front, behind = named["Deployment", "trial-face-api"], named["Deployment", "trial-face-api-workers"]
+    gateway, workers = environment(front), environment(behind)
+    service = named["Service", "trial-face-api-workers"]
+    assert gateway["FACE_API_WIRE_HOSTS"] == "trial-face-api-workers.default.svc:7400"
+    assert service["clusterIP"] == "None"
+    assert workers["FACE_API_WIRE_BIND"] == "tcp://0.0.0.0:7400"
+    assert (gateway["FACE_API_ROLE"], workers["FACE_API_ROLE"]) == ("gateway", "workers")
+    assert mounted(front) == {
+        "key": "gateways",
+        "peers": "workers-public",
+        "database-url": "store",
+        "key-pepper": "pepper",
+    }
+    assert mounted(behind) == {"key": "workers", "peers": "gateways-public"}
+    assert "FACE_API_ACCELERATOR" not in gateway
+    assert front["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
+    assert behind["strategy"]["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
+    for selected, pods in (
+        (service["selector"], behind), (named["Service", "trial-face-api"]["selector"], front),
+        (named["PodDisruptionBudget", "trial-face-api-workers"]["selector"]["matchLabels"], behind),
+    ):  # fmt: skip
+        assert selected.items() <= pods["template"]["metadata"]["labels"].items()
+        assert selected == pods["selector"]["matchLabels"]
+    wire = named["NetworkPolicy", "trial-face-api-workers"]["ingress"][0]
+    assert wire["ports"] == [{"port": 7400, "endPort": 7401}]
+    assert wire["from"] == [{"podSelector": {"matchLabels": front["selector"]["matchLabels"]}}]
+
+
+def environment(pods: dict[str, Any]) -> dict[str, str]:
+    return {one["name"]: one["value"] for one in pods["template"]["spec"]["containers"][0]["env"]}
+
+
+def mounted(pods: dict[str, Any]) -> dict[str, str]:
+    """Names of Secrets and ConfigMaps by volume."""
+    volumes = pods["template"]["spec"]["volumes"]
+    found = {
+        one["name"]: one.get("secret", {}).get("secretName") or one.get("configMap", {}).get("name") for one in volumes
+    }
+    return {volume: name for volume, name in found.items() if name}
 
 
 def test_alerts_come_when_they_should() -> None:

@@ -36,7 +36,7 @@ def expressions() -> dict[str, str]:
     return (
         {rule["alert"]: rule["expr"] for rule in rules}
         | {panel["title"]: " ".join(target["expr"] for target in panel["targets"]) for panel in panels}
-        | {"scaling": " ".join(re.findall(r"query: .*", scaling))}
+        | {"scaling": scaling}
     )
 
 
@@ -84,10 +84,11 @@ def test_the_charts_times_are_the_tables() -> None:
 
 
 def test_every_setting_that_the_chart_names_exists() -> None:
-    text = (DEPLOY / "helm" / "face-api" / "templates" / "deployment.yaml").read_text()
+    folder = DEPLOY / "helm" / "face-api" / "templates"
+    text, parts = (folder / "deployment.yaml").read_text(), (folder / "_names.tpl").read_text()
     named = {name.removesuffix("_FILE") for name in re.findall(r"name: (FACE_API_[A-Z_]+)[,\s]", text)}
     assert named <= SETTINGS
-    assert set(re.findall(r'"([A-Z_]+)" \$v\.secrets', text)) == {"DATABASE_URL", "KEY_PEPPER", "REDIS_URL"}
+    assert set(re.findall(r"([A-Z_]+): .*\$v\.secrets", parts)) == {"DATABASE_URL", "KEY_PEPPER", "REDIS_URL"}
 
 
 def test_both_recipes_make_one_image() -> None:
