@@ -175,7 +175,8 @@ def _sample(services: Services, now: float) -> Sample:
             "expected_wait_seconds": admission.expected_wait_s,
             "workers": len(dispatcher.workers),
             "ready": services.readiness.ready,
-        },
+        }
+        | {f"links_{how}": count for how, count in dispatcher.links(now).items()},
     )
 
 

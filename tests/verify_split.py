@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -125,16 +126,9 @@ def test_a_worker_that_hangs_is_killed_by_its_pool_and_its_request_is_answered_b
 def test_a_port_that_is_taken_ends_a_host_of_workers_with_78(tmp_path: Path) -> None:
     ports = free_ports(3)
     workers, _ = halves(tmp_path, ports)
-    taken = subprocess.Popen(
-        [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", str(ports)], stderr=subprocess.DEVNULL
-    )
-    try:
-        time.sleep(2)
+    with socket.create_server(("127.0.0.1", ports)):
         service = start(tmp_path / "workers", **workers)
         assert service.process.wait(START_S_MAX) == exit_codes.CONFIGURATION, service.output
         service.close()
-        assert f"cannot listen on tcp://127.0.0.1:{ports}" in service.output
-        assert "choose another with FACE_API_WIRE_BIND" in service.output
-    finally:
-        taken.kill()
-        taken.wait()
+    assert f"cannot listen on tcp://127.0.0.1:{ports}" in service.output
+    assert "choose another with FACE_API_WIRE_BIND" in service.output

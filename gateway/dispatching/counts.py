@@ -20,3 +20,4 @@ class Counts:
     late_answers: int = 0
     workers_lost: int = 0
     cancelled_in_hand: int = 0
+    relinked: int = 0

@@ -97,7 +97,9 @@ class Dispatcher:
         if self.hosts is None:
             self.roster = Roster(*hears, loops=self.loops)
         else:
-            self.roster = SplitRoster(*hears, loops=self.loops, hosts=self.hosts, on_doubted=self.queue.doubted)
+            self.roster = SplitRoster(
+                *hears, loops=self.loops, hosts=self.hosts, on_doubted=self.queue.doubted, on_relinked=self._relinked
+            )
 
     def open(self) -> None:
         self._worker_went()
@@ -109,6 +111,13 @@ class Dispatcher:
         for work_id in list(self._pending):
             self._fail(work_id, NoWorker("The server is stopping, retry in 1 second"))
         await self.roster.aclose()
+
+    def links(self, now: float) -> dict[str, int]:
+        """Links to other hosts by how they stand; empty where workers are on this one."""
+        return self.roster.links(now) if isinstance(self.roster, SplitRoster) else {}
+
+    def _relinked(self) -> None:
+        self.counts.relinked += 1
 
     @property
     def workers(self) -> list[Welcome]:

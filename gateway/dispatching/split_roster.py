@@ -41,10 +41,14 @@ class Absence:
 
 @dataclass(kw_only=True)
 class SplitRoster(Roster):
-    """on_doubted: nothing more may be sent to this worker for now; what it has in hand waits."""
+    """on_doubted: nothing more may be sent to this worker for now; what it has in hand waits.
+
+    on_relinked: one is back.
+    """
 
     hosts: WorkerHosts
     on_doubted: Callable[[str], None]
+    on_relinked: Callable[[], None]
     _absences: dict[str, Absence] = field(default_factory=dict)
     _ended_at: dict[str, float] = field(default_factory=dict)
     _leaving: set[WorkerLink] = field(default_factory=set)
@@ -84,6 +88,14 @@ class SplitRoster(Roster):
         for generation, announcement in wanted.items():
             if generation not in self.known:
                 self._link(announcement, now)
+
+    def links(self, now: float) -> dict[str, int]:
+        """How many links to pools and workers there are, by how they stand."""
+        doubted = sum(absence.doubt is not None for absence in self._absences.values())
+        silent = sum(host.silent(now) for host in self.hosts.hosts.values())
+        away = len(self._absences) + silent
+        every = len(self.known) + len(self.hosts.hosts)
+        return {"standing": every - away, "doubted": doubted, "cut": away - doubted}
 
     # One worker
 
@@ -160,8 +172,8 @@ class SplitRoster(Roster):
     def _take(self, link: WorkerLink, message: ToGateway, faces: Faces | None) -> None:
         known = self.known.get(link.generation)
         welcomed = isinstance(message, Welcome) and message.generation == link.generation
-        if welcomed and known is not None and known.link is link:
-            self._absences.pop(link.generation, None)
+        if welcomed and known is not None and known.link is link and self._absences.pop(link.generation, None):
+            self.on_relinked()
         super()._take(link, message, faces)
 
     def _closed(self, link: WorkerLink, why: str) -> None:

@@ -96,6 +96,7 @@ class WorkerHosts:
             for host in self.hosts.values()
             if host.roll is not None and not host.silent(now)
             for one in map(host.announcement, host.roll.workers)
+            if self.where.get(one.generation) is host
         }
         return {found[place].generation: found[place] for place in subset(self.name, found, self.links_max)}
 
@@ -187,6 +188,10 @@ class WorkerHosts:
             )
         host.heard, host.failures, host.roll = now, 0, message
         told_of = {*(one.generation for one in message.workers), *(self.where.keys() & set(message.ended))}
+        if strange := {one for one in told_of if one in self.where and self.where[one].server != host.server}:
+            why = "it speaks of workers of a host with another key"
+            self.tell("a host of workers is not believed", {"where": host.place.endpoint(), "why": why})
+            told_of -= strange
         others = {generation: where for generation, where in self.where.items() if where is not host}
         self.where = others | dict.fromkeys(told_of, host)
         self.changed()

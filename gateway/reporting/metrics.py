@@ -29,6 +29,9 @@ GAUGES: tuple[tuple[str, str, Literal["livesum", "livemax", "livemin"]], ...] = 
     ("oldest_wait_seconds", "Wait of the request that waits longest", "livemax"),
     ("expected_wait_seconds", "What a newcomer would wait", "livemax"),
     ("workers", "Workers that serve", "livemin"),
+    ("links_standing", "Links to other hosts' pools and workers that stand", "livesum"),
+    ("links_doubted", "Such links that are gone, with requests in the worker's hand", "livesum"),
+    ("links_cut", "Such links that are gone, with none", "livesum"),
     ("connections", "Open connections", "livesum"),
     ("ready", "1 when a picture sent now would be answered", "livemin"),
 )

@@ -76,6 +76,9 @@ class GatewayHost:
     def serving(self) -> int:
         return len(self.dispatcher.workers)
 
+    def links(self) -> dict[str, int]:
+        return self.dispatcher.links(asyncio.get_running_loop().time())
+
     def why(self, event: str) -> list[str]:
         return [str(facts["why"]) for name, facts in self.told if name == event]
 

@@ -35,6 +35,8 @@ def test_a_reset_link_costs_no_request_and_blames_nobody_and_a_dead_worker_is_re
                 assert [score(detection) for detection in await asyncio.gather(*asked)] == [100, 101]
             counts = gateway.dispatcher.counts
             assert (counts.workers_lost, counts.poisoned, host.deaths()) == (0, 0, 0)
+            assert counts.relinked == 3
+            assert gateway.links() == {"standing": 2, "doubted": 0, "cut": 0}
             assert gateway.dispatcher.quarantine._view.standings == {}
             os.kill(gateway.dispatcher.workers[0].pid, signal.SIGKILL)
             await until(lambda: counts.workers_lost == host.deaths() == 1)
@@ -58,6 +60,7 @@ def test_requests_of_a_link_that_stands_still_go_to_another_host_and_it_serves_a
             monkeypatch.setattr(worker_hosts, "SILENCE_S_MAX", 1.5)
             assert [score(detection) for detection in await asyncio.gather(*asked)] == list(range(100, 104))
             await until(lambda: gateway.serving == 1)
+            await until(lambda: gateway.links() == {"standing": 2, "doubted": 0, "cut": 2})
             monkeypatch.setattr(roster, "HANG_S_MIN", WAIT_S_MAX)
             far.wire.flows.set()
             await until(lambda: gateway.serving == 2)
