@@ -15,6 +15,8 @@ KEY_LENGTH = 40
 #: Domain of ZAP, which a handler must compare: what is allowed here is allowed for this alone.
 DOMAIN = b"face-api"
 SUFFIX = ".pub"
+#: Of a key's characters: 100 bits, too many to make another key with.
+MARK_LENGTH = 16
 #: Keys that are read of one side.
 PEERS_MAX = 10_000
 _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
@@ -34,6 +36,11 @@ def problem(key: str) -> str:
 def shown(key: str) -> str:
     """So much of a public key that people can find it in a file."""
     return f"{key[:8]}…"
+
+
+def mark(key: str) -> str:
+    """With what every name begins that the owner of this public key has on the wire: nobody else's begins so."""
+    return key[:MARK_LENGTH]
 
 
 def read_peers(path: Path) -> dict[str, str]:

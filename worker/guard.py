@@ -22,7 +22,7 @@ from shared.errors import ConfigurationError
 from shared.seldom import Seldom
 from shared.settings import Settings
 from shared.split_rules import bind_of
-from shared.wire_keys import DOMAIN, read_peers, shown
+from shared.wire_keys import DOMAIN, mark, read_peers, shown
 
 #: A stranger may take so long to prove himself; a peer that is gone is noticed after this.
 HANDSHAKE_MS, PING_MS, PING_PATIENCE_MS = 5000, 2000, 6000
@@ -34,6 +34,7 @@ _FAILED = zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROT
 _WATCHED = _FAILED | zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED
 _ZAP = "inproc://zeromq.zap.01"
 _VERSION = b"1.0"
+_POOL = b"its own pool"
 
 Context = zmq.Context[zmq.Socket[bytes]]
 
@@ -83,6 +84,14 @@ class Guard:
             ) from None
         self._thread.start()
 
+    def owns(self, name: zmq.Frame) -> bool:
+        """Whether a message's first frame, its sender's name, is of the key shown. This host's pool has none."""
+        shown_as = str(name.get("User-Id")).encode()
+        if shown_as == _POOL or name.bytes.startswith(shown_as):
+            return True
+        self._say(f"refused a message of {name.bytes!r}: that is a name of another key")
+        return False
+
     def close(self) -> None:
         if self._thread.is_alive():
             self._end.send(b"")
@@ -103,27 +112,27 @@ class Guard:
                 self._seen(parse_monitor_message(self._monitor.recv_multipart()))
 
     def _judged(self, question: Sequence[bytes]) -> list[bytes]:
-        """ZAP's answer to one question: the peer's name where it is let in."""
+        """ZAP's answer to one question: with what the peer's names begin, where it is let in."""
         asked = question[1] if len(question) > 1 else b""
-        name, words = self._name_of(question)
-        if name:
-            return [_VERSION, asked, b"200", b"OK", name.encode(), b""]
+        begins, words = self._mark_of(question)
+        if begins:
+            return [_VERSION, asked, b"200", b"OK", begins, b""]
         self._say(words)
         return [_VERSION, asked, b"400", b"not allowed", b"", b""]
 
-    def _name_of(self, question: Sequence[bytes]) -> tuple[str, str]:
-        """(name, why it has none): one of both is empty."""
+    def _mark_of(self, question: Sequence[bytes]) -> tuple[bytes, str]:
+        """(with what its names begin, why it has none): one of both is empty."""
         if len(question) != 7 or question[0] != _VERSION or question[2] != DOMAIN or question[5] != b"CURVE":
-            return "", "refused a peer that does not speak CURVE"
+            return b"", "refused a peer that does not speak CURVE"
         key, address = z85.encode(question[6]).decode(), question[3].decode(errors="replace")
         if key == self.public:
-            return "its own pool", ""
+            return _POOL, ""
         try:
-            name = read_peers(self._peers).get(key, "")
+            known = key in read_peers(self._peers)
         except ConfigurationError as error:
-            return "", f"refused a peer from {address}: {error}"
+            return b"", f"refused a peer from {address}: {error}"
         words = f"refused a peer from {address}: its key {shown(key)} is not in FACE_API_WIRE_PEERS"
-        return (name, "") if name else ("", words)
+        return (mark(key).encode(), "") if known else (b"", words)
 
     def _seen(self, event: Any) -> None:
         """Who is refused before it shows a key. The failure is told first, its connection's end right after."""

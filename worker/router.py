@@ -74,6 +74,8 @@ class Router:
         if not self._poller.poll(None if timeout_s is None else ceil(timeout_s * 1000)):
             return None
         frames = self._socket.recv_multipart(copy=False)
+        if self._guard is not None and not self._guard.owns(frames[0]):
+            return None
         return frames[0].bytes, [frame.buffer for frame in frames[1:]]
 
     def send(self, gateway: bytes, frames: Sequence[Any]) -> Delivery:

@@ -172,8 +172,10 @@ class SplitRoster(Roster):
     def _take(self, link: WorkerLink, message: ToGateway, faces: Faces | None) -> None:
         known = self.known.get(link.generation)
         welcomed = isinstance(message, Welcome) and message.generation == link.generation
-        if welcomed and known is not None and known.link is link and self._absences.pop(link.generation, None):
-            self.on_relinked()
+        if welcomed and known is not None and known.link is link:
+            absence = self._absences.pop(link.generation, None)
+            if absence is not None:
+                self.on_relinked()
         super()._take(link, message, faces)
 
     def _closed(self, link: WorkerLink, why: str) -> None:

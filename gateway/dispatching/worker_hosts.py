@@ -80,7 +80,7 @@ class WorkerHosts:
     where: dict[str, WorkerHost] = field(default_factory=dict)  # by generation, of all that a pool speaks of
     _keys: list[str] = field(init=False)
     _found: dict[HostPort, set[HostPort]] = field(default_factory=dict)
-    _mark: str = field(default_factory=lambda: secrets.token_hex(4))
+    _mark: str = field(default_factory=lambda: secrets.token_hex(8))
     _seldom: Seldom = field(default_factory=Seldom)
     _looked: float = 0.0
 

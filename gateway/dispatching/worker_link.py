@@ -19,6 +19,7 @@ from shared.announcement import Announcement
 from shared.faces import Faces
 from shared.messages import ToGateway
 from shared.wire import WireError, decode_to_gateway
+from shared.wire_keys import mark
 
 #: Between the end of a connection and its being acted on.
 LAST_WORDS_S = 0.01
@@ -56,11 +57,12 @@ class Credentials:
     def equip(self, socket: zmq.Socket[bytes], endpoint: str) -> None:
         """To be done before it connects."""
         secret = self.secret.encode()
+        public = zmq.curve_public(secret).decode()
         for option, value in (
             (zmq.CURVE_SECRETKEY, secret),
-            (zmq.CURVE_PUBLICKEY, zmq.curve_public(secret)),
+            (zmq.CURVE_PUBLICKEY, public.encode()),
             (zmq.CURVE_SERVERKEY, self.server.encode()),
-            (zmq.ROUTING_ID, self.name.encode()),
+            (zmq.ROUTING_ID, f"{mark(public)}.{self.name}".encode()),
             (zmq.CONNECT_TIMEOUT, CONNECT_MS),
             (zmq.HANDSHAKE_IVL, CONNECT_MS),
             (zmq.IPV6, int("[" in endpoint)),

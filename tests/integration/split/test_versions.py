@@ -7,7 +7,8 @@ import asyncio
 import zmq
 
 from shared.messages import PROTOCOL_VERSION
-from tests.integration.split.halves import houses, run, until
+from shared.wire_keys import mark
+from tests.integration.split.halves import Pair, houses, run, until
 from worker.guard import Context
 
 OTHER = bytes([PROTOCOL_VERSION + 3]) + b"\x92\xa8RollCall\xa1g"
@@ -24,7 +25,7 @@ def test_a_pool_and_a_worker_name_the_gateway_and_answer_so_that_it_can_tell() -
             for above in (0, 1):
                 old = context.socket(zmq.DEALER)
                 old.setsockopt(zmq.LINGER, 0)
-                old.setsockopt(zmq.ROUTING_ID, b"old.gateway-1")
+                old.setsockopt(zmq.ROUTING_ID, f"{mark(them.gateways_key.public)}.old.gateway-1".encode())
                 old.setsockopt(zmq.CURVE_SECRETKEY, them.gateways_key.secret.encode())
                 old.setsockopt(zmq.CURVE_PUBLICKEY, them.gateways_key.public.encode())
                 old.setsockopt(zmq.CURVE_SERVERKEY, them.workers_key.public.encode())
@@ -61,6 +62,33 @@ def test_a_gateway_names_the_host_whose_pool_speaks_otherwise() -> None:
             )
             await gateway.dispatcher.aclose()
             pool.close()
+            context.term()
+
+    run(scenario())
+
+
+def test_a_gateway_with_a_key_of_its_own_is_not_heard_under_the_name_of_another() -> None:
+    async def scenario() -> None:
+        async with houses() as them:
+            host, other = await them.workers(1), Pair.new()
+            them.allowed.write_text(f"{them.gateways_key.public} gateways\n{other.public} others\n")
+            context: Context = zmq.Context(1)
+            told = []
+            for owner in (them.gateways_key, other):
+                gateway = context.socket(zmq.DEALER)
+                gateway.setsockopt(zmq.LINGER, 0)
+                gateway.setsockopt(zmq.ROUTING_ID, f"{mark(owner.public)}.gateway-1".encode())
+                gateway.setsockopt(zmq.CURVE_SECRETKEY, other.secret.encode())
+                gateway.setsockopt(zmq.CURVE_PUBLICKEY, other.public.encode())
+                gateway.setsockopt(zmq.CURVE_SERVERKEY, them.workers_key.public.encode())
+                gateway.connect(f"tcp://127.0.0.1:{host.wire.near + 1}")
+                gateway.send(OTHER)
+                told.append(gateway)
+            await until(lambda: bool(told[1].poll(0)))
+            await until(lambda: any("that is a name of another key" in str(event) for event in host.events()))
+            assert not told[0].poll(0)
+            for gateway in told:
+                gateway.close()
             context.term()
 
     run(scenario())
