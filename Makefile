@@ -14,7 +14,7 @@ REQUIREMENTS := deploy/requirements
 INSTALL := $(BIN)/uv pip install --quiet --require-hashes --python $(BIN)/python
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url
 
-.PHONY: help run test test-training install lint format verify replay differential chaos rehearse image fuzz train open-weights export-open eval bench bench-full bench-gpu loadtest lock readme clean
+.PHONY: help run test suite test-training install lint format verify replay differential chaos rehearse image fuzz train open-weights export-open eval bench bench-full bench-gpu loadtest lock readme clean
 
 help: ## Print this list
 	@grep -hE '^(##@|[a-zA-Z_-]+:.*##)' $(MAKEFILE_LIST) | sed -E 's/^##@ (.*)/\n\1/; s/^([a-zA-Z_-]+):.*## (.*)/  make \1\t\2/' | awk -F'\t' 'NF==2 {printf "%-22s %s\n", $$1, $$2; next} {print}'
@@ -26,7 +26,10 @@ run: $(VENV)/serve.ok ## Set up and serve on http://127.0.0.1:8000 (PORT=, FACE_
 install: $(VENV)/serve.ok ## Set up what serving needs (ACCEL=cpu|gpu)
 
 ##@ Check
-test: $(VENV)/dev.ok lint ## Set up, lint, check types, run the suite (minutes on 2 cores)
+test: $(VENV)/dev.ok ## Set up, lint and check types beside the suite (minutes on 2 cores)
+	@$(MAKE) --no-print-directory --jobs 2 lint suite  # types take one core alone
+
+suite: $(VENV)/dev.ok
 	@$(BIN)/python -m pytest -n $$(( $$(nproc) + 1 )) --dist loadfile  # one more than cores: some always wait
 
 lint: $(VENV)/dev.ok ## Style and strict types

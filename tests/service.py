@@ -17,6 +17,8 @@ from pathlib import Path
 from deploy.runtime_dir import PREFIX
 
 ROOT = Path(__file__).resolve().parent.parent
+#: In it lies what hides packages that a server is installed without; structlog would import rich in every process.
+AS_INSTALLED = ROOT / "tests" / "as_installed"
 SHARED = ROOT.parent / "shared"
 PHOTOS = SHARED / "photos"
 OFFICIAL_MODELS = SHARED / "models"
@@ -78,13 +80,13 @@ def environment(**settings: object) -> dict[str, str]:
     """This process's environment with only the given FACE_API_ settings.
 
     Access control is off, requests have all the time they need, and no load balancer is waited for at the end, unless
-    asked.
+    asked. Packages that serving does not need are not there, though they are where tests run.
     """
     rest = {name: value for name, value in os.environ.items() if not name.startswith("FACE_API_")}
     wanted: dict[str, object] = {"port": 0, "api_key_enabled": "false", "rate_limit_enabled": "false"}
     wanted |= {"drain_delay": 0.0, "request_timeout": REQUEST_S_MAX} | settings
     chosen = {f"FACE_API_{name.upper()}": str(value) for name, value in wanted.items()}
-    return rest | chosen | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+    return rest | chosen | {"PYTHONPATH": f"{ROOT}:{AS_INSTALLED}", "PYTHONUNBUFFERED": "1"}
 
 
 @contextlib.contextmanager

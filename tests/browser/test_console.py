@@ -24,7 +24,7 @@ from tests.browser.axe import grave
 from tests.browser.chromium import complaints, overflow, requested
 from tests.browser.conftest import NewPage
 from tests.networks import beacon_network, beacon_picture
-from tests.service import Service, running_service
+from tests.service import SMALL, Service, running_service
 
 PASSWORD = "correct horse battery"
 NASTY = "<img src=x onerror=alert(1)>"
@@ -42,7 +42,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def service(folder: Path, browser: Browser) -> Iterator[Service]:
     model = beacon_network(folder / "beacon.onnx")
-    settings = {"model": model, "precision": "fp32", "gateway_processes": 2}
+    settings = {"model": model, "precision": "fp32", "gateway_processes": 2, **SMALL}
     with running_service(folder / "var", api_key_enabled="true", rate_limit_enabled="true", **settings) as service:
         link = (folder / "var" / "console-link.txt").read_text().strip()
         page = browser.new_page()

@@ -78,7 +78,14 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     data_dir = tmp_path_factory.mktemp("data")
     with tempfile.TemporaryDirectory(prefix="fa-") as short:
         wanted = settings(
-            data_dir, workers=2, runtime_dir=short, log_level="info", log_format="json", max_queue=12, drain_delay=1.0
+            data_dir,
+            workers=2,
+            decode_processes=1,
+            runtime_dir=short,
+            log_level="info",
+            log_format="json",
+            max_queue=12,
+            drain_delay=1.0,
         )
         with running_service(data_dir, **wanted) as service:
             yield Running(service, Path(short), data_dir)

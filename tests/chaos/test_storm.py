@@ -12,8 +12,8 @@ FAULTS = ["worker kill", "worker stop", "gateway kill", "worker kill", "gateway 
 
 
 def test_under_every_fault_each_request_gets_its_own_right_answer_or_a_documented_refusal() -> None:
-    with open_house(workers=2, gateway_processes=2) as house:
-        storm = Storm(house, gallery(30), clients=4, pause_s=0.05)
+    with open_house(workers=2, gateway_processes=2, decode_processes=1) as house:
+        storm = Storm(house, gallery(30), clients=4, pause_s=0.1)
         report = asyncio.run(storm.run(FAULTS, every_s=0.3))
     told = "\n".join(report.lines())
     assert report.wrong == [], told

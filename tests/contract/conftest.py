@@ -8,14 +8,14 @@ import httpx2
 import pytest
 
 from tests.networks import beacon_network
-from tests.service import Service, running_service
+from tests.service import SMALL, Service, running_service
 
 
 @pytest.fixture(scope="package")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("contract")
     model = beacon_network(folder / "beacon.onnx")
-    with running_service(folder / "data", model=model, precision="fp32", max_image_bytes=2_000_000) as running:
+    with running_service(folder / "data", model=model, precision="fp32", max_image_bytes=2_000_000, **SMALL) as running:
         yield running
 
 

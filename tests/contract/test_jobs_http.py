@@ -23,7 +23,7 @@ from gateway.routes.records_door import OFF
 from gateway.stores.database import FILE_NAME
 from shared.settings import Settings
 from tests.networks import beacon_network
-from tests.service import running_service
+from tests.service import SMALL, running_service
 from tests.unit.access.stores import ME
 
 JOBS = "/api/v1/jobs"
@@ -74,7 +74,7 @@ class Callers:
 @contextlib.contextmanager
 def serving(folder: Path, **settings: Any) -> Iterator[Callers]:
     model = beacon_network(folder / "beacon.onnx")
-    wanted = {"model": model, "precision": "fp32", "api_key_enabled": "true", "gateway_processes": 1, "workers": 1}
+    wanted = {"model": model, "precision": "fp32", "api_key_enabled": "true", "gateway_processes": 1, **SMALL}
     with running_service(folder / "data", **wanted | settings) as service:
         callers = Callers(service.url, folder / "data")
         try:

@@ -21,7 +21,7 @@ from loadtest.scene import PEOPLE, scene
 from tests.contract.test_http import BEACONS, PICTURE, UUID, detail, encoded
 from tests.hostile import make_jpeg, make_png, make_tiff, make_webp, rasters
 from tests.networks import beacon_faces, beacon_picture
-from tests.service import running_service
+from tests.service import SMALL, running_service
 
 PIXELS = beacon_picture(BEACONS)
 BOXES = np.array([box for box, _ in beacon_faces(BEACONS)], np.float32)
@@ -216,7 +216,7 @@ def open_client(with_open_model: Path, tmp_path_factory: pytest.TempPathFactory)
     """A service with the network that ships: beacons look alike from all sides, faces do not."""
     folder = Path(shutil.copytree(with_open_model / "data", tmp_path_factory.mktemp("open") / "data"))
     with (
-        running_service(folder, model="scrfd_500m_open", precision="fp32", workers=1) as service,
+        running_service(folder, model="scrfd_500m_open", precision="fp32", **SMALL) as service,
         httpx2.Client(base_url=service.url, timeout=60) as client,
     ):
         yield client

@@ -215,7 +215,7 @@ def test_a_gateway_process_that_cannot_start_ends_gunicorn_too(tmp_path: Path, a
 
 
 def test_a_missing_model_stops_the_start_with_the_command_that_mends_it(launch: Launch, data_dir: Path) -> None:
-    service = launch(data_dir, model="scrfd_10g")
+    service = launch(data_dir, model="scrfd_10g", **SMALL)
     assert ended(service) == 78
     assert "python -m models pull scrfd_10g" in service.output
 

@@ -23,7 +23,7 @@ from gateway.keys.records import Draft
 from gateway.stores.key_format import new_key
 from shared.settings import Settings
 from tests.networks import beacon_network, beacon_picture
-from tests.service import ROOT, Service, environment, processes_below, running_service
+from tests.service import ROOT, SMALL, Service, environment, processes_below, running_service
 from tests.unit.access.stores import ME
 
 KEY = re.compile(rb"xyl_[0-9a-f]{64}")
@@ -48,7 +48,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def service(model: Path, folder: Path) -> Iterator[Service]:
     """Two gateway processes, an explicitly configured store, everything logged."""
     settings = {"gateway_processes": 2, "precision": "fp32", "log_level": "debug", "rate_limit_wrong_keys": 1000}
-    settings |= {"rate_limit_detect": 40, "database_url": f"sqlite:///{folder / 'store.sqlite'}"}
+    settings |= {"rate_limit_detect": 40, "database_url": f"sqlite:///{folder / 'store.sqlite'}", **SMALL}
     with running_service(
         folder / "var", model=model, api_key_enabled="true", rate_limit_enabled="true", **settings
     ) as service:
