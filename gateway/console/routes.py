@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from gateway.console import keys_pages, pages
+from gateway.console import keys_pages, pages, records_pages
 from gateway.console.sign_in import SignIn
 from gateway.console.web import HOME, Console, go_to
 from shared.errors import NotFound
@@ -44,6 +44,11 @@ def routes() -> list[Route]:
         Route("/console/keys/{key_id}/revoke", page(keys_pages.revoke_key), methods=["POST"]),
         Route("/console/overview", page(pages.show_overview), methods=["GET"]),
         Route("/console/overview/live", page(pages.live_overview, passive=True), methods=["GET"]),
+        Route("/console/records", page(records_pages.show_records), methods=["GET"]),
+        Route("/console/records/erase", page(records_pages.erase), methods=["POST"]),
+        Route("/console/records/{job_id}", page(records_pages.show_record), methods=["GET"]),
+        Route("/console/records/{job_id}/picture", page(records_pages.show_picture), methods=["GET"]),
+        Route("/console/records/{job_id}/delete", page(records_pages.delete_record), methods=["POST"]),
         Route("/console/audit", page(pages.show_audit), methods=["GET"]),
         Route("/console/system", page(pages.show_system), methods=["GET"]),
         Route("/console/account", page(pages.show_account), methods=["GET"]),

@@ -22,7 +22,8 @@ from gateway.routes.admin import (
 
 TAG = {
     "name": "Administration",
-    "description": "Keys, audit log and state as JSON, for keys with the scope `admin`; everything `/console` does.",
+    "description": "Keys, audit log and state as JSON, for keys with the scope `admin`; what `/console` does but "
+    "for looking at records.",
 }
 ERRORS = (401, 403, 422, 429, 500, 503)
 _RATE = ("X-Request-Id", "RateLimit-Policy", "RateLimit")

@@ -78,6 +78,17 @@ async def erase(keys: Keys, images: Images | None, wanted: Wanted, actor: Actor,
     return Erased(jobs, erased_images)
 
 
+def count(database: Database, wanted: Wanted) -> Erased:
+    """How many it would be now. StoreDown."""
+    with database.read() as connection:
+        return Erased(
+            *(
+                int(connection.execute(select(func.count()).select_from(each).where(_which(each, wanted))).scalar_one())
+                for each in (JOBS, IMAGES)
+            )
+        )
+
+
 def begin(database: Database, wanted: Wanted, actor: Actor, now: float, audit_keep: int) -> str:
     """Notes that it was asked; the newest id it is about, so that it has an end while others come."""
     with database.write() as connection:

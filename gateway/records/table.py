@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, delete, insert, select
 
+from gateway.keys.audit import Actor, write_entry
 from gateway.records import image_table, once_table
 from gateway.records.image import Doomed, KeptImage
 from gateway.records.job import KeptJob, job_of, row_of
@@ -50,8 +51,8 @@ def _fulfilled(connection: Connection, job: KeptJob, done: Fulfilment) -> bool:
     return fulfilled
 
 
-def page(database: Database, key_id: str, before: str, limit: int, now: float) -> list[KeptJob]:
-    """A key's jobs, newest first. before: the id of the last one already seen, or nothing."""
+def page(database: Database, key_id: str | None, before: str, limit: int, now: float) -> list[KeptJob]:
+    """A key's jobs, or everybody's, newest first. before: the id of the last one already seen, or nothing."""
     query = select(JOBS).where(_alive(key_id, now)).order_by(JOBS.c.id.desc()).limit(limit)
     if before:
         query = query.where(JOBS.c.id < before)
@@ -59,15 +60,18 @@ def page(database: Database, key_id: str, before: str, limit: int, now: float) -
         return [job_of(dict(row)) for row in connection.execute(query).mappings()]
 
 
-def one(database: Database, key_id: str, job_id: str, now: float) -> KeptJob | None:
+def one(database: Database, key_id: str | None, job_id: str, now: float) -> KeptJob | None:
+    """key_id: None for whosever it is."""
     query = select(JOBS).where(_alive(key_id, now), JOBS.c.id == job_id)
     with database.read() as connection:
         row = connection.execute(query).mappings().first()
     return None if row is None else job_of(dict(row))
 
 
-def delete_one(database: Database, key_id: str, job_id: str, now: float) -> list[Doomed] | None:
-    """Its image, whose object is to be deleted now; None where there was no such job."""
+def delete_one(
+    database: Database, key_id: str, job_id: str, now: float, *, by: Actor | None = None
+) -> list[Doomed] | None:
+    """Its image, whose object is to be deleted now; None where there was no such job. by: who manages keys: noted."""
     mine = and_(_alive(key_id, now), JOBS.c.id == job_id)
     with database.write(alone=False) as connection:
         if connection.execute(select(JOBS.c.id).where(mine)).first() is None:
@@ -75,6 +79,8 @@ def delete_one(database: Database, key_id: str, job_id: str, now: float) -> list
         # The image first, as everybody locks them: two that wait for one another would both be refused.
         doomed = image_table.doom(connection, image_table.of_job(job_id), 1, now)
         gone = forget(connection, [job_id])
+        if gone and by is not None:
+            write_entry(connection, by, "record deleted", f"job {job_id} of {key_id}", "", now)
     return doomed if gone else None
 
 
@@ -104,5 +110,6 @@ def sweep_all(database: Database, now: float) -> None:
             return
 
 
-def _alive(key_id: str, now: float) -> Any:
-    return and_(JOBS.c.key_id == key_id, JOBS.c.expires_at > now)
+def _alive(key_id: str | None, now: float) -> Any:
+    mine = () if key_id is None else (JOBS.c.key_id == key_id,)
+    return and_(JOBS.c.expires_at > now, *mine)

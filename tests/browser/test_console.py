@@ -42,7 +42,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def service(folder: Path, browser: Browser) -> Iterator[Service]:
     model = beacon_network(folder / "beacon.onnx")
-    settings = {"model": model, "precision": "fp32", "gateway_processes": 2, **SMALL}
+    settings = {"model": model, "precision": "fp32", "gateway_processes": 2, "records": "required", **SMALL}
+    settings["storage_url"] = (folder / "pictures").as_uri()
     with running_service(folder / "var", api_key_enabled="true", rate_limit_enabled="true", **settings) as service:
         link = (folder / "var" / "console-link.txt").read_text().strip()
         page = browser.new_page()
@@ -144,6 +145,38 @@ def test_a_key_is_made_used_counted_rotated_and_revoked(page: Page, service: Ser
     page.goto(service.url + "/console/audit?search=lifecycle")
     expect(page.locator("td[data-label=What]")).to_have_text(["key revoked", "key rotated", "key created"])
     assert key not in page.content()
+
+
+def test_a_masked_picture_is_looked_at_and_all_records_of_its_key_are_erased(
+    page: Page, service: Service, folder: Path
+) -> None:
+    told, key = complaints(page), make_key(page, service, "records")
+    for _ in range(2):
+        files = {"image": (folder / "photo.jpg").read_bytes()}
+        answer = httpx2.post(f"{service.url}/api/v1/mask", headers={"X-API-Key": key}, files=files, timeout=60)
+    page.click("text=Records")
+    page.locator("tbody a").first.click()
+    assert answer.headers["X-Job-Id"] in page.url
+    page.click("text=Look at it…")
+    picture = page.locator("img.picture")
+    expect(picture).to_be_visible()
+    page.wait_for_function("document.querySelector('img.picture').naturalWidth > 0")
+    assert grave(page) == []
+    page.click("dd a[href*=key_]")
+    expect(page.locator("tbody tr")).to_have_count(2)
+    page.locator("tbody a").first.click()
+    page.click("text=Delete…")
+    page.click("text=Yes, delete this job")
+    expect(page.locator("tbody tr")).to_have_count(1)
+    page.click("text=Erase…")
+    expect(page.locator("h1")).to_contain_text("Erase records of key_")
+    assert grave(page) == []
+    page.click("text=Yes, erase them")
+    expect(page.locator("[role=status]")).to_contain_text("Erased: 1 job and 1 picture")
+    page.goto(service.url + "/console/audit")
+    expect(page.locator("td[data-label=What]").first).to_have_text("records erased")
+    assert "picture shown" in page.content()
+    assert told == []
 
 
 def test_the_printed_python_lines_work(page: Page, service: Service, folder: Path) -> None:
@@ -322,10 +355,16 @@ def test_signing_in_leads_back_and_the_cookie_is_out_of_reach(new_page: NewPage,
 def paths(page: Page, service: Service) -> list[str]:
     """Every page of the console, that of a key with the longest name among them."""
     make_key(page, service, "n" * 100)
+    httpx2.post(
+        f"{service.url}/api/v1/detect", headers={"X-API-Key": page.inner_text("#key")},
+        files={"image": cv2.imencode(".png", beacon_picture([]))[1].tobytes()}, timeout=60,
+    )  # fmt: skip
     page.goto(service.url + "/console/keys")
     one = page.locator("tbody a").first.get_attribute("href")
-    places = ["keys", "keys/new", "keys?search=zzz", "overview", "audit", "system", "account"]
-    return [str(one), *[f"/console/{place}" for place in places]]
+    page.goto(service.url + "/console/records")
+    job = page.locator("tbody a").first.get_attribute("href")
+    places = ["keys", "keys/new", "keys?search=zzz", "overview", "records", "audit", "system", "account"]
+    return [str(one), str(job), *[f"/console/{place}" for place in places]]
 
 
 def test_every_page_fits_every_width_in_light_and_dark_and_asks_no_other_host(

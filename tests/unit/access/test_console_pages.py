@@ -21,7 +21,14 @@ def site(tmp_path: Path) -> Iterator[Site]:
         yield site
 
 
-PAGES = ("/console/keys", "/console/keys/new", "/console/overview", "/console/audit", "/console/system")
+PAGES = (
+    "/console/keys",
+    "/console/keys/new",
+    "/console/overview",
+    "/console/records",
+    "/console/audit",
+    "/console/system",
+)
 
 
 def test_strangers_are_led_to_the_sign_in_page(site: Site) -> None:
