@@ -27,6 +27,7 @@ CONNECTIONS_MAX = 512
 DRAIN_S = 15.0
 _STAGES = re.compile(rb"([a-z_]+);dur=([0-9.]+)")
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_CLOSES = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
 _TIMING = re.compile(rb"\r\nserver-timing: *([^\r]*)", re.IGNORECASE)
 _MASKED = re.compile(rb"\r\nx-face-count: *(\d+)", re.IGNORECASE)
 _COUNT = re.compile(rb'"face_count": *(\d+)')
@@ -54,6 +55,7 @@ class Connection:
     blocked: bool = False
     received: bytearray = field(default_factory=bytearray)
     length: int = -1
+    closes: bool = False
     since: float = 0.0
 
 
@@ -139,6 +141,7 @@ class Load:
             if match is None:
                 raise SystemExit("the server answers without Content-Length; this client reads no chunks")
             connection.length = end + 4 + int(match[1])
+            connection.closes = _CLOSES.search(connection.received, 0, end + 2) is not None
         if len(connection.received) < connection.length:
             return 0
         self._answered(connection)
@@ -146,13 +149,16 @@ class Load:
 
     def _lost(self, connection: Connection) -> None:
         """The server closed the connection; a request under way counts as failed."""
-        self._poll.unregister(connection.link)
-        del self._by_fd[connection.link.fileno()]
-        connection.link.close()
+        self._close(connection)
         if connection in self._idle:
             self._idle.remove(connection)
         elif self.counting:
             self.tally.statuses["lost"] = self.tally.statuses.get("lost", 0) + 1
+
+    def _close(self, connection: Connection) -> None:
+        self._poll.unregister(connection.link)
+        del self._by_fd[connection.link.fileno()]
+        connection.link.close()
 
     def _answered(self, connection: Connection) -> None:
         if self.counting and connection.since >= self._counted_from:
@@ -160,7 +166,12 @@ class Load:
         connection.received = bytearray()
         connection.length = -1
         connection.question = None
-        self._idle.append(connection)
+        if (
+            connection.closes
+        ):  # so a balancer ends a connection that was idle for long: another request on it would be lost
+            self._close(connection)
+        else:
+            self._idle.append(connection)
 
     def _count(self, connection: Connection) -> None:
         answer, tally = connection.received, self.tally
