@@ -72,6 +72,14 @@ def metrics_of(service: Service) -> str:
         return str(answer.read().decode())
 
 
+def measured(service: Service, words: str) -> None:
+    """Metrics follow what happens by a second."""
+    end = time.monotonic() + START_S_MAX
+    while words not in (told := metrics_of(service)):
+        assert time.monotonic() < end, told
+        time.sleep(0.05)
+
+
 def said(service: Service, words: str) -> None:
     end = time.monotonic() + START_S_MAX
     while words not in service.output:
@@ -92,7 +100,8 @@ def test_both_halves_serve_are_replaced_by_a_signal_and_end_with_0(
     assert detected(before.url) == ""
     assert [healthy(environ, path) for path in ("livez", "readyz")] == [0, 0]
     assert 'face_api_worker_restarts_total{reason="died"} 0.0' in metrics_of(behind)
-    assert 'face_api_events_total{event="answered"}' in metrics_of(before)
+    measured(before, 'face_api_events_total{event="answered"}')
+    measured(before, "face_api_links_standing 2.0")
     os.kill(behind.process.pid, signal.SIGHUP)
     said(behind, "replacing: the workers end")
     assert detected(before.url) == ""  # waits for the new worker
