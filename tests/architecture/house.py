@@ -80,7 +80,7 @@ HOUSE: dict[str, Package] = {
             "planning report",
             "plots",
             "bench plan",
-            "memory scenarios side_by_side",
+            "memory records_cost scenarios side_by_side",
         ),
         sees="shared gateway worker models models.training deploy",
     ),

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete, func, select
+from msgspec import structs
+from sqlalchemy import delete, event, func, select
 
 from gateway.keys.opening import open_store
-from gateway.records import table
+from gateway.records import image_table, table
+from gateway.records.image import pending
 from gateway.records.job import KeptJob, job_of, row_of
 from gateway.records.table import JOBS
 from gateway.stores.database import Database, open_database
@@ -21,6 +23,7 @@ from gateway.stores.sqlite_files import make_sqlite_file
 from shared.errors import StoreDown
 from tests.unit.access.stores import made_store
 from tests.unit.records.drawn import NOW, TTL_S, database_in, file_of, job, settings_in
+from tests.unit.records.test_images import PICTURE
 
 
 @pytest.fixture
@@ -151,3 +154,42 @@ def test_keys_and_jobs_share_one_file(tmp_path: Path) -> None:
     store, _ = made_store(tmp_path)
     table.write(store.database, [job()])
     assert rows(store.database) == 1
+
+
+def plans(database: Database, ask: Callable[[], object]) -> list[str]:
+    """How SQLite looks for the rows of each statement that is asked."""
+    asked: list[tuple[str, object]] = []
+
+    def note(_c: object, _u: object, statement: str, values: object, *_: object) -> None:
+        asked.append((statement, values))
+
+    event.listen(database._engine, "before_cursor_execute", note)
+    ask()
+    event.remove(database._engine, "before_cursor_execute", note)
+    with database.read() as connection:
+        looked = [connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {words}", given).all() for words, given in asked]  # type: ignore[arg-type]
+    return [str(row[3]) for rows in looked for row in rows]
+
+
+def test_nothing_that_is_asked_often_reads_a_whole_table_or_sorts(database: Database) -> None:
+    kept = job()
+    image = pending(PICTURE, kept, int(NOW * 1e9))
+    table.write(database, [image])
+    table.write(database, [structs.replace(kept, image_id=image.id)])
+    asks: list[Callable[[], object]] = [
+        lambda: table.page(database, "key_a", kept.id, 10, NOW),
+        lambda: table.page(database, None, kept.id, 10, NOW),
+        lambda: table.one(database, "key_a", kept.id, NOW),
+        lambda: image_table.page(database, "key_a", image.id, 10, NOW),
+        lambda: image_table.one(database, "key_a", image.id, NOW),
+        lambda: image_table.known_objects(database, [image.object]),
+        lambda: image_table.stored_after(database, image.id, 10),
+        lambda: image_table.take_due(database, NOW + 2 * TTL_S),
+        lambda: table.sweep(database, NOW + 2 * TTL_S),
+    ]
+    found = {number: plans(database, ask) for number, ask in enumerate(asks)}
+    slow = [
+        (number, plan) for number, each in found.items() for plan in each if "SCAN" in plan or "TEMP B-TREE" in plan
+    ]
+    assert slow == []
+    assert all(found.values())
