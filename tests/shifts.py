@@ -12,8 +12,8 @@ TOGETHER = ("tests/contract/",)
 LONG = (
     "tests/integration/test_launcher.py",
     "tests/chaos/",
-    "tests/browser/",
     "tests/contract/",
+    "tests/browser/",
     "tests/golden/",
     "tests/integration/access/test_exact_limits.py",
     "tests/integration/access/test_through_the_service.py",

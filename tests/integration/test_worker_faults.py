@@ -13,31 +13,25 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import uvloop
-from numpy.typing import NDArray
 
 from gateway.dispatching import dispatch, roster
 from gateway.dispatching.dispatch import Detection, Dispatcher
-from gateway.dispatching.work_queue import Work
-from gateway.request_time import in_time
 from shared import announcement
-from shared.deadline import Deadline
 from shared.errors import DeadlineExceeded, DetectionFailed, NoWorker, PoisonPicture
-from shared.messages import CropHeader
+from tests.integration.asking import WAIT_S_MAX, Asked, until
 from tests.service import ROOT
-from tests.stub_worker import BREAK, KILL, NAP, NAP_AND_KILL, RAISE, SIDE, picture
+from tests.stub_worker import BREAK, KILL, NAP, NAP_AND_KILL, RAISE, picture
 
 #: Generous: a stub worker imports the runtime and starts in about a second.
 START_S_MAX = 60.0
-WAIT_S_MAX = 120.0
 
 
 @pytest.fixture(autouse=True)
@@ -48,10 +42,9 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @dataclass
-class Bench:
+class Bench(Asked):
     """A dispatcher and its stub workers."""
 
-    dispatcher: Dispatcher
     runtime_dir: Path
     max_batch: int
     processes: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
@@ -91,31 +84,6 @@ class Bench:
         for generation, process in self.processes.items():
             if process.returncode is not None:
                 announcement.withdraw(self.runtime_dir, generation)
-
-    def ask(self, pixels: NDArray[np.uint8], left_s: float = WAIT_S_MAX) -> asyncio.Task[Detection]:
-        now = asyncio.get_running_loop().time()
-        work = Work(
-            id=self.dispatcher.next_id(), crops=(pixels,), headers=(CropHeader(SIDE, SIDE, SIDE, 1.0),),
-            confidence=0.02, nms_threshold=0.4, max_faces=0, width=SIDE, height=SIDE,
-            deadline=Deadline.after(left_s, now),
-        )  # fmt: skip
-        return asyncio.create_task(self._asked(work))
-
-    async def _asked(self, work: Work) -> Detection:
-        async with in_time(work.deadline):
-            return await self.dispatcher.detect(work)
-
-    async def running_on(self) -> str:
-        """The generation that has work in hand."""
-        workers = self.dispatcher.queue.workers
-        await until(lambda: any(worker.in_hand for worker in workers.values()))
-        return next(generation for generation, worker in workers.items() if worker.in_hand)
-
-
-async def until(condition: Callable[[], bool], seconds: float = WAIT_S_MAX) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 — what is waited for happens in other processes
-            await asyncio.sleep(0.01)
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ import io
 import json
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,23 +15,16 @@ from typing import Any
 
 import uvloop
 import zmq
-from numpy.typing import NDArray
 
 from gateway.access.rate_limit_redis import open_client
 from gateway.dispatching.dispatch import Detection, Dispatcher
 from gateway.dispatching.opening import worker_hosts
 from gateway.dispatching.quarantine_share import sharing
-from gateway.dispatching.work_queue import Work
-from gateway.request_time import in_time
-from shared.deadline import Deadline
 from shared.logs import open_log
-from shared.messages import CropHeader
 from shared.settings import Settings
+from tests.integration.asking import Asked
 from tests.integration.split.wires import Wire, free_ports, wire
 from tests.stub_pool import StubPool, stub_pool
-from tests.stub_worker import SIDE
-
-WAIT_S_MAX = 120.0
 
 
 @dataclass(frozen=True)
@@ -65,10 +58,9 @@ class WorkersHost:
 
 
 @dataclass
-class GatewayHost:
+class GatewayHost(Asked):
     """One gateway process's dispatcher. told: what it logs."""
 
-    dispatcher: Dispatcher
     told: list[tuple[str, dict[str, object]]]
     complaints: list[str] = field(default_factory=list)
 
@@ -81,24 +73,6 @@ class GatewayHost:
 
     def why(self, event: str) -> list[str]:
         return [str(facts["why"]) for name, facts in self.told if name == event]
-
-    def ask(self, pixels: NDArray[Any], left_s: float = WAIT_S_MAX) -> asyncio.Task[Detection]:
-        work = Work(
-            id=self.dispatcher.next_id(), crops=(pixels,), headers=(CropHeader(SIDE, SIDE, SIDE, 1.0),),
-            confidence=0.02, nms_threshold=0.4, max_faces=0, width=SIDE, height=SIDE,
-            deadline=Deadline.after(left_s, asyncio.get_running_loop().time()),
-        )  # fmt: skip
-        return asyncio.create_task(self._asked(work))
-
-    async def _asked(self, work: Work) -> Detection:
-        async with in_time(work.deadline):
-            return await self.dispatcher.detect(work)
-
-    async def running_on(self) -> str:
-        """The generation that has work in hand."""
-        workers = self.dispatcher.queue.workers
-        await until(lambda: any(worker.in_hand for worker in workers.values()))
-        return next(generation for generation, worker in workers.items() if worker.in_hand)
 
 
 @dataclass
@@ -164,12 +138,6 @@ class Houses:
 async def _ended(pool: StubPool, running: asyncio.Task[int]) -> None:
     pool.stopping.set()
     await running
-
-
-async def until(condition: Callable[[], bool], seconds: float = WAIT_S_MAX) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 — what is waited for happens in other processes
-            await asyncio.sleep(0.01)
 
 
 @asynccontextmanager

@@ -10,7 +10,8 @@ import pytest
 
 from gateway.dispatching import dispatch, roster, worker_hosts
 from shared.errors import PoisonPicture
-from tests.integration.split.halves import WAIT_S_MAX, Pair, houses, run, score, until
+from tests.integration.asking import WAIT_S_MAX, until
+from tests.integration.split.halves import Pair, houses, run, score
 from tests.stub_worker import KILL, NAP, picture
 
 
