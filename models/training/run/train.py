@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from models.training.material.folder import DEFAULT_FOLDER, Material, read_material
 from models.training.material.photographs import read_photographs
 from models.training.network.detector import Detector, count_macs, count_parameters
+from models.training.network.rounding import Rounding
 from models.training.run.checkpoint import State, fresh, next_cycle, optimiser_of, resume, save
 from models.training.run.feed import Batch, Feed, Supply, wait_while
 from models.training.run.losses import batch_losses
@@ -104,9 +105,11 @@ def assist(state: State, feed: Feed, options: argparse.Namespace) -> None:
     held = state.optimiser.state_dict()
     state.optimiser = optimiser_of(state.model, options.rate)
     state.optimiser.load_state_dict(held)
-    while os.getppid() == parent and used_share(options, state) < 1:
+    rounding = Rounding(state.model)
+    while os.getppid() == parent and (used := used_share(options, state)) < 1:
         wait_while(options.pause_file)
-        rate = rate_at(used_share(options, state), state.progress.step, options.rate)
+        rounding.on = used >= options.rounded_from
+        rate = rate_at(used, state.progress.step, options.rate)
         train_step(state, feed.take(), rate)
 
 
@@ -127,11 +130,13 @@ def run(state: State, feed: Feed, options: argparse.Namespace) -> None:
     progress = state.progress
     saved = logged = last = time.monotonic()
     counted = progress.pictures
+    rounding = Rounding(state.model)
     while (used := used_share(options, state)) < 1:
         if options.pause_file is not None and options.pause_file.exists():
             wait_while(options.pause_file)
             logged = last = time.monotonic()
             counted = progress.pictures
+        rounding.on = used >= options.rounded_from
         rate = rate_at(used, progress.step, options.rate)
         train_step(state, feed.take(), rate)
         update_average(state.average, state.model, progress.step)
@@ -177,6 +182,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=90.0)
     parser.add_argument("--steps", type=int, default=0, help="instead of --minutes")
     parser.add_argument("--rate", type=float, default=2.5e-3)
+    parser.add_argument(
+        "--rounded-from", type=float, default=1.0, help="share 0..1 of the run after which layers round as int8 does"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--resume", action="store_true", help="go on from --out if it exists")
     parser.add_argument("--after", type=Path, help="checkpoint whose weights begin this cycle")

@@ -15,6 +15,7 @@ import numpy as np
 from models.training.material.folder import Material, Picture, Portrait
 from models.training.scenes import garments, hands
 from models.training.scenes.cartoons import cartoon
+from models.training.scenes.devices import device
 from models.training.scenes.fruit import fruit, heap
 from models.training.scenes.garments import colour
 
@@ -159,6 +160,7 @@ def bank(material: Material, seed: int, each: int = 160) -> dict[str, list[Pictu
         "cartoon": [cartoon(rng) for _ in range(each)],
     }
     drawn["fruit"] = [fruit(rng) for _ in range(each)]
+    drawn["device"] = [device(rng) for _ in range(each)]
     if material.hand is not None:
         drawn["hand"] = [hands.hand(material.hand, rng, skin) for skin in skins]
     return drawn

@@ -162,6 +162,9 @@ def lay_tile(canvas: Canvas, levels: list[Picture], matrix: Matrix, tile: tuple[
     canvas.owner[y1:y2, x1:x2] = 0
 
 
+STEADY = {"hand": 25, "device": 15}  # degrees, spread of how such clutter leans; others lean by 60
+
+
 class Composer:
     """Makes scenes from one side of the split; `rng` decides everything."""
 
@@ -238,6 +241,15 @@ class Composer:
         side = levels[0].shape[1]
         paste(canvas, levels, similarity((side / 2, 0), neck, size * rng.uniform(1.6, 2.6) / side, rng, 6), rng)
 
+    def put_held(self, canvas: Canvas, rng: random.Random, place: tuple[float, float], size: float) -> None:
+        """Pastes a camera or a telephone, and hands beside it, before a face at `place` or a little below."""
+        wide = size * rng.uniform(0.7, 1.5)
+        middle = place[0] + rng.gauss(0, 0.25) * size, place[1] + rng.uniform(-0.2, 0.6) * size
+        self.put_clutter(canvas, rng, middle, wide, "device")
+        for side in rng.sample((-0.5, 0.5), rng.randint(1, 2)):
+            grip = middle[0] + side * wide, middle[1] + rng.uniform(0, 0.3) * wide
+            self.put_clutter(canvas, rng, grip, size * rng.uniform(0.6, 1.1), "hand")
+
     def put_clutter(
         self, canvas: Canvas, rng: random.Random, place: tuple[float, float], size: float, kind: str
     ) -> None:
@@ -246,7 +258,7 @@ class Composer:
             kind = "cloth"
         levels = rng.choice(self.drawn.get(kind) or self.drawn["cloth"])
         middle = levels[0].shape[1] / 2, levels[0].shape[0] / 2
-        matrix = similarity(middle, place, size / levels[0].shape[1], rng, 25 if kind == "hand" else 60)
+        matrix = similarity(middle, place, size / levels[0].shape[1], rng, STEADY.get(kind, 60))
         paste(canvas, levels, matrix, rng)
 
 

@@ -27,7 +27,11 @@ from models.training.scenes.composer import (
 
 Layout = Callable[[Composer, random.Random, int], Canvas]
 FRONTS = 0.15  # of near people have one laid under the chin: a bow tie is mistaken for a mask
-KINDS = ("hand", "hand", "hand", "blob", "sign", "shape", "cloth", "cloth", "helmet", "front", "cartoon", "fruit")
+HELD = 0.06  # of near people hold a camera or a telephone before the face
+KINDS = (
+    "hand", "hand", "hand", "blob", "sign", "shape", "cloth", "cloth", "helmet", "front", "cartoon", "fruit",
+    "device",
+)  # fmt: skip
 
 
 def scatter(maker: Composer, canvas: Canvas, rng: random.Random, size: float, count: int) -> None:
@@ -149,6 +153,8 @@ def few(maker: Composer, rng: random.Random, side: int) -> Canvas:
         maker.put_person(canvas, rng, place, size, rng.choice((8.0, 25.0)))
         if rng.random() < FRONTS:
             maker.put_front(canvas, rng, place, size)
+        if rng.random() < HELD:
+            maker.put_held(canvas, rng, place, size)
         if rng.random() < 0.3:
             near = place[0] + rng.gauss(0, 0.6) * size, place[1] + rng.gauss(0, 0.6) * size
             maker.put_clutter(canvas, rng, near, size * rng.uniform(0.3, 1.0), rng.choice(KINDS))
@@ -182,6 +188,8 @@ def close_up(maker: Composer, rng: random.Random, side: int) -> Canvas:
         lay_portrait(maker, canvas, rng, target, size)
     if rng.random() < FRONTS:
         maker.put_front(canvas, rng, target, size)
+    if rng.random() < HELD:
+        maker.put_held(canvas, rng, target, size)
     if rng.random() < 0.2:
         scatter(maker, canvas, rng, size * 0.3, rng.randint(1, 3))
     for _ in range(rng.choice((0, 0, 0, 1, 2))):  # hands as large as the head, beside and below it
