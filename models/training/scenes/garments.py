@@ -18,6 +18,9 @@ from models.training.material.folder import Floats, Picture
 Colour = tuple[float, float, float]
 Mask = NDArray[np.uint8]
 
+# Blue, green, red of skins, light to dark.
+SKINS = ((160, 185, 230), (125, 160, 210), (90, 125, 185), (60, 90, 140), (40, 55, 90))
+
 
 def colour(rng: random.Random) -> Colour:
     """A random BGR colour, grays as often as hues."""
@@ -141,7 +144,10 @@ def hair(rng: random.Random, side: int) -> Picture:
 
 
 def front(rng: random.Random, side: int) -> Picture:
-    """A shirt between the halves of a jacket, mostly with a bow tie, a tie or buttons; the chin is above it."""
+    """A shirt between the halves of a jacket, mostly with a bow tie, a tie or buttons; the chin is above it.
+
+    Half of them show the throat between the wings of a collar: skin over white, as of a face over a mask.
+    """
     cut = np.zeros((side, side, 4), np.uint8)
     slope = rng.uniform(0.1, 0.3)
     shoulders = [(0.36, 0.06), (0.64, 0.06), (1.0, slope), (1.0, 1.0), (0.0, 1.0), (0.0, slope)]
@@ -157,11 +163,28 @@ def front(rng: random.Random, side: int) -> Picture:
         opening = [*opening[:2], (0.5 + 0.85 * wide, bend), (0.5, low), (0.5 - 0.85 * wide, bend)]
     cut = over(cut, shirt, polygon(side, opening))
     neck = rng.uniform(0.06, 0.13)
+    if rng.random() < 0.5:
+        neck = rng.uniform(0.1, 0.26)
+        cut = throat(cut, rng, shirt, neck)
     ink, around = weave(rng, side), rng.choice((bow_tie, bow_tie, tie, scarf, None))
     if around is not None:
         cut = around(cut, rng, ink, neck, low)
     for height in np.arange(neck + 0.1, low, rng.uniform(0.07, 0.16)):
         cv2.circle(cut, (side // 2, int(height * side)), max(1, side // 90), (*colour(rng), 255), -1, cv2.LINE_AA)
+    return cut
+
+
+def throat(cut: Picture, rng: random.Random, shirt: Picture, low: float) -> Picture:
+    """The cut-out of a front with a throat down to height `low`, and the collar's wings on either side of it."""
+    side, wide, high = cut.shape[0], rng.uniform(0.09, 0.14), rng.uniform(0.02, 0.08)
+    tone = bgr(value * rng.uniform(0.7, 1.1) for value in rng.choice(SKINS))
+    shade = np.linspace(rng.uniform(0.6, 1.0), 1.1, side, dtype=np.float32)[:, None]  # of the chin above
+    skin = shaded(tone, shade * (1 + 0.12 * noise(rng, 4, 4, side)))
+    cut = over(cut, skin, polygon(side, [(0.5 - wide, 0.0), (0.5 + wide, 0.0), (0.53, low), (0.47, low)]))
+    collar = cv2.convertScaleAbs(shirt, alpha=rng.uniform(0.85, 1.05))
+    for way in (-1, 1):
+        wing = [(0.5 + way * wide, 0.02), (0.5 + way * 0.02, low), (0.5 + way * rng.uniform(0.08, 0.16), low + high)]
+        cut = over(cut, np.asarray(collar, np.uint8), polygon(side, [*wing, (0.5 + way * (wide + 0.04), 0.05)]))
     return cut
 
 

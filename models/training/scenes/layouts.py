@@ -26,7 +26,7 @@ from models.training.scenes.composer import (
 )
 
 Layout = Callable[[Composer, random.Random, int], Canvas]
-FRONTS = 0.15  # of near people have one laid under the chin: a bow tie is mistaken for a mask
+FRONTS = 0.25  # of near people have one laid under the chin: a bow tie is mistaken for a mask
 HELD = 0.06  # of near people hold a camera or a telephone before the face
 KINDS = (
     "hand", "hand", "hand", "blob", "sign", "shape", "cloth", "cloth", "helmet", "front", "cartoon", "fruit",
