@@ -75,21 +75,35 @@ def test_the_start_with_another_databases_folder_says_what_to_do(tmp_path: Path)
         prepare_first_start(Settings(data_dir=str(tmp_path / "b"), storage_url=folder.as_uri()), terminal=True)
 
 
+def marked(folder: Path) -> FolderObjects:
+    """As the start leaves one."""
+    objects = FolderObjects(folder)
+    objects.put(MARK, b"of this database", "text/plain")
+    return objects
+
+
+def test_a_folder_without_its_mark_takes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(StorageDown, match="mount its disk again"):
+        FolderObjects(tmp_path).put("0a", b"x", "image/png")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_put_goes_over_nothing_and_what_a_killed_one_left_is_listed(tmp_path: Path) -> None:
-    objects = FolderObjects(tmp_path)
+    objects = marked(tmp_path)
     objects.put("0a", b"first", "image/png")
     with pytest.raises(StorageDown):
         objects.put("0a", b"second", "image/png")
     assert objects.read("0a") == b"first"
     (tmp_path / ".0b.k3j4h5").write_bytes(b"cut of")
-    assert {found.name for found in objects.found()} == {"0a", ".0b.k3j4h5"}
+    assert {found.name for found in objects.found()} == {MARK, "0a", ".0b.k3j4h5"}
     objects.delete(["0a", "never"])
     assert objects.read("0a") is None
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_a_full_disk_is_told_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    objects = marked(tmp_path)
     monkeypatch.setattr("tempfile.mkstemp", lambda **_: (os.open("/dev/full", os.O_WRONLY), str(tmp_path / "t")))
     with pytest.raises(StorageDown, match="is full"):
-        FolderObjects(tmp_path).put("0a", b"x", "image/png")
-    assert list(tmp_path.iterdir()) == []
+        objects.put("0a", b"x", "image/png")
+    assert [file.name for file in tmp_path.iterdir()] == [MARK]
