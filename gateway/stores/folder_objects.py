@@ -31,9 +31,7 @@ class FolderObjects:
     def put(self, name: str, data: bytes | bytearray | memoryview, media_type: str) -> None:  # noqa: ARG002 — files have none
         with _told():
             if name != MARK and not (self._folder / MARK).exists():  # 3 µs, and a disk that is gone fills no other
-                raise StorageDown(
-                    f"The folder of pictures has no {MARK} any more: mount its disk again"
-                )
+                raise StorageDown(f"The folder of pictures has no {MARK} any more: mount its disk again")
             if not write_new_private(self._folder / name, data):
                 raise StorageDown("The storage of pictures has this name already")
 
