@@ -36,6 +36,7 @@ class Database:
 
     def __init__(self, engine: Engine, sqlite_file: Path | None) -> None:
         self._engine = engine
+        self._closed = False
         self._file = sqlite_file
         self._log = logging.getLogger("face_api.keys")
 
@@ -71,10 +72,12 @@ class Database:
             migrate(connection)
 
     def close(self) -> None:
+        self._closed = True
         self._engine.dispose()
 
     @contextlib.contextmanager
     def _transaction(self, begin: str, *, alone: bool = True) -> Iterator[Connection]:
+        pool = self._engine.pool
         try:
             options = {"begin": begin, "alone": alone}
             with self._engine.connect().execution_options(**options) as connection, connection.begin():
@@ -83,6 +86,9 @@ class Database:
             raise
         except SQLAlchemyError as error:
             raise self._down(error) from error
+        finally:
+            if self._closed:
+                pool.dispose()  # a connection that comes back now is nobody's
 
     def _down(self, error: Exception) -> StoreDown:
         cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error

@@ -56,6 +56,21 @@ def server(cluster: Postgres, tmp_path: Path) -> Iterator[Postgres]:
     store.database.close()
 
 
+def test_a_connection_that_comes_back_after_the_end_is_closed(server: Postgres, tmp_path: Path) -> None:
+    late, watching = (open_store(settings_for(tmp_path, database_url=server.url)).database for _ in range(2))
+    mine = text("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'face-api'")
+    with late.read() as connection:
+        connection.execute(text("SELECT 1"))
+        late.close()
+
+    def seen() -> int:
+        with watching.read() as connection:
+            return int(connection.execute(mine).scalar_one())
+
+    asyncio.run(until(lambda: seen() == 1))
+    watching.close()
+
+
 def test_everything_the_file_does_the_server_does(server: Postgres, tmp_path: Path) -> None:
     settings = settings_for(tmp_path, database_url=server.url, key_pepper=PEPPER)
     store = open_store(settings)
