@@ -166,9 +166,7 @@ class Load:
         connection.received = bytearray()
         connection.length = -1
         connection.question = None
-        if (
-            connection.closes
-        ):  # so a balancer ends a connection that was idle for long: another request on it would be lost
+        if connection.closes:  # as a balancer says on one that was idle for long: another request on it would be lost
             self._close(connection)
         else:
             self._idle.append(connection)

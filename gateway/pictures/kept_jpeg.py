@@ -47,21 +47,20 @@ _COSINES = _cosines()
 
 @dataclass(frozen=True, slots=True)
 class KeptFile:
-    """What is held of a JPEG to change only blocks of it: the file, the profile its colours need, its EXIF to be."""
+    """What is held of a JPEG to change only blocks of it: the file, and the profile its colours need."""
 
     data: bytes
     profile: bytes
-    exif: bytes
 
 
 class KeptJpeg:
     """A file that is masked block by block."""
 
-    def __init__(self, file: KeptFile, header: Header) -> None:
-        """file: decoded without complaints before. Raises LibjpegError."""
+    def __init__(self, file: KeptFile, header: Header, exif: bytes) -> None:
+        """file: decoded without complaints before. exif: the block that is to be written. Raises LibjpegError."""
         self._stored = StoredJpeg(file.data)
         self._frame = StoredFrame(header.width, header.height, header.orientation)
-        self._segments = [*_exif(file.exif), *_profile(file.profile)]
+        self._segments = [*_exif(exif), *_profile(file.profile)]
         components = self._stored.components
         self._across = max(each.across for each in components)
         self._down = max(each.down for each in components)

@@ -22,14 +22,13 @@ from gateway.pictures.exif_tags import (
     Tag,
     tags_of,
 )
-from gateway.pictures.headers.exif import entries, opened
+from gateway.pictures.headers.exif import ORIENTATION_TAG, entries, opened
 
 #: The tags that name the other directories.
 _POINTERS: dict[Directory, int] = {"exif": 0x8769, "gps": 0x8825}
 #: What is read of each, in either byte order.
 _FORMS = {BYTE: "B", SHORT: "H", LONG: "I", RATIONAL: "II", SIGNED_RATIONAL: "ii"}
 _UNDEFINED, _IFD = 7, 13
-_ORIENTATION = 0x0112
 #: A value of a tag of one kind may be stored as one of another.
 _STORED = {SHORT: (SHORT, LONG), ASCII: (ASCII, _UNDEFINED, BYTE), BYTE: (BYTE, _UNDEFINED)}
 #: Numbers of a place that say nothing without their letter: north or south, east or west, true or magnetic.
@@ -50,7 +49,7 @@ def kept_metadata(block: bytes | memoryview | None, choice: Metadata, orientatio
     """
     found = {} if block is None or choice == "none" else _found(block, tags_of(choice))
     if orientation != 1:
-        found["image", _ORIENTATION] = SHORT, 1, struct.pack("<H", orientation)
+        found["image", ORIENTATION_TAG] = SHORT, 1, struct.pack("<H", orientation)
     return _written(found) if found else b""
 
 

@@ -97,7 +97,7 @@ def open_picture(
     as_stored = profile is None if kept else to_mask and not to_srgb(data, header, pixels)
     # Pixels that stay as they are stored stay turned as they are.
     exif = kept_metadata(INPUTS[header.format].exif(data), metadata, header.orientation if kept else 1)
-    file = KeptFile(bytes(INPUTS[header.format].ready(data, header)), profile or b"", exif) if kept else None
+    file = KeptFile(bytes(INPUTS[header.format].ready(data, header)), profile or b"") if kept else None
     decode_ms = (decoded - begin + perf_counter() - fitted) * 1000
     told = decode_ms, (fitted - decoded) * 1000, as_stored
     return Decoded(header, pixels, alpha, tuple(crops), *told, file, exif)
@@ -155,7 +155,7 @@ def _encoded(opened: Decoded, options: MaskOptions) -> memoryview:
 def _read_again(opened: Decoded) -> KeptJpeg | None:
     """Its blocks, where the file is kept but for its masks."""
     with _as_parameter():
-        return None if opened.kept is None else KeptJpeg(opened.kept, opened.header)
+        return None if opened.kept is None else KeptJpeg(opened.kept, opened.header, opened.exif)
 
 
 def _written(kept: KeptJpeg, opened: Decoded, hidden: list[Region]) -> memoryview:
