@@ -57,13 +57,14 @@ class Fate:
 
 @dataclass(slots=True)
 class Loop:
-    """One loop; `end` is final."""
+    """One loop; `end` is final. rested: its first round comes after a pause, too."""
 
     name: str
     work: Round
     pause: Callable[[], float]
     last_round_s: float
     told: Callable[[Loop, BaseException, float], None]
+    rested: bool = False
     fate: Fate = field(default_factory=Fate)
     _working: bool = False
     _ending: bool = False
@@ -86,6 +87,8 @@ class Loop:
         await asyncio.gather(self._task, return_exceptions=True)
 
     async def _run(self) -> None:
+        if self.rested:
+            await asyncio.sleep(self.pause())
         while not self._ending:
             try:
                 await self._round()
@@ -136,13 +139,20 @@ class Loops:
         self._log = logging.getLogger("face_api.loops")
 
     def keep(
-        self, name: str, work: Round, pause: float | Callable[[], float], *, last_round_s: float = LAST_ROUND_S
+        self,
+        name: str,
+        work: Round,
+        pause: float | Callable[[], float],
+        *,
+        last_round_s: float = LAST_ROUND_S,
+        rested: bool = False,
     ) -> Loop:
         """Runs rounds of `work` from now on, with a pause of so many seconds after each.
 
         last_round_s: how long a round may go on when the loop is ended; 0 for rounds that only wait for something.
+        rested: a pause comes first, for work that its owner has just done.
         """
-        loop = Loop(name, work, pause if callable(pause) else lambda: pause, last_round_s, self._told)
+        loop = Loop(name, work, pause if callable(pause) else lambda: pause, last_round_s, self._told, rested)
         self._loops.append(loop)
         return loop
 

@@ -211,7 +211,7 @@ async def open_records(settings: Settings, loops: Loops) -> AsyncIterator[Kept]:
             images = Images(storage, database, threads, settings.records_ttl * HOUR_S)
             stack.callback(images.storage.threads.close)
             await images.sweep()
-            stack.push_async_callback(loops.keep("images_sweep", images.sweep, images.sweep_pause_s).end)
+            stack.push_async_callback(loops.keep("images_sweep", images.sweep, images.sweep_pause_s, rested=True).end)
             stack.push_async_callback(loops.keep("images_compare", partial(compare_daily, images), LOOK_S).end)
         if settings.records == "off":
             yield Kept(None, images)
@@ -220,7 +220,7 @@ async def open_records(settings: Settings, loops: Loops) -> AsyncIterator[Kept]:
         await records.sweep()
         stack.push_async_callback(loops.keep("jobs", records.writer.round, 0.0, last_round_s=COMMIT_S_MAX).end)
         stack.callback(records.writer.close)  # first, so that the round in hand has an end
-        stack.push_async_callback(loops.keep("jobs_sweep", records.sweep, records.sweep_pause_s).end)
+        stack.push_async_callback(loops.keep("jobs_sweep", records.sweep, records.sweep_pause_s, rested=True).end)
         stack.push_async_callback(records.finish)
         yield Kept(records, images)
 

@@ -191,7 +191,7 @@ def test_an_answer_that_would_come_too_late_is_an_error_and_no_picture(client: h
     answer = client.post(
         "/api/v1/mask?format=png", files={"image": ("p", large)}, headers={"X-Request-Timeout-Ms": "30"}
     )
-    assert answer.status_code == 503
+    assert answer.status_code in (408, 503)  # 408 where its way here alone took that long
     assert detail(answer)
 
 

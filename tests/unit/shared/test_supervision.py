@@ -82,6 +82,21 @@ def test_a_loop_survives_a_failed_round(error: BaseException, kind: str, caplog:
     assert caplog.records[0].exc_info
 
 
+def test_a_rested_loop_begins_with_its_pause() -> None:
+    async def work(loops: Loops) -> None:
+        order: list[str] = []
+
+        def pause() -> float:
+            order.append("pause")
+            return 0.0
+
+        loops.keep("rested", lambda: order.append("round"), pause, rested=True)
+        await until(lambda: len(order) >= 4)
+        assert order[:4] == ["pause", "round", "pause", "round"]
+
+    run(work)
+
+
 def test_a_loop_that_goes_on_failing_is_told_of_by_name_until_it_goes_well() -> None:
     async def work(loops: Loops) -> None:
         planted = Planted(8)
