@@ -58,7 +58,7 @@ class Finding:
 
     @property
     def name(self) -> str:
-        return f"{self.digest.hex()}.{int(self.at * 1000)}.{self.standing}"
+        return f"{self.digest.hex()}.{round(self.at * 1000)}.{self.standing}"
 
 
 def finding_of(name: str) -> Finding | None:

@@ -82,6 +82,12 @@ def test_a_finding_is_its_name_and_the_name_holds_nothing_but_digest_time_and_st
     assert finding_of(one.name) == one
 
 
+def test_a_name_that_was_read_is_the_same_name_however_long_the_host_has_run() -> None:
+    for ran_ms in (0, 60_000_000, 66_000_000, 10**10):
+        names = [f"{'0' * 64}.{ms}.poison" for ms in range(ran_ms, ran_ms + 100_000, 37)]
+        assert [read.name for name in names if (read := finding_of(name))] == names
+
+
 @pytest.mark.parametrize(
     "name", ["", "core", "a.1.poison", "z" * 64 + ".1.poison", "0" * 64 + ".1", "0" * 64 + ".1.poison.part",
              "0" * 64 + ".-1.poison", "0" * 64 + "." + "9" * 16 + ".poison", "0" * 64 + ".١.poison"]
