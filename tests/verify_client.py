@@ -23,9 +23,9 @@ import httpx2
 import numpy as np
 
 from client.__main__ import INTERRUPTED, LEDGER, NOT_ALL
+from tests.buckets import free_ports
 from tests.networks import beacon_network, beacon_picture
 from tests.service import ROOT, Service, running_service
-from tests.verify_recipes import free_ports
 
 PICTURES, BROKEN_EVERY = 1000, 50
 WIDTH, HEIGHT, FACE = 160, 120, 24.0

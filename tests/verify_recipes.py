@@ -6,11 +6,8 @@ They run as shown, with awscli, boto3 and the AWS SDK for JavaScript; `tests/con
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 from io import BytesIO
 from pathlib import Path
 
@@ -18,27 +15,13 @@ import pytest
 from PIL import Image
 
 from gateway.docs.recipes import TOPICS, text
+from tests.buckets import bucket
 from tests.callers import PYTHON, node_modules, python_program, ran
 from tests.contract.test_http import PICTURE
 from tests.contract.test_recipes import NEEDS_MORE, PROGRAMS, SAYS
 from tests.networks import beacon_network
 from tests.service import Service, running_service
 
-START_S_MAX = 60
-#: Of all that `weed mini` opens, with its options' names.
-PORTS = (
-    "admin.port",
-    "admin.port.grpc",
-    "master.port",
-    "master.port.grpc",
-    "volume.port",
-    "volume.port.grpc",
-    "filer.port",
-    "filer.port.grpc",
-    "s3.port",
-    "s3.port.grpc",
-)
-KEYS = {"AWS_ACCESS_KEY_ID": "recipes", "AWS_SECRET_ACCESS_KEY": "recipes-secret", "AWS_REGION": "us-east-1"}
 OBJECT = "s3://my-bucket/masked/photo.png"
 
 
@@ -51,40 +34,10 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 
 @pytest.fixture(scope="module")
-def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """The environment in which AWS's tools find the server; it holds one bucket and checks every signature."""
-    folder = tmp_path_factory.mktemp("storage")
-    ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
-    options = [
-        "-ip=127.0.0.1",
-        "-ip.bind=127.0.0.1",
-        "-admin.ui=false",
-        "-webdav=false",
-        "-s3.port.iceberg=0",
-        "-s3.port.lance=0",
-    ]
-    command = [python_program("weed"), "mini", f"-dir={folder}", "-bucket=my-bucket", *options]
-    command += [f"-{name}={port}" for name, port in ports.items()]
-    environment = {**KEYS, "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{ports['s3.port']}", "HOME": str(folder)}
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(command, cwd=folder, env={**os.environ, **environment}, stdout=log, stderr=log)
-    try:
-        deadline = time.monotonic() + START_S_MAX
-        while _aws(environment, folder, "ls", "s3://my-bucket") != 0:
-            assert server.poll() is None, (folder / "log").read_text()
-            assert time.monotonic() < deadline, (folder / "log").read_text()
-        yield environment
-    finally:
-        server.terminate()
-        server.wait()
-
-
-def free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
+def storage() -> Iterator[dict[str, str]]:
+    """The environment in which AWS's tools find the server."""
+    with bucket() as server:
+        yield server.environment
 
 
 def _aws(environment: dict[str, str], folder: Path, *words: str) -> int:

@@ -8,22 +8,34 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psycopg
 import pytest
 from msgspec import structs
-from sqlalchemy import update
+from sqlalchemy import delete, make_url, text, update
 
 from gateway.keys.opening import open_store
-from gateway.records import image_table, table
+from gateway.records import image_table, once_table, table
 from gateway.records.image import Doomed, pending
 from gateway.records.image_table import IMAGES
 from gateway.records.keeping import open_records
+from gateway.records.once import Before
 from gateway.stores.database import Database, open_database
+from gateway.stores.migrations import MIGRATIONS, migrate, schema_version
 from shared.errors import StoreDown
 from shared.settings import Settings
 from shared.supervision import Loops
 from tests.integration.access.servers import Postgres, postgres
 from tests.unit.records.drawn import NOW, TTL_S, job
 from tests.unit.records.test_images import PICTURE
+from tests.unit.records.test_once import (  # noqa: F401 — the same on this server
+    HELD_S,
+    MINE,
+    test_an_answer_goes_with_its_job,
+    test_the_sweeper_takes_what_nobody_came_back_for,
+    test_what_is_done_is_told_until_its_job_ends,
+    test_what_one_has_begun_no_other_begins_until_it_is_given_up_or_its_time_is_up,
+    test_who_lost_his_turn_keeps_neither_job_nor_picture,
+)
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +51,41 @@ def database(server: Postgres, tmp_path: Path) -> Iterator[Database]:
     store.database.prepare()
     store.database.close()
     opened = open_database(settings)
+    with opened.write() as connection:
+        for each in (once_table.ONCE, IMAGES, table.JOBS):
+            connection.execute(delete(each))
     yield opened
     opened.close()
+
+
+def test_one_of_many_hosts_that_are_asked_the_same_at_once_does_it(database: Database) -> None:
+    def begun(number: int) -> Before | None:
+        return once_table.begin(database, MINE._replace(holder=str(number)), NOW, NOW + HELD_S)
+
+    for _ in range(5):
+        with ThreadPoolExecutor(4) as hosts:
+            told = list(hosts.map(begun, range(4)))
+        assert sorted(told, key=str) == [Before("print", None, None)] * 3 + [None]
+        with database.write() as connection:
+            connection.execute(delete(once_table.ONCE))
+
+
+@pytest.mark.parametrize("before", range(1, len(MIGRATIONS)))
+def test_a_store_of_any_version_before_keeps_what_is_in_it(server: Postgres, tmp_path: Path, before: int) -> None:
+    name = f"before_{before}"
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    url = make_url(server.url).set(database=name).render_as_string(hide_password=False)
+    old = open_store(Settings(data_dir=str(tmp_path), database_url=url)).database
+    with old.write() as connection:
+        assert migrate(connection, MIGRATIONS[:before]) == before
+        connection.execute(text("INSERT INTO meta (name, text, number) VALUES ('marker', 'stays', 7)"))
+    old.prepare()
+    with old.read() as connection:
+        assert schema_version(connection) == len(MIGRATIONS)
+        assert connection.execute(text("SELECT number FROM meta WHERE name = 'marker'")).scalar_one() == 7
+    assert table.write(old, [job()]) == [True]
+    old.close()
 
 
 def test_what_the_file_does_the_server_does(database: Database) -> None:
