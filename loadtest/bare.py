@@ -20,6 +20,7 @@ from gateway.pictures.image_header import check_limits, read_header
 from gateway.pictures.letterbox import Letterbox
 from gateway.serialise import DetectedFace, DetectResponse, Image, Processing, Profiling, detected_faces, summary
 from models.served.facts import ServingModel, load
+from models.served.trim import Trimming, part_of
 from shared.faces import Faces
 from shared.settings import Settings
 from worker.detector import OnnxDetector, warm_up
@@ -66,18 +67,23 @@ class Opener:
 
 
 class Looker:
-    """A detector with its batch buffer, as a worker has it."""
+    """A detector with its buffer, as a worker has it.
 
-    def __init__(self, model: ServingModel, threads: int, max_batch: int = 1) -> None:
+    trimming: what of the black beside pictures it is spared, as the service's own is; None for nothing.
+    """
+
+    def __init__(self, model: ServingModel, threads: int, trimming: Trimming | None = None) -> None:
         self.model = model
-        self._detector = OnnxDetector(model.path, threads)
-        self._slab = Slab(max_batch, model.info.input_side)
+        self._trimming = trimming
+        self._detector = OnnxDetector(model.path, threads, trimming)
+        self._slab = Slab(1, model.info.input_side)
         side = model.info.input_side
-        warm_up(self._detector, [(size, (side, side)) for size in range(1, max_batch + 1)])
+        warm_up(self._detector, [(1, (side, side))])
 
-    def look(self, crops: list[NDArray[np.uint8]]) -> Heads:
-        """Raw heads of a batch of crops."""
-        return self._detector.run(self._slab.fill(crops))
+    def look(self, crop: NDArray[np.uint8]) -> Heads:
+        """Raw heads of one crop."""
+        height, width = part_of(crop.shape[0], crop.shape[1], self.model.info.input_side, self._trimming)
+        return self._detector.run(np.ascontiguousarray(self._slab.fill([crop])[:, :height, :width]))
 
     @staticmethod
     def faces(heads: Heads, row: int, fitted: Fitted) -> Faces:
@@ -116,9 +122,9 @@ class Answerer:
 class Bare:
     """The whole sequence in one thread: what one core can do at most."""
 
-    def __init__(self, model: ServingModel, threads: int) -> None:
+    def __init__(self, model: ServingModel, threads: int, *, trimmed: bool) -> None:
         self._opener = Opener(model.info.input_side)
-        self._looker = Looker(model, threads)
+        self._looker = Looker(model, threads, trimming=model.info.trimming if trimmed else None)
         self._answerer = Answerer(model)
 
     def answer(self, data: bytes) -> tuple[bytes, int]:
@@ -126,13 +132,13 @@ class Bare:
         begin = perf_counter()
         fitted = self._opener.open(data)
         opened = perf_counter()
-        heads = self._looker.look([fitted.pixels])
+        heads = self._looker.look(fitted.pixels)
         looked = perf_counter()
         faces = self._looker.faces(heads, 0, fitted)
         body = self._answerer.body(fitted, faces, (looked - opened) * 1000, (perf_counter() - begin) * 1000)
         return body, len(faces)
 
 
-def open_bare(model_path: Path, threads: int) -> Bare:
-    """From the path of a prepared model."""
-    return Bare(load(model_path), threads)
+def open_bare(model_path: Path, threads: int, *, trimmed: bool) -> Bare:
+    """From the path of a prepared model. trimmed: spared the black beside pictures, as the service is."""
+    return Bare(load(model_path), threads, trimmed=trimmed)

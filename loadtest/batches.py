@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import re
 
-from loadtest.servers import Server
+from loadtest.servers import OURS, Server
 
 METRICS_TOKEN = "loadtest-reads-batch-sizes"
 _BUCKET = re.compile(r'^face_api_batch_size_bucket\{[^}]*le="([0-9.+Inf]+)"[^}]*\} ([0-9.e+]+)$', re.MULTILINE)
@@ -13,7 +13,7 @@ _BUCKET = re.compile(r'^face_api_batch_size_bucket\{[^}]*le="([0-9.+Inf]+)"[^}]*
 
 def batch_sizes(server: Server) -> dict[str, int]:
     """Answers so far by the upper bound of their run's size; empty for a server without such metrics."""
-    if server.name != "face-api":
+    if server.name != OURS:
         return {}
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
     connection.request("GET", "/metrics", headers={"Authorization": f"Bearer {METRICS_TOKEN}"})

@@ -15,7 +15,7 @@ import msgspec
 
 from loadtest import pictures, plots, report
 from loadtest.batches import METRICS_TOKEN
-from loadtest.limit import Limit
+from loadtest.limit import WHOLE, Limit
 from loadtest.measure import Measured, Shot, measure_limit, measure_server
 from loadtest.pictures import Kind
 from loadtest.servers import ROOT, Server, ours, peer
@@ -59,6 +59,9 @@ class Bench:
         for server in self.peers:
             self._note(kind, number, measure_server(server, msgspec.structs.replace(shot, clients=most)))
         self._note(kind, number, measure_limit(self.limit, self.seconds))
+        self._note(kind, number, measure_limit(self.limit, self.seconds / 2, form=WHOLE))
+        raw = msgspec.structs.replace(shot, clients=most, body="raw")
+        self._note(kind, number, measure_server(self.service, raw))
         for clients in self.clients:
             if clients != most:
                 self._note(kind, number, measure_server(self.service, msgspec.structs.replace(shot, clients=clients)))

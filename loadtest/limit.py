@@ -1,6 +1,7 @@
 """`python -m loadtest.limit`: what the cores can do with no server at all: N processes, each the bare call sequence.
 
-Commands come on standard input, one answer as a line of JSON on standard output each: `run SECONDS`, `count`.
+Commands come on standard input, one answer as a line of JSON on standard output each: `files FOLDER`,
+`run SECONDS FORM`. The form is the service's own, which spares the network the black beside pictures, or the whole.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from shared.environment import inherited_environment
 from shared.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
+#: What the network is shown: as much as the service's own, or the whole square.
+TRIMMED, WHOLE = "trimmed", "whole"
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -54,16 +57,17 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--number", type=int, default=0, help="of this process among its like")
     options = parser.parse_args(arguments)
-    bare = open_bare(options.model, options.threads)
+    forms = {form: open_bare(options.model, options.threads, trimmed=form == TRIMMED) for form in (TRIMMED, WHOLE)}
     files: list[bytes] = []
     print("ready", flush=True)
     for line in sys.stdin:
         command, _, rest = line.strip().partition(" ")
         if command == "files":
             files = [path.read_bytes() for path in sorted(Path(rest).glob("*.jpg"))]
-            print(msgspec.json.encode([bare.answer(data)[1] for data in files]).decode(), flush=True)
+            print(msgspec.json.encode([forms[TRIMMED].answer(data)[1] for data in files]).decode(), flush=True)
         elif command == "run":
-            print(msgspec.json.encode(run_for(bare, files, float(rest), options.number)).decode(), flush=True)
+            seconds, form = rest.split()
+            print(msgspec.json.encode(run_for(forms[form], files, float(seconds), options.number)).decode(), flush=True)
     return 0
 
 
@@ -118,11 +122,11 @@ class Limit:
         assert all(count == counts[0] for count in counts)
         return counts[0]
 
-    def run(self, seconds: float, processes: int = 0) -> list[Run]:
+    def run(self, seconds: float, processes: int = 0, form: str = TRIMMED) -> list[Run]:
         """One Run per process; `processes` of them at once, 0 for all."""
         chosen = self._processes[: processes or None]
         for process in chosen:
-            process.say(f"run {seconds}")
+            process.say(f"run {seconds} {form}")
         return [msgspec.json.decode(process.hear(), type=Run) for process in chosen]
 
     def close(self) -> None:

@@ -14,10 +14,12 @@ import msgspec
 
 from loadtest.batches import batch_sizes, grown
 from loadtest.cpu_time import MachineTime, cpu_seconds, tree_cpu_seconds
-from loadtest.limit import Limit
+from loadtest.limit import TRIMMED, WHOLE, Limit
 from loadtest.servers import ROOT, Server
 
 DETECT = "/api/v1/detect"
+#: The bare loop as the service runs the network, which shares are of; and with the whole square, as peers do.
+LIMIT, WHOLE_LIMIT = "limit", "limit, whole"
 #: Seconds of load before anything counts.
 WARM_S = 1.0
 
@@ -25,13 +27,15 @@ WARM_S = 1.0
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
     """One counted window.
 
-    clients: of a closed loop of detect, else 0. cpu_ms: of all the contestant's processes, per answer. others: cores
-    kept busy by neither it nor its client; much of it means noise. batches: answers by the size of their run.
+    clients: of a closed loop of detect, else 0. body: where it was not the server's own. cpu_ms: of all the
+    contestant's processes, per answer. others: cores kept busy by neither it nor its client; much of it means noise.
+    batches: answers by the size of their run.
     """
 
     contestant: str
     load: str
     clients: int = 0
+    body: str = ""
     round: int = 0
     seconds: float
     answers: int
@@ -64,15 +68,15 @@ def median(values: list[float]) -> float:
     return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
 
 
-def measure_limit(limit: Limit, seconds: float, processes: int = 0) -> Measured:
+def measure_limit(limit: Limit, seconds: float, processes: int = 0, form: str = TRIMMED) -> Measured:
     """The bare loop on all cores, or in one process for the latency of the bare sequence."""
     before = MachineTime.now()
-    runs = limit.run(seconds, processes)
+    runs = limit.run(seconds, processes, form)
     after = MachineTime.now()
     answers, cpu_s = sum(run.answers for run in runs), sum(run.cpu_s for run in runs)
     wall = max(run.seconds for run in runs)
     return Measured(
-        contestant="limit",
+        contestant=WHOLE_LIMIT if form == WHOLE else LIMIT,
         load=f"bare {len(runs)}",
         seconds=wall,
         answers=answers,
@@ -84,7 +88,10 @@ def measure_limit(limit: Limit, seconds: float, processes: int = 0) -> Measured:
 
 
 class Shot(msgspec.Struct, frozen=True, kw_only=True):
-    """How to load a server: closed with `clients`, or open at `rate`, with other arrivals for every `seed`."""
+    """How to load a server: closed with `clients`, or open at `rate`, with other arrivals for every `seed`.
+
+    body: "multipart" or "raw"; empty for what the server takes quickest.
+    """
 
     folder: Path
     faces: list[int]
@@ -95,10 +102,12 @@ class Shot(msgspec.Struct, frozen=True, kw_only=True):
     target: str = DETECT
     arrivals: str = "poisson"
     seed: int = 0
+    body: str = ""
 
     @property
     def name(self) -> str:
         load = f"open {self.rate:.1f}/s" if self.rate else f"{self.clients} client{'s' * (self.clients > 1)}"
+        load += f", {self.body}" if self.body else ""
         return load if self.detects else f"{self.target.rpartition('/')[2]}, {load}"
 
     @property
@@ -111,7 +120,7 @@ def measure_server(server: Server, shot: Shot) -> Measured:
     server.unpark()
     arguments = [
         f"--port={server.port}", f"--folder={shot.folder}", f"--faces={json.dumps(shot.faces)}",
-        f"--body={server.body}", f"--clients={shot.clients}", f"--rate={shot.rate}", f"--warm={shot.warm}",
+        f"--body={shot.body or server.body}", f"--clients={shot.clients}", f"--rate={shot.rate}", f"--warm={shot.warm}",
         f"--seconds={shot.seconds}", f"--target={shot.target}", f"--arrivals={shot.arrivals}",
         f"--seed={shot.seed}",
     ]  # fmt: skip
@@ -144,6 +153,7 @@ def _watch(server: Server, shot: Shot, client: subprocess.Popen[str]) -> Measure
         contestant=server.name,
         load=shot.name,
         clients=shot.clients if shot.detects and not shot.rate else 0,
+        body=shot.body,
         seconds=outcome["seconds"],
         answers=answers,
         rate=answers / outcome["seconds"],

@@ -14,13 +14,13 @@ import matplotlib as mpl
 import msgspec
 
 from loadtest.curve import Curve
-from loadtest.measure import Measured, median, percentile
+from loadtest.measure import LIMIT, Measured, median, percentile
 from loadtest.planning import sizing
 from loadtest.planning.recording import Recording
 from loadtest.report import Results
+from loadtest.servers import OURS
 
 SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
-OURS = "face-api"
 
 
 def draw(results: Results, folder: Path, stem: str) -> list[Path]:
@@ -63,6 +63,7 @@ def _latency_against_throughput(panel: Any, rows: list[Measured]) -> None:
 
 
 def _throughput_against_clients(panel: Any, rows: list[Measured]) -> None:
+    rows = [run for run in rows if not run.body]
     for name in dict.fromkeys(run.contestant for run in rows if run.clients):
         counts = sorted({run.clients for run in rows if run.contestant == name and run.clients})
         groups = [[run.rate for run in rows if run.contestant == name and run.clients == count] for count in counts]
@@ -150,7 +151,7 @@ def draw_plan(recordings: Sequence[Recording], curve: sizing.Curve, plan: sizing
 
 
 def _limit(rows: list[Measured]) -> float:
-    return median([run.rate for run in rows if run.contestant == "limit" and run.load != "bare 1"])
+    return median([run.rate for run in rows if run.contestant == LIMIT and run.load != "bare 1"])
 
 
 def main(arguments: list[str]) -> int:

@@ -12,8 +12,9 @@ from pathlib import Path
 import msgspec
 
 from loadtest.client import arrival_times
-from loadtest.measure import WARM_S, Measured, median, percentile
+from loadtest.measure import LIMIT, WARM_S, WHOLE_LIMIT, Measured, median, percentile
 from loadtest.queueing import least_latencies
+from loadtest.servers import OURS
 
 Results = dict[str, list[Measured]]
 
@@ -36,7 +37,7 @@ def _rows(kind: str, rows: list[Measured]) -> list[str]:
 def _row(kind: str, runs: list[Measured], everything: list[Measured]) -> str:
     first = runs[0]
     latencies = [one for run in runs for one in run.latencies_ms]
-    comparable = bool(first.clients) or first.contestant == "limit"
+    comparable = bool(first.clients) or first.contestant in (LIMIT, WHOLE_LIMIT)
     shares = wall_shares(runs, everything) if comparable and first.load != "bare 1" else []
     cpu = cpu_shares(runs, everything) if comparable else []
     cells = [
@@ -70,14 +71,14 @@ def cpu_shares(runs: list[Measured], everything: list[Measured]) -> list[float]:
 
 def _limit(everything: list[Measured], number: int, figure: Callable[[Measured], float]) -> float:
     found = [
-        figure(one) for one in everything if one.contestant == "limit" and one.load != "bare 1" and one.round == number
+        figure(one) for one in everything if one.contestant == LIMIT and one.load != "bare 1" and one.round == number
     ]
     return sum(found) / len(found)
 
 
 def latency_share(rows: list[Measured]) -> float:
     """p50 of one client over the bare sequence's, alone on the machine."""
-    ours = [one for run in rows if run.contestant == "face-api" and run.clients == 1 for one in run.latencies_ms]
+    ours = [one for run in rows if run.contestant == OURS and run.clients == 1 for one in run.latencies_ms]
     bare = [one for run in rows if run.load == "bare 1" for one in run.latencies_ms]
     return percentile(ours, 0.5) / percentile(bare, 0.5)
 
@@ -87,26 +88,37 @@ def summary(results: Results) -> str:
     lines = []
     for kind, rows in results.items():
         most = max(run.clients for run in rows)
-        ours = [run for run in rows if run.contestant == "face-api" and run.clients == most]
+        ours = _closed(rows, OURS, most)
         lines.append(
             f"{kind}, {most} clients: {median(wall_shares(ours, rows)):.3f} of the limit, "
             f"{median(cpu_shares(ours, rows)):.3f} of the bare loop's CPU per answer; "
             f"one client: p50 {latency_share(rows):.2f} of the bare sequence's"
         )
+        if raw := _closed(rows, OURS, most, "raw"):
+            lines.append(f"  raw bodies: {_rate(raw) / _rate(ours):.2f} times as many answers as in forms")
         lines += _against_peers(rows, most)
     return "\n".join(lines)
+
+
+def _closed(rows: list[Measured], contestant: str, clients: int, body: str = "") -> list[Measured]:
+    return [run for run in rows if (run.contestant, run.clients, run.body) == (contestant, clients, body)]
+
+
+def _rate(runs: list[Measured]) -> float:
+    return median([run.rate for run in runs])
 
 
 def _against_peers(rows: list[Measured], most: int) -> list[str]:
     """Throughput side by side, and p99 at the rate offered to both."""
     lines = []
-    for name in dict.fromkeys(run.contestant for run in rows if run.contestant not in ("limit", "face-api")):
-        ours = median([run.rate for run in rows if run.contestant == "face-api" and run.clients == most])
-        theirs = median([run.rate for run in rows if run.contestant == name and run.clients == most])
-        line = f"  {name}: we answer {ours / theirs:.2f} times as many"
+    for name in dict.fromkeys(run.contestant for run in rows if run.contestant not in (LIMIT, WHOLE_LIMIT, OURS)):
+        theirs = _rate(_closed(rows, name, most))
+        line = f"  {name}: we answer {_rate(_closed(rows, OURS, most)) / theirs:.2f} times as many"
+        if raw := _closed(rows, OURS, most, "raw"):
+            line += f", of raw bodies {_rate(raw) / theirs:.2f}"
         offered = [run for run in rows if run.contestant == name and run.offered]
         if offered:
-            same = [run for run in rows if run.contestant == "face-api" and run.load == offered[0].load]
+            same = [run for run in rows if run.contestant == OURS and run.load == offered[0].load]
             p99 = [percentile([late for run in group for late in run.latencies_ms], 0.99) for group in (same, offered)]
             line += (
                 f"; both offered {offered[0].offered:.1f}/s: p99 {p99[0]:.0f} ms against its {p99[1]:.0f} ms, "
@@ -118,7 +130,7 @@ def _against_peers(rows: list[Measured], most: int) -> list[str]:
 
 def least(rows: list[Measured], offered: list[Measured]) -> list[float]:
     """Milliseconds that the arrivals of these runs would have taken at the bare loop's speed, without any server."""
-    bare = [run for run in rows if run.contestant == "limit" and run.load != "bare 1"]
+    bare = [run for run in rows if run.contestant == LIMIT and run.load != "bare 1"]
     work_ms = [late for run in bare for late in run.latencies_ms]
     cores = int(bare[0].load.removeprefix("bare "))
     found: list[float] = []

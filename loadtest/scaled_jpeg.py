@@ -90,7 +90,7 @@ def seen(looker: Looker, data: bytes, side: int, reach: int) -> tuple[FloatArray
     (crop,) = opened.crops
     rows, columns = crop.pixels.shape[:2]
     question = Question(PARTNER_CONFIDENCE, NMS_THRESHOLD, 0, columns, rows)
-    faces = detect([(looker.look([crop.pixels]), 0, View(rows, columns, 1.0))], question).packed()
+    faces = detect([(looker.look(crop.pixels), 0, View(rows, columns, 1.0))], question).packed()
     return faces, crop.scale, spent_ms
 
 

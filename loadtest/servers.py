@@ -20,6 +20,7 @@ from shared.environment import inherited_environment
 from shared.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
+OURS = "face-api"
 START_S_MAX = 120.0
 STOP_S_MAX = 60.0
 
@@ -79,13 +80,13 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def ours(settings: Settings, log: Path, ready_path: str = "/readyz") -> Iterator[Server]:
-    """The service by its launcher; `settings` are complete but for the port."""
+def ours(settings: Settings, log: Path, ready_path: str = "/readyz", tree: Path = ROOT) -> Iterator[Server]:
+    """The service by its launcher; `settings` are complete but for the port. tree: the checkout it runs from."""
     port = free_port()
-    environment = inherited_environment(settings) | {"FACE_API_PORT": str(port), "PYTHONPATH": str(ROOT)}
+    environment = inherited_environment(settings) | {"FACE_API_PORT": str(port), "PYTHONPATH": str(tree)}
     with log.open("wb") as out:
-        process = _start(["deploy.launch"], environment, out)
-    server = Server("face-api", process, port)
+        process = _start(["deploy.launch"], environment, out, tree)
+    server = Server(OURS, process, port)
     try:
         wait_until_ready(server, ready_path, log)
         yield server
@@ -110,10 +111,12 @@ def peer(name: str, settings: Settings, model: Path, workers: int, log: Path) ->
         server.stop()
 
 
-def _start(arguments: Sequence[str], environment: dict[str, str], out: IO[bytes]) -> subprocess.Popen[bytes]:
+def _start(
+    arguments: Sequence[str], environment: dict[str, str], out: IO[bytes], tree: Path = ROOT
+) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-m", *arguments],
-        cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
+        cwd=tree, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
         start_new_session=True,
     )  # fmt: skip
 

@@ -1,17 +1,19 @@
 """`python -m loadtest.side_by_side A B`: the service with one set of settings against itself with another.
 
 A and B are settings without their prefix, `name=value` with commas between (`decode_sandbox=off`), or `-` for the
-defaults (in fp32 unless they say otherwise). Both services run at once and are loaded in turn; a ratio is of two
-neighbours in time. They are started anew several times: one start was seen to be a tenth quicker or slower than the
-next for as long as it lived, and why is not known.
+defaults (in fp32 unless they say otherwise). With `--before REVISION` A is the service as it was then, out of git.
+Both services run at once and are loaded in turn; a ratio is of two neighbours in time. They are started anew several
+times: one start was seen to be a tenth quicker or slower than the next for as long as it lived, and why is not known.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -20,7 +22,7 @@ from loadtest import pictures
 from loadtest.bench import MATERIAL, tell
 from loadtest.measure import Measured, Shot, measure_server, median
 from loadtest.pictures import Kind
-from loadtest.servers import ours
+from loadtest.servers import ROOT, ours
 from models.ensure import ensure
 from shared.settings import Settings
 
@@ -48,18 +50,40 @@ def settings_of(options: argparse.Namespace, words: str) -> Settings:
         raise SystemExit(f"no such setting: {', '.join(sorted(unknown))}")
     common = {
         "api_key_enabled": False, "rate_limit_enabled": False, "model": options.model, "model_dir": folder,
-        "precision": "fp32", "data_dir": "var", "request_timeout": 60.0, "metrics_port": -1,
+        "precision": "fp32", "data_dir": str(ROOT / "var"), "request_timeout": 60.0, "metrics_port": -1,
     }  # fmt: skip
     return msgspec.convert(common | own, Settings, strict=False)
 
 
-def measure(options: argparse.Namespace, both: tuple[Settings, Settings], folder: Path) -> list[tuple[Kind, Measured]]:
+@contextlib.contextmanager
+def tree_of(revision: str, folder: Path) -> Iterator[Path]:
+    """A checkout of that revision, gone afterwards; this one where there is none. It runs with this one's packages."""
+    if not revision:
+        yield ROOT
+        return
+    tree = folder / "before"
+    _git("worktree", "add", "--detach", "--quiet", str(tree), revision)
+    try:
+        yield tree
+    finally:
+        _git("worktree", "remove", "--force", str(tree))
+
+
+def _git(*words: str) -> None:
+    if subprocess.run(["git", "-C", ROOT, *words], check=False).returncode:
+        raise SystemExit(f"git {' '.join(words)} failed, see above")
+
+
+def measure(
+    options: argparse.Namespace, both: tuple[Settings, Settings], trees: tuple[Path, Path], folder: Path
+) -> list[tuple[Kind, Measured]]:
     """Every kind in turn on both, `rounds` times in each of `starts` lives of the services."""
     measured = []
     for start in range(options.starts):
         with contextlib.ExitStack() as stack:
             servers = [
-                stack.enter_context(ours(one, folder / f"{side}.log")) for side, one in zip(SIDES, both, strict=True)
+                stack.enter_context(ours(one, folder / f"{side}.log", tree=tree))
+                for side, one, tree in zip(SIDES, both, trees, strict=True)
             ]
             for kind in options.kinds:
                 shot = Shot(folder=folder / kind.name, faces=[], clients=options.clients, seconds=options.seconds)
@@ -106,8 +130,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("a", help="settings of A, or -")
-    parser.add_argument("b", help="settings of B, or -")
+    parser.add_argument("a", nargs="?", default="-", help="settings of A, or -")
+    parser.add_argument("b", nargs="?", default="-", help="settings of B, or -")
+    parser.add_argument("--before", default="", metavar="REVISION", help="A is the service of this revision of git")
     parser.add_argument("--model", default="auto", help="as FACE_API_MODEL")
     names = {kind.name: kind for kind in (*KINDS, *LARGE)}
     parser.add_argument("--kinds", nargs="+", type=names.__getitem__, default=list(KINDS), metavar="KIND",
@@ -129,7 +154,8 @@ def main(arguments: list[str]) -> int:
         folder = Path(name)
         for kind in options.kinds:
             pictures.make(kind, folder / kind.name, MATERIAL / "photos" if (MATERIAL / "photos").is_dir() else None)
-        measured = measure(options, both, folder)
+        with tree_of(options.before, folder) as before:
+            measured = measure(options, both, (before, ROOT), folder)
     rows = [row_of(kind, measured) for kind in options.kinds]
     print(msgspec.json.encode(rows).decode() if options.json else table(rows))
     return 0

@@ -34,7 +34,7 @@ class DetectApi(litserve.LitAPI):
 
     def predict(self, fitted: object) -> object:
         begin = perf_counter()
-        heads = self._looker.look([fitted.pixels])
+        heads = self._looker.look(fitted.pixels)
         inference_ms = (perf_counter() - begin) * 1000
         return self._answerer.body(fitted, self._looker.faces(heads, 0, fitted), inference_ms, inference_ms)
 

@@ -35,7 +35,7 @@ class Detect(mosec.Worker):
 
     def forward(self, fitted: object) -> bytes:
         begin = perf_counter()
-        heads = self._looker.look([fitted.pixels])
+        heads = self._looker.look(fitted.pixels)
         inference_ms = (perf_counter() - begin) * 1000
         return self._answerer.body(fitted, self._looker.faces(heads, 0, fitted), inference_ms, inference_ms)
 

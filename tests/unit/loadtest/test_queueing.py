@@ -44,3 +44,17 @@ def test_the_verdict_says_what_was_possible_for_the_arrivals_of_all_rounds() -> 
     assert least(rows, offered) == expected
     words = summary({"few": [*rows, *offered, *ours]})
     assert f"p99 40 ms against its 10 ms, {percentile(expected, 0.99):.0f} ms at best" in words
+
+
+def test_shares_are_of_the_limit_as_the_service_runs_the_network() -> None:
+    rows = [
+        measured("limit", "bare 2", rate=200.0),
+        measured("limit, whole", "bare 2", rate=100.0),
+        measured("face-api", "8 clients", clients=8, rate=190.0),
+        measured("face-api", "8 clients, raw", clients=8, body="raw", rate=209.0),
+        measured("mosec", "8 clients", clients=8, rate=95.0),
+    ]
+    lines = summary({"few": rows}).splitlines()
+    assert "0.950 of the limit" in lines[0]
+    assert lines[1] == "  raw bodies: 1.10 times as many answers as in forms"
+    assert lines[2] == "  mosec: we answer 2.00 times as many, of raw bodies 2.20"
