@@ -191,10 +191,11 @@ def quantize_model(options: argparse.Namespace, effective: Settings, talk: Talk)
     effective = msgspec.structs.replace(effective, model=options.model, precision="int8")
     place = place_of(choose(effective), effective)
     exact = prepared_fp32(place, talk.say)
+    made = None
     if options.pictures:
         made = make_figures(place, exact, pictures_from(options.pictures, options.judge), talk.say)
         talk.say(f"figures written to {figures.write(made, options.save or figures.folders(place.data_dir)[0])}")
-    model = in_int8(place, exact, talk.say)
+    model = in_int8(place, exact, talk.say, made)
     facts = read_sidecar(model.path).int8
     assert facts is not None, "every int8 network has them"
     if talk.json:

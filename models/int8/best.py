@@ -80,12 +80,14 @@ def _facts_of(model: ServingModel) -> Int8Facts:
     return facts
 
 
-def in_int8(place: Place, exact: ServingModel, progress: Progress) -> ServingModel:
+def in_int8(place: Place, exact: ServingModel, progress: Progress, figures: Figures | None = None) -> ServingModel:
     """The model in int8, from the cache or made now; its sidecar says whether it passed the gate.
+
+    figures: to make it from; else those that are found.
 
     Raises ConfigurationError when there are no figures to make it from, or when it fails the canary.
     """
-    figures = _figures_of(place)
+    figures = figures or _figures_of(place)
     key = cache_key(place, "int8", hashlib.sha256(msgspec.json.encode(figures)).hexdigest())
     folder = Cache(place.data_dir).entry(key, is_whole, lambda fresh: _build(place, exact, figures, fresh, progress))
     return load(folder / NETWORK_NAME)

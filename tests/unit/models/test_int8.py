@@ -244,7 +244,7 @@ def test_the_command_measures_judges_and_says_the_verdict(folder_of_pictures, mo
     for name, value in (("DATA_DIR", folder / "data"), ("INPUT_SIDE", SIDE), ("ACCELERATOR", "cpu")):
         monkeypatch.setenv(f"FACE_API_{name}", str(value))
     arguments = ["quantize", str(path), "--pictures", str(folder / "first"), "--judge", str(folder / "second")]
-    assert main(arguments) in (OK, FAILED)
+    assert main([*arguments, "--save", str(folder / "elsewhere")]) in (OK, FAILED)  # not a folder that is searched
     words = capsys.readouterr()
     assert "gate" in words.out
     assert "figures written to" in words.err
