@@ -40,6 +40,9 @@ class TimeTable(Struct, frozen=True, kw_only=True):
     look_interval: float = 1
     look: float = 2
     looks_failed: int = 2
+    #: Envoy looks a host's name up so often; a cluster's names may be kept so long by whoever answers for them.
+    resolve: float = 5
+    names_kept: float = 30
 
     # A host
     request: float = 8
@@ -49,6 +52,8 @@ class TimeTable(Struct, frozen=True, kw_only=True):
 
     # Whoever supervises a host
     grace: float = 50
+    #: From a host's being ready to the next one's stop, where the balancer has their addresses.
+    settle: float = 10
 
     @property
     def until_gone(self) -> float:
@@ -59,6 +64,16 @@ class TimeTable(Struct, frozen=True, kw_only=True):
     def until_seen_unready(self) -> float:
         """Until a host that says it is not ready gets no more requests."""
         return self.look_interval * self.looks_failed + self.look
+
+    @property
+    def until_seen_ready(self) -> float:
+        """Until a host that is ready gets requests, though a look had begun before."""
+        return self.look + self.look_interval + self.look
+
+    @property
+    def until_found(self) -> float:
+        """The same where the balancer finds hosts by a name."""
+        return self.names_kept + self.resolve + self.until_seen_ready
 
 
 def out_of_order(t: TimeTable) -> Iterator[str]:
@@ -75,6 +90,8 @@ def out_of_order(t: TimeTable) -> Iterator[str]:
         yield "idle connections must close from the outside in: client_idle < host_idle < keep_alive"
     if t.drain_delay <= t.until_seen_unready:
         yield f"who stops gets requests for {t.until_seen_unready} s: drain_delay, {t.drain_delay} s, must be more"
+    if t.settle <= t.until_seen_ready:
+        yield f"who starts gets requests after {t.until_seen_ready} s: settle, {t.settle} s, must be more"
     if t.stop_grace <= t.request:
         yield f"requests take up to {t.request} s: stop_grace, {t.stop_grace} s, must be more"
     if t.grace < t.drain_delay + t.stop_grace + ENDING_S:

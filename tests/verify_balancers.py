@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import subprocess
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from deploy.balancing import SHIPPED_HOSTS, Host, configuration
+from deploy.timings import TimeTable
 from loadtest.servers import free_port
 from shared.settings import MEBIBYTE
 from tests.chaos.client import Answer, Client, Lost, NotReached
@@ -45,11 +47,52 @@ async def _host(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, aske
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 
 
+async def _unready(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, looks: list[bytes]) -> None:
+    """Answers, but says that it is not ready, as one that ends or was not looked at since it came."""
+    with (
+        contextlib.suppress(asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError),
+        contextlib.closing(writer),
+    ):
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            if is_look := b"/readyz" in head:
+                looks.append(head)
+            status = b"503 Service Unavailable" if is_look else b"200 OK"
+            writer.write(b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\n\r\n")
+
+
 async def _through_a_death(name: str, folder: Path, size: int) -> Answer:
     """What a client is told whose request was the last of one of two hosts."""
     asked: list[int] = []
     hosts = [await asyncio.start_server(partial(_host, asked=asked), "127.0.0.1", 0) for _ in range(2)]
     addresses = [Host("127.0.0.1", host.sockets[0].getsockname()[1]) for host in hosts]
+    try:
+        async with _balancing(name, folder, addresses) as client:
+            while not await _ready(client):  # noqa: ASYNC110 — another process
+                await asyncio.sleep(0.1)
+            client.close()  # on a connection that was used HAProxy says nothing, it closes it
+            return await client.detect(bytes(size))
+    finally:
+        for host in hosts:
+            host.close()
+
+
+async def _while_none_is_ready(name: str, folder: Path) -> set[int]:
+    """What clients are told when one host is gone and the other says that it is not ready."""
+    looks: list[bytes] = []
+    host = await asyncio.start_server(partial(_unready, looks=looks), "127.0.0.1", 0)
+    addresses = [Host("127.0.0.1", port) for port in (free_port(), host.sockets[0].getsockname()[1])]
+    try:
+        async with _balancing(name, folder, addresses) as client:
+            while len(looks) <= TimeTable().looks_failed:  # noqa: ASYNC110 — another process
+                await asyncio.sleep(0.1)
+            return {(await client.get("/")).status for _ in range(10)}
+    finally:
+        host.close()
+
+
+@contextlib.asynccontextmanager
+async def _balancing(name: str, folder: Path, addresses: Sequence[Host]) -> AsyncIterator[Client]:
+    """A client of the balancer, which may not listen yet."""
     port = free_port()
     file = folder / f"{name}.yaml"
     text = configuration(name, addresses).replace("port_value: 9901", "port_value: 0")
@@ -60,14 +103,9 @@ async def _through_a_death(name: str, folder: Path, size: int) -> Answer:
     client = Client(port)
     try:
         async with asyncio.timeout(60):
-            while not await _ready(client):  # noqa: ASYNC110 — another process
-                await asyncio.sleep(0.1)
-            client.close()  # on a connection that was used HAProxy says nothing, it closes it
-            return await client.detect(bytes(size))
+            yield client
     finally:
         client.close()
-        for host in hosts:
-            host.close()
         process.kill()
         await process.wait()
 
@@ -94,3 +132,8 @@ def test_what_a_balancer_holds_another_host_answers_and_the_rest_is_told(
     if status == 502:
         assert answer.headers["content-type"] == "application/json"
         assert answer.json() == {"detail": "the balancer: the host broke off; ask again"}
+
+
+@pytest.mark.parametrize("name", ["envoy", "haproxy"])
+def test_with_no_host_left_that_is_taken_for_well_all_are_asked(name: str, tmp_path: Path) -> None:
+    assert asyncio.run(_while_none_is_ready(name, tmp_path)) == {200}

@@ -156,7 +156,7 @@ class Serving:
             message, crops = decode_to_worker(frames)
         except WireError as error:
             self.counts.malformed += 1
-            who = gateway.decode(errors="replace") if gateway[:1].isalnum() else "a gateway"  # of another host, by name
+            who = _name_of(gateway)
             if self.seldom.may(f"{who}: {error}", now):
                 self.told(f"dropped what {who} said: {error}")
             if isinstance(error, OtherVersion):
@@ -291,6 +291,11 @@ class Serving:
             for key in queue.waiting_keys():
                 if isinstance(key, tuple) and key[0] == gateway:
                     queue.remove(key)
+
+
+def _name_of(gateway: bytes) -> str:
+    """As it stands in the log: on one host gateways have no names but bytes that ØMQ gave them."""
+    return gateway.decode() if gateway.isascii() and gateway.decode().isprintable() else "a gateway"
 
 
 def _learned(before: float, measured: float) -> float:

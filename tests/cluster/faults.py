@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from deploy.timings import TimeTable
 from tests.cluster.hosts import Host
 
 #: A look (2 s) that is not answered must have been noticed; the host is dead only later.
@@ -40,6 +41,13 @@ def _cut_off(hosts: Sequence[Host]) -> None:
 def _restart_all(hosts: Sequence[Host]) -> None:
     for host in hosts:
         host.restart()
+        time.sleep(TimeTable().settle)
+
+
+def _restart_all_in_haste(hosts: Sequence[Host]) -> None:
+    """The next goes before the balancer has looked at the one that came: for a moment none is taken for well."""
+    for host in hosts:
+        host.restart()
 
 
 def _nothing(_hosts: Sequence[Host]) -> None:
@@ -52,4 +60,5 @@ FAULTS = (
     Fault("frozen, then killed", _freeze_then_kill, _start_again),
     Fault("frozen, then goes on", lambda _: time.sleep(FROZEN_S), lambda hosts: hosts[0].thaw()),
     Fault("rolling update, host by host", _restart_all, _nothing, held=False),
+    Fault("rolling update in haste", _restart_all_in_haste, _nothing, held=False),
 )

@@ -79,6 +79,7 @@ def test_the_charts_times_are_the_tables() -> None:
     table = TimeTable()
     assert {name: VALUES["times"][name] for name in names} == {name: getattr(table, own) for name, own in names.items()}
     assert VALUES["times"]["grace"] == table.grace
+    assert VALUES["times"]["settle"] == table.until_found
     text = (DEPLOY / "helm" / "face-api" / "templates" / "deployment.yaml").read_text()
     assert set(of_hosts(table)) <= set(re.findall(r"FACE_API_\w+", text))
 

@@ -30,6 +30,7 @@ def test_the_shipped_times_stand_in_order() -> None:
         ({"client_idle": 60}, "from the outside in"),
         ({"host_idle": 75}, "from the outside in"),
         ({"drain_delay": 4}, "who stops gets requests"),
+        ({"settle": 5}, "who starts gets requests after 5"),
         ({"stop_grace": 8}, "stop_grace, 8 s, must be more"),
         ({"grace": 49}, "grace, 49 s, must be"),
     ],
