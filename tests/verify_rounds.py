@@ -1,18 +1,19 @@
-"""`make verify`: a process that keeps pictures is killed at every step, and no id, row or object is lost or left over.
+"""`make verify`: service, database and storage are killed at every step of their order, and nothing is lost or left over.
 
-`python -m tests.records_rounds` runs more rounds, and against PostgreSQL and a bucket.
+`python -m tests.rounds` runs more rounds.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
+import pytest
 
-from shared.settings import Settings
-from tests.records_rounds import STEPS, rounds
+from tests.rounds.__main__ import WHO, rounds
+from tests.rounds.gateway import STEPS
 
 
-def test_nothing_is_lost_and_nothing_left_whenever_it_is_killed(tmp_path: Path) -> None:
-    settings = Settings(data_dir=str(tmp_path), storage_url=(tmp_path / "pictures").as_uri(), records="required")
-    told = rounds(settings, 2 * len(STEPS))
-    assert told["rows"] >= told["told"] > 0  # what was committed and not told of any more is there all the same
-    assert (told["lost"], told["differ"], told["after_erasure"]) == (0, 0, 0)
+@pytest.mark.parametrize(("place", "count"), [("file", len(STEPS)), ("servers", 2 * len(WHO))])
+def test_nothing_is_lost_and_nothing_left_whatever_is_killed(place: str, count: int) -> None:
+    report = rounds(place, 0, count)
+    assert report["rounds"] == count
+    assert report["told"] > 0
+    assert [report[what] for what in ("lost", "twice", "broken", "differ", "after_erasure")] == [0] * 5
