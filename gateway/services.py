@@ -18,13 +18,11 @@ from gateway import presence
 from gateway.access.client_ip import ClientAddresses
 from gateway.access.door import Door
 from gateway.access.opening import open_access
-from gateway.access.rate_limit_redis import open_client
 from gateway.admission.admission import Admission
 from gateway.admission.turnstile import Turnstile, places_for
 from gateway.dispatching.detection import Question, detect_picture
 from gateway.dispatching.dispatch import Detection, Dispatcher
 from gateway.dispatching.opening import open_dispatcher
-from gateway.dispatching.quarantine_share import sharing
 from gateway.edge.books import Books
 from gateway.keys.administration import Administration
 from gateway.keys.keeping import Keys
@@ -106,7 +104,10 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             log.warning("decoders are not shut in whole", why="; ".join(pictures.sandbox.notes))
         dispatcher = open_dispatcher(settings, loops, lambda event, facts: log.warning(event, **facts))
         stack.push_async_callback(dispatcher.aclose)
-        if settings.redis_url:
+        if settings.redis_url:  # who has none does not load its library
+            from gateway.dispatching.quarantine_share import sharing
+            from gateway.stores.redis_news import open_client
+
             client = open_client(settings.redis_url, settings.redis_timeout_ms / 1000)
             await stack.enter_async_context(sharing(client, dispatcher.quarantine, loops, dispatcher.not_shared))
         readiness = Readiness(

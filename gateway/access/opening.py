@@ -7,15 +7,12 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-
-from redis.asyncio import Redis
+from typing import TYPE_CHECKING
 
 from gateway.access.client_ip import ClientAddresses
 from gateway.access.door import Door
 from gateway.access.rate_limit import FallbackLimiter, Limiter, MemoryLimiter
-from gateway.access.rate_limit_redis import RedisLimiter, open_client
 from gateway.access.rate_limit_sqlite import SqliteLimiter
-from gateway.keys.announce import Listening
 from gateway.keys.keeping import open_keys
 from gateway.keys.upkeep import HAND_IN_S, Forget, Upkeep
 from gateway.keys.usage import day_of
@@ -25,6 +22,9 @@ from shared.access_rules import parse_networks
 from shared.errors import ConfigurationError
 from shared.settings import Settings
 from shared.supervision import Loops
+
+if TYPE_CHECKING:  # who has no Redis does not load its library
+    from redis.asyncio import Redis
 
 
 @contextlib.asynccontextmanager
@@ -55,6 +55,8 @@ async def open_access(
         stack.push_async_callback(loops.keep("counts", counters.hand_in, COUNTS_S).end)
         stack.push_async_callback(loops.keep("key_use", upkeep.round, HAND_IN_S).end)
         if redis is not None:
+            from gateway.keys.announce import Listening
+
             news = Listening(redis, keys.cache.poke)
             stack.push_async_callback(news.aclose)
             stack.push_async_callback(loops.keep("key_news", news.round, 0.0, last_round_s=0.0).end)
@@ -75,12 +77,16 @@ def limiter_chain(settings: Settings, folder: Path, redis: Redis | None, counter
     here: Limiter = FallbackLimiter(exact, MemoryLimiter(share), "host-wide", note)
     if redis is None:
         return here
+    from gateway.access.rate_limit_redis import RedisLimiter
+
     return FallbackLimiter(RedisLimiter(redis, settings.redis_timeout_ms / 1000), here, "Redis", note)
 
 
 def _open_redis(settings: Settings) -> Redis | None:
     if not settings.redis_url:
         return None
+    from gateway.stores.redis_news import open_client
+
     try:
         return open_client(settings.redis_url, settings.redis_timeout_ms / 1000)
     except ValueError as error:

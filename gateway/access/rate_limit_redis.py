@@ -15,12 +15,11 @@ from collections import deque
 from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 
 from gateway.access.rate_limit import Hit, LimiterDown
 from gateway.stores.key_format import redact
+from gateway.stores.redis_news import GONE
 
 PREFIX = "face-api:limit:"
 AT_ONCE_MAX = 256
@@ -109,7 +108,7 @@ class RedisLimiter:
             self._fail(batch, "closing")
             raise
         except Exception as error:
-            if not isinstance(error, (RedisError, OSError, TimeoutError, ValueError)):
+            if not isinstance(error, (*GONE, ValueError)):
                 self._log.exception("a bug in counting with Redis")
             try:
                 await self._drop_connections()
@@ -136,7 +135,7 @@ class RedisLimiter:
 
     async def _drop_connections(self) -> None:
         """A connection that was given up in mid-answer must not answer the next question."""
-        with contextlib.suppress(RedisError, OSError):
+        with contextlib.suppress(*GONE):
             await self._client.connection_pool.disconnect(inuse_connections=True)
 
     def _fail(self, sent: list[_Call], words: str) -> None:
@@ -144,19 +143,6 @@ class RedisLimiter:
         for call in (*sent, *self._waiting):
             _settle(call.answer, RedisError(words))
         self._waiting.clear()
-
-
-def open_client(url: str, timeout_s: float) -> Redis:
-    """A client that fails fast and never tries twice: whoever calls knows what to do instead. ValueError."""
-    client: Redis = Redis.from_url(
-        url,
-        socket_timeout=timeout_s,
-        socket_connect_timeout=timeout_s,
-        retry=Retry(NoBackoff(), 0),
-        health_check_interval=0,
-        max_connections=4,
-    )
-    return client
 
 
 def _settle(answer: asyncio.Future[Any], value: Any) -> None:

@@ -15,20 +15,13 @@ from time import monotonic
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.asyncio.client import PubSub
-from redis.exceptions import RedisError
 
 from gateway.dispatching.quarantine import REMEMBERED_MAX, REMEMBERED_S, Finding, finding_of
 from gateway.dispatching.quarantine_folder import QuarantineFolder
-from gateway.stores.key_format import redact
-from shared.seldom import Seldom
+from gateway.stores.redis_news import GONE, PAUSE_S, News
 from shared.supervision import Loops
 
 KEY, CHANNEL = "face-api:quarantine", "face-api:quarantine-changed"
-#: How long news are waited for before all is read again, and the pause while the server is gone.
-LISTEN_S, PAUSE_S = 5.0, 0.5
-#: News that come within this of the first are read with it.
-TOGETHER_S = 0.02
 UNSENT_MAX = 2 * REMEMBERED_MAX
 
 _CLOCK = "local t = redis.call('TIME'); local now = t[1] * 1000 + math.floor(t[2] / 1000)\n"
@@ -64,10 +57,10 @@ class QuarantineShare:
     clock: Callable[[], float] = monotonic
     _unsent: list[Finding | str] = field(default_factory=list)
     _any: asyncio.Event = field(default_factory=asyncio.Event)
-    _subscription: PubSub | None = None
-    _seldom: Seldom = field(default_factory=Seldom)
+    _news: News = field(init=False)
 
     def __post_init__(self) -> None:
+        self._news = News(self.client, CHANNEL, self.told)
         self.folder.noted = self._say
         self.folder.acquitted = lambda digest: self._say(f"{digest.hex()}.suspected")
 
@@ -84,8 +77,8 @@ class QuarantineShare:
         try:
             for over, together in itertools.groupby(saying, lambda what: isinstance(what, str)):
                 await self._say_together(list(together), over=over)
-        except (RedisError, OSError, TimeoutError) as error:
-            self._complain(error)
+        except GONE as error:
+            self._news.complain(error)
             self._unsent = saying + self._unsent  # what was said already may be said again
             self._any.set()
             await asyncio.sleep(PAUSE_S)
@@ -108,39 +101,19 @@ class QuarantineShare:
     async def hear(self) -> None:
         """One round: waits a while for news, then reads what all hosts have found."""
         try:
-            subscription = self._subscription or await self._subscribe()
-            if await subscription.get_message(timeout=LISTEN_S) is not None:
-                await asyncio.sleep(TOGETHER_S)
-                while await subscription.get_message(timeout=0.0) is not None:
-                    pass
+            await self._news.come()
             await self.read()
-        except (RedisError, OSError, TimeoutError) as error:
-            self._complain(error)
-            await self.aclose()
-            await asyncio.sleep(PAUSE_S)
+        except GONE as error:
+            await self._news.lost(error)
 
     async def read(self) -> None:
         self.folder.hear(findings_of(await self._called(_READ), self.clock()))
 
     async def aclose(self) -> None:
-        subscription, self._subscription = self._subscription, None
-        if subscription is not None:
-            with contextlib.suppress(RedisError, OSError):
-                await subscription.aclose()  # type: ignore[no-untyped-call]
-
-    async def _subscribe(self) -> PubSub:
-        self._subscription = self.client.pubsub(ignore_subscribe_messages=True)
-        await self._subscription.subscribe(CHANNEL)
-        await self.read()  # whatever was said while nobody listened
-        return self._subscription
+        await self._news.aclose()
 
     async def _called(self, script: str, *arguments: object) -> Any:
         return await self.client.execute_command("EVAL", script, 1, KEY, *arguments)  # type: ignore[no-untyped-call]
-
-    def _complain(self, error: Exception) -> None:
-        words = redact(str(error)) or type(error).__name__
-        if self._seldom.may("", self.clock()):
-            self.told(words)
 
 
 def findings_of(found: Sequence[Any], now: float) -> list[Finding]:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from redis.asyncio import Redis
-
-from gateway.keys.announce import announce
 from gateway.keys.cache import KeyCache
 from gateway.keys.opening import open_store, peppers_for
 from gateway.keys.pepper import load_peppers
@@ -17,6 +15,9 @@ from gateway.keys.store import Store
 from gateway.stores.threads import StoreThreads
 from shared.errors import FaceApiError, StoreDown
 from shared.settings import Settings
+
+if TYPE_CHECKING:  # who has no Redis does not load its library
+    from redis.asyncio import Redis
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,8 @@ class Keys:
         with contextlib.suppress(FaceApiError):
             await self.cache.refresh()
         if self.redis is not None:
+            from gateway.keys.announce import announce
+
             await announce(self.redis)
 
 

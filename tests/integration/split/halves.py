@@ -16,10 +16,10 @@ from typing import Any
 import uvloop
 import zmq
 
-from gateway.access.rate_limit_redis import open_client
 from gateway.dispatching.dispatch import Detection, Dispatcher
 from gateway.dispatching.opening import worker_hosts
 from gateway.dispatching.quarantine_share import sharing
+from gateway.stores.redis_news import open_client
 from shared.logs import open_log
 from shared.settings import Settings
 from tests.integration.asking import Asked

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from redis.exceptions import ConnectionError as RedisGone
 
 from gateway.access.rate_limit import LimiterDown
-from gateway.access.rate_limit_redis import RedisLimiter, open_client
-from gateway.keys import announce
+from gateway.access.rate_limit_redis import RedisLimiter
 from gateway.keys.announce import Listening
+from gateway.stores import redis_news
+from gateway.stores.redis_news import open_client
 from shared import supervision
 from shared.supervision import Loops
+from tests.waiting import until
 
 #: Nothing listens there; the tests never come so far.
 URL = "redis://127.0.0.1:1/0"
@@ -84,12 +85,12 @@ class Subscription:
 
 
 def test_news_of_keys_go_on_after_redis_was_gone_and_after_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(announce, "FIRST_PAUSE_S", 0.001)
+    monkeypatch.setattr(redis_news, "PAUSE_S", 0.001)
     monkeypatch.setattr(supervision, "FIRST_PAUSE_S", 0.001)
 
     async def work() -> None:
         heard: list[int] = []
-        subscription = Subscription([{"data": b"1"}, RedisGone("gone"), LookupError("planted"), {"data": b"1"}])
+        subscription = Subscription([{"data": b"1"}, None, RedisGone("gone"), LookupError("planted"), {"data": b"1"}])
         client: Any = open_client(URL, 0.1)
         monkeypatch.setattr(client, "pubsub", lambda **_: subscription)
         loops, listening = Loops(), Listening(client, lambda: heard.append(1))
@@ -102,9 +103,3 @@ def test_news_of_keys_go_on_after_redis_was_gone_and_after_a_bug(monkeypatch: py
         assert subscription.closed == 2
 
     asyncio.run(work())
-
-
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not true():  # noqa: ASYNC110 — what it waits for is somebody else's
-            await asyncio.sleep(0.002)
