@@ -19,6 +19,7 @@ from collections.abc import Iterator
 import cv2
 import msgspec
 import numpy as np
+import pillow_heif
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -64,13 +65,29 @@ def reading(data: bytes, complaints: Complaints) -> Reading:
     service, ours, orientation = _service(data, complaints)
     if "at most" in service:  # it could take more memory than there is
         return Reading(service)
+    if data[8:11] == b"hei":  # heic, heix of ten bits
+        return _beside_libheif(data, service, ours)
     pillow, left = _pillow(data)
     opencv, right = _opencv(data)
     complaint = complaints.take().strip()
     seen = [upright(np.ascontiguousarray(each), orientation) for each in (left, right) if each is not None]
     nearest = min((_apart(ours, each) for each in seen), default=255.0)
-    digest = "" if ours is None else hashlib.sha256(ours.tobytes()).hexdigest()
-    return Reading(service, digest, pillow, opencv, complaint, _apart(left, right), nearest, looks=looks(right))
+    return Reading(service, _digest(ours), pillow, opencv, complaint, _apart(left, right), nearest, looks=looks(right))
+
+
+def _beside_libheif(data: bytes, service: str, ours: Pixels | None) -> Reading:
+    """Of HEIC there is one witness, in place of both: the library that the service gives a file of its own."""
+    try:
+        with pillow_heif.open_heif(data).to_pillow() as picture:  # turned and mirrored
+            shown = np.asarray(picture.convert("RGB"))[:, :, ::-1]
+    except Exception as error:
+        words = f"{type(error).__name__}: {error}"
+        return Reading(service, _digest(ours), words, words)
+    return Reading(service, _digest(ours), "", "", alike=0.0, ours=_apart(ours, shown))
+
+
+def _digest(pixels: Pixels | None) -> str:
+    return "" if pixels is None else hashlib.sha256(pixels.tobytes()).hexdigest()
 
 
 def looks(pixels: Pixels | None) -> list[float]:

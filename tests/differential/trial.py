@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from tests.differential import judge, odd_bmp, odd_jpeg, odd_png, odd_tiff, odd_webp
+from tests.differential import judge, odd_bmp, odd_heif, odd_jpeg, odd_png, odd_tiff, odd_webp
 from tests.differential.browser import Browser
 from tests.differential.oddity import Maker, Oddity
 from tests.differential.readings import Readers, Reading, readers, with_browser
@@ -18,6 +18,8 @@ MAKERS: dict[str, Maker] = {
     "webp": odd_webp.files,
     "bmp": odd_bmp.files,
     "tiff": odd_tiff.files,
+    "heic": odd_heif.heic,
+    "avif": odd_heif.avif,
 }
 
 
