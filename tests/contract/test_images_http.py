@@ -14,7 +14,6 @@ import msgspec
 import pytest
 
 from gateway.records.image import ImagePage, ShownImage
-from gateway.routes.records_door import NO_PICTURES
 from gateway.stores.objects import MARK
 from tests.contract.test_jobs_http import JOBS, Callers, ask, serving
 
@@ -176,11 +175,3 @@ def test_where_the_picture_is_gone_it_is_masked_again_for_the_same_job(callers: 
 def test_where_no_job_is_kept_the_answer_says_that_the_idempotency_key_was_ignored(callers: Callers) -> None:
     told = again(callers.all, "detect", "nothing", store="false")
     assert (told.status_code, told.headers["X-Ignored-Fields"]) == (200, "Idempotency-Key")
-
-
-def test_where_no_pictures_are_kept_the_endpoints_say_which_setting_would(tmp_path: Path) -> None:
-    with serving(tmp_path, records="required") as callers:
-        answer = ask(callers.all, "mask")
-        assert not {"X-Image-Id", "X-Image-Status"} & set(answer.headers)
-        told = callers.all.get(IMAGES)
-        assert (told.status_code, told.json()) == (404, {"detail": NO_PICTURES})

@@ -19,7 +19,7 @@ import pytest
 from gateway.keys.opening import open_store, peppers_for
 from gateway.keys.records import Draft, Scope
 from gateway.records.job import JobPage, ShownJob
-from gateway.routes.records_door import OFF
+from gateway.routes.records_door import NO_PICTURES, OFF
 from gateway.stores.database import FILE_NAME
 from shared.settings import Settings
 from tests.networks import beacon_network
@@ -222,6 +222,12 @@ def test_required_answers_503_charges_nothing_and_goes_on_afterwards(callers: Ca
 def remaining(answer: httpx2.Response) -> str:
     """Requests that are left in the window."""
     return answer.headers["RateLimit"].partition("r=")[2].partition(";")[0]
+
+
+def test_where_no_pictures_are_kept_the_endpoints_say_which_setting_would(callers: Callers) -> None:
+    assert not {"X-Image-Id", "X-Image-Status"} & set(ask(callers.all, "mask").headers)
+    told = callers.all.get("/api/v1/images")
+    assert (told.status_code, told.json()) == (404, {"detail": NO_PICTURES})
 
 
 def test_best_effort_answers_without_an_id_when_the_database_is_locked(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import random
 
 import numpy as np
 
-from models.training.scenes.composer import Canvas, Composer
+from models.training.scenes.composer import Canvas
 from models.training.scenes.devices import SIDE, device
 from tests.training import drawn
 
@@ -25,7 +25,7 @@ def test_devices_are_drawn_by_their_seed() -> None:
 
 
 def test_what_is_held_before_a_face_owns_the_pixels_it_covers() -> None:
-    composer, covered = Composer(drawn.material(2), 1), []
+    composer, covered = drawn.composer(), []
     for seed in range(12):
         rng = random.Random(seed)
         canvas = Canvas.of(np.zeros((320, 320, 3), np.uint8))

@@ -11,6 +11,7 @@ from msgspec import structs
 
 from models.catalogue.registry import OPEN_MODEL
 from models.ensure import ensure
+from models.preparing import trimmed as preparing
 from models.preparing.trimmed import BOX_CHANGE_MAX_PX, SCORE_CHANGE_MAX, largest_change
 from models.proving import reference
 from models.served.anchors import STRIDES, Size, anchor_centres
@@ -183,7 +184,10 @@ def test_a_network_that_cannot_be_trimmed_is_run_whole_and_says_why(tmp_path: Pa
     assert not any(model.path.with_name(name).exists() for name in TRIMMED_NAMES)
 
 
-def test_a_changed_trimmed_network_is_made_again(with_open_model: Path, tmp_path: Path) -> None:
+def test_a_changed_trimmed_network_is_made_again(
+    with_open_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preparing, "_enlarged", lambda: ())  # proven above; here it is made
     settings = settings_for(copied(with_open_model, tmp_path), OPEN_MODEL, input_side=640, precision="fp32")
     path = ensure(settings, lambda _: None).path.with_name(TRIMMED_NAMES[1])
     made = path.read_bytes()
