@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -25,6 +25,7 @@ from tests.browser.chromium import complaints, overflow, requested
 from tests.browser.conftest import NewPage
 from tests.networks import beacon_network, beacon_picture
 from tests.service import SMALL, Service, running_service
+from tests.waiting import wait_until
 
 PASSWORD = "correct horse battery"
 NASTY = "<img src=x onerror=alert(1)>"
@@ -125,7 +126,7 @@ def test_a_key_is_made_used_counted_rotated_and_revoked(page: Page, service: Ser
     assert key in line
     assert key in page.inner_text("#python")
     assert run_line(line, folder) == 200
-    until(lambda: today_of(page, service, "lifecycle") == "1")
+    wait_until(lambda: today_of(page, service, "lifecycle") == "1")
 
     page.click("tbody a")
     page.click("[name=grace][value='1h']")
@@ -139,7 +140,7 @@ def test_a_key_is_made_used_counted_rotated_and_revoked(page: Page, service: Ser
     page.click("form[action$=revoke] button")
     expect(page.locator(".head .badge")).to_have_text("revoked")
     # In every gateway process, whichever answers. Promised within 5 s; the ceiling is for busy machines.
-    until(lambda: all(run_line(successor_line, folder) == 403 for _ in range(8)))
+    wait_until(lambda: all(run_line(successor_line, folder) == 403 for _ in range(8)))
     assert run_line(line, folder) == 200
 
     page.goto(service.url + "/console/audit?search=lifecycle")
@@ -391,10 +392,3 @@ def test_nothing_grave_is_found_on_any_page_by_those_who_see_or_move_otherwise(
     for path in [*paths, "/console/sign-in"]:
         page.goto(service.url + path)
         assert grave(page) == [], path
-
-
-def until(true: Callable[[], bool], patience_s: float = 30.0) -> None:
-    deadline = time.monotonic() + patience_s
-    while not true():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.1)

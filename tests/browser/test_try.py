@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
-import uvicorn
 from playwright.sync_api import Page, expect
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -20,8 +17,8 @@ from gateway.docs.pages import ASSETS, docs_routes
 from tests.browser.axe import grave
 from tests.browser.chromium import complaints, overflow
 from tests.browser.conftest import NewPage
+from tests.serving import serving
 
-START_S_MAX = 30
 SAMPLE = (ASSETS / "pages/sample.jpg").read_bytes()
 POINT = {"x": 300.0, "y": 200.0}
 FACES = [
@@ -63,18 +60,8 @@ def stub() -> Iterator[Stub]:
     stub = Stub()
     asked = [Route(f"/api/v1/{name}", stub.answer, methods=["POST"]) for name in ("detect", "mask")]
     app = Starlette(routes=[*docs_routes(console=True), *asked])
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, lifespan="off", log_level="error"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        end = time.monotonic() + START_S_MAX
-        while not server.started and time.monotonic() < end:
-            time.sleep(0.02)
-        stub.url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    with serving(app) as stub.url:
         yield stub
-    finally:
-        server.should_exit = True
-        thread.join(START_S_MAX)
 
 
 def with_sample(page: Page, stub: Stub) -> Page:

@@ -9,11 +9,11 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tests.chaos.house import House
 from tests.service import is_running, processes_below
+from tests.waiting import until
 
 #: By weight; what is done to a storm of any length. Whole restarts come on top, at fixed places.
 USUAL = (*["worker kill"] * 5, *["worker stop"] * 2, *["gateway kill"] * 3, "gateway stop", "replace now")
@@ -72,14 +72,14 @@ class Faults:
         launcher, workers = self.house.service.process, len(self.house.workers())
         old = processes_below(launcher.pid)
         launcher.send_signal(signal.SIGHUP)
-        await _until(lambda: not any(map(is_running, old)) and len(self.house.workers()) >= workers)
+        await until(lambda: not any(map(is_running, old)) and len(self.house.workers()) >= workers, RECOVERY_S_MAX)
 
     async def _kill(self, target: str) -> None:
         before, pid = self._alive(target), self._victim(target)
         if target == "gateway":
             self.doomed.append(time.monotonic())
         os.kill(pid, signal.SIGKILL)
-        await _until(lambda: len(self._alive(target) - {pid}) >= len(before))
+        await until(lambda: len(self._alive(target) - {pid}) >= len(before), RECOVERY_S_MAX)
 
     async def _stop(self, target: str) -> None:
         """Long enough to be taken for hung, or short enough to go unnoticed; gateways always the latter."""
@@ -88,19 +88,13 @@ class Faults:
         await asyncio.sleep(self.numbers.choice((1.0, 5.0)) if target == "worker" else self.numbers.uniform(0.5, 2.0))
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGCONT)
-        await _until(lambda: len(self._alive(target)) >= len(before))
+        await until(lambda: len(self._alive(target)) >= len(before), RECOVERY_S_MAX)
 
     def _alive(self, target: str) -> set[int]:
         return self.house.workers() if target == "worker" else self.house.gateways()
 
     def _victim(self, target: str) -> int:
         return self.numbers.choice(sorted(self._alive(target)))
-
-
-async def _until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(RECOVERY_S_MAX):
-        while not condition():  # noqa: ASYNC110 — processes
-            await asyncio.sleep(0.02)
 
 
 def plan(numbers: random.Random) -> list[str]:

@@ -15,8 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,15 +31,9 @@ from shared.deadline import Deadline
 from shared.messages import CropHeader
 from tests.service import ROOT, environment, is_running
 from tests.stub_worker import KILL, SIDE, picture
+from tests.waiting import wait_until
 
 WAIT_S_MAX = 60.0
-
-
-def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + WAIT_S_MAX
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def png(brightness: int, order: int = 0) -> bytes:
@@ -100,7 +93,7 @@ class Yard:
                 cwd=ROOT, pass_fds=[descriptor], env=wanted | metrics | {"FACE_API_LISTEN_FD": str(descriptor)},
             )  # fmt: skip
         self.gunicorns.append(Gunicorn(process, port))
-        until(lambda: len(self.gunicorns[-1].processes()) == processes)
+        wait_until(lambda: len(self.gunicorns[-1].processes()) == processes)
         return self.gunicorns[-1]
 
     def start_workers(self, count: int) -> None:
@@ -129,7 +122,7 @@ class Yard:
         for process in [*(gunicorn.process for gunicorn in self.gunicorns), *self.workers]:
             process.kill()
             process.wait()
-        until(lambda: not any(map(is_running, gateways)))
+        wait_until(lambda: not any(map(is_running, gateways)))
 
 
 @pytest.fixture
@@ -153,7 +146,7 @@ def detect(connection: http.client.HTTPConnection, file: bytes) -> tuple[int, st
 
 def serves(connection: http.client.HTTPConnection) -> None:
     """Waits until a picture comes back."""
-    until(lambda: detect(connection, GOOD)[0] == 200)
+    wait_until(lambda: detect(connection, GOOD)[0] == 200)
 
 
 def test_a_picture_that_ended_two_workers_is_refused_by_every_gateway_process_and_its_successors(yard: Yard) -> None:
@@ -167,7 +160,7 @@ def test_a_picture_that_ended_two_workers_is_refused_by_every_gateway_process_an
     # One worker is lost by the first process, which is killed before it can try again.
     asking = threading.Thread(target=_ask_in_vain, args=(by_first,))
     asking.start()
-    until(lambda: yard.dead() == 1 and yard.has_noted(50, KILL))
+    wait_until(lambda: yard.dead() == 1 and yard.has_noted(50, KILL))
     os.kill(first, signal.SIGKILL)
     asking.join(WAIT_S_MAX)
 
@@ -176,11 +169,11 @@ def test_a_picture_that_ended_two_workers_is_refused_by_every_gateway_process_an
     serves(by_second)
     status, words = detect(by_second, DEADLY)
     assert (status, "ended two workers" in words) == (422, True)
-    until(lambda: yard.dead() == 2)
+    wait_until(lambda: yard.dead() == 2)
     assert detect(by_second, DEADLY)[0] == 422
 
     # Nobody loses another: not the killed one's successor, and not the gateway of a reload.
-    until(lambda: len(set(gunicorn.processes()) - {second}) == 1)
+    wait_until(lambda: len(set(gunicorn.processes()) - {second}) == 1)
     (successor,) = set(gunicorn.processes()) - {second}
     reloaded = yard.start_gateway(processes=1)
     for connection in (gunicorn.connect(successor), reloaded.connect(reloaded.processes()[0])):

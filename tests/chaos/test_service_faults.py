@@ -13,7 +13,7 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from tests.chaos.gallery import Known, gallery, settings
 from tests.chaos.scenarios import closed_loop, port_of
 from tests.chaos.storm import events_of, metrics_of
 from tests.service import Service, is_running, processes_below, running_service
+from tests.waiting import wait_until
 from worker.pool_metrics import REASONS
 
 WAIT_S_MAX = 60.0
@@ -59,13 +60,6 @@ class Running:
         return response.status
 
 
-def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + WAIT_S_MAX
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
 def restarts(running: Running) -> dict[str, float]:
     """How many workers were replaced, by reason, as /metrics tells it."""
     names = {reason: f'face_api_worker_restarts_total{{reason="{reason}"}}' for reason in REASONS}
@@ -95,11 +89,11 @@ def test_when_all_workers_stand_still_readiness_says_so_and_they_are_replaced(ru
     old = running.workers()
     for worker in old.values():
         os.kill(worker.pid, signal.SIGSTOP)
-    until(lambda: running.get("/readyz")[0] == 503)
+    wait_until(lambda: running.get("/readyz")[0] == 503)
     assert running.get("/livez")[0] == 200
-    until(lambda: not any(is_running(worker.pid) for worker in old.values()))
-    until(lambda: running.get("/readyz")[0] == 200)
-    until(lambda: len(running.workers()) == 2)
+    wait_until(lambda: not any(is_running(worker.pid) for worker in old.values()))
+    wait_until(lambda: running.get("/readyz")[0] == 200)
+    wait_until(lambda: len(running.workers()) == 2)
     assert not running.workers().keys() & old.keys()
     assert "gave no sign of life" in running.service.output
     assert running.detect(1) == 200
@@ -116,18 +110,18 @@ def test_kills_leave_no_descriptor_file_or_process_behind(running: Running) -> N
     def kill_one() -> None:
         generation, worker = next(iter(running.workers().items()))
         os.kill(worker.pid, signal.SIGKILL)
-        until(lambda: generation not in running.workers() and len(running.workers()) == 2)
+        wait_until(lambda: generation not in running.workers() and len(running.workers()) == 2)
         assert running.detect(3) == 200
 
-    until(lambda: len(running.workers()) == 2)
+    wait_until(lambda: len(running.workers()) == 2)
     # What is opened once, at the first request or the first loss, is no leak.
     kill_one()
     before = left_behind()
     for _ in range(5):
         kill_one()
-    until(lambda: running.get("/health")[1]["workers"] == 2)
+    wait_until(lambda: running.get("/health")[1]["workers"] == 2)
     # libzmq closes the sockets of a lost worker a moment later, in a thread of its own.
-    until(lambda: left_behind()[1] <= before[1] + 6)
+    wait_until(lambda: left_behind()[1] <= before[1] + 6)
     after = left_behind()
     assert after[0] == before[0]
     assert after[2] <= before[2]
@@ -143,7 +137,7 @@ def test_a_worker_that_dies_at_start_over_and_over_backs_off_and_says_why(runnin
         for worker in running.workers().values():
             os.kill(worker.pid, signal.SIGKILL)
         # Wrong for good (an unusable model) or for now: either way it is told, and never a busy loop.
-        until(
+        wait_until(
             lambda: any(
                 ("ended before it served" in line or "cannot start" in line) for line in running.service.lines[told:]
             )
@@ -151,19 +145,19 @@ def test_a_worker_that_dies_at_start_over_and_over_backs_off_and_says_why(runnin
         assert sum("a replacement starts" in line for line in running.service.lines[told:]) < 12
     finally:
         hidden.rename(network)
-    until(lambda: len(running.workers()) == 2 and running.get("/readyz")[0] == 200)
+    wait_until(lambda: len(running.workers()) == 2 and running.get("/readyz")[0] == 200)
     assert running.detect(5) == 200
     assert restarts(running)["start"] >= 1
 
 
 def test_requests_are_one_line_each_without_secrets_and_counted(running: Running) -> None:
     assert running.detect(4, {"X-API-Key": "xyl_verysecret"}) == 200
-    until(lambda: any('"event":"request"' in line for line in running.service.lines))
+    wait_until(lambda: any('"event":"request"' in line for line in running.service.lines))
     line = json.loads(next(line for line in running.service.lines if '"event":"request"' in line))
     assert (line["path"], line["status"], line["part"]) == ("/api/v1/detect", 200, "gateway")
     assert {"request_id", "ms", "stages", "timestamp"} <= line.keys()
     assert "verysecret" not in running.service.output
-    until(lambda: events_of(running.service).get("answered", 0) >= 1)
+    wait_until(lambda: events_of(running.service).get("answered", 0) >= 1)
     assert metrics_of(running.service)['face_api_requests_total{endpoint="/api/v1/detect",status="200"}'] >= 1
     assert running.get("/metrics")[0] == 404
 
@@ -214,7 +208,7 @@ def test_on_sigterm_what_is_in_flight_is_answered_and_new_connections_are_refuse
     waiting = begun(running.service, PICTURES[0])
     load = threading.Thread(target=ask)
     load.start()
-    until(lambda: len(seen) > 3)
+    wait_until(lambda: len(seen) > 3)
     running.service.process.send_signal(signal.SIGTERM)
     ready = []
     with contextlib.suppress(ConnectionError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +14,7 @@ from gateway.request_time import in_time
 from shared.deadline import Deadline
 from shared.messages import CropHeader
 from tests.stub_worker import SIDE
-
-WAIT_S_MAX = 120.0
+from tests.waiting import WAIT_S_MAX, until
 
 
 @dataclass
@@ -42,9 +40,3 @@ class Asked:
         workers = self.dispatcher.queue.workers
         await until(lambda: any(worker.in_hand for worker in workers.values()))
         return next(generation for generation, worker in workers.items() if worker.in_hand)
-
-
-async def until(condition: Callable[[], bool], seconds: float = WAIT_S_MAX) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 — what is waited for happens in other processes
-            await asyncio.sleep(0.01)

@@ -20,6 +20,7 @@ import uvloop
 from gateway.edge.connections import Connections
 from gateway.edge.conversation import Patience
 from gateway.edge.http_protocol import protocol_class
+from tests.waiting import wait_until
 
 CEILING_S = 30.0
 PATIENCE = Patience(header_s=0.6, grace_s=0.6, idle_s=3.0, linger_s=5.0, drain_s=0.3)
@@ -148,9 +149,7 @@ def serving(
     thread = threading.Thread(target=run)
     thread.start()
     try:
-        end = time.monotonic() + CEILING_S
-        while not made.server.started and time.monotonic() < end:
-            time.sleep(0.01)
+        wait_until(lambda: made.server is not None and made.server.started)
         yield made
     finally:
         made.server.should_exit = True
@@ -184,10 +183,3 @@ def received_all(client: socket.socket, size: int) -> bytes:
         parts.append(part)
         count += len(part)
     return b"".join([*parts, client.recv(1 << 20) if count <= size else b""])
-
-
-def wait_until(condition: Any) -> None:
-    end = time.monotonic() + CEILING_S
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)

@@ -12,7 +12,8 @@ import uvloop
 
 from gateway.edge.half_closed import HalfClosed
 from gateway.edge.refusals import BEGINNING
-from tests.integration.hostile_server import Server, received, serving, statuses, wait_until
+from tests.integration.hostile_server import Server, received, serving, statuses
+from tests.waiting import wait_until
 
 POST = b"POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nabcd"
 CHUNKS = b"POST /slow HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nabcd\r\n0\r\n\r\n"

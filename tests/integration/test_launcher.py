@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -31,6 +30,7 @@ from tests.service import (
     processes_below,
     start,
 )
+from tests.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -83,14 +83,6 @@ def command_of(pid: int) -> bytes:
     return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
-def until_gone(pids: list[int]) -> list[int]:
-    """The processes still running after a generous while."""
-    until = time.monotonic() + STOP_S_MAX
-    while time.monotonic() < until and any(map(is_running, pids)):
-        time.sleep(0.1)
-    return [pid for pid in pids if is_running(pid)]
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("shared") / "run"
@@ -133,9 +125,7 @@ def test_every_line_but_the_block_for_people_is_a_log_line_that_says_by_whom(sha
     assert "  2 workers (" in shared.output.split("\nface-api is ready at ", 1)[1]
     worker = next(pid for pid in processes_below(shared.process.pid) if b"--slot" in command_of(pid))
     os.kill(worker, signal.SIGABRT)
-    until = time.monotonic() + STOP_S_MAX
-    while "a replacement starts" not in shared.output and time.monotonic() < until:
-        time.sleep(0.1)
+    wait_until(lambda: "a replacement starts" in shared.output)
     (lost,) = (line for line in logged(shared) if "a replacement starts" in line["event"])
     assert (lost["part"], lost["why"]) == ("pool", "it was killed by SIGABRT")
 
@@ -157,7 +147,7 @@ def part_is_killed(service: Service, word: bytes) -> None:
     parts = [pid for pid in children(service.process.pid) if word in command_of(pid)]
     os.kill(parts[0], signal.SIGKILL)
     assert ended(service) == 1
-    assert until_gone(family) == []
+    wait_until(lambda: not any(map(is_running, family)))
     assert "a part ended by itself" in service.output
 
 
@@ -171,7 +161,7 @@ def test_a_killed_launcher_takes_everything_with_it_and_the_next_start_removes_i
     assert len(family) >= 4
     service.process.kill()
     ended(service)
-    assert until_gone(family) == []
+    wait_until(lambda: not any(map(is_running, family)))
     left = set(temporary.glob("face-api-*"))
     assert len(left) == 1
 
@@ -183,7 +173,7 @@ def test_a_killed_launcher_takes_everything_with_it_and_the_next_start_removes_i
     family = processes_below(following.process.pid)
     following.process.send_signal(signal.SIGINT)
     assert ended(following) == 0, following.output
-    assert until_gone(family) == []
+    wait_until(lambda: not any(map(is_running, family)))
     assert list(temporary.glob("face-api-*")) == []
 
 

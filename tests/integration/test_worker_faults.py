@@ -26,9 +26,10 @@ from gateway.dispatching import dispatch, roster
 from gateway.dispatching.dispatch import Detection, Dispatcher
 from shared import announcement
 from shared.errors import DeadlineExceeded, DetectionFailed, NoWorker, PoisonPicture
-from tests.integration.asking import WAIT_S_MAX, Asked, until
+from tests.integration.asking import Asked
 from tests.service import ROOT
 from tests.stub_worker import BREAK, KILL, NAP, NAP_AND_KILL, RAISE, picture
+from tests.waiting import WAIT_S_MAX, until
 
 #: Generous: a stub worker imports the runtime and starts in about a second.
 START_S_MAX = 60.0

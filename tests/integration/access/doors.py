@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -64,13 +64,3 @@ async def passed(door: Door, tries: int, peer: str = "198.51.100.7") -> int:
 
     async with asyncio.timeout(CEILING_S):
         return sum(await asyncio.gather(*(knock() for _ in range(tries))))
-
-
-async def until(true: Callable[[], Any], patience_s: float = 30.0) -> None:
-    """Waits for a condition, or for a coroutine function that answers true."""
-    async with asyncio.timeout(patience_s):
-        while True:
-            answer = true()
-            if await answer if asyncio.iscoroutine(answer) else answer:
-                return
-            await asyncio.sleep(0.05)

@@ -32,9 +32,10 @@ from gateway.people.accounts import Accounts
 from gateway.people.sessions import Sessions
 from gateway.stores.key_format import new_key
 from shared.errors import ClientError, ConfigurationError, NotFound, StoreDown
-from tests.integration.access.doors import CEILING_S, make, opened, settings_for, status, until
+from tests.integration.access.doors import CEILING_S, make, opened, settings_for, status
 from tests.integration.access.servers import Postgres, postgres
 from tests.unit.access.stores import ME, NOW
+from tests.waiting import until
 
 PEPPER = "p" * 32
 
@@ -213,7 +214,7 @@ def test_with_the_server_gone_known_keys_pass_and_unknown_ones_wait_for_it(
             assert [await status(door, key) for _ in range(20)] == [200] * 20
             assert not door.keys.cache.ready
             server.thaw() if fault == "stopped" else server.restart()
-            await until(lambda: door.keys.cache.ready, 60)
+            await until(lambda: door.keys.cache.ready)
             assert await status(door, new_key()) == 401
             assert await status(door, key) == 200
 
@@ -230,7 +231,7 @@ def test_a_host_that_starts_while_the_server_is_down_serves_when_it_is_back(serv
         async with opened(settings) as door:
             assert await status(door, key) == 503
             server.restart()
-            await until(lambda: serves(door, key), 60)
+            await until(lambda: serves(door, key))
 
     asyncio.run(work())
 

@@ -10,9 +10,9 @@ import pytest
 
 from gateway.dispatching import dispatch, roster, worker_hosts
 from shared.errors import PoisonPicture
-from tests.integration.asking import WAIT_S_MAX, until
 from tests.integration.split.halves import Pair, houses, run, score
 from tests.stub_worker import KILL, NAP, picture
+from tests.waiting import WAIT_S_MAX, until
 
 
 @pytest.fixture(autouse=True)

@@ -12,10 +12,10 @@ from gateway.dispatching.quarantine import REMEMBERED_MAX, REMEMBERED_S, Finding
 from gateway.dispatching.quarantine_share import KEY, findings_of
 from shared.errors import PoisonPicture
 from tests.integration.access.servers import Valkey, valkey
-from tests.integration.asking import WAIT_S_MAX, until
 from tests.integration.split.halves import GatewayHost, houses, run, score
 from tests.stub_worker import KILL, picture
 from tests.unit.gateway.test_quarantine import work
+from tests.waiting import WAIT_S_MAX, until
 
 
 @pytest.fixture

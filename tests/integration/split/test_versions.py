@@ -8,8 +8,8 @@ import zmq
 
 from shared.messages import PROTOCOL_VERSION
 from shared.wire_keys import mark
-from tests.integration.asking import until
 from tests.integration.split.halves import Pair, houses, run
+from tests.waiting import until
 from worker.guard import Context
 
 OTHER = bytes([PROTOCOL_VERSION + 3]) + b"\x92\xa8RollCall\xa1g"

@@ -25,6 +25,7 @@ from shared.errors import StoreDown
 from shared.supervision import Loops
 from tests.unit.access.stores import ME, NOW, made_store
 from tests.unit.access.test_auth import RECORD
+from tests.waiting import until
 
 PEPPERS = Peppers(["p" * 32])
 
@@ -286,9 +287,3 @@ def test_closing_leaves_no_question_behind() -> None:
             assert asyncio.all_tasks() == {asyncio.current_task()}
 
     asyncio.run(work())
-
-
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not true():  # noqa: ASYNC110 — what it waits for is somebody else's
-            await asyncio.sleep(0.005)

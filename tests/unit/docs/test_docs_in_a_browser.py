@@ -5,18 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import uvicorn
 from starlette.applications import Starlette
 
 from gateway.docs.pages import docs_routes
+from tests.serving import serving
 
-START_S_MAX = 20
 BROWSER_S_MAX = 90
 FLAGS = (
     "--headless",
@@ -36,20 +33,8 @@ pytestmark = pytest.mark.skipif(shutil.which("chromium") is None, reason="there 
 
 @pytest.fixture(scope="module")
 def origin() -> Iterator[str]:
-    app = Starlette(routes=docs_routes(console=True))
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, lifespan="off", log_level="error"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        end = time.monotonic() + START_S_MAX
-        while not server.started and time.monotonic() < end:
-            time.sleep(0.02)
-        assert server.started
-        port = server.servers[0].sockets[0].getsockname()[1]
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        thread.join(START_S_MAX)
+    with serving(Starlette(routes=docs_routes(console=True))) as url:
+        yield url
 
 
 def shown(url: str, profile: Path) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from gateway.reporting.metrics import Metrics
 from gateway.services import services_of
 from shared import supervision
 from shared.settings import Settings
+from tests.waiting import wait_until
 
 #: What each loop of a process calls in every round.
 ROUNDS = {
@@ -62,13 +62,6 @@ def opened(folder: Path) -> Iterator[TestClient]:
         yield client
 
 
-def until(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
 def test_every_loop_survives_a_planted_failure_and_it_is_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -76,7 +69,7 @@ def test_every_loop_survives_a_planted_failure_and_it_is_counted(
     plants = Plants(monkeypatch, 1)
     with opened(tmp_path) as client:
         services = services_of({"state": client.app_state})
-        until(lambda: all(rounds > 1 for rounds in plants.rounds.values()))
+        wait_until(lambda: all(rounds > 1 for rounds in plants.rounds.values()))
         assert services.loops.failures == dict.fromkeys(ROUNDS, 1)
         assert client.get("/readyz").json()["detail"] == "not ready: no worker is serving"
         services.metrics.refresh()
@@ -94,10 +87,10 @@ def test_a_loop_that_always_fails_makes_the_service_unready_and_is_named_until_i
     with opened(tmp_path) as client:
         for name in ROUNDS:
             words = f"the loop {name} has failed"
-            until(lambda words=words: words in client.get("/readyz").text)
+            wait_until(lambda words=words: words in client.get("/readyz").text)
             health = client.get("/health")
             assert (health.status_code, health.json()["status"]) == (503, "degraded")
             assert words in health.json()["reason"] and "LookupError" in health.json()["reason"]
             assert "planted" not in health.text
             plants.left[name] = 0
-        until(lambda: client.get("/readyz").json()["detail"] == "not ready: no worker is serving")
+        wait_until(lambda: client.get("/readyz").json()["detail"] == "not ready: no worker is serving")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import time
 from functools import cache
 from pathlib import Path
 
@@ -22,21 +21,6 @@ PHOTO = make_jpeg.jpeg(rasters.noise(320, 240))
 def slow() -> bytes:
     """Seconds of computing for a child, and longer to make than to be found out."""
     return make_png.zeros(5000, 5000, make_png.RGBA, 16)
-
-
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return "Z" not in Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1][:3]
-
-
-def wait_until_dead(pid: int, seconds: float = 20) -> None:
-    limit = time.monotonic() + seconds
-    while alive(pid) and time.monotonic() < limit:
-        time.sleep(0.02)
-    assert not alive(pid)
 
 
 def opening(gallery: Gallery, data: bytes, *, seconds: float = 60, to_mask: bool = False) -> asyncio.Task[object]:

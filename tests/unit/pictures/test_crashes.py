@@ -19,7 +19,9 @@ from shared.errors import BadImage, Overloaded
 from shared.faces import Faces
 from tests.hostile import make_png
 from tests.hostile.gallery import Gallery
-from tests.unit.pictures.children import PHOTO, crash, hold, opening, release, slow, wait_until_dead
+from tests.service import is_running
+from tests.unit.pictures.children import PHOTO, crash, hold, opening, release, slow
+from tests.waiting import wait_until
 
 
 @pytest.mark.parametrize("sign", [signal.SIGSEGV, signal.SIGABRT, signal.SIGSYS])
@@ -82,7 +84,7 @@ def test_where_no_fresh_child_comes_one_is_made(lone: Gallery) -> None:
         return job.child.pid
 
     assert lone.run(alone()) != pid
-    wait_until_dead(pid)
+    wait_until(lambda: not is_running(pid))
     assert lone.pictures.deaths == 0
 
 
@@ -184,7 +186,7 @@ def test_a_child_that_stands_still_is_ended_too() -> None:
         os.kill(pid, signal.SIGSTOP)
         with pytest.raises(BadImage, match="takes more than"):
             gallery.open(PHOTO)
-        wait_until_dead(pid)
+        wait_until(lambda: not is_running(pid))
         gallery.open(PHOTO).close()
     finally:
         gallery.close()

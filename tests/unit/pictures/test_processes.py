@@ -21,7 +21,9 @@ from shared.faces import Faces
 from shared.settings import MEBIBYTE, Settings
 from tests.hostile import make_png, rasters
 from tests.hostile.gallery import Gallery
-from tests.unit.pictures.children import PHOTO, ROOT, alive, hold, opening, slow, wait_until_dead, working
+from tests.service import is_running
+from tests.unit.pictures.children import PHOTO, ROOT, hold, opening, slow, working
+from tests.waiting import wait_until
 
 
 def test_the_crop_is_the_letterboxed_picture(lone: Gallery) -> None:
@@ -140,7 +142,7 @@ def test_children_end_when_their_pictures_are_closed() -> None:
     gallery = Gallery(decode_processes=2)
     pids = gallery.pictures.crew.pids()
     gallery.close()
-    assert not any(alive(pid) for pid in pids)
+    assert not any(map(is_running, pids))
 
 
 def test_children_end_with_a_gateway_that_is_killed() -> None:
@@ -160,8 +162,7 @@ def test_children_end_with_a_gateway_that_is_killed() -> None:
         pids = [int(word) for word in gateway.stdout.readline().split()]
         assert len(pids) == 2
         gateway.kill()
-    for pid in pids:
-        wait_until_dead(pid)
+    wait_until(lambda: not any(map(is_running, pids)))
 
 
 def test_a_system_that_is_not_linux_is_refused_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from shared import supervision
 from shared.supervision import FAILURES_MAX, FIRST_PAUSE_S, PAUSE_S_MAX, Fate, Loops, finished
+from tests.waiting import until
 
 
 @pytest.fixture(autouse=True)
@@ -25,11 +26,6 @@ def run(work: Callable[[Loops], Coroutine[Any, Any, None]]) -> None:
             await loops.aclose()
 
     asyncio.run(inside())
-
-
-async def until(true: Callable[[], bool]) -> None:
-    while not true():  # noqa: ASYNC110 — what it waits for is somebody else's
-        await asyncio.sleep(0.001)
 
 
 class Planted:
