@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import ctypes.util
 import fcntl
+import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -15,6 +18,7 @@ import pytest
 from shared.settings import Settings
 from tests import shifts
 
+TEST_S_MAX = 600.0
 #: Examples of every property; none of them is in a hurry.
 for name, examples in {"ci": 50, "dev": 100, "verify": 2000}.items():
     hypothesis.settings.register_profile(
@@ -36,6 +40,21 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if "PYTEST_XDIST_WORKER" in os.environ:
         items.sort(key=lambda item: shifts.turn_of(item.nodeid))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """A test that is a coroutine has an event loop of its own, and an end."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    wanted = {name: pyfuncitem.funcargs[name] for name in inspect.signature(pyfuncitem.obj).parameters}
+    asyncio.run(_in_time(pyfuncitem.obj(**wanted)))
+    return True
+
+
+async def _in_time(test: Coroutine[Any, Any, None]) -> None:
+    async with asyncio.timeout(TEST_S_MAX):
+        await test
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -38,11 +38,12 @@ def test_every_answer_is_as_documented(tmp_path: Path) -> None:
         "records": "required",
     }
     with running_service(tmp_path, api_key_enabled="true", rate_limit_wrong_keys=10_000, **wanted) as service:
+        told = environment(test_key=key_for_everything(tmp_path)) | {"PYTHONPATH": str(ROOT)}  # it is no part of it
         asked = subprocess.run(
             [
                 SCHEMATHESIS, f"--config-file={ROOT / 'tests' / 'schemathesis.toml'}", "run", "--checks=all",
                 "--no-color", f"{service.url}/openapi.json",
             ],
-            cwd=tmp_path, env=environment(test_key=key_for_everything(tmp_path)), check=False, capture_output=True, text=True,
+            cwd=tmp_path, env=told, check=False, capture_output=True, text=True,
         )  # fmt: skip
     assert asked.returncode == 0, asked.stdout + asked.stderr

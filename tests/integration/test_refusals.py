@@ -174,27 +174,24 @@ class Stub:
         self.transport = asyncio.Transport()
 
 
-def test_limits_are_per_64_of_ipv6_and_per_address_of_ipv4() -> None:
-    async def scene() -> None:
-        loop = asyncio.get_running_loop()
-        house = Connections(PATIENCE, 100, 2, lambda address: address == "2001:db8:9::1")
+async def test_limits_are_per_64_of_ipv6_and_per_address_of_ipv4() -> None:
+    loop = asyncio.get_running_loop()
+    house = Connections(PATIENCE, 100, 2, lambda address: address == "2001:db8:9::1")
 
-        def refusals(addresses: list[str]) -> list[object]:
-            protocols: list[Any] = [Stub(loop, address) for address in addresses]
-            return [house.add(protocol) for protocol in protocols]
+    def refusals(addresses: list[str]) -> list[object]:
+        protocols: list[Any] = [Stub(loop, address) for address in addresses]
+        return [house.add(protocol) for protocol in protocols]
 
-        assert refusals(["2001:db8::1", "2001:db8::2", "2001:db8::ffff:0:0:3"]) == [None, None, TOO_MANY_FROM_ONE]
-        assert refusals(["2001:db8:0:1::1", "::ffff:192.0.2.1", "192.0.2.1", "192.0.2.1"]) == [
-            None,
-            None,
-            None,
-            TOO_MANY_FROM_ONE,
-        ]
-        assert refusals(["192.0.2.2", *["2001:db8:9::1"] * 4]) == [None] * 5
-        assert house._looking is not None
-        house._looking.cancel()
-
-    asyncio.run(scene())
+    assert refusals(["2001:db8::1", "2001:db8::2", "2001:db8::ffff:0:0:3"]) == [None, None, TOO_MANY_FROM_ONE]
+    assert refusals(["2001:db8:0:1::1", "::ffff:192.0.2.1", "192.0.2.1", "192.0.2.1"]) == [
+        None,
+        None,
+        None,
+        TOO_MANY_FROM_ONE,
+    ]
+    assert refusals(["192.0.2.2", *["2001:db8:9::1"] * 4]) == [None] * 5
+    assert house._looking is not None
+    house._looking.cancel()
 
 
 # A fault of ours

@@ -175,21 +175,18 @@ def _write_ten(store: Store, peppers: Peppers) -> list[str]:
     return [store.create(Draft(name="n"), peppers, ME, NOW).record.id for _ in range(10)]
 
 
-def test_a_key_of_one_host_works_and_ends_on_another(server: Postgres, tmp_path: Path) -> None:
-    async def work() -> None:
-        more = {"database_url": server.url, "key_pepper": PEPPER, "key_check_seconds": 0.2}
-        async with (
-            opened(settings_for(tmp_path / "a", **more)) as here,
-            opened(settings_for(tmp_path / "b", **more)) as there,
-        ):
-            key = make(here)
-            assert await status(there, key) == 200
-            record = there.keys.cache.lookup(key.encode())
-            assert record is not None
-            here.keys.store.revoke(record.id, ME, time.time())
-            await until(lambda: refused(there, key))
-
-    asyncio.run(work())
+async def test_a_key_of_one_host_works_and_ends_on_another(server: Postgres, tmp_path: Path) -> None:
+    more = {"database_url": server.url, "key_pepper": PEPPER, "key_check_seconds": 0.2}
+    async with (
+        opened(settings_for(tmp_path / "a", **more)) as here,
+        opened(settings_for(tmp_path / "b", **more)) as there,
+    ):
+        key = make(here)
+        assert await status(there, key) == 200
+        record = there.keys.cache.lookup(key.encode())
+        assert record is not None
+        here.keys.store.revoke(record.id, ME, time.time())
+        await until(lambda: refused(there, key))
 
 
 async def refused(door: Door, key: str) -> bool:
@@ -197,43 +194,37 @@ async def refused(door: Door, key: str) -> bool:
 
 
 @pytest.mark.parametrize("fault", ["stopped", "killed"])
-def test_with_the_server_gone_known_keys_pass_and_unknown_ones_wait_for_it(
+async def test_with_the_server_gone_known_keys_pass_and_unknown_ones_wait_for_it(
     server: Postgres, tmp_path: Path, fault: str
 ) -> None:
     assert WAIT_S_MAX < CEILING_S
     settings = settings_for(
         tmp_path, database_url=server.url, key_pepper=PEPPER, key_check_seconds=0.2, rate_limit_wrong_keys=1000
     )
-
-    async def work() -> None:
-        async with opened(settings) as door:
-            key = make(door)
-            assert await status(door, key) == 200
-            server.freeze() if fault == "stopped" else server.stop()
-            assert await status(door, new_key()) == 503
-            assert [await status(door, key) for _ in range(20)] == [200] * 20
-            assert not door.keys.cache.ready
-            server.thaw() if fault == "stopped" else server.restart()
-            await until(lambda: door.keys.cache.ready)
-            assert await status(door, new_key()) == 401
-            assert await status(door, key) == 200
-
-    asyncio.run(work())
+    async with opened(settings) as door:
+        key = make(door)
+        assert await status(door, key) == 200
+        server.freeze() if fault == "stopped" else server.stop()
+        assert await status(door, new_key()) == 503
+        assert [await status(door, key) for _ in range(20)] == [200] * 20
+        assert not door.keys.cache.ready
+        server.thaw() if fault == "stopped" else server.restart()
+        await until(lambda: door.keys.cache.ready)
+        assert await status(door, new_key()) == 401
+        assert await status(door, key) == 200
 
 
-def test_a_host_that_starts_while_the_server_is_down_serves_when_it_is_back(server: Postgres, tmp_path: Path) -> None:
+async def test_a_host_that_starts_while_the_server_is_down_serves_when_it_is_back(
+    server: Postgres, tmp_path: Path
+) -> None:
     settings = settings_for(tmp_path, database_url=server.url, key_pepper=PEPPER, key_check_seconds=0.2)
-
-    async def work() -> None:
-        async with opened(settings) as door:
-            key = make(door)
-        server.stop()
-        async with opened(settings) as door:
-            assert await status(door, key) == 503
-            server.restart()
-            await until(lambda: serves(door, key))
-
-    asyncio.run(work())
+    async with opened(settings) as door:
+        key = make(door)
+    server.stop()
+    async with opened(settings) as door:
+        assert await status(door, key) == 503
+        server.restart()
+        await until(lambda: serves(door, key))
 
 
 async def serves(door: Door, key: str) -> bool:

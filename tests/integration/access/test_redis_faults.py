@@ -109,17 +109,14 @@ def test_redis_password_changed(tmp_path: Path, server: Valkey) -> None:
     hurt_and_mend(tmp_path, server, change, back)
 
 
-def test_redis_slower_than_its_time_limit(tmp_path: Path, server: Valkey) -> None:
-    async def work() -> None:
-        async with slow_road(server.port) as (url, pace), limited(tmp_path, url) as door:
-            await until(lambda: redis_counts(door))
-            pace.delay_s = 0.5
-            assert await passed(door, 50) == LIMIT
-            assert door.counters.failures()["limiter_failed_redis"] >= 1
-            pace.delay_s = 0.0
-            await until(lambda: redis_counts(door))
-
-    asyncio.run(work())
+async def test_redis_slower_than_its_time_limit(tmp_path: Path, server: Valkey) -> None:
+    async with slow_road(server.port) as (url, pace), limited(tmp_path, url) as door:
+        await until(lambda: redis_counts(door))
+        pace.delay_s = 0.5
+        assert await passed(door, 50) == LIMIT
+        assert door.counters.failures()["limiter_failed_redis"] >= 1
+        pace.delay_s = 0.0
+        await until(lambda: redis_counts(door))
 
 
 def test_a_wrong_password_at_the_start_stops_nothing_and_is_not_logged(
@@ -135,12 +132,9 @@ def test_a_wrong_password_at_the_start_stops_nothing_and_is_not_logged(
     assert "-word" not in caplog.text
 
 
-def test_a_server_that_was_never_there_stops_nothing(tmp_path: Path) -> None:
-    async def work() -> None:
-        async with limited(tmp_path, f"redis://127.0.0.1:{free_port()}/0") as door:
-            assert await passed(door, 50) == LIMIT
-
-    asyncio.run(work())
+async def test_a_server_that_was_never_there_stops_nothing(tmp_path: Path) -> None:
+    async with limited(tmp_path, f"redis://127.0.0.1:{free_port()}/0") as door:
+        assert await passed(door, 50) == LIMIT
 
 
 def test_a_url_that_cannot_be_understood_refuses_to_start(tmp_path: Path) -> None:
@@ -152,101 +146,82 @@ def test_a_url_that_cannot_be_understood_refuses_to_start(tmp_path: Path) -> Non
         asyncio.run(work())
 
 
-def test_flushed_scripts_and_flushed_data_are_no_fault(tmp_path: Path, server: Valkey) -> None:
-    async def work() -> None:
-        async with limited(tmp_path, server.url, redis_timeout_ms=5000) as door:
-            assert await passed(door, 50) == LIMIT
-            server.client().script_flush()
-            assert await passed(door, 50) == 0
-            server.client().flushall()
-            assert await passed(door, 50) == LIMIT
-            assert door.counters.failures() == {}
-
-    asyncio.run(work())
+async def test_flushed_scripts_and_flushed_data_are_no_fault(tmp_path: Path, server: Valkey) -> None:
+    async with limited(tmp_path, server.url, redis_timeout_ms=5000) as door:
+        assert await passed(door, 50) == LIMIT
+        server.client().script_flush()
+        assert await passed(door, 50) == 0
+        server.client().flushall()
+        assert await passed(door, 50) == LIMIT
+        assert door.counters.failures() == {}
 
 
-def test_refunds_and_windows_are_those_of_the_file(tmp_path: Path, server: Valkey) -> None:
-    async def work() -> None:
-        async with limited(tmp_path, server.url, redis_timeout_ms=5000) as door:
-            limiter = door.limiter
-            first = await limiter.hit("a", 2, 60)
-            assert (first.allowed, first.remaining, round(first.reset_s)) == (True, 1, 60)
-            await limiter.hit("a", 2, 60)
-            refused = await limiter.hit("a", 2, 60)
-            assert (refused.allowed, refused.remaining) == (False, 0)
-            await limiter.refund(first)
-            assert (await limiter.hit("a", 2, 60)).allowed
-            server.client().delete(PREFIX + "a")
-            again = await limiter.hit("a", 2, 60)
-            await limiter.refund(first)  # of a window that is over
-            assert (again.remaining, (await limiter.hit("a", 2, 60)).remaining) == (1, 0)
-            short = await limiter.hit("b", 1, 0.05)
-            assert short.allowed
-            await asyncio.sleep(0.2)
-            assert (await limiter.hit("b", 1, 0.05)).allowed
-
-    asyncio.run(work())
+async def test_refunds_and_windows_are_those_of_the_file(tmp_path: Path, server: Valkey) -> None:
+    async with limited(tmp_path, server.url, redis_timeout_ms=5000) as door:
+        limiter = door.limiter
+        first = await limiter.hit("a", 2, 60)
+        assert (first.allowed, first.remaining, round(first.reset_s)) == (True, 1, 60)
+        await limiter.hit("a", 2, 60)
+        refused = await limiter.hit("a", 2, 60)
+        assert (refused.allowed, refused.remaining) == (False, 0)
+        await limiter.refund(first)
+        assert (await limiter.hit("a", 2, 60)).allowed
+        server.client().delete(PREFIX + "a")
+        again = await limiter.hit("a", 2, 60)
+        await limiter.refund(first)  # of a window that is over
+        assert (again.remaining, (await limiter.hit("a", 2, 60)).remaining) == (1, 0)
+        short = await limiter.hit("b", 1, 0.05)
+        assert short.allowed
+        await asyncio.sleep(0.2)
+        assert (await limiter.hit("b", 1, 0.05)).allowed
 
 
-def test_a_client_that_leaves_in_mid_question_disturbs_nobody(tmp_path: Path, server: Valkey) -> None:
-    async def work() -> None:
-        async with limited(tmp_path, server.url, redis_timeout_ms=5000) as door:
-            leaving = [asyncio.create_task(door.limiter.hit("gone", 1000, 60)) for _ in range(50)]
-            await asyncio.sleep(0)
-            for task in leaving:
-                task.cancel()
-            await asyncio.gather(*leaving, return_exceptions=True)
-            assert await passed(door, 50) == LIMIT
-            assert door.counters.failures() == {}
-
-    asyncio.run(work())
+async def test_a_client_that_leaves_in_mid_question_disturbs_nobody(tmp_path: Path, server: Valkey) -> None:
+    async with limited(tmp_path, server.url, redis_timeout_ms=5000) as door:
+        leaving = [asyncio.create_task(door.limiter.hit("gone", 1000, 60)) for _ in range(50)]
+        await asyncio.sleep(0)
+        for task in leaving:
+            task.cancel()
+        await asyncio.gather(*leaving, return_exceptions=True)
+        assert await passed(door, 50) == LIMIT
+        assert door.counters.failures() == {}
 
 
-def test_two_hosts_share_one_limit(tmp_path: Path, server: Valkey) -> None:
-    async def work() -> None:
-        more = {"redis_timeout_ms": 5000}
-        async with (
-            limited(tmp_path / "a", server.url, **more) as here,
-            limited(tmp_path / "b", server.url, **more) as there,
-        ):
-            both = await asyncio.gather(passed(here, 50), passed(there, 50))
-            assert sum(both) == LIMIT
-
-    asyncio.run(work())
+async def test_two_hosts_share_one_limit(tmp_path: Path, server: Valkey) -> None:
+    more = {"redis_timeout_ms": 5000}
+    async with (
+        limited(tmp_path / "a", server.url, **more) as here,
+        limited(tmp_path / "b", server.url, **more) as there,
+    ):
+        both = await asyncio.gather(passed(here, 50), passed(there, 50))
+        assert sum(both) == LIMIT
 
 
-def test_a_revocation_is_announced_through_redis(tmp_path: Path, server: Valkey) -> None:
+async def test_a_revocation_is_announced_through_redis(tmp_path: Path, server: Valkey) -> None:
     """The processes' own looking is put off for an hour: only the announcement can tell."""
-
-    async def work() -> None:
-        settings = settings_for(tmp_path, redis_url=server.url, key_check_seconds=3600.0)
-        async with opened(settings) as here, opened(settings) as there:
-            key = make(here)
-            assert await status(there, key) == 200
-            await until(lambda: server.client().pubsub_numsub("face-api:keys-changed")[0][1] == 2)
-            record = there.keys.cache.lookup(key.encode())
-            assert record is not None
-            here.keys.store.revoke(record.id, ME, 1.0)
-            await here.keys.changed()
-            await until(lambda: key_is_refused(there, key))
-
-    asyncio.run(work())
+    settings = settings_for(tmp_path, redis_url=server.url, key_check_seconds=3600.0)
+    async with opened(settings) as here, opened(settings) as there:
+        key = make(here)
+        assert await status(there, key) == 200
+        await until(lambda: server.client().pubsub_numsub("face-api:keys-changed")[0][1] == 2)
+        record = there.keys.cache.lookup(key.encode())
+        assert record is not None
+        here.keys.store.revoke(record.id, ME, 1.0)
+        await here.keys.changed()
+        await until(lambda: key_is_refused(there, key))
 
 
-def test_with_redis_killed_a_revocation_is_found_by_looking(tmp_path: Path, server: Valkey) -> None:
-    async def work() -> None:
-        settings = settings_for(tmp_path, redis_url=server.url, key_check_seconds=0.2)
-        async with opened(settings) as here, opened(settings) as there:
-            key = make(here)
-            assert await status(there, key) == 200
-            server.kill()
-            record = there.keys.cache.lookup(key.encode())
-            assert record is not None
-            here.keys.store.revoke(record.id, ME, 1.0)
-            await here.keys.changed()
-            await until(lambda: key_is_refused(there, key))
-
-    asyncio.run(work())
+async def test_with_redis_killed_a_revocation_is_found_by_looking(tmp_path: Path, server: Valkey) -> None:
+    settings = settings_for(tmp_path, redis_url=server.url, key_check_seconds=0.2)
+    async with opened(settings) as here, opened(settings) as there:
+        key = make(here)
+        assert await status(there, key) == 200
+        server.kill()
+        record = there.keys.cache.lookup(key.encode())
+        assert record is not None
+        here.keys.store.revoke(record.id, ME, 1.0)
+        await here.keys.changed()
+        await until(lambda: key_is_refused(there, key))
 
 
 async def key_is_refused(door: Door, key: str) -> bool:

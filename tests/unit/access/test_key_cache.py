@@ -72,106 +72,88 @@ async def opened(source: Source, clock: Callable[[], float] = time.monotonic) ->
         threads.close()
 
 
-def test_known_keys_are_found_without_asking_the_store() -> None:
-    async def work() -> None:
-        source = Source()
-        source.put(b"one")
-        async with opened(source) as cache:
-            assert cache.lookup(b"one") is None
+async def test_known_keys_are_found_without_asking_the_store() -> None:
+    source = Source()
+    source.put(b"one")
+    async with opened(source) as cache:
+        assert cache.lookup(b"one") is None
+        await cache.refresh()
+        for _ in range(1000):
+            assert cache.lookup(b"one") is not None
+            assert cache.lookup(b"two") is None
+        assert source.asked == 1
+
+
+async def test_a_change_is_seen_by_the_loop_and_at_once_when_poked() -> None:
+    source = Source()
+    source.put(b"one")
+    async with opened(source) as cache:
+        loops = Loops()
+        loops.keep("key_cache", cache.round, 0.0, last_round_s=0.0)
+        await until(lambda: cache.lookup(b"one") is not None)
+        source.put(b"one", revoked_at=1.0)
+        cache.poke()
+        await until(lambda: cache.lookup(b"one").revoked_at == 1.0)
+        await loops.aclose()
+
+
+async def test_a_rehashed_key_is_known_by_its_new_digest_only() -> None:
+    source = Source()
+    source.put(b"one")
+    async with opened(source) as cache:
+        await cache.refresh()
+        old = cache.lookup(b"one")
+        source.version += 1
+        moved = msgspec.structs.replace(old, digest=PEPPERS.digest(b"moved"), version=source.version)
+        source.records["one"] = moved
+        await cache.refresh()
+        assert cache.lookup(b"one") is None
+        assert cache.lookup(b"moved") == cache.get("one") == moved
+
+
+async def test_many_who_ask_at_once_ask_twice_at_most() -> None:
+    source = Source()
+    async with opened(source) as cache:
+        source.hold.clear()
+        first = asyncio.create_task(cache.refresh())
+        await until(lambda: source.asked == 1)
+        source.put(b"late")  # committed after the first question: only a second one sees it
+        others = [asyncio.create_task(cache.refresh()) for _ in range(500)]
+        await asyncio.sleep(0.01)
+        source.hold.set()
+        await asyncio.gather(first, *others)
+        assert source.asked == 2
+        assert cache.lookup(b"late") is not None
+
+
+async def test_unknown_keys_in_a_flood_ask_no_oftener_than_the_pause() -> None:
+    source = Source()
+    async with opened(source) as cache:
+        started = time.monotonic()
+        for _ in range(5):
+            await asyncio.gather(*(cache.refresh() for _ in range(50)))
+        passed = time.monotonic() - started
+        assert source.asked <= 2 + 2 * passed / cache_module.PAUSE_S_MIN
+
+
+async def test_with_the_store_down_known_keys_stay_for_the_grace_and_not_longer() -> None:
+    source, clock = Source(), Clock()
+    source.put(b"one")
+    async with opened(source, clock) as cache:
+        assert not cache.usable()
+        await cache.refresh()
+        assert cache.usable() and cache.ready
+        source.down = True
+        with pytest.raises(StoreDown):
             await cache.refresh()
-            for _ in range(1000):
-                assert cache.lookup(b"one") is not None
-                assert cache.lookup(b"two") is None
-            assert source.asked == 1
-
-    asyncio.run(work())
-
-
-def test_a_change_is_seen_by_the_loop_and_at_once_when_poked() -> None:
-    async def work() -> None:
-        source = Source()
-        source.put(b"one")
-        async with opened(source) as cache:
-            loops = Loops()
-            loops.keep("key_cache", cache.round, 0.0, last_round_s=0.0)
-            await until(lambda: cache.lookup(b"one") is not None)
-            source.put(b"one", revoked_at=1.0)
-            cache.poke()
-            await until(lambda: cache.lookup(b"one").revoked_at == 1.0)
-            await loops.aclose()
-
-    asyncio.run(work())
-
-
-def test_a_rehashed_key_is_known_by_its_new_digest_only() -> None:
-    async def work() -> None:
-        source = Source()
-        source.put(b"one")
-        async with opened(source) as cache:
-            await cache.refresh()
-            old = cache.lookup(b"one")
-            source.version += 1
-            moved = msgspec.structs.replace(old, digest=PEPPERS.digest(b"moved"), version=source.version)
-            source.records["one"] = moved
-            await cache.refresh()
-            assert cache.lookup(b"one") is None
-            assert cache.lookup(b"moved") == cache.get("one") == moved
-
-    asyncio.run(work())
-
-
-def test_many_who_ask_at_once_ask_twice_at_most() -> None:
-    async def work() -> None:
-        source = Source()
-        async with opened(source) as cache:
-            source.hold.clear()
-            first = asyncio.create_task(cache.refresh())
-            await until(lambda: source.asked == 1)
-            source.put(b"late")  # committed after the first question: only a second one sees it
-            others = [asyncio.create_task(cache.refresh()) for _ in range(500)]
-            await asyncio.sleep(0.01)
-            source.hold.set()
-            await asyncio.gather(first, *others)
-            assert source.asked == 2
-            assert cache.lookup(b"late") is not None
-
-    asyncio.run(work())
-
-
-def test_unknown_keys_in_a_flood_ask_no_oftener_than_the_pause() -> None:
-    async def work() -> None:
-        source = Source()
-        async with opened(source) as cache:
-            started = time.monotonic()
-            for _ in range(5):
-                await asyncio.gather(*(cache.refresh() for _ in range(50)))
-            passed = time.monotonic() - started
-            assert source.asked <= 2 + 2 * passed / cache_module.PAUSE_S_MIN
-
-    asyncio.run(work())
-
-
-def test_with_the_store_down_known_keys_stay_for_the_grace_and_not_longer() -> None:
-    async def work() -> None:
-        source, clock = Source(), Clock()
-        source.put(b"one")
-        async with opened(source, clock) as cache:
-            assert not cache.usable()
-            await cache.refresh()
-            assert cache.usable() and cache.ready
-            source.down = True
-            with pytest.raises(StoreDown):
-                await cache.refresh()
-            assert cache.usable() and not cache.ready
-            clock.now = 10.0
-            assert cache.usable()
-            clock.now = 10.01
-            assert not cache.usable()
-            source.down = False
-            await cache.refresh()
-            assert cache.usable() and cache.ready
-
-    asyncio.run(work())
+        assert cache.usable() and not cache.ready
+        clock.now = 10.0
+        assert cache.usable()
+        clock.now = 10.01
+        assert not cache.usable()
+        source.down = False
+        await cache.refresh()
+        assert cache.usable() and cache.ready
 
 
 def test_a_store_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,20 +169,17 @@ def test_a_store_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None
     asyncio.run(work())
 
 
-def test_one_who_leaves_while_asking_disturbs_nobody() -> None:
-    async def work() -> None:
-        source = Source()
-        source.put(b"one")
-        async with opened(source) as cache:
-            source.hold.clear()
-            leaves, stays = asyncio.create_task(cache.refresh()), asyncio.create_task(cache.refresh())
-            await until(lambda: source.asked == 1)
-            leaves.cancel()
-            source.hold.set()
-            await stays
-            assert cache.lookup(b"one") is not None
-
-    asyncio.run(work())
+async def test_one_who_leaves_while_asking_disturbs_nobody() -> None:
+    source = Source()
+    source.put(b"one")
+    async with opened(source) as cache:
+        source.hold.clear()
+        leaves, stays = asyncio.create_task(cache.refresh()), asyncio.create_task(cache.refresh())
+        await until(lambda: source.asked == 1)
+        leaves.cancel()
+        source.hold.set()
+        await stays
+        assert cache.lookup(b"one") is not None
 
 
 @asynccontextmanager
@@ -213,28 +192,26 @@ async def opened_on(store: Store, peppers: Peppers) -> AsyncIterator[KeyCache]:
 
 
 @pytest.mark.parametrize("changes_after", [0, 1, 2, 3])
-def test_keys_absent_from_a_store_brought_back_from_a_backup_stop_working(tmp_path: Path, changes_after: int) -> None:
+async def test_keys_absent_from_a_store_brought_back_from_a_backup_stop_working(
+    tmp_path: Path, changes_after: int
+) -> None:
     """Also where as many changes were made since as the backup lacks, so that counting them tells nothing."""
-
-    async def work() -> None:
-        store, peppers = made_store(tmp_path)
-        kept = store.create(Draft(name="kept"), peppers, ME, NOW)
-        file, backup = tmp_path / "var" / FILE_NAME, tmp_path / "backup"
-        copy(file, backup)
-        lost = store.create(Draft(name="lost"), peppers, ME, NOW)
-        store.revoke(kept.record.id, ME, NOW)
-        async with opened_on(store, peppers) as cache:
-            await cache.refresh()
-            assert cache.lookup(lost.key.encode()) is not None
-            copy(backup, file)
-            made = [store.create(Draft(name=str(n)), peppers, ME, NOW) for n in range(changes_after)]
-            await cache.refresh()
-            assert cache.lookup(lost.key.encode()) is None
-            assert cache.get(lost.record.id) is None
-            assert cache.lookup(kept.key.encode()) == kept.record
-            assert all(cache.lookup(one.key.encode()) == one.record for one in made)
-
-    asyncio.run(work())
+    store, peppers = made_store(tmp_path)
+    kept = store.create(Draft(name="kept"), peppers, ME, NOW)
+    file, backup = tmp_path / "var" / FILE_NAME, tmp_path / "backup"
+    copy(file, backup)
+    lost = store.create(Draft(name="lost"), peppers, ME, NOW)
+    store.revoke(kept.record.id, ME, NOW)
+    async with opened_on(store, peppers) as cache:
+        await cache.refresh()
+        assert cache.lookup(lost.key.encode()) is not None
+        copy(backup, file)
+        made = [store.create(Draft(name=str(n)), peppers, ME, NOW) for n in range(changes_after)]
+        await cache.refresh()
+        assert cache.lookup(lost.key.encode()) is None
+        assert cache.get(lost.record.id) is None
+        assert cache.lookup(kept.key.encode()) == kept.record
+        assert all(cache.lookup(one.key.encode()) == one.record for one in made)
 
 
 def copy(source: Path, target: Path) -> None:
@@ -243,47 +220,38 @@ def copy(source: Path, target: Path) -> None:
         old.backup(new)
 
 
-def test_a_key_removed_from_the_store_by_hand_stops_working_with_the_next_change(tmp_path: Path) -> None:
-    async def work() -> None:
-        store, peppers = made_store(tmp_path)
-        one, two = (store.create(Draft(name=name), peppers, ME, NOW) for name in ("one", "two"))
-        async with opened_on(store, peppers) as cache:
+async def test_a_key_removed_from_the_store_by_hand_stops_working_with_the_next_change(tmp_path: Path) -> None:
+    store, peppers = made_store(tmp_path)
+    one, two = (store.create(Draft(name=name), peppers, ME, NOW) for name in ("one", "two"))
+    async with opened_on(store, peppers) as cache:
+        await cache.refresh()
+        with store.database.write() as connection:
+            connection.execute(delete(KEYS).where(KEYS.c.id == one.record.id))
+        store.revoke(two.record.id, ME, NOW)
+        await cache.refresh()
+        assert cache.lookup(one.key.encode()) is None
+        assert cache.lookup(two.key.encode()) is not None
+
+
+async def test_a_bug_in_reading_the_store_does_not_make_old_knowledge_young(monkeypatch: pytest.MonkeyPatch) -> None:
+    source, clock = Source(), Clock()
+    source.put(b"one")
+    async with opened(source, clock) as cache:
+        await cache.refresh()
+        monkeypatch.setattr(source, "records", None)
+        with pytest.raises(AttributeError):
             await cache.refresh()
-            with store.database.write() as connection:
-                connection.execute(delete(KEYS).where(KEYS.c.id == one.record.id))
-            store.revoke(two.record.id, ME, NOW)
-            await cache.refresh()
-            assert cache.lookup(one.key.encode()) is None
-            assert cache.lookup(two.key.encode()) is not None
-
-    asyncio.run(work())
+        assert cache.usable() and not cache.ready
+        clock.now = 10.01
+        assert not cache.usable()
 
 
-def test_a_bug_in_reading_the_store_does_not_make_old_knowledge_young(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def work() -> None:
-        source, clock = Source(), Clock()
-        source.put(b"one")
-        async with opened(source, clock) as cache:
-            await cache.refresh()
-            monkeypatch.setattr(source, "records", None)
-            with pytest.raises(AttributeError):
-                await cache.refresh()
-            assert cache.usable() and not cache.ready
-            clock.now = 10.01
-            assert not cache.usable()
-
-    asyncio.run(work())
-
-
-def test_closing_leaves_no_question_behind() -> None:
-    async def work() -> None:
-        source = Source()
-        async with opened(source) as cache:
-            source.hold.clear()
-            asking = [asyncio.create_task(cache.refresh()) for _ in range(2)]
-            await until(lambda: source.asked == 1)
-            await cache.aclose()
-            await asyncio.gather(*asking, return_exceptions=True)
-            assert asyncio.all_tasks() == {asyncio.current_task()}
-
-    asyncio.run(work())
+async def test_closing_leaves_no_question_behind() -> None:
+    source = Source()
+    async with opened(source) as cache:
+        source.hold.clear()
+        asking = [asyncio.create_task(cache.refresh()) for _ in range(2)]
+        await until(lambda: source.asked == 1)
+        await cache.aclose()
+        await asyncio.gather(*asking, return_exceptions=True)
+        assert asyncio.all_tasks() == {asyncio.current_task()}

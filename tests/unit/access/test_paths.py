@@ -64,20 +64,16 @@ def test_a_path_written_wrong_gets_404_with_the_right_one(method: str) -> None:
     asyncio.run(scene())
 
 
-def test_the_right_one_is_told_to_pages_of_named_origins_and_their_preflight_passes() -> None:
+async def test_the_right_one_is_told_to_pages_of_named_origins_and_their_preflight_passes() -> None:
     page = {"origin": "https://app.example"}
-
-    async def scene() -> None:
-        for wrong in ("/api/v1/detect/", "/API/v1/mask", "//api//v1/detect"):
-            status, headers, _ = await ask("OPTIONS", wrong, page | {"access-control-request-method": "POST"})
-            assert (status, headers["access-control-allow-origin"]) == (204, page["origin"])
-            status, headers, _ = await ask("POST", wrong, page)
-            assert (status, headers["access-control-allow-origin"]) == (404, page["origin"])
-        for wrong in ("/api/v1/admin/keys/", "/console/keys/"):
-            _, headers, _ = await ask("POST", wrong, page)
-            assert "access-control-allow-origin" not in headers
-
-    asyncio.run(scene())
+    for wrong in ("/api/v1/detect/", "/API/v1/mask", "//api//v1/detect"):
+        status, headers, _ = await ask("OPTIONS", wrong, page | {"access-control-request-method": "POST"})
+        assert (status, headers["access-control-allow-origin"]) == (204, page["origin"])
+        status, headers, _ = await ask("POST", wrong, page)
+        assert (status, headers["access-control-allow-origin"]) == (404, page["origin"])
+    for wrong in ("/api/v1/admin/keys/", "/console/keys/"):
+        _, headers, _ = await ask("POST", wrong, page)
+        assert "access-control-allow-origin" not in headers
 
 
 @pytest.mark.parametrize("path", ["/console", "/console/", "/api-keys"])

@@ -22,47 +22,41 @@ URL = "redis://127.0.0.1:1/0"
 
 
 @pytest.mark.parametrize("error", [LookupError("a bug"), RuntimeError("the transport is closed"), RedisGone("gone")])
-def test_whatever_fails_answers_everybody_who_waits_and_the_next_are_sent(
+async def test_whatever_fails_answers_everybody_who_waits_and_the_next_are_sent(
     error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def work() -> None:
-        limiter, broken = RedisLimiter(open_client(URL, 0.1), 5.0), True
+    limiter, broken = RedisLimiter(open_client(URL, 0.1), 5.0), True
 
-        async def send(batch: list[Any]) -> list[Any]:
-            await asyncio.sleep(0.01)
-            if broken:
-                raise error
-            return [[1, 1, 60_000, "7"] for _ in batch]
+    async def send(batch: list[Any]) -> list[Any]:
+        await asyncio.sleep(0.01)
+        if broken:
+            raise error
+        return [[1, 1, 60_000, "7"] for _ in batch]
 
-        monkeypatch.setattr(limiter, "_send", send)
-        async with asyncio.timeout(5):
-            tries = (limiter.hit("a", 3, 60) for _ in range(300))  # more than are sent at once
-            answers = await asyncio.gather(*tries, return_exceptions=True)
-            assert {type(answer) for answer in answers} == {LimiterDown}
-            broken = False
-            assert (await limiter.hit("a", 3, 60)).allowed
-        await limiter.aclose()
-
-    asyncio.run(work())
+    monkeypatch.setattr(limiter, "_send", send)
+    async with asyncio.timeout(5):
+        tries = (limiter.hit("a", 3, 60) for _ in range(300))  # more than are sent at once
+        answers = await asyncio.gather(*tries, return_exceptions=True)
+        assert {type(answer) for answer in answers} == {LimiterDown}
+        broken = False
+        assert (await limiter.hit("a", 3, 60)).allowed
+    await limiter.aclose()
 
 
-def test_closing_answers_those_whose_question_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def work() -> None:
-        limiter, sent = RedisLimiter(open_client(URL, 0.1), 5.0), asyncio.Event()
+async def test_closing_answers_those_whose_question_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    limiter, sent = RedisLimiter(open_client(URL, 0.1), 5.0), asyncio.Event()
 
-        async def never(_batch: list[Any]) -> list[Any]:
-            sent.set()
-            await asyncio.Event().wait()
-            return []
+    async def never(_batch: list[Any]) -> list[Any]:
+        sent.set()
+        await asyncio.Event().wait()
+        return []
 
-        monkeypatch.setattr(limiter, "_send", never)
-        asking = asyncio.create_task(limiter.hit("a", 3, 60))
-        await sent.wait()
-        await limiter.aclose()
-        with pytest.raises(LimiterDown):
-            await asyncio.wait_for(asking, 5)
-
-    asyncio.run(work())
+    monkeypatch.setattr(limiter, "_send", never)
+    asking = asyncio.create_task(limiter.hit("a", 3, 60))
+    await sent.wait()
+    await limiter.aclose()
+    with pytest.raises(LimiterDown):
+        await asyncio.wait_for(asking, 5)
 
 
 class Subscription:
@@ -84,22 +78,18 @@ class Subscription:
         self.closed += 1
 
 
-def test_news_of_keys_go_on_after_redis_was_gone_and_after_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_news_of_keys_go_on_after_redis_was_gone_and_after_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redis_news, "PAUSE_S", 0.001)
     monkeypatch.setattr(supervision, "FIRST_PAUSE_S", 0.001)
-
-    async def work() -> None:
-        heard: list[int] = []
-        subscription = Subscription([{"data": b"1"}, None, RedisGone("gone"), LookupError("planted"), {"data": b"1"}])
-        client: Any = open_client(URL, 0.1)
-        monkeypatch.setattr(client, "pubsub", lambda **_: subscription)
-        loops, listening = Loops(), Listening(client, lambda: heard.append(1))
-        loops.keep("key_news", listening.round, 0.0, last_round_s=0.0)
-        await until(lambda: len(heard) == 4)  # two announcements, and once after each beginning
-        assert loops.failures == {"key_news": 1}
-        assert loops.failing() == ""
-        await loops.aclose()
-        await listening.aclose()
-        assert subscription.closed == 2
-
-    asyncio.run(work())
+    heard: list[int] = []
+    subscription = Subscription([{"data": b"1"}, None, RedisGone("gone"), LookupError("planted"), {"data": b"1"}])
+    client: Any = open_client(URL, 0.1)
+    monkeypatch.setattr(client, "pubsub", lambda **_: subscription)
+    loops, listening = Loops(), Listening(client, lambda: heard.append(1))
+    loops.keep("key_news", listening.round, 0.0, last_round_s=0.0)
+    await until(lambda: len(heard) == 4)  # two announcements, and once after each beginning
+    assert loops.failures == {"key_news": 1}
+    assert loops.failing() == ""
+    await loops.aclose()
+    await listening.aclose()
+    assert subscription.closed == 2

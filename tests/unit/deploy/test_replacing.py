@@ -66,22 +66,19 @@ def folder(tmp_path: Path) -> Iterator[RuntimeDir]:
 
 
 @pytest.mark.parametrize(("broken", "made"), [("the worker pool", 0), ("the gateway", 1)])
-def test_a_part_that_cannot_be_started_ends_no_service(
+async def test_a_part_that_cannot_be_started_ends_no_service(
     parts: Parts, folder: RuntimeDir, broken: str, made: int
 ) -> None:
-    async def work() -> None:
-        service = Service(Settings(), socket.socket(), folder, LOG)
-        await service.start()
-        old = list(service.parts)
-        parts.broken.add(broken)
-        await service.replace(Settings())
-        assert service.parts == old
-        assert not any(part.ended.done() for part in old)
-        assert len(parts.started) == 2 + made
-        assert all(part.ended.done() for part in parts.started[2:])
-        await service.stop()
-
-    asyncio.run(work())
+    service = Service(Settings(), socket.socket(), folder, LOG)
+    await service.start()
+    old = list(service.parts)
+    parts.broken.add(broken)
+    await service.replace(Settings())
+    assert service.parts == old
+    assert not any(part.ended.done() for part in old)
+    assert len(parts.started) == 2 + made
+    assert all(part.ended.done() for part in parts.started[2:])
+    await service.stop()
 
 
 def test_a_bug_in_replacing_ends_neither_the_service_nor_later_replacements(
@@ -109,16 +106,15 @@ def test_a_bug_in_replacing_ends_neither_the_service_nor_later_replacements(
     assert len(parts.started) == 2
 
 
-def test_a_part_that_ends_the_moment_it_is_stopped_does_not_keep_the_others_from_being_stopped(parts: Parts) -> None:
-    async def work() -> None:
-        part = await parts.gateway()
+async def test_a_part_that_ends_the_moment_it_is_stopped_does_not_keep_the_others_from_being_stopped(
+    parts: Parts,
+) -> None:
+    part = await parts.gateway()
 
-        def gone() -> None:
-            os.kill(part.pid, 9)
-            raise ProcessLookupError
+    def gone() -> None:
+        os.kill(part.pid, 9)
+        raise ProcessLookupError
 
-        part.process.terminate = gone  # type: ignore[method-assign]
-        await part.stop(10.0)
-        assert part.ended.done()
-
-    asyncio.run(work())
+    part.process.terminate = gone  # type: ignore[method-assign]
+    await part.stop(10.0)
+    assert part.ended.done()

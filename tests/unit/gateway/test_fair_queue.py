@@ -88,10 +88,6 @@ def test_and_by_how_often_it_is_looked_at() -> None:
 SMALL, LARGE = Fare("small", 0.01, large=False), Fare("large", 0.1, large=True)
 
 
-def run(scenario: object) -> None:
-    asyncio.run(scenario)  # type: ignore[arg-type]
-
-
 async def inside(turnstile: Turnstile, fare: Fare, release: asyncio.Event) -> None:
     async with turnstile.turn(fare):
         await release.wait()
@@ -108,88 +104,73 @@ def test_the_most_is_never_passed_even_where_less_is_enough() -> None:
     assert places_for(0, 6, 4) == 4
 
 
-def test_the_turnstile_lets_more_in_as_the_house_fills_and_keeps_those_that_came_first() -> None:
-    async def scenario() -> None:
-        turnstile, release = Turnstile(lambda house: places_for(house, 2, 5), 2), asyncio.Event()
-        tasks, seen = [], []
-        for _ in range(12):
-            tasks.append(asyncio.create_task(inside(turnstile, SMALL, release)))
-            await asyncio.sleep(0)
-            seen.append((turnstile.inside, turnstile.waiting))
-        assert seen[:6] == [(1, 0), (2, 0), (2, 1), (2, 2), (2, 3), (3, 3)]
-        assert seen[-1] == (5, 7)
-        release.set()
-        await asyncio.gather(*tasks)
-        assert (turnstile.inside, turnstile.waiting) == (0, 0)
-
-    run(scenario())
-
-
-def test_the_turnstile_lets_so_many_in_and_the_next_when_one_leaves() -> None:
-    async def scenario() -> None:
-        turnstile, release = Turnstile(lambda _: 2, 2), asyncio.Event()
-        tasks = [asyncio.create_task(inside(turnstile, SMALL, release)) for _ in range(3)]
+async def test_the_turnstile_lets_more_in_as_the_house_fills_and_keeps_those_that_came_first() -> None:
+    turnstile, release = Turnstile(lambda house: places_for(house, 2, 5), 2), asyncio.Event()
+    tasks, seen = [], []
+    for _ in range(12):
+        tasks.append(asyncio.create_task(inside(turnstile, SMALL, release)))
         await asyncio.sleep(0)
-        assert (turnstile.inside, turnstile.waiting) == (2, 1)
-        release.set()
-        await asyncio.gather(*tasks)
-        assert (turnstile.inside, turnstile.waiting) == (0, 0)
-
-    run(scenario())
-
-
-def test_while_small_pictures_are_about_large_ones_leave_them_a_decoder() -> None:
-    async def scenario() -> None:
-        turnstile, release = Turnstile(lambda _: 6, 2), asyncio.Event()
-        large = [asyncio.create_task(inside(turnstile, LARGE, release)) for _ in range(4)]
-        await asyncio.sleep(0)
-        assert turnstile.inside_large == 4, "without small ones they have all places"
-        release.set()
-        await asyncio.gather(*large)
-        release.clear()
-        small = asyncio.create_task(inside(turnstile, SMALL, release))
-        large = [asyncio.create_task(inside(turnstile, LARGE, release)) for _ in range(4)]
-        await asyncio.sleep(0)
-        assert (turnstile.inside, turnstile.inside_large) == (2, 1)
-        release.set()
-        await asyncio.gather(small, *large)
-        assert (turnstile.inside, turnstile.inside_large, turnstile.waiting) == (0, 0, 0)
-
-    run(scenario())
+        seen.append((turnstile.inside, turnstile.waiting))
+    assert seen[:6] == [(1, 0), (2, 0), (2, 1), (2, 2), (2, 3), (3, 3)]
+    assert seen[-1] == (5, 7)
+    release.set()
+    await asyncio.gather(*tasks)
+    assert (turnstile.inside, turnstile.waiting) == (0, 0)
 
 
-def test_who_leaves_or_runs_out_of_time_while_waiting_gives_up_the_turn() -> None:
-    async def scenario() -> None:
-        turnstile, release = Turnstile(lambda _: 1, 1), asyncio.Event()
-        first = asyncio.create_task(inside(turnstile, SMALL, release))
-        leaving = asyncio.create_task(inside(turnstile, SMALL, release))
-        await asyncio.sleep(0)
-        leaving.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await leaving
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0), turnstile.turn(SMALL):
-                pass
-        assert (turnstile.inside, turnstile.waiting) == (1, 0)
-        release.set()
-        await first
-        assert turnstile.inside == 0
-
-    run(scenario())
+async def test_the_turnstile_lets_so_many_in_and_the_next_when_one_leaves() -> None:
+    turnstile, release = Turnstile(lambda _: 2, 2), asyncio.Event()
+    tasks = [asyncio.create_task(inside(turnstile, SMALL, release)) for _ in range(3)]
+    await asyncio.sleep(0)
+    assert (turnstile.inside, turnstile.waiting) == (2, 1)
+    release.set()
+    await asyncio.gather(*tasks)
+    assert (turnstile.inside, turnstile.waiting) == (0, 0)
 
 
-def test_a_turn_granted_to_somebody_who_leaves_at_that_moment_goes_to_the_next() -> None:
-    async def scenario() -> None:
-        turnstile, release = Turnstile(lambda _: 1, 1), asyncio.Event()
-        first = asyncio.create_task(inside(turnstile, SMALL, release))
-        second = asyncio.create_task(inside(turnstile, SMALL, asyncio.Event()))
-        third = asyncio.create_task(inside(turnstile, SMALL, release))
-        await asyncio.sleep(0)
-        release.set()
-        await first
-        second.cancel()
-        await asyncio.gather(second, return_exceptions=True)
-        await third
-        assert (turnstile.inside, turnstile.waiting) == (0, 0)
+async def test_while_small_pictures_are_about_large_ones_leave_them_a_decoder() -> None:
+    turnstile, release = Turnstile(lambda _: 6, 2), asyncio.Event()
+    large = [asyncio.create_task(inside(turnstile, LARGE, release)) for _ in range(4)]
+    await asyncio.sleep(0)
+    assert turnstile.inside_large == 4, "without small ones they have all places"
+    release.set()
+    await asyncio.gather(*large)
+    release.clear()
+    small = asyncio.create_task(inside(turnstile, SMALL, release))
+    large = [asyncio.create_task(inside(turnstile, LARGE, release)) for _ in range(4)]
+    await asyncio.sleep(0)
+    assert (turnstile.inside, turnstile.inside_large) == (2, 1)
+    release.set()
+    await asyncio.gather(small, *large)
+    assert (turnstile.inside, turnstile.inside_large, turnstile.waiting) == (0, 0, 0)
 
-    run(scenario())
+
+async def test_who_leaves_or_runs_out_of_time_while_waiting_gives_up_the_turn() -> None:
+    turnstile, release = Turnstile(lambda _: 1, 1), asyncio.Event()
+    first = asyncio.create_task(inside(turnstile, SMALL, release))
+    leaving = asyncio.create_task(inside(turnstile, SMALL, release))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0), turnstile.turn(SMALL):
+            pass
+    assert (turnstile.inside, turnstile.waiting) == (1, 0)
+    release.set()
+    await first
+    assert turnstile.inside == 0
+
+
+async def test_a_turn_granted_to_somebody_who_leaves_at_that_moment_goes_to_the_next() -> None:
+    turnstile, release = Turnstile(lambda _: 1, 1), asyncio.Event()
+    first = asyncio.create_task(inside(turnstile, SMALL, release))
+    second = asyncio.create_task(inside(turnstile, SMALL, asyncio.Event()))
+    third = asyncio.create_task(inside(turnstile, SMALL, release))
+    await asyncio.sleep(0)
+    release.set()
+    await first
+    second.cancel()
+    await asyncio.gather(second, return_exceptions=True)
+    await third
+    assert (turnstile.inside, turnstile.waiting) == (0, 0)

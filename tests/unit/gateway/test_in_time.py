@@ -50,69 +50,51 @@ async def begun() -> tuple[Work, asyncio.Task[Response]]:
     return work, task
 
 
-def test_an_answer_in_time_is_the_answer() -> None:
-    async def scene() -> None:
-        work, task = await begun()
-        response = Response()
-        work.answer.set_result(response)
-        assert await task is response
-
-    asyncio.run(scene())
+async def test_an_answer_in_time_is_the_answer() -> None:
+    work, task = await begun()
+    response = Response()
+    work.answer.set_result(response)
+    assert await task is response
 
 
-def test_a_client_that_left_stops_the_work() -> None:
-    async def scene() -> None:
-        work, task = await begun()
+async def test_a_client_that_left_stops_the_work() -> None:
+    work, task = await begun()
+    work.client_left.set_result(None)
+    with pytest.raises(ClientDisconnect):
+        await task
+    assert work.ended == "stopped"
+
+
+async def test_work_for_a_client_that_had_left_before_stops_too() -> None:
+    work = Work()
+    work.client_left.set_result(None)
+    with pytest.raises(ClientDisconnect):
+        await work.start()
+    assert work.ended == "stopped"
+
+
+async def test_a_client_that_leaves_after_the_answer_disturbs_nobody() -> None:
+    work = Work()
+    work.answer.set_result(Response())
+
+    async def whole_request() -> str:
+        await work.look_in_time(Deadline(float("inf")))
         work.client_left.set_result(None)
-        with pytest.raises(ClientDisconnect):
-            await task
-        assert work.ended == "stopped"
+        await asyncio.sleep(0)
+        return "its books are closed"
 
-    asyncio.run(scene())
-
-
-def test_work_for_a_client_that_had_left_before_stops_too() -> None:
-    async def scene() -> None:
-        work = Work()
-        work.client_left.set_result(None)
-        with pytest.raises(ClientDisconnect):
-            await work.start()
-        assert work.ended == "stopped"
-
-    asyncio.run(scene())
+    assert await whole_request() == "its books are closed"
 
 
-def test_a_client_that_leaves_after_the_answer_disturbs_nobody() -> None:
-    async def scene() -> None:
-        work = Work()
-        work.answer.set_result(Response())
-
-        async def whole_request() -> str:
-            await work.look_in_time(Deadline(float("inf")))
-            work.client_left.set_result(None)
-            await asyncio.sleep(0)
-            return "its books are closed"
-
-        assert await whole_request() == "its books are closed"
-
-    asyncio.run(scene())
+async def test_time_that_is_over_stops_the_work_and_says_when_to_come_again() -> None:
+    work = Work()
+    with pytest.raises(DeadlineExceeded, match="retry in 3 seconds"):
+        await work.start(seconds=0.0)
 
 
-def test_time_that_is_over_stops_the_work_and_says_when_to_come_again() -> None:
-    async def scene() -> None:
-        work = Work()
-        with pytest.raises(DeadlineExceeded, match="retry in 3 seconds"):
-            await work.start(seconds=0.0)
-
-    asyncio.run(scene())
-
-
-def test_whoever_cancels_the_request_is_heard() -> None:
-    async def scene() -> None:
-        work, task = await begun()
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        assert work.ended == "stopped"
-
-    asyncio.run(scene())
+async def test_whoever_cancels_the_request_is_heard() -> None:
+    work, task = await begun()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert work.ended == "stopped"

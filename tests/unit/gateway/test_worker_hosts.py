@@ -50,28 +50,22 @@ def test_a_name_is_all_its_addresses_and_one_without_any_is_told_and_stands_for_
     asyncio.run(scenario())
 
 
-def test_a_host_with_another_key_can_neither_bury_nor_take_over_the_workers_of_a_host() -> None:
+async def test_a_host_with_another_key_can_neither_bury_nor_take_over_the_workers_of_a_host() -> None:
     told: list[tuple[str, dict[str, object]]] = []
-
-    async def scenario() -> None:
-        now = asyncio.get_running_loop().time
-        hosts = WorkerHosts(
-            [ONE, TWO], {"key": "ours", "other": "others"}, "g", "", 16, lambda *what: told.append(what)
-        )
-        links: list[Any] = [object(), object()]  # two that are only told apart
-        hosts.hosts = {ONE: WorkerHost(ONE, "key", links[0]), TWO: WorkerHost(TWO, "other", links[1])}
-        hosts._heard(links[0], Roll((Listed(0, "w.1", 1),)), None)
-        hosts._heard(links[1], Roll((Listed(0, "w.1", 1), Listed(1, "w.2", 1)), ("w.1",)), None)
-        assert (hosts.fate("w.1", now()), hosts.fate("w.2", now())) == ("listed", "listed")
-        assert {one.generation: one.endpoint for one in hosts.announced(now()).values()} == {
-            "w.1": "tcp://10.0.0.21:7401",
-            "w.2": "tcp://10.0.0.22:7402",
-        }
-        assert told[-1][0] == "a host of workers is not believed"
-        hosts._heard(links[0], Roll((), ("w.1",)), None)
-        assert hosts.fate("w.1", now()) == "ended"
-
-    asyncio.run(scenario())
+    now = asyncio.get_running_loop().time
+    hosts = WorkerHosts([ONE, TWO], {"key": "ours", "other": "others"}, "g", "", 16, lambda *what: told.append(what))
+    links: list[Any] = [object(), object()]  # two that are only told apart
+    hosts.hosts = {ONE: WorkerHost(ONE, "key", links[0]), TWO: WorkerHost(TWO, "other", links[1])}
+    hosts._heard(links[0], Roll((Listed(0, "w.1", 1),)), None)
+    hosts._heard(links[1], Roll((Listed(0, "w.1", 1), Listed(1, "w.2", 1)), ("w.1",)), None)
+    assert (hosts.fate("w.1", now()), hosts.fate("w.2", now())) == ("listed", "listed")
+    assert {one.generation: one.endpoint for one in hosts.announced(now()).values()} == {
+        "w.1": "tcp://10.0.0.21:7401",
+        "w.2": "tcp://10.0.0.22:7402",
+    }
+    assert told[-1][0] == "a host of workers is not believed"
+    hosts._heard(links[0], Roll((), ("w.1",)), None)
+    assert hosts.fate("w.1", now()) == "ended"
 
 
 def test_pauses_between_attempts_grow_and_end_at_a_bound() -> None:

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any
 
 from gateway.pictures.byte_budget import ByteBudget
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.memory_need import budget, decoding, holding, masking
 from shared.settings import MEBIBYTE, Settings
-
-
-def run(work: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(work)
 
 
 async def gets(house: ByteBudget, wanted: int) -> bool:
@@ -26,76 +20,61 @@ async def gets(house: ByteBudget, wanted: int) -> bool:
     return True
 
 
-def test_bytes_up_to_the_total_are_given_at_once_and_one_more_waits() -> None:
-    async def work() -> None:
-        house = ByteBudget(100)
-        assert [await gets(house, wanted) for wanted in (60, 40, 1)] == [True, True, False]
-        house.give(1)
-        assert await gets(house, 1)
-        assert house.free == 0
-
-    run(work())
+async def test_bytes_up_to_the_total_are_given_at_once_and_one_more_waits() -> None:
+    house = ByteBudget(100)
+    assert [await gets(house, wanted) for wanted in (60, 40, 1)] == [True, True, False]
+    house.give(1)
+    assert await gets(house, 1)
+    assert house.free == 0
 
 
-def test_who_comes_first_is_served_first_even_when_a_later_one_would_fit() -> None:
-    async def work() -> None:
-        house, served = ByteBudget(100), []
+async def test_who_comes_first_is_served_first_even_when_a_later_one_would_fit() -> None:
+    house, served = ByteBudget(100), []
 
-        async def one(name: str, wanted: int) -> None:
-            await house.take(wanted)
-            served.append(name)
+    async def one(name: str, wanted: int) -> None:
+        await house.take(wanted)
+        served.append(name)
 
-        await house.take(90)
-        tasks = [asyncio.create_task(one("large", 80)), asyncio.create_task(one("small", 5))]
-        await asyncio.sleep(0)
-        assert served == []
-        house.give(90)
-        await asyncio.gather(*tasks)
-        assert served == ["large", "small"]
-
-    run(work())
+    await house.take(90)
+    tasks = [asyncio.create_task(one("large", 80)), asyncio.create_task(one("small", 5))]
+    await asyncio.sleep(0)
+    assert served == []
+    house.give(90)
+    await asyncio.gather(*tasks)
+    assert served == ["large", "small"]
 
 
-def test_who_leaves_the_line_lets_the_next_one_pass() -> None:
-    async def work() -> None:
-        house = ByteBudget(100)
-        await house.take(50)
-        large, small = asyncio.create_task(house.take(80)), asyncio.create_task(house.take(30))
-        await asyncio.sleep(0)
-        large.cancel()
-        await asyncio.gather(large, return_exceptions=True)
-        await small
-        assert house.free == 20
-
-    run(work())
+async def test_who_leaves_the_line_lets_the_next_one_pass() -> None:
+    house = ByteBudget(100)
+    await house.take(50)
+    large, small = asyncio.create_task(house.take(80)), asyncio.create_task(house.take(30))
+    await asyncio.sleep(0)
+    large.cancel()
+    await asyncio.gather(large, return_exceptions=True)
+    await small
+    assert house.free == 20
 
 
-def test_a_turn_granted_to_someone_who_is_leaving_goes_back() -> None:
-    async def work() -> None:
-        house = ByteBudget(100)
-        await house.take(100)
-        waiting = asyncio.create_task(house.take(70))
-        await asyncio.sleep(0)
-        house.give(100)
-        waiting.cancel()
-        await asyncio.gather(waiting, return_exceptions=True)
-        assert house.free == 100
-
-    run(work())
+async def test_a_turn_granted_to_someone_who_is_leaving_goes_back() -> None:
+    house = ByteBudget(100)
+    await house.take(100)
+    waiting = asyncio.create_task(house.take(70))
+    await asyncio.sleep(0)
+    house.give(100)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    assert house.free == 100
 
 
-def test_who_wants_more_than_there_is_waits_until_he_is_alone_and_gets_all() -> None:
-    async def work() -> None:
-        house = ByteBudget(100)
-        await house.take(1)
-        waiting = asyncio.create_task(house.take(500))
-        await asyncio.sleep(0)
-        assert not waiting.done()
-        house.give(1)
-        assert await waiting == 100
-        house.give(100)
-
-    run(work())
+async def test_who_wants_more_than_there_is_waits_until_he_is_alone_and_gets_all() -> None:
+    house = ByteBudget(100)
+    await house.take(1)
+    waiting = asyncio.create_task(house.take(500))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    house.give(1)
+    assert await waiting == 100
+    house.give(100)
 
 
 def test_the_budget_is_a_quarter_of_the_memory_inside_its_bounds_and_shared_by_gateways() -> None:

@@ -171,11 +171,7 @@ def test_a_system_that_is_not_linux_is_refused_at_the_start(monkeypatch: pytest.
         asyncio.run(open_pictures(Settings(decode_processes=1)))
 
 
-def test_children_that_cannot_start_are_a_configuration_error(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_children_that_cannot_start_are_a_configuration_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
-
-    async def work() -> None:
-        with pytest.raises(ConfigurationError, match="their error stands above"):
-            await Pictures(Settings(decode_processes=1)).start()
-
-    asyncio.run(work())
+    with pytest.raises(ConfigurationError, match="their error stands above"):
+        await Pictures(Settings(decode_processes=1)).start()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import json
 import subprocess
@@ -142,14 +141,10 @@ def test_it_can_be_switched_off_and_that_is_said() -> None:
         gallery.close()
 
 
-def test_required_refuses_to_start_where_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_required_refuses_to_start_where_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.pictures.child_process.PROGRAM", "tests.unit.pictures.unsheltered")
-
-    async def start() -> None:
-        with pytest.raises(ConfigurationError, match=r"required, and the kernel has no Landlock.*5\.13"):
-            await Pictures(Settings(decode_processes=1, decode_sandbox="required")).start()
-
-    asyncio.run(start())
+    with pytest.raises(ConfigurationError, match=r"required, and the kernel has no Landlock.*5\.13"):
+        await Pictures(Settings(decode_processes=1, decode_sandbox="required")).start()
 
 
 def test_a_sandbox_says_what_it_is_made_of() -> None:
