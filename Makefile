@@ -30,7 +30,7 @@ test: $(VENV)/dev.ok ## Set up, lint and check types beside the suite (minutes o
 	@$(MAKE) --no-print-directory --jobs 2 lint suite  # types take one core alone
 
 suite: $(VENV)/dev.ok
-	@$(BIN)/python -m pytest -n $$(( $$(nproc) + 1 )) --dist loadfile  # one more than cores: some always wait
+	@$(BIN)/python -m pytest -n $$(( $$(nproc) + 2 )) --dist loadfile  # two more than cores: some always wait
 
 lint: $(VENV)/dev.ok ## Style and strict types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -256,7 +256,7 @@ def _once_parameter() -> Json:
         "in": "header",
         "required": False,
         "description": words.ONCE,
-        "schema": {"type": "string", "minLength": 1, "maxLength": KEY_CHARACTERS_MAX},
+        "schema": {"type": "string", "maxLength": KEY_CHARACTERS_MAX},
         "example": "order-4711-photo-2",
     }
 

@@ -84,8 +84,8 @@ ONCE = """\
 Makes a retry safe where records are kept: while the job of the first request with this value is there, one with the
 same picture and parameters gets the answer that was given (`Idempotency-Replayed: true`) and leaves no other job; where
 the masked picture was not kept, it is made again. Another picture or other parameters are 422, one that is still being
-answered is 409. The value counts for your API key alone; a UUID is best. Where no job is kept, `X-Ignored-Fields`
-names it
+answered is 409. The value counts for your API key alone; a UUID is best, and a blank one is none. Where no job is kept,
+`X-Ignored-Fields` names it
 """
 
 #: Status → what it means, for errors of detect and mask.

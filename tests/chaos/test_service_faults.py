@@ -163,7 +163,7 @@ def test_requests_are_one_line_each_without_secrets_and_counted(running: Running
 
 
 def test_offered_more_than_it_can_do_it_refuses_some_and_answers_the_rest_rightly(running: Running) -> None:
-    phase = asyncio.run(closed_loop(port_of(running.service), PICTURES, 40, 2.0))
+    phase = asyncio.run(closed_loop(port_of(running.service), PICTURES, 40, 1.0))
     assert set(phase.statuses) == {200, 503}
     assert not phase.failed
     assert phase.right > 0

@@ -199,3 +199,9 @@ def test_the_server_is_relative_so_any_host_and_prefix_works(document: dict[str,
 
 def test_the_version_is_the_projects() -> None:
     assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == openapi.VERSION
+
+
+def test_what_schemathesis_is_told_of_single_operations_names_them(document: dict[str, Any]) -> None:
+    told = tomllib.loads((ROOT / "tests" / "schemathesis.toml").read_text())["operations"]
+    known = {each.get("operationId") for path in document["paths"].values() for each in path.values()}
+    assert {name for each in told for name in each["include-operation-id"]} <= known

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -25,8 +26,9 @@ def picture(path: Path, ink: int = 90) -> None:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory, with_open_model: Path) -> Path:
     tmp_path = tmp_path_factory.mktemp("judged")
+    shutil.copytree(with_open_model / "data", tmp_path / "kept")
     labels = {}
     for name in NAMES[False] + NAMES[True]:
         picture(tmp_path / "everyday" / "photos" / name)

@@ -6,6 +6,7 @@ import errno
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,14 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     return json.loads(done.stdout)
 
 
+@pytest.fixture(scope="module")
+def fresh() -> Iterator[Gallery]:
+    """A child that has opened nothing yet."""
+    gallery = Gallery()
+    yield gallery
+    gallery.close()
+
+
 @pytest.mark.parametrize("attempt", prisoner.refused())
 def test_what_a_decoder_has_no_need_of_is_refused(results: Results, attempt: str) -> None:
     code, said = results["children"][attempt]
@@ -66,28 +75,20 @@ def test_each_layer_holds_without_the_other(results: Results, layer: str) -> Non
     assert [name for name, (_code, said) in results[layer].items() if said in {"succeeded", "ECONNREFUSED"}] == []
 
 
-def test_a_child_has_nothing_open_but_what_it_works_with() -> None:
-    gallery = Gallery()
-    try:
-        (names,) = gallery.open_files()
-        kinds = sorted(name.split(":")[0] for name in names)
-        size = f"/proc/{gallery.pictures.crew.pids()[0]}/statm"
-        # stdin and stdout; what C libraries write, to be written and read; the slab; its own size; standard error; its link
-        assert kinds == sorted(["/dev/null"] * 2 + ["/memfd"] * 3 + [size, "pipe", "socket"])
-    finally:
-        gallery.close()
+def test_a_child_has_nothing_open_but_what_it_works_with(fresh: Gallery) -> None:
+    (names,) = fresh.open_files()
+    kinds = sorted(name.split(":")[0] for name in names)
+    size = f"/proc/{fresh.pictures.crew.pids()[0]}/statm"
+    # stdin and stdout; what C libraries write, to be written and read; the slab; its own size; standard error; its link
+    assert kinds == sorted(["/dev/null"] * 2 + ["/memfd"] * 3 + [size, "pipe", "socket"])
 
 
-def test_the_kernel_says_that_a_child_is_shut_in() -> None:
-    gallery = Gallery()
-    try:
-        status = Path(f"/proc/{gallery.pictures.crew.pids()[0]}/status").read_text(encoding="ascii")
-        facts = dict(line.split(":\t") for line in status.splitlines() if ":\t" in line)
-        assert facts["NoNewPrivs"] == "1"
-        assert int(facts["CapEff"], 16) == int(facts["CapPrm"], 16) == 0
-        assert (facts["Seccomp"] == "2") == gallery.pictures.sandbox.seccomp
-    finally:
-        gallery.close()
+def test_the_kernel_says_that_a_child_is_shut_in(fresh: Gallery) -> None:
+    status = Path(f"/proc/{fresh.pictures.crew.pids()[0]}/status").read_text(encoding="ascii")
+    facts = dict(line.split(":\t") for line in status.splitlines() if ":\t" in line)
+    assert facts["NoNewPrivs"] == "1"
+    assert int(facts["CapEff"], 16) == int(facts["CapPrm"], 16) == 0
+    assert (facts["Seccomp"] == "2") == fresh.pictures.sandbox.seccomp
 
 
 def test_nothing_is_loaded_or_opened_behind_the_door(hostile_files: Path) -> None:
@@ -122,14 +123,10 @@ def test_an_older_landlock_holds_what_it_can_and_says_what_not(version: int, lac
     assert len(landlock.attributes(version)) == 8 * (1 + (version >= 4) + (version >= 6))
 
 
-def test_how_children_are_shut_in_is_known_to_the_gateway() -> None:
-    gallery = Gallery()
-    try:
-        sandbox = gallery.pictures.sandbox
-        assert sandbox.whole == (not sandbox.notes)
-        assert str(sandbox) in {"Landlock 7 and seccomp", "seccomp", "none"} or sandbox.landlock
-    finally:
-        gallery.close()
+def test_how_children_are_shut_in_is_known_to_the_gateway(fresh: Gallery) -> None:
+    sandbox = fresh.pictures.sandbox
+    assert sandbox.whole == (not sandbox.notes)
+    assert str(sandbox) in {"Landlock 7 and seccomp", "seccomp", "none"} or sandbox.landlock
 
 
 def test_it_can_be_switched_off_and_that_is_said() -> None:
