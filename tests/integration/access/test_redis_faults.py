@@ -21,9 +21,10 @@ import pytest
 
 from gateway.access.door import Door
 from gateway.access.rate_limit_redis import PREFIX, RedisLimiter
+from loadtest.servers import free_port
 from shared.errors import ConfigurationError
 from tests.integration.access.doors import make, opened, passed, settings_for, status
-from tests.integration.access.servers import Valkey, free_port, valkey
+from tests.integration.access.servers import Valkey, valkey
 from tests.unit.access.stores import ME
 from tests.waiting import until
 

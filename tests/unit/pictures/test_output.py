@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import struct
 
-import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -16,8 +15,8 @@ from shared.errors import BadImage, BadParameter
 from tests.hostile import make_icc, make_jpeg, make_png, make_tiff, make_webp, rasters
 from tests.hostile.gallery import Gallery
 from tests.unit.pictures.reading import seen_upright
+from tests.unit.pictures.test_colours import SMOOTH, saved
 
-SMOOTH = cv2.GaussianBlur(rasters.colours(160, 120), (0, 0), 2.0)
 SHEER = np.dstack([SMOOTH, rasters.grey(160, 120)])
 SECRET = b"the place was 52.5200 N 13.4050 E"
 
@@ -147,9 +146,9 @@ def test_a_colour_profile_becomes_srgb_in_the_answer_alone(gallery: Gallery) -> 
     profile = make_icc.swapped_rgb()
     files = {
         "jpeg": make_jpeg.jpeg(SMOOTH, quality=100, subsampling=0, icc_profile=profile),
-        "png": _saved("PNG", profile),
-        "webp": _saved("WEBP", profile, lossless=True),
-        "tiff": _saved("TIFF", profile),
+        "png": saved("PNG", profile),
+        "webp": saved("WEBP", profile, lossless=True),
+        "tiff": saved("TIFF", profile),
     }
     for name, data in files.items():
         answer = seen(masked(gallery, data)).astype(int)
@@ -157,12 +156,6 @@ def test_a_colour_profile_becomes_srgb_in_the_answer_alone(gallery: Gallery) -> 
         picture = gallery.open(data, sides=(160,))
         assert np.abs(picture.crops[0].pixels[:, :, ::-1].astype(int) - SMOOTH).mean() < 3, name
         picture.close()
-
-
-def _saved(stored_as: str, profile: bytes, **options: object) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(SMOOTH).save(file, stored_as, icc_profile=profile, **options)  # type: ignore[arg-type]
-    return file.getvalue()
 
 
 def test_a_grey_profile_is_applied_to_grey(gallery: Gallery) -> None:
@@ -184,11 +177,11 @@ def test_inks_go_through_their_profile(gallery: Gallery) -> None:
 
 @pytest.mark.parametrize("profile", [b"x" * 3000, b"", make_icc.swapped_rgb()[:200], make_icc.red_cyan()])
 def test_a_profile_that_is_broken_or_of_another_kind_is_ignored(gallery: Gallery, profile: bytes) -> None:
-    assert (seen(masked(gallery, _saved("PNG", profile))) == SMOOTH).all()
+    assert (seen(masked(gallery, saved("PNG", profile))) == SMOOTH).all()
 
 
 def test_a_solid_colour_is_exact_whatever_the_profile(gallery: Gallery) -> None:
-    data = _saved("PNG", make_icc.swapped_rgb())
+    data = saved("PNG", make_icc.swapped_rgb())
     answer = seen(masked(gallery, data, [[40, 30, 80, 70]], method="solid", color="#1080f0"))
     assert (answer[35:65, 45:75] == (0x10, 0x80, 0xF0)).all()
 

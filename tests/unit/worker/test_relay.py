@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-import logging
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,18 +13,13 @@ import pytest
 
 from shared.logs import open_log
 from shared.settings import Settings
+from tests.unit.worker.test_pool import libraries_log_as_before
 from worker.relay import FOREIGN_MAX, LAST_WORDS_MAX, LINE_MAX, Lines, readable, relay
+
+__all__ = ["libraries_log_as_before"]  # a fixture for every test
 
 GENERATION = "a1b2c3.7"
 Format = Literal["json", "text"]
-
-
-@pytest.fixture(autouse=True)
-def libraries_log_as_before() -> Iterator[None]:
-    """`open_log` takes over what libraries log."""
-    before = logging.getLogger().handlers
-    yield
-    logging.getLogger().handlers = before
 
 
 @dataclass
