@@ -54,7 +54,7 @@ differential: $(VENV)/dev.ok ## Odd and damaged files read by the service, Pillo
 chaos: $(VENV)/dev.ok ## Kill, stop, overload and restart everything under load, with a report (ARGS="storm --requests 50000")
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
-rehearse: .venv-cluster/ok ## Hosts behind Envoy and HAProxy, and hosts of workers alone, killed, cut off, frozen and updated under load; what they share gone and back; what compose says (ARGS="envoy --hosts 3", ARGS=state)
+rehearse: .venv-cluster/ok .venv-recipes/ok ## Hosts behind Envoy and HAProxy, and hosts of workers alone, killed, cut off, frozen and updated under load; what they share gone and back; what compose says (ARGS="envoy --hosts 3", ARGS=state)
 	@$(BIN)/python -m tests.cluster --json var/rehearsal/report.json $(ARGS)
 	@$(if $(ARGS),,$(BIN)/python -m tests.cluster.split --json var/rehearsal/split.json)
 

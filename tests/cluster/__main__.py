@@ -1,7 +1,7 @@
-"""`python -m tests.cluster [--hosts N] [--only WORD] [--json FILE] [envoy|haproxy|state|compose …]`: hosts struck under load.
+"""`python -m tests.cluster [--hosts N] [--only WORD] [--json FILE] [envoy|haproxy|state|records|compose …]`: hosts struck under load.
 
 envoy, haproxy: behind which balancer. state: what hosts share, taken away and given back, and more of the same hosts.
-compose: what the compose file says.
+records: two hosts on one database and one bucket. compose: what the compose file says.
 Needs root, `ip`, and the programs of all that; everything runs in namespaces of its own. Exit code 0 when nothing was lost.
 """
 
@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 
 from shared.settings import MEBIBYTE
+from tests.callers import PYTHON as RECIPES
 from tests.chaos.gallery import gallery
 from tests.cluster import servers
 from tests.cluster.alone import alone, is_alone, lay_the_wire, what_lacks
@@ -24,11 +25,12 @@ from tests.cluster.balancers import BALANCERS, Balancer
 from tests.cluster.composed import rehearse_compose
 from tests.cluster.faults import FAULTS, Fault
 from tests.cluster.hosts import BALANCER, open_hosts
+from tests.cluster.records import rehearse_records
 from tests.cluster.rehearsal import Outcome, Rehearsal
 from tests.cluster.state import rehearse_state
 
 #: What is no balancer alone.
-SHARED = {"state": rehearse_state, "compose": rehearse_compose}
+SHARED = {"state": rehearse_state, "records": rehearse_records, "compose": rehearse_compose}
 #: Files like small photographs, one that every balancer just holds, and one like the largest that is served.
 PICTURES = (29, 60_000), (1, MEBIBYTE - 20_000), (1, 20 * MEBIBYTE - 10_000)
 
@@ -77,6 +79,8 @@ def main(arguments: list[str]) -> int:
     missing = [f"{one.name} is not installed" for one in wanted if one.program() is None]
     if SHARED.keys() & options.parts and (wanting := servers.what_lacks()):
         missing.append(wanting)
+    if "records" in options.parts and not (RECIPES / "weed").exists():
+        missing.append(f"{RECIPES.parent.name} is not set up")
     if lacks := what_lacks() or ", ".join(missing):
         print(f"no rehearsal here: {lacks}", file=sys.stderr)
         return 2
