@@ -20,7 +20,8 @@ from gateway.records.image import ToKeep
 from gateway.records.job import Birth, KeptJob, asked, born_now, found
 from gateway.records.keeping import Committed, Records
 from gateway.records.once import Fulfilment, KeptAnswer
-from gateway.repeating import IMAGE_HEADER, JOB_HEADER, AnsweredBefore
+from gateway.records.uuid7 import uuid7_now
+from gateway.repeating import IMAGE_HEADER, JOB_HEADER, ORIGINAL_HEADER, AnsweredBefore
 from gateway.visit import Visit
 from shared.faces import Faces
 
@@ -37,7 +38,7 @@ class Answer:
     """What is told of an answer that its visit does not know.
 
     faces: found. masked: how many of them, None for detect. to_keep: whether its body is a picture that may be kept.
-    without_job: its body where the job cannot be told of; its own where it tells of none.
+    body: with the ids of job and original; always the same where it tells of none.
     """
 
     task: Task
@@ -45,7 +46,7 @@ class Answer:
     faces: Faces
     masked: int | None = None
     to_keep: bool = False
-    without_job: Callable[[], bytes] | None = None
+    body: Callable[[str | None, str | None], bytes] | None = None
 
 
 def repeatable(endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
@@ -67,7 +68,10 @@ def birth_of(seen: Seen) -> Birth | None:
     if seen.records is None:
         return None
     birth = born_now(_ttl_s(seen.records, seen.record))
-    return birth._replace(id=seen.once.job_id) if seen.once is not None and seen.once.job_id else birth
+    if seen.once is not None and seen.once.job_id:
+        return birth._replace(id=seen.once.job_id)
+    images = seen.records.images
+    return birth._replace(original_id=uuid7_now()) if images is not None and images.originals else birth
 
 
 def _ttl_s(records: Records, request: RequestRecord) -> float:
@@ -90,15 +94,33 @@ def record(seen: Seen, birth: Birth | None, answer: Answer) -> None:
 
 async def _recorded(records: Records, seen: Seen, birth: Birth, answer: Answer) -> None:
     job = await _job(seen, birth, answer)
-    picture = None
-    if answer.to_keep and records.images is not None:
-        picture = ToKeep(answer.response.body, str(answer.response.media_type), job.sha256_out)
-    _tell(answer, job, await records.keep(job, picture), expected=picture is not None)
+    pictures = [] if records.images is None else _pictures(seen, birth, answer, job)
+    alone = await _alone(job, birth, answer) if pictures and answer.body is not None else None
+    _tell(answer, job, await records.keep(job, *pictures, alone=alone), expected=bool(pictures))
+
+
+def _pictures(seen: Seen, birth: Birth, answer: Answer, job: KeptJob) -> list[ToKeep]:
+    pictures, response = [], answer.response
+    if answer.to_keep:
+        pictures.append(ToKeep(response.body, str(response.media_type), job.sha256_out))
+    if birth.original_id is not None:
+        pictures.append(ToKeep(seen.image, seen.picture.media_type, job.sha256_in, "original", birth.original_id))
+    return pictures
+
+
+async def _alone(job: KeptJob, birth: Birth, answer: Answer) -> KeptJob:
+    """The job of the answer that names no picture."""
+    assert answer.body is not None
+    body = answer.body(birth.id, None)
+    fulfils = job.fulfils and job.fulfils._replace(answer=_to_repeat(answer, body, None))
+    digests = {"bytes_out": len(body), "sha256_out": await digest(body)}
+    return msgspec.structs.replace(job, fulfils=fulfils, **digests)
 
 
 async def _job(seen: Seen, birth: Birth, answer: Answer) -> KeptJob:
     facts, principal, body = seen.picture.facts, seen.record.principal, answer.response.body
     assert principal is not None  # the door knows everybody
+    named = birth.original_id if answer.body is not None else None
     return KeptJob(
         id=birth.id,
         key_id=principal.key_id,
@@ -116,31 +138,36 @@ async def _job(seen: Seen, birth: Birth, answer: Answer) -> KeptJob:
         boxes=found(answer.faces),
         bytes_in=facts.size_bytes,
         bytes_out=len(body),
-        sha256_in=await digest(seen.image),
+        sha256_in=await digest(seen.image) if seen.once is None else seen.once.sha256_in,
         sha256_out=await digest(body),
         image_id=None,
-        fulfils=None if seen.once is None else Fulfilment(seen.once, _to_repeat(answer)),
+        original_id=None,
+        fulfils=None if seen.once is None else Fulfilment(seen.once, _to_repeat(answer, body, named)),
     )
 
 
-def _to_repeat(answer: Answer) -> str:
-    response, is_picture = answer.response, answer.masked is not None
-    headers = [(name, text) for name, text in response.headers.items() if name.startswith("x-")]
-    is_kept = not is_picture and len(response.body) <= ANSWER_BYTES_MAX
-    return msgspec.json.encode(KeptAnswer(headers, bytes(response.body).decode() if is_kept else None)).decode()
+def _to_repeat(answer: Answer, body: bytes | memoryview, named: str | None) -> str:
+    """named: the image that the body names."""
+    headers = [(name, text) for name, text in answer.response.headers.items() if name.startswith("x-")]
+    is_kept = answer.body is not None and len(body) <= ANSWER_BYTES_MAX
+    return msgspec.json.encode(KeptAnswer(headers, bytes(body).decode() if is_kept else None, named)).decode()
 
 
 def _tell(answer: Answer, job: KeptJob, committed: Committed, *, expected: bool) -> None:
-    """expected: whether its picture was to be kept."""
+    """expected: whether pictures of it were to be kept."""
     response = answer.response
-    if committed.job:
-        response.headers[JOB_HEADER] = job.id
-    else:
-        response.headers[JOB_STATUS] = UNCONFIRMED
-        if answer.without_job is not None:
-            response.body = answer.without_job()
-            response.headers["content-length"] = str(len(response.body))
-    if committed.image_id is not None:
-        response.headers[IMAGE_HEADER] = committed.image_id
-    elif expected:
+    response.headers.update(_ids(job, committed))
+    if expected and not committed.pictures:
         response.headers[IMAGE_STATUS] = UNCONFIRMED
+    if answer.body is not None and not (committed.job and committed.pictures == expected):
+        response.body = answer.body(job.id if committed.job else None, committed.image_id)
+        response.headers["content-length"] = str(len(response.body))
+
+
+def _ids(job: KeptJob, committed: Committed) -> dict[str, str]:
+    ids = {JOB_HEADER: job.id} if committed.job else {JOB_STATUS: UNCONFIRMED}
+    if committed.image_id is not None:
+        ids[IMAGE_HEADER] = committed.image_id
+    if committed.original_id is not None:
+        ids[ORIGINAL_HEADER] = committed.original_id
+    return ids

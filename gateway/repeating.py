@@ -21,7 +21,7 @@ from gateway.records.once import Before, KeptAnswer, Once
 from shared.errors import BadParameter, InProgress, NotFound, StoreDown, Unavailable
 
 KEY_HEADER, REPLAYED_HEADER = "Idempotency-Key", "Idempotency-Replayed"
-JOB_HEADER, IMAGE_HEADER = "X-Job-Id", "X-Image-Id"
+JOB_HEADER, IMAGE_HEADER, ORIGINAL_HEADER = "X-Job-Id", "X-Image-Id", "X-Original-Id"
 KEY_CHARACTERS_MAX = 255
 #: Beyond the request's own time: what was begun for it may still be written.
 HELD_BEYOND_S = 30.0
@@ -43,10 +43,9 @@ class Wish(NamedTuple):
     upload: Upload
     key_id: str
 
-    async def fingerprint(self) -> str:
-        """A digest of it all: in hex, SHA-256."""
-        parts = [self.task.encode(), msgspec.json.encode(self.params, order="sorted")]
-        parts += [bytes.fromhex(await digest(data)) for data in (self.upload.image, self.upload.overlay)]
+    def fingerprint(self, digests: Sequence[str]) -> str:
+        """A digest of it all, in hex, SHA-256. digests: of the files."""
+        parts = [self.task.encode(), msgspec.json.encode(self.params, order="sorted"), *map(bytes.fromhex, digests)]
         return sha256(b"\0".join(parts)).hexdigest()
 
 
@@ -70,7 +69,8 @@ async def done_once(records: Records | None, name: str, wish: Wish, left_s: floa
         yield None
         return
     named = sha256(f"{wish.key_id}\0{name}".encode()).hexdigest()
-    once = Once(named, await wish.fingerprint(), secrets.token_hex(8))
+    digests = [await digest(data) for data in (wish.upload.image, wish.upload.overlay)]
+    once = Once(named, wish.fingerprint(digests), secrets.token_hex(8), digests[0])
     try:
         before = await records.begin(once, left_s + HELD_BEYOND_S)
     except StoreDown:
@@ -106,11 +106,15 @@ async def _repeated(records: Records, key_id: str, once: Once, before: Before) -
 
 
 async def _given_again(records: Records, key_id: str, job_id: str, answer: KeptAnswer) -> Response | None:
-    headers = {**dict(answer.headers), JOB_HEADER: job_id, REPLAYED_HEADER: "true"}
+    job = await records.one(key_id, job_id)
+    ids = {JOB_HEADER: job_id, IMAGE_HEADER: job.image_id, ORIGINAL_HEADER: job.original_id}
+    headers = {**dict(answer.headers), **{name: each for name, each in ids.items() if each}, REPLAYED_HEADER: "true"}
     if answer.body is not None:
-        return Response(answer.body, media_type="application/json", headers=headers)
-    image_id = (await records.one(key_id, job_id)).image_id
-    if image_id is None or records.images is None:
+        body = answer.body
+        if answer.image_id and not job.image_id:  # it was deleted since
+            body = body.replace(f'"image_id":"{answer.image_id}"', '"image_id":null', 1)
+        return Response(body, media_type="application/json", headers=headers)
+    if job.image_id is None or records.images is None:
         return None
-    image, data = await records.images.content(key_id, image_id)
-    return Response(data, media_type=image.media_type, headers=headers | {IMAGE_HEADER: image_id})
+    image, data = await records.images.content(key_id, job.image_id)
+    return Response(data, media_type=image.media_type, headers=headers)

@@ -114,15 +114,15 @@ def _timed(what: str, calls: list[Callable[[], Any]]) -> Measured:
 def _pair(number: int) -> tuple[KeptJob, KeptImage]:
     birth, key_id = born(TTL_S, int((BEGIN + number) * 1e9)), f"key_{number % KEYS:012x}"
     image = KeptImage(
-        id=born(TTL_S, int((BEGIN + number) * 1e9) + 1000).id, key_id=key_id, job_id=birth.id, state="stored",
-        object=f"{number:032x}", media_type="image/jpeg", width=640, height=360, bytes=60_000, sha256="0" * 64,
-        created_at=birth.created_at, expires_at=birth.expires_at, due_at=birth.expires_at,
+        id=born(TTL_S, int((BEGIN + number) * 1e9) + 1000).id, key_id=key_id, job_id=birth.id, kind="masked",
+        state="stored", object=f"{number:032x}", media_type="image/jpeg", width=640, height=360, bytes=60_000,
+        sha256="0" * 64, created_at=birth.created_at, expires_at=birth.expires_at, due_at=birth.expires_at,
     )  # fmt: skip
     job = KeptJob(
         id=birth.id, key_id=key_id, request_id="0" * 36, endpoint="mask", state="done", created_at=birth.created_at,
         expires_at=birth.expires_at, model="scrfd_500m", parameters={"method": "solid"}, width=640, height=360, faces=2,
         masked=2, boxes=[FoundFace(1.5, 2.0, 30.0, 40.0, 0.9)] * 2, bytes_in=60_000, bytes_out=60_000,
-        sha256_in="0" * 64, sha256_out="0" * 64, image_id=image.id,
+        sha256_in="0" * 64, sha256_out="0" * 64, image_id=image.id, original_id=None,
     )  # fmt: skip
     return job, image
 

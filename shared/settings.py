@@ -255,6 +255,13 @@ class Settings(DecodingSettings, frozen=True, kw_only=True):
             "AWS_… variables of its tools (AWS_ENDPOINT_URL_S3 for other servers); empty keeps none"
         ),
     ] = ""
+    storage_originals: Annotated[
+        bool,
+        _about(
+            "Whether the pictures that come are kept there too, as they came: faces unhidden, with all that their "
+            "files tell of place and time; detect names its own in image_id, mask in X-Original-Id"
+        ),
+    ] = False
     storage_encryption: Annotated[
         Literal["off", "AES256", "aws:kms"],
         _about("How the bucket is asked to encrypt each picture; the key of aws:kms is AWS_SSE_KMS_KEY_ID's"),

@@ -1,4 +1,4 @@
-"""The pages about what is kept of requests: jobs of all keys, one with its masked picture, deletion and erasure."""
+"""The pages about what is kept of requests: jobs of all keys, one with its pictures, deletion and erasure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from starlette.responses import Response
 from gateway.console.web import Visitor, go_to
 from gateway.keys.audit import write_entry
 from gateway.records import erasing, table
-from gateway.records.image import Doomed
+from gateway.records.image import Doomed, Kind
 from gateway.records.job import KeptJob
 from shared.errors import BadParameter, NotFound
 
@@ -44,15 +44,17 @@ async def show_record(visitor: Visitor) -> Response:
 
 
 async def show_picture(visitor: Visitor) -> Response:
-    """Its bytes; who looked at whose picture is noted."""
+    """Its bytes, masked or, where that is asked, as it came; who looked at whose picture is noted."""
     job, images = await _job(visitor), visitor.services.images
-    if images is None or job.image_id is None:
-        raise NotFound("No picture is kept of this request")
-    image, data = await images.content(job.key_id, job.image_id)
+    kind: Kind = "original" if visitor.request.query_params.get("kind") == "original" else "masked"
+    image_id = job.original_id if kind == "original" else job.masked_id
+    if images is None or image_id is None:
+        raise NotFound("No such picture is kept of this request")
+    image, data = await images.content(job.key_id, image_id)
 
     def note() -> None:
         with visitor.database.write() as connection:
-            write_entry(connection, visitor.actor, "picture shown", _subject(job), "", visitor.now)
+            write_entry(connection, visitor.actor, "picture shown", _subject(job), kind, visitor.now)
 
     await visitor.in_thread(note)
     return Response(data, media_type=image.media_type, headers={"cache-control": "no-store"})

@@ -41,7 +41,8 @@ _RATE = ("RateLimit-Policy", "RateLimit")
 _MASK_FACTS = ("X-Face-Count", "X-Inference-Ms", "X-Total-Ms", "X-Model", "X-Image-Width", "X-Image-Height")
 _MASK_NOTES = ("X-Mask-Weak", "X-Mask-Colors")
 _ALWAYS = ("X-Job-Id", "X-Job-Status", REPLAYED_HEADER, IGNORED_HEADER, "Server-Timing", *_RATE)
-_DETECT_HEADERS = ("X-Request-Id", "X-Looks", "X-Frames", *_ALWAYS)
+_KEPT = ("X-Image-Id", "X-Original-Id", "X-Image-Status")
+_DETECT_HEADERS = ("X-Request-Id", "X-Looks", "X-Frames", *_KEPT, *_ALWAYS)
 _MASK_HEADERS = (
     "X-Request-Id",
     *_MASK_FACTS,
@@ -50,8 +51,7 @@ _MASK_HEADERS = (
     "X-Blur-Method",
     "X-Mask-Weak",
     "X-Mask-Colors",
-    "X-Image-Id",
-    "X-Image-Status",
+    *_KEPT,
     *_ALWAYS,
 )
 _ERROR_HEADERS = {

@@ -6,6 +6,7 @@ from typing import Any
 
 from gateway.docs.openapi_parts import Json, error_answers, headers, json_answer, query_parameter, ref
 from gateway.pictures.encode import OUTPUTS
+from gateway.pictures.input_formats import INPUTS
 from gateway.records.image import ImagePage, ImageUrl, ShownImage
 from gateway.records.images import URL_S
 from gateway.records.job import JobPage, ShownJob
@@ -17,8 +18,9 @@ TAG = {
     "description": "What was kept of a key's own requests, where `FACE_API_RECORDS` is best_effort or required: a job "
     "for each answer of detect and mask, without file name, address or pixels, and with `FACE_API_STORAGE_URL` the "
     "masked picture. Both are deleted after `FACE_API_RECORDS_TTL` hours. With `store=false` a request leaves nothing, "
-    "and with `annotate=true` no picture. Keys need the scopes `records:read` and `records:delete`; what is another "
-    "key's is 404, and so is everything where none is kept.",
+    "and with `annotate=true` no masked picture. Pictures as they came, of detect too, are kept only with "
+    "`FACE_API_STORAGE_ORIGINALS`; `kind` tells them apart. Keys need the scopes `records:read` and `records:delete`; "
+    "what is another key's is 404, and so is everything where none is kept.",
 }
 SCHEMAS = (JobPage, ShownJob, ImagePage, ShownImage, ImageUrl)
 _ERRORS = (401, 403, 404, 422, 429, 500, 503)
@@ -40,10 +42,17 @@ FIELDS: dict[str, dict[str, str]] = {
         "bytes_out": "Of the answer's body",
         "sha256_in": "Of the file as sent",
         "sha256_out": "Of the answer's body",
-        "image_id": "Of the masked picture that was kept with it; null where none was or it was deleted",
+        "image_id": "Of the picture that the answer named, masked of mask; null where none was or it was deleted",
+        "original_id": "Of the picture as it came; null where it was not kept or was deleted",
     },
     "JobPage": {"next_cursor": "The `cursor` of the next page; null on the last one"},
-    "ShownImage": {**_KEPT, "job_id": "Of the job it was kept with", **_SIZE, "bytes": "Of the picture's file"},
+    "ShownImage": {
+        **_KEPT,
+        "job_id": "Of the job it was kept with",
+        "kind": "`masked`, or `original`: as it came, faces and all",
+        **_SIZE,
+        "bytes": "Of the picture's file",
+    },
     "ImagePage": {"next_cursor": "The `cursor` of the next page; null on the last one"},
     "ImageUrl": {"url": "Whoever has it may read the picture, without a key", "expires_at": "Until when"},
 }
@@ -57,11 +66,11 @@ _JOB: Json = {
     "boxes": [{"x1": 100.5, "y1": 200.3, "x2": 300.1, "y2": 400.7, "confidence": 0.9876}],
     "bytes_in": 245760, "bytes_out": 231004,
     "sha256_in": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "sha256_out": _DIGEST,
-    "image_id": _IMAGE_ID,
+    "image_id": _IMAGE_ID, "original_id": None,
 }  # fmt: skip
 _IMAGE: Json = {
-    "id": _IMAGE_ID, "job_id": _JOB_ID, **_TIMES, "media_type": "image/jpeg", "width": 1920, "height": 1080,
-    "bytes": 231004, "sha256": _DIGEST,
+    "id": _IMAGE_ID, "job_id": _JOB_ID, "kind": "masked", **_TIMES, "media_type": "image/jpeg", "width": 1920,
+    "height": 1080, "bytes": 231004, "sha256": _DIGEST,
 }  # fmt: skip
 #: Name of an answer's type → an answer.
 EXAMPLES: dict[str, Json] = {
@@ -119,7 +128,8 @@ def _gone() -> Json:
 
 def _content() -> Json:
     file = {"type": "string", "format": "binary"}
-    content = {kind.media_type: {"schema": file | {"contentMediaType": kind.media_type}} for kind in OUTPUTS.values()}
+    kinds = sorted({each.media_type for each in OUTPUTS.values()} | {each.media_type for each in INPUTS.values()})
+    content = {kind: {"schema": file | {"contentMediaType": kind}} for kind in kinds}
     return {"200": {"description": "The picture", "headers": headers((*_RATE, "ETag")), "content": content}}
 
 

@@ -161,8 +161,13 @@ HEADERS: dict[str, tuple[str, str, Any]] = {
     ),
     "X-Image-Id": (
         "string",
-        "Only where pictures are kept: the id of this masked picture, a UUIDv7",
+        "Only where pictures are kept: the id of this masked picture, of detect that of its original, a UUIDv7",
         "01931f2e-9001-7b52-8a11-5f0e3c2d1b4a",
+    ),
+    "X-Original-Id": (
+        "string",
+        "Only with FACE_API_STORAGE_ORIGINALS: the id of the picture as it came, a UUIDv7",
+        "01931f2e-9001-7b52-8a11-5f0e3c2d1b4b",
     ),
     "X-Image-Status": (
         "string",
@@ -197,7 +202,7 @@ HEADERS: dict[str, tuple[str, str, Any]] = {
 FIELDS: dict[str, dict[str, str]] = {
     "DetectResponse": {
         "request_id": "The same as in X-Request-Id",
-        "image_id": "null: detect makes no picture that could be kept; mask names its own in X-Image-Id",
+        "image_id": "Of the picture as it came, where FACE_API_STORAGE_ORIGINALS keeps it; else null",
         "job_id": "Of the job that was kept of this request; null where none was",
         "detections": "Best confidence first",
     },

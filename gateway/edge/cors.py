@@ -30,7 +30,7 @@ ALLOWED_HEADERS = b", ".join(
 EXPOSED_HEADERS = (
     b"X-Request-Id, X-Face-Count, X-Inference-Ms, X-Total-Ms, X-Model, X-Image-Width, X-Image-Height, X-Blur-Method, "
     b"X-Looks, X-Mask-Weak, X-Mask-Colors, X-Frames, X-Ignored-Fields, Retry-After, RateLimit, RateLimit-Policy, "
-    b"X-Job-Id, X-Job-Status, X-Image-Id, X-Image-Status, Idempotency-Replayed, Server-Timing, "
+    b"X-Job-Id, X-Job-Status, X-Image-Id, X-Original-Id, X-Image-Status, Idempotency-Replayed, Server-Timing, "
     b"traceresponse"
 )
 #: For two hours, the longest that Chromium takes.

@@ -24,6 +24,7 @@ from gateway.pictures.encode import OUTPUTS, refuse_too_long
 from gateway.pictures.exif_tags import Metadata
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.image_header import check_limits, read_header
+from gateway.pictures.input_formats import INPUTS
 from gateway.pictures.marks import Marks
 from gateway.pictures.masking import MaskOptions, refuse_to_keep
 from gateway.pictures.overlay_file import OverlayFile
@@ -74,6 +75,11 @@ class Picture:
         """Whether it is partly transparent, so that its crops show it as it looks on white as well."""
         sides = [crop.side for crop in self.crops if not crop.tile]
         return len(sides) > len(set(sides))
+
+    @property
+    def media_type(self) -> str:
+        """Of the file as it came."""
+        return INPUTS[self._header.format].media_type
 
     async def decode(self) -> None:
         """Has a child decode the file; the crops are there afterwards."""

@@ -16,6 +16,8 @@ from gateway.records.uuid7 import uuid7
 
 #: pending: its object may be there, whole. stored: it is. deleting: it may be, and the image is nobody's any more.
 State = Literal["pending", "stored", "deleting"]
+#: original: as it came, faces and all.
+Kind = Literal["masked", "original"]
 #: A picture that was not stored within so many seconds was given up by whoever stored it.
 PENDING_S = 300.0
 OBJECT_NAME = r"[0-9a-f]{32}"
@@ -26,6 +28,7 @@ class ImageFacts(msgspec.Struct, Generic[Moment], frozen=True, kw_only=True):
 
     id: str
     job_id: str
+    kind: Kind
     created_at: Moment
     expires_at: Moment
     media_type: str
@@ -59,11 +62,13 @@ class ImageUrl(msgspec.Struct, frozen=True):
 
 
 class ToKeep(NamedTuple):
-    """What is to be kept: the bytes of an encoded picture, and their SHA-256 in hex."""
+    """What is to be kept: the bytes of an encoded picture, and their SHA-256 in hex. id: empty for a new one."""
 
     data: bytes | bytearray | memoryview
     media_type: str
     sha256: str
+    kind: Kind = "masked"
+    id: str = ""
 
 
 class Doomed(NamedTuple):
@@ -76,8 +81,9 @@ class Doomed(NamedTuple):
 def pending(picture: ToKeep, job: KeptJob, now_ns: int) -> KeptImage:
     """The row that is there before the object is. job: with which it lives and ends."""
     return KeptImage(
-        id=str(uuid7(now_ns, secrets.randbits(64))),
+        id=picture.id or str(uuid7(now_ns, secrets.randbits(64))),
         job_id=job.id,
+        kind=picture.kind,
         media_type=picture.media_type,
         width=job.width,
         height=job.height,

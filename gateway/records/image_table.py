@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, func, insert, select, update
+from sqlalchemy import Connection, and_, case, delete, func, insert, null, select, update
 
 from gateway.records.image import Doomed, KeptImage
 from gateway.stores.database import Database
@@ -18,6 +18,8 @@ from gateway.stores.tables import TABLES
 
 IMAGES = TABLES.images
 HOLD_S = 60.0
+#: Images of one job.
+OF_A_JOB_MAX = 2
 #: Images that are swept in one step.
 SWEPT_TOGETHER_MAX = 100
 
@@ -74,9 +76,11 @@ def doom(connection: Connection, which: Any, limit: int, now: float, *, skip_loc
     rows = connection.execute(query.with_for_update(skip_locked=skip_locked)).all()
     if rows:
         marked = {"state": "deleting", "due_at": now + HOLD_S}
-        connection.execute(update(IMAGES).where(IMAGES.c.id.in_([row.id for row in rows])).values(marked))
-        jobs = update(TABLES.jobs).where(TABLES.jobs.c.id.in_([row.job_id for row in rows]))
-        connection.execute(jobs.values(image_id=None))
+        ids = [row.id for row in rows]
+        connection.execute(update(IMAGES).where(IMAGES.c.id.in_(ids)).values(marked))
+        jobs = update(TABLES.jobs).where(TABLES.jobs.c.id.in_({row.job_id for row in rows}))
+        names = (TABLES.jobs.c.image_id, TABLES.jobs.c.original_id)
+        connection.execute(jobs.values({each: case((each.in_(ids), null()), else_=each) for each in names}))
     return [Doomed(row.id, row.object) for row in rows]
 
 

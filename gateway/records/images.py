@@ -31,13 +31,14 @@ Result = TypeVar("Result")
 @dataclass(slots=True)
 class Images:
     """threads: for the database; the storage has its own. ttl_s: the longest that a picture is kept. now: wall-clock
-    time.
+    time. originals: whether pictures are kept as they came, too.
     """
 
     storage: Storage
     database: Database
     threads: StoreThreads
     ttl_s: float
+    originals: bool = False
     now: Callable[[], float] = time.time
     _settled: bool = False
     _settling: asyncio.Lock = field(default_factory=asyncio.Lock)

@@ -35,7 +35,8 @@ class JobFacts(msgspec.Struct, Generic[Moment], frozen=True, kw_only=True):
     """What both its row and its caller know. Moment: float or, in RFC 3339, str.
 
     parameters: those that differ from their defaults. masked: None for detect. sha256_out: of the answer's body.
-    image_id: of the picture that was kept beside it; it is stored if it is named here.
+    image_id: of the picture that its answer named, masked of mask, original of detect; original_id: of the original;
+    they are stored if they are named here.
     """
 
     id: str
@@ -56,6 +57,7 @@ class JobFacts(msgspec.Struct, Generic[Moment], frozen=True, kw_only=True):
     sha256_in: str
     sha256_out: str
     image_id: str | None
+    original_id: str | None
 
 
 class KeptJob(JobFacts[float], frozen=True, kw_only=True):
@@ -63,6 +65,11 @@ class KeptJob(JobFacts[float], frozen=True, kw_only=True):
 
     key_id: str
     fulfils: Fulfilment | None = None
+
+    @property
+    def masked_id(self) -> str | None:
+        """Of the masked picture."""
+        return None if self.image_id == self.original_id else self.image_id
 
 
 class ShownJob(JobFacts[str], frozen=True, kw_only=True):
@@ -75,11 +82,12 @@ class JobPage(msgspec.Struct, frozen=True):
 
 
 class Birth(NamedTuple):
-    """The id of a job, and from when to when it is kept."""
+    """The id of a job, and from when to when it is kept. original_id: where its picture is to be kept as it came."""
 
     id: str
     created_at: float
     expires_at: float
+    original_id: str | None = None
 
 
 def born(ttl_s: float, now_ns: int) -> Birth:

@@ -14,7 +14,7 @@ import msgspec
 
 from gateway.records import once_table, table
 from gateway.records.comparing import LOOK_S, compare_daily
-from gateway.records.image import ToKeep, pending
+from gateway.records.image import KeptImage, Kind, ToKeep, pending
 from gateway.records.images import Images
 from gateway.records.job import KeptJob
 from gateway.records.once import Before, Once
@@ -43,10 +43,15 @@ Result = TypeVar("Result")
 
 
 class Committed(NamedTuple):
-    """What of an answer is in the database, and so may be told of."""
+    """What of an answer is in the database, and so may be told of: its job, and all of its pictures or none."""
 
     job: bool
     image_id: str | None = None
+    original_id: str | None = None
+
+    @property
+    def pictures(self) -> bool:
+        return bool(self.image_id or self.original_id)
 
 
 @dataclass(slots=True)
@@ -69,23 +74,26 @@ class Records:
     def __post_init__(self) -> None:
         self.writer = Writer(self._write, self.condition)
 
-    async def keep(self, job: KeptJob, picture: ToKeep | None = None) -> Committed:
-        """What of them is committed. required: all, or StoreDown, StorageDown; best_effort: perhaps less, and soon."""
-        images = self.images
-        if picture is None or images is None:
-            return Committed(await self._alone(job))
+    async def keep(self, job: KeptJob, *pictures: ToKeep, alone: KeptJob | None = None) -> Committed:
+        """What of them is committed. required: all, or StoreDown, StorageDown; best_effort: perhaps less, and soon.
+
+        alone: the job where its pictures cannot be kept, if that makes a difference.
+        """
+        images, alone = self.images, alone or job
+        if not pictures or images is None:
+            return Committed(await self._alone(alone))
         if not self.required and not (self.condition.ready and images.storage.condition.ready):
             images.storage.condition.lost += 1
-            return Committed(await self._alone(job))
-        task = asyncio.create_task(self._both(job, picture, images))
+            return Committed(await self._alone(alone))
+        task = asyncio.create_task(self._both(job, pictures, alone, images))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
         await asyncio.wait({task}, timeout=None if self.required else CONFIRM_BOTH_S_MAX)
         committed = task.result() if task.done() else Committed(False)
-        if self.required and committed.image_id is None:
+        if self.required and not committed.pictures:
             raise StorageDown(f"This picture cannot be kept, {ASKED}")
         self.condition.unconfirmed += not committed.job
-        images.storage.condition.unconfirmed += committed.image_id is None
+        images.storage.condition.unconfirmed += not committed.pictures
         return committed
 
     async def _alone(self, job: KeptJob) -> bool:
@@ -100,21 +108,23 @@ class Records:
         self.condition.unconfirmed += not confirmed
         return confirmed
 
-    async def _both(self, job: KeptJob, picture: ToKeep, images: Images) -> Committed:
-        """In the order that leaves nothing behind: its row as pending, its object, and with the job the row as stored.
+    async def _both(self, job: KeptJob, pictures: Sequence[ToKeep], alone: KeptJob, images: Images) -> Committed:
+        """In the order that leaves nothing behind: rows as pending, objects, and with the job the rows as stored.
 
         What is cut off in between is the sweeper's.
         """
         try:
-            with images.storage.room(len(picture.data)) as room:
-                image = pending(picture, job, time.time_ns())
-                if not await self.writer.hand_in(image):
+            with images.storage.room(sum(len(picture.data) for picture in pictures)) as room:
+                rows = [pending(picture, job, time.time_ns()) for picture in pictures]
+                if not all(await asyncio.gather(*map(self.writer.hand_in, rows))):
                     return Committed(False)
-                await images.put(image, picture.data, room)
-                both = await self.writer.hand_in(msgspec.structs.replace(job, image_id=image.id))
-                return Committed(both, image.id if both else None)
+                for row, picture in zip(rows, pictures, strict=True):
+                    await images.put(row, picture.data, room)
+                whole = _naming(job, rows)
+                both = await self.writer.hand_in(whole)
+                return Committed(both, whole.image_id, whole.original_id) if both else Committed(False)
         except StorageDown:
-            return Committed(not self.required and await self.writer.hand_in(job))
+            return Committed(not self.required and await self.writer.hand_in(alone))
 
     async def begin(self, once: Once, left_s: float) -> Before | None:
         """None where it is the caller's to do, for so long; else what is known of it. StoreDown."""
@@ -208,7 +218,8 @@ async def open_records(settings: Settings, loops: Loops) -> AsyncIterator[Kept]:
         images = None
         if objects is not None:
             storage = Storage(objects, settings.storage_queue_bytes)
-            images = Images(storage, database, threads, settings.records_ttl * HOUR_S)
+            ttl_s, originals = settings.records_ttl * HOUR_S, settings.storage_originals
+            images = Images(storage, database, threads, ttl_s, originals)
             stack.callback(images.storage.threads.close)
             await images.sweep()
             stack.push_async_callback(loops.keep("images_sweep", images.sweep, images.sweep_pause_s, rested=True).end)
@@ -223,6 +234,14 @@ async def open_records(settings: Settings, loops: Loops) -> AsyncIterator[Kept]:
         stack.push_async_callback(loops.keep("jobs_sweep", records.sweep, records.sweep_pause_s, rested=True).end)
         stack.push_async_callback(records.finish)
         yield Kept(records, images)
+
+
+def _naming(job: KeptJob, rows: Sequence[KeptImage]) -> KeptJob:
+    """The job with the ids of its images."""
+    ids: dict[Kind, str] = {row.kind: row.id for row in rows}
+    original_id = ids.get("original")
+    image_id = ids.get("masked", original_id if job.endpoint == "detect" else None)
+    return msgspec.structs.replace(job, image_id=image_id, original_id=original_id)
 
 
 def _no_such() -> NotFound:

@@ -14,12 +14,13 @@ class Once(NamedTuple):
     """name: digest of API key and Idempotency-Key. fingerprint: of what was asked, the picture and the parameters.
 
     holder: of whoever does it now; another can take it over when its time is up. job_id: of the job that its first time
-    has left, whose answer cannot be given again: it is made again, and nothing more is kept.
+    has left, whose answer cannot be given again: it is made again, and nothing more is kept. sha256_in: of the picture.
     """
 
     name: str
     fingerprint: str
     holder: str
+    sha256_in: str
     job_id: str = ""
 
 
@@ -33,11 +34,12 @@ class Before(NamedTuple):
 
 class KeptAnswer(msgspec.Struct, frozen=True):
     """headers: those that say something of the answer. body: as it was, None where it is the job's picture or too long
-    to be kept.
+    to be kept. image_id: that it names.
     """
 
     headers: list[tuple[str, str]]
     body: str | None
+    image_id: str | None = None
 
 
 class Fulfilment(NamedTuple):

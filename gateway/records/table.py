@@ -34,8 +34,8 @@ def write(database: Database, changes: Sequence[KeptJob | KeptImage]) -> list[bo
     jobs = [change for change in changes if isinstance(change, KeptJob)]
     with database.write(alone=False) as connection:
         image_table.add(connection, images)
-        stored = image_table.now_stored(connection, [job.image_id for job in jobs if job.image_id])
-        lost = {job.id for job in jobs if job.image_id and job.image_id not in stored}
+        stored = image_table.now_stored(connection, [each for job in jobs for each in _named(job)])
+        lost = {job.id for job in jobs if not _named(job) <= stored}
         for job in jobs:
             if job.fulfils and job.id not in lost and not _fulfilled(connection, job, job.fulfils):
                 lost.add(job.id)
@@ -44,10 +44,15 @@ def write(database: Database, changes: Sequence[KeptJob | KeptImage]) -> list[bo
     return [change.id not in lost for change in changes]
 
 
+def _named(job: KeptJob) -> set[str]:
+    """The ids of its images."""
+    return {each for each in (job.image_id, job.original_id) if each}
+
+
 def _fulfilled(connection: Connection, job: KeptJob, done: Fulfilment) -> bool:
     fulfilled = once_table.fulfil(connection, done, job.id, job.expires_at)
     if not fulfilled:
-        image_table.doom(connection, image_table.of_job(job.id), 1, job.created_at)
+        image_table.doom(connection, image_table.of_job(job.id), image_table.OF_A_JOB_MAX, job.created_at)
     return fulfilled
 
 
@@ -71,13 +76,13 @@ def one(database: Database, key_id: str | None, job_id: str, now: float) -> Kept
 def delete_one(
     database: Database, key_id: str, job_id: str, now: float, *, by: Actor | None = None
 ) -> list[Doomed] | None:
-    """Its image, whose object is to be deleted now; None where there was no such job. by: who manages keys: noted."""
+    """Its images, whose objects are to go now; None where there was no such job. by: who manages keys: noted."""
     mine = and_(_alive(key_id, now), JOBS.c.id == job_id)
     with database.write(alone=False) as connection:
         if connection.execute(select(JOBS.c.id).where(mine)).first() is None:
             return None
         # The image first, as everybody locks them: two that wait for one another would both be refused.
-        doomed = image_table.doom(connection, image_table.of_job(job_id), 1, now)
+        doomed = image_table.doom(connection, image_table.of_job(job_id), image_table.OF_A_JOB_MAX, now)
         gone = forget(connection, [job_id])
         if gone and by is not None:
             write_entry(connection, by, "record deleted", f"job {job_id} of {key_id}", "", now)

@@ -1,10 +1,17 @@
-"""UUIDs that sort by the time they were made (RFC 9562, 5.7); Python has them from 3.14 on. Pure."""
+"""UUIDs that sort by the time they were made (RFC 9562, 5.7); Python has them from 3.14 on."""
 
 from __future__ import annotations
 
+import secrets
+import time
 from uuid import UUID
 
 _RANDOM_BITS = 62
+
+
+def uuid7_now() -> str:
+    """A new one of this moment."""
+    return str(uuid7(time.time_ns(), secrets.randbits(64)))
 
 
 def uuid7(now_ns: int, tail: int) -> UUID:

@@ -22,22 +22,21 @@ async def detect(request: Request) -> Response:
     """Faces in a picture, as JSON."""
     async with visit(request, "detect", DetectParams) as seen:
         birth = birth_of(seen)
-        told = answer(seen, birth.id if birth else None)
+        told = answer(seen, birth.id if birth else None, birth.original_id if birth else None)
         body = _encoder.encode(told)
         seen.record.timings.lap("serialise")
         frames = seen.picture.facts.frames
         headers = {} if frames == 1 else {"X-Frames": f"{frames}; only the first was read"}
         response = seen.answer(body, "application/json", headers)
-        without_job = partial(_without_job, told)
-        record(seen, birth, Answer("detect", response, seen.detection.faces, without_job=without_job))
+        record(seen, birth, Answer("detect", response, seen.detection.faces, body=partial(_body, told)))
         return response
 
 
-def _without_job(told: DetectResponse) -> bytes:
-    return _encoder.encode(msgspec.structs.replace(told, job_id=None))
+def _body(told: DetectResponse, job_id: str | None, image_id: str | None) -> bytes:
+    return _encoder.encode(msgspec.structs.replace(told, job_id=job_id, image_id=image_id))
 
 
-def answer(seen: Visit[DetectParams], job_id: str | None) -> DetectResponse:
+def answer(seen: Visit[DetectParams], job_id: str | None, image_id: str | None) -> DetectResponse:
     """The whole response of one visit."""
     facts, faces, params = seen.picture.facts, seen.detection.faces, seen.params
     # Already JSON, of the declared type; the encoder copies it.
@@ -46,7 +45,7 @@ def answer(seen: Visit[DetectParams], job_id: str | None) -> DetectResponse:
     model = seen.detection.worker.model
     return DetectResponse(
         request_id=seen.record.request_id,
-        image_id=None,
+        image_id=image_id,
         job_id=job_id,
         image=Image(facts.width, facts.height, facts.channels, facts.size_bytes),
         detections=detections,

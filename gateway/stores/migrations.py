@@ -93,6 +93,15 @@ MIGRATIONS: tuple[Migration, ...] = (
         ),
     ),
     Migration("how long a key's records are kept", ("ALTER TABLE api_keys ADD COLUMN records_ttl DOUBLE PRECISION",)),
+    Migration(
+        "originals",
+        (
+            "ALTER TABLE jobs ADD COLUMN original_id TEXT",
+            "ALTER TABLE images ADD COLUMN kind TEXT NOT NULL DEFAULT 'masked'",
+            "DROP INDEX images_of_job",
+            "CREATE UNIQUE INDEX images_of_job ON images (job_id, kind)",
+        ),
+    ),
 )
 
 

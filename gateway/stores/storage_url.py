@@ -16,6 +16,8 @@ _MEND = "write file:///srv/pictures or s3://bucket/prefix"
 def open_objects(settings: Settings) -> Objects | None:
     """None where no pictures are kept. ConfigurationError for a URL that cannot be, or a folder that cannot be used."""
     if not settings.storage_url:
+        if settings.storage_originals:
+            raise ConfigurationError(f"FACE_API_STORAGE_ORIGINALS=true wants FACE_API_STORAGE_URL: {_MEND}")
         return None
     parts = _split(settings.storage_url)
     path = PurePosixPath(unquote(parts.path))

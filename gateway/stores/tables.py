@@ -84,6 +84,7 @@ TABLES = Tables(
         "sha256_in:t",
         "sha256_out:t",
         "image_id:t",
+        "original_id:t",
     ),
     images=_table(
         "images",
@@ -100,6 +101,7 @@ TABLES = Tables(
         "created_at:f",
         "expires_at:f",
         "due_at:f",
+        "kind:t",
     ),
     once=_table("once", "name:t!", "fingerprint:t", "holder:t", "until:f", "job_id:t", "answer:t"),
 )

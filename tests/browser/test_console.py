@@ -158,7 +158,7 @@ def test_a_masked_picture_is_looked_at_and_all_records_of_its_key_are_erased(
     page.click("text=Records")
     page.locator("tbody a").first.click()
     assert answer.headers["X-Job-Id"] in page.url
-    page.click("text=Look at it…")
+    page.click("text=Look at the masked one…")
     picture = page.locator("img.picture")
     expect(picture).to_be_visible()
     expect(picture).not_to_have_js_property("naturalWidth", 0)

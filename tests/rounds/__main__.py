@@ -30,14 +30,14 @@ from tests.buckets import bucket
 from tests.cluster.stub_host import SIDE, STUB_MS
 from tests.integration.access.servers import postgres
 from tests.rounds.asking import Told, until_dead, until_well, wrong
-from tests.rounds.gateway import ORDER, STEPS, Order
+from tests.rounds.gateway import DELETING, ORDER, STEPS, Order
 from tests.rounds.leftovers import leftovers
 from tests.service import START_S_MAX, Service, is_running, processes_below, start
 
 #: Each fatal call is one of the first so many of its step in a round.
 FATAL_MAX = 7
-#: What is killed where there are servers; a whole service takes longest to be there again.
-WHO = ("gateway", "database", "storage", "database", "storage", "all")
+#: What is killed where there are servers, in turn; a whole service takes longest to be there again.
+WHO = ("gateway", *2 * ("database", "storage"), "all", *2 * ("database", "storage"))
 
 
 @dataclass
@@ -121,12 +121,12 @@ def plan(place: str, number: int) -> tuple[str, str, bool, int]:
 
 def one_round(house: House, place: str, number: int) -> tuple[str, Told]:
     who, step, after, fatal = plan(place, number)
-    victims = house.victims(who)
+    victims, every = house.victims(who), 1 if step in DELETING else 3
     pids = [house.parts[name].pid() for name in victims]
     fresh = house.order.with_suffix(".new")
     fresh.write_bytes(msgspec.json.encode(Order(number, step, after, fatal, pids)))
     fresh.replace(house.order)
-    told = asyncio.run(until_dead(house.service.url, lambda: not house.order.exists()))
+    told = asyncio.run(until_dead(house.service.url, lambda: not house.order.exists(), every))
     for name in house.parts:
         if name in victims:
             house.parts[name].back()

@@ -44,13 +44,13 @@ async def client(url: str) -> AsyncIterator[httpx2.AsyncClient]:
         yield opened
 
 
-async def until_dead(url: str, is_over: Callable[[], bool]) -> Told:
-    """Asks until it is over, and a little longer."""
+async def until_dead(url: str, is_over: Callable[[], bool], delete_every: int) -> Told:
+    """Asks until it is over, and a little longer. delete_every: so many pictures are kept for one that is deleted."""
     told, end = Told(), time.monotonic() + ROUND_S_MAX
     async with client(url) as asking, asyncio.TaskGroup() as clients:
         over = clients.create_task(_over(is_over, end))
         for number in range(CLIENTS):
-            clients.create_task(_ask(asking, told, over, number))
+            clients.create_task(_ask(asking, told, over, number, delete_every))
     return told
 
 
@@ -61,13 +61,15 @@ async def _over(is_over: Callable[[], bool], end: float) -> None:
     await asyncio.sleep(BEYOND_S)
 
 
-async def _ask(asking: httpx2.AsyncClient, told: Told, over: asyncio.Task[None], number: int) -> None:
+async def _ask(
+    asking: httpx2.AsyncClient, told: Told, over: asyncio.Task[None], number: int, delete_every: int
+) -> None:
     while not over.done():
         number += 1
         task = "detect" if number % 4 == 0 else "mask"
         try:
             await _picture(asking, told, task, str(uuid4()))
-            if number % 3 == 0 and (wanted := sorted(told.images.keys() - told.unwanted)):
+            if number % delete_every == 0 and (wanted := sorted(told.images.keys() - told.unwanted)):
                 await _delete(asking, told, wanted[0], "images")
             elif number % 7 == 0 and (wanted := sorted(told.jobs - told.unwanted)):
                 await _delete_job(asking, told, wanted[0])

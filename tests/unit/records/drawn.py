@@ -50,7 +50,7 @@ def job(key_id: str = "key_a", at: float = NOW, **more: Any) -> KeptJob:
         "id": birth.id, "key_id": key_id, "request_id": "r", "endpoint": "detect", "state": "done", "created_at": birth.created_at,
         "expires_at": birth.expires_at, "model": "beacon", "parameters": {"max_faces": 2}, "width": 640, "height": 360,
         "faces": 1, "masked": None, "boxes": [FoundFace(1.5, 2.0, 30.0, 40.0, 0.9)], "bytes_in": 7, "bytes_out": 9,
-        "sha256_in": "0a", "sha256_out": "0b", "image_id": None,
+        "sha256_in": "0a", "sha256_out": "0b", "image_id": None, "original_id": None,
     }  # fmt: skip
     return KeptJob(**facts | more)
 

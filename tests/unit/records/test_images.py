@@ -212,7 +212,7 @@ async def test_best_effort_keeps_the_job_alone_while_the_storage_is_gone(tmp_pat
     async with opened(tmp_path, "best_effort") as (records, images):
         with gone(folder_of(tmp_path)):
             for _ in range(2):  # notices; knows
-                assert await records.keep(fresh(), PICTURE) == (True, None)
+                assert await records.keep(fresh(), PICTURE) == Committed(job=True)
         assert images.storage.condition.lost == 2
         assert [each.image_id for each in await records.page("key_a", "", 10)] == [None, None]
         await images.sweep()

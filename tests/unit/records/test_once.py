@@ -18,7 +18,7 @@ from gateway.stores.database import Database
 from tests.unit.records.drawn import NOW, TTL_S, database_in, job
 from tests.unit.records.test_images import PICTURE
 
-MINE, HELD_S = Once("name", "print", "me"), 60.0
+MINE, HELD_S = Once("name", "print", "me", "0a"), 60.0
 OTHER = MINE._replace(holder="other")
 
 
