@@ -24,4 +24,5 @@ class Deadline:
         return int(self.left_s(now) * 1000)
 
     def passed(self, now: float) -> bool:
-        return now >= self.at
+        """Whether no whole millisecond is left: timers know none smaller, and may fire that much before it."""
+        return self.left_ms(now) == 0

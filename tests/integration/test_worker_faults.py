@@ -261,7 +261,7 @@ def test_a_picture_whose_client_leaves_before_it_ends_its_workers_is_blamed_all_
             for number in range(2):
                 while it.ended() <= number:  # a caller who left before the worker had begun asks again
                     leaving = it.ask(picture(50, NAP_AND_KILL))
-                    await it.running_on()
+                    await until(lambda ended=number + 1: it.dispatcher.queue.in_hand or it.ended() >= ended)
                     await asyncio.sleep(0.1)
                     leaving.cancel()
                     with contextlib.suppress(TimeoutError):
