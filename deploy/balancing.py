@@ -63,9 +63,9 @@ def configuration(
     )
 
 
-def host_settings(timings: TimeTable | None = None) -> str:
+def host_settings() -> str:
     """The text of a file for FACE_API_SETTINGS_FILE or `env_file`."""
-    lines = [f"{name}={value}" for name, value in of_hosts(timings or TimeTable()).items()]
+    lines = [f"{name}={value}" for name, value in of_hosts(TimeTable()).items()]
     return "\n".join(["# What every host behind a balancer must be told; made from deploy/timings.py.", *lines, ""])
 
 

@@ -78,7 +78,7 @@ class Service:
         self.listening.close()
         gateways = [part for part in self.parts if part.name == "the gateway"]
         pools = [part for part in self.parts if part.name != "the gateway"]
-        await asyncio.gather(*(part.stop(self._gateway_grace_s) for part in gateways))
+        await asyncio.gather(*(part.stop(gateway_grace_s(self.running)) for part in gateways))
         await asyncio.gather(*(part.stop(POOL_GRACE_S) for part in pools))
 
     async def replace(self, fresh: Settings) -> None:
@@ -103,7 +103,7 @@ class Service:
             await self._until(lambda: announcement.is_full(self.runtime_dir, new[0].pid), new[0], OVERLAP_S_MAX)
         self.running, self.parts = running, [*new, *old]
         presence.mark_replaced(self.runtime_dir, old[-1].pid)
-        await old[-1].stop(self._gateway_grace_s)
+        await old[-1].stop(gateway_grace_s(self.running))
         for pool in old[:-1]:
             await pool.stop(POOL_GRACE_S)
         self.parts = new
@@ -166,10 +166,6 @@ class Service:
                 return False
             await asyncio.sleep(LOOK_INTERVAL_S)
         return True
-
-    @property
-    def _gateway_grace_s(self) -> float:
-        return gateway_grace_s(self.running)
 
 
 def gateway_grace_s(settings: Settings) -> float:

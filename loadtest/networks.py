@@ -45,9 +45,9 @@ SHAPES = {
 }
 
 
-def random_scrfd(shape: Shape, side: int, seed: int = 0) -> ModelProto:
+def random_scrfd(shape: Shape, side: int) -> ModelProto:
     """The network in serving form: uint8 BGR in, float32 heads with landmarks out, any batch."""
-    export = random_export(shape, side, seed)
+    export = random_export(shape, side)
     held = Export(export.SerializeToString(), export, (side, side))
     return to_serving_form(export, inspect(held, side, 1))
 

@@ -80,7 +80,7 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def ours(settings: Settings, log: Path, ready_path: str = "/readyz", tree: Path = ROOT) -> Iterator[Server]:
+def ours(settings: Settings, log: Path, tree: Path = ROOT) -> Iterator[Server]:
     """The service by its launcher; `settings` are complete but for the port. tree: the checkout it runs from."""
     port = free_port()
     environment = inherited_environment(settings) | {"FACE_API_PORT": str(port), "PYTHONPATH": str(tree)}
@@ -88,7 +88,7 @@ def ours(settings: Settings, log: Path, ready_path: str = "/readyz", tree: Path 
         process = _start(["deploy.launch"], environment, out, tree)
     server = Server(OURS, process, port)
     try:
-        wait_until_ready(server, ready_path, log)
+        wait_until_ready(server, "/readyz", log)
         yield server
     finally:
         server.stop()

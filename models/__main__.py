@@ -13,9 +13,9 @@ from typing import Any
 
 import msgspec
 
-from models.catalogue.choose import BEST, ModelFile, choose, decide, folders, pulled_folder, search, sha256_of
+from models.catalogue.choose import BEST, ModelFile, choose, decide, folders, pulled_folder, search
 from models.catalogue.download import pull
-from models.catalogue.fetch import Limits
+from models.catalogue.fetch import Limits, sha256_of
 from models.catalogue.registry import SPECS, ModelSpec, spec_named
 from models.ensure import ensure
 from models.int8 import figures

@@ -17,9 +17,8 @@ _BAR_EVERY_S, _LINE_EVERY_S = 0.1, 5.0
 class Talk:
     """Where words and progress go. With `json` only objects are printed, one per line, on stdout."""
 
-    def __init__(self, *, json: bool, out: TextIO | None = None, err: TextIO | None = None) -> None:
+    def __init__(self, *, json: bool, err: TextIO | None = None) -> None:
         self.json = json
-        self._out = out or sys.stdout
         self._err = err or sys.stderr
         self._bar = not json and self._err.isatty()
         self._shown_at = 0.0
@@ -34,12 +33,12 @@ class Talk:
 
     def give(self, answer: Any) -> None:
         """One JSON object of the answer."""
-        print(msgspec.json.encode(answer).decode(), file=self._out, flush=True)
+        print(msgspec.json.encode(answer).decode(), flush=True)
 
     def show(self, text: str) -> None:
         """The answer for people."""
         self._clear()
-        print(text, file=self._out, flush=True)
+        print(text, flush=True)
 
     def arrived(self, done: int, total: int) -> None:
         """Progress of a download in bytes; total 0 where it is not known."""

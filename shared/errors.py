@@ -129,18 +129,22 @@ class NoWorker(Unavailable):
     """No worker is serving at present."""
 
 
+#: What is kept elsewhere comes back in moments, or when somebody has come.
+STORE_RETRY_S = 5
+
+
 class StoreDown(Unavailable):
     """The key store cannot be reached or written."""
 
-    def __init__(self, message: str = "The key store cannot be reached", retry_after_s: int = 5) -> None:
-        super().__init__(f"{message}; retry in {retry_after_s} seconds", retry_after_s)
+    def __init__(self, message: str = "The key store cannot be reached") -> None:
+        super().__init__(f"{message}; retry in {STORE_RETRY_S} seconds", STORE_RETRY_S)
 
 
 class StorageDown(Unavailable):
     """Where pictures are kept cannot be reached or written."""
 
-    def __init__(self, message: str = "The storage of pictures cannot be reached", retry_after_s: int = 5) -> None:
-        super().__init__(f"{message}; retry in {retry_after_s} seconds", retry_after_s)
+    def __init__(self, message: str = "The storage of pictures cannot be reached") -> None:
+        super().__init__(f"{message}; retry in {STORE_RETRY_S} seconds", STORE_RETRY_S)
         self.why = message
 
 

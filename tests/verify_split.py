@@ -20,7 +20,8 @@ import pytest
 from deploy.wire_keys import make
 from shared import exit_codes
 from tests.chaos.gallery import gallery, network, settings
-from tests.integration.split.halves import houses, run, score
+from tests.integration.asking import run, score
+from tests.integration.split.halves import houses
 from tests.integration.split.wires import free_ports
 from tests.service import ROOT, START_S_MAX, STOP_S_MAX, Service, environment, start
 from tests.stub_worker import NAP, picture

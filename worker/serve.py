@@ -33,18 +33,6 @@ class WorkerSick(Exception):
     """Not the picture's doing: the network cannot run any more. This process must end and be replaced."""
 
 
-@dataclass(slots=True)
-class ServingCounts:
-    """What happened so far; told at the end and by tests."""
-
-    answered: int = 0
-    failed: int = 0
-    expired: int = 0
-    cancelled: int = 0
-    malformed: int = 0
-    unexpected: int = 0
-
-
 @dataclass(frozen=True, slots=True)
 class InHand:
     """One request in hand. pixels: a view per crop into the message it came in."""
@@ -91,7 +79,6 @@ class Serving:
     told: Callable[[str], None]
     stopping: Callable[[], bool]
     clock: Clock = field(default_factory=Clock)
-    counts: ServingCounts = field(default_factory=ServingCounts)
     links: Links = field(init=False)
     suspects: MicroBatcher[InHand] = field(default_factory=lambda: MicroBatcher(1, 0.0))
     batch_s: float = 0.0
@@ -155,7 +142,6 @@ class Serving:
         try:
             message, crops = decode_to_worker(frames)
         except WireError as error:
-            self.counts.malformed += 1
             who = _name_of(gateway)
             if self.seldom.may(f"{who}: {error}", now):
                 self.told(f"dropped what {who} said: {error}")
@@ -167,7 +153,6 @@ class Serving:
         elif isinstance(message, Heartbeat):
             self.links.sign(gateway, message.sequence, self.batch_s, now)
         elif gateway not in self.ledger:
-            self.counts.unexpected += 1
             self.links.turn_away(gateway)
         else:
             self.links.heard[gateway] = now
@@ -183,7 +168,6 @@ class Serving:
 
     def _accept(self, job: InHand, now: float) -> None:
         if not self.ledger.received(job.gateway, job.request.waiting):
-            self.counts.unexpected += 1
             self._fail(job, "invalid", "sent without credit")
             return
         queue = self.suspects if job.request.suspected else self.batcher
@@ -195,14 +179,12 @@ class Serving:
         key = (gateway, request_id)
         job = self.batcher.remove(key) or self.suspects.remove(key)
         if job is not None:
-            self.counts.cancelled += 1
             self._close(job, "cancelled", "the client left")
 
     # What goes out
 
     def _run_due_batch(self, now: float) -> None:
         for job in [*self.batcher.drop_expired(now), *self.suspects.drop_expired(now)]:
-            self.counts.expired += 1
             self._close(job, "expired", "the request's time was over before its turn")
         suspect = self.suspects.take(now)
         if suspect is not None:
@@ -250,10 +232,8 @@ class Serving:
         for finished in self.outbox.take():
             self.ledger.finished(finished.job.gateway)
             if finished.found.faces is None:
-                self.counts.failed += 1
                 self._fail(finished.job, "failed", finished.found.error)
             else:
-                self.counts.answered += 1
                 self._reply(finished, finished.found.faces)
 
     def _reply(self, finished: Finished, faces: Faces) -> None:

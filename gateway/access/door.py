@@ -91,21 +91,16 @@ class Door:
         }
 
     async def enter(self, scope: AsgiScope, endpoint: Scope) -> Admitted:
-        """Unauthorized, Forbidden, RateLimited, StoreDown, BadParameter (a key in the query string)."""
+        """The admin API always asks for a key. Unauthorized, Forbidden, RateLimited, StoreDown, BadParameter (a key in
+        the query string).
+        """
         auth.refuse_key_in_url(scope.get("query_string", b""))
         address, bucket = self.addresses.of(scope)
-        if not self._settings.api_key_enabled:
+        if not self._settings.api_key_enabled and endpoint != "admin":
             admitted = _admitted(scope, Principal(ANONYMOUS, address), bucket)
             return await self._charged(admitted, limited_as(endpoint), bucket)
         record = await self._known(scope, endpoint, bucket)
         return await self._with_key(scope, record, endpoint, address, bucket)
-
-    async def enter_admin(self, scope: AsgiScope) -> Admitted:
-        """The same for the admin API: always with a key."""
-        auth.refuse_key_in_url(scope.get("query_string", b""))
-        address, bucket = self.addresses.of(scope)
-        record = await self._known(scope, "admin", bucket)
-        return await self._with_key(scope, record, "admin", address, bucket)
 
     @contextlib.asynccontextmanager
     async def counted_sign_in(self, bucket: str) -> AsyncIterator[None]:

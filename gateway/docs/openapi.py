@@ -39,7 +39,6 @@ RAW_TYPES = tuple(kind.media_type for kind in INPUTS.values())
 _RECIPES = {"name": "Recipes", "x-traitTag": True, "description": recipes.chapter()}
 _RATE = ("RateLimit-Policy", "RateLimit")
 _MASK_FACTS = ("X-Face-Count", "X-Inference-Ms", "X-Total-Ms", "X-Model", "X-Image-Width", "X-Image-Height")
-_MASK_NOTES = ("X-Mask-Weak", "X-Mask-Colors")
 _ALWAYS = ("X-Job-Id", "X-Job-Status", REPLAYED_HEADER, IGNORED_HEADER, "Server-Timing", *_RATE)
 _KEPT = ("X-Image-Id", "X-Original-Id", "X-Image-Status")
 _DETECT_HEADERS = ("X-Request-Id", "X-Looks", "X-Frames", *_KEPT, *_ALWAYS)

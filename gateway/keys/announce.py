@@ -15,6 +15,8 @@ from redis.asyncio import Redis
 from gateway.stores.redis_news import GONE, News
 
 CHANNEL = "face-api:keys-changed"
+#: How long the command line waits for Redis.
+SAY_S_MAX = 1.0
 _log = logging.getLogger("face_api.keys")
 
 
@@ -27,11 +29,11 @@ async def announce(client: Redis) -> bool:
     return True
 
 
-def announce_blocking(url: str, timeout_s: float = 1.0) -> bool:
+def announce_blocking(url: str) -> bool:
     """The same for the command line."""
     try:
         with contextlib.closing(
-            redis.Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s)
+            redis.Redis.from_url(url, socket_timeout=SAY_S_MAX, socket_connect_timeout=SAY_S_MAX)
         ) as client:
             client.publish(CHANNEL, "1")
     except (*GONE, ValueError):

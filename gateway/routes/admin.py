@@ -102,7 +102,7 @@ def routes() -> list[Route]:
 def _admitted(answers: dict[str, AdminAnswer]) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         services = services_of(request.scope)
-        admitted = await services.door.enter_admin(request.scope)
+        admitted = await services.door.enter(request.scope, "admin")
         method = "GET" if request.method == "HEAD" else request.method
         async with admitted.settled():
             response = await answers[method](AdminVisit(request, services, admitted.principal))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from models.catalogue.fetch import sha256_of
 from models.catalogue.registry import OPEN_FOLDER, OPEN_MODEL, SPECS, ModelSpec, spec_for_file, spec_named
 from shared.errors import ConfigurationError
 from shared.settings import Settings
@@ -110,12 +110,6 @@ def recognise(path: Path) -> ModelSpec | None:
     except OSError:
         return None
     return spec_for_file(path.name, size, digest) if 0 < size <= FILE_BYTES_MAX else None
-
-
-def sha256_of(path: Path) -> str:
-    """The sum of a file in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _auto_reason(best: ModelFile, found: Sequence[ModelFile]) -> str:

@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
-from models.catalogue.choose import FILE_BYTES_MAX, sha256_of
-from models.catalogue.fetch import CHUNK, Arrived, Limits, fetch
+from models.catalogue.choose import FILE_BYTES_MAX
+from models.catalogue.fetch import CHUNK, Arrived, Limits, fetch, sha256_of
 from models.catalogue.registry import ModelSpec, Source
 from shared.errors import DownloadError
 

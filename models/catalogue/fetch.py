@@ -53,10 +53,10 @@ def fetch(url: str, sha256: str, place: Path, arrived: Arrived, limits: Limits) 
     with _only_one(part):
         resumed = part.stat().st_size > 0
         _complete(url, part, arrived, limits, ends)
-        if resumed and _sum(part) != sha256:
+        if resumed and sha256_of(part) != sha256:
             os.truncate(part, 0)
             _complete(url, part, arrived, limits, ends)
-        found = _sum(part)
+        found = sha256_of(part)
         if found != sha256:
             part.unlink()
             raise WrongSum(f"{url}: its sum is {found[:12]}… instead of {sha256[:12]}…; nothing was kept")
@@ -152,7 +152,8 @@ def _continues(answer: Any, have: int) -> bool:
     return answer.status == _PARTIAL and str(answer.headers.get("Content-Range", "")).startswith(begins)
 
 
-def _sum(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """The sum of a file in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -12,7 +12,7 @@ import numpy as np
 from msgspec import structs
 from onnx import ModelProto
 
-from models.catalogue.choose import sha256_of
+from models.catalogue.fetch import sha256_of
 from models.int8 import figures as figures_files
 from models.int8.figures import Figures
 from models.int8.pixels import pixel_rule

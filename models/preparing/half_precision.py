@@ -15,7 +15,7 @@ import numpy as np
 import onnx
 from msgspec import structs
 
-from models.catalogue.choose import sha256_of
+from models.catalogue.fetch import sha256_of
 from models.preparing.cache import Cache
 from models.preparing.place import is_whole, key_of
 from models.proving.expectation import TOLERANCES

@@ -10,7 +10,8 @@ from pathlib import Path
 import onnx
 import onnxruntime
 
-from models.catalogue.choose import FILE_BYTES_MAX, Choice, sha256_of
+from models.catalogue.choose import FILE_BYTES_MAX, Choice
+from models.catalogue.fetch import sha256_of
 from models.preparing.machine import Machine
 from models.served.facts import NETWORK_NAME, TRIMMED_NAMES, read_sidecar
 from shared.errors import ConfigurationError

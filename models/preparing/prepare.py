@@ -10,7 +10,8 @@ from pathlib import Path
 
 import onnx
 
-from models.catalogue.choose import Choice, sha256_of
+from models.catalogue.choose import Choice
+from models.catalogue.fetch import sha256_of
 from models.preparing.cache import Cache
 from models.preparing.export import canary_oracle, oracles, read_export, serving_form
 from models.preparing.machine import this_machine

@@ -60,10 +60,9 @@ def is_serving_form(model: ModelProto) -> bool:
     return any(prop.key == METADATA_FORM and prop.value == SERVING_FORM for prop in model.metadata_props)
 
 
-def to_serving_form(model: ModelProto, layout: ExportLayout, *, fold_scale: bool = True) -> ModelProto:
+def to_serving_form(model: ModelProto, layout: ExportLayout) -> ModelProto:
     """The export rewritten: uint8 BGR input, dynamic batch and size, outputs (batch, anchors, columns) by name.
 
-    fold_scale: put the exact factor 1/128 into the first convolution; half precision must not (denormals).
     Raises ConfigurationError where an output does not come from a Reshape that can be rewritten.
     """
     served = copied(model)
@@ -74,7 +73,7 @@ def to_serving_form(model: ModelProto, layout: ExportLayout, *, fold_scale: bool
     heads = list(_head_reshapes(graph, layout))
     _free_inner_reshapes(graph, {reshape.output[0] for _, reshape in heads})
     _name_outputs(graph, heads)
-    _replace_input(graph, source, fold_scale=fold_scale)
+    _replace_input(graph, source)
     drop_unused(graph)
     served = with_newer_opset(served)
     if opset_of(served) >= CHEAPER_OPSET:
@@ -152,7 +151,7 @@ def _set_shape(graph: GraphProto, reshape: NodeProto, shape: list[int], name: st
     reshape.attribute.extend(kept)
 
 
-def _replace_input(graph: GraphProto, source: str, *, fold_scale: bool) -> None:
+def _replace_input(graph: GraphProto, source: str) -> None:
     """uint8 BGR in, the export's normalised RGB out, in as few passes over the pixels as are exact.
 
     Planes are turned and swapped while they are bytes (a quarter of the memory). The subtraction must stay:
@@ -162,7 +161,7 @@ def _replace_input(graph: GraphProto, source: str, *, fold_scale: bool) -> None:
     if INPUT in names_used(graph):
         rename(graph, {INPUT: f"{_OURS}aside/{INPUT}"})
         source = f"{_OURS}aside/{INPUT}" if source == INPUT else source
-    folded = fold_scale and _fold_scale(graph, source)
+    folded = _fold_scale(graph, source)
     order = add_constant(graph, f"{_OURS}order", [2, 1, 0], np.int64)
     mean = add_constant(graph, f"{_OURS}mean", 127.5, np.float32)
     planes, swapped, wide = f"{_OURS}planes", f"{_OURS}rgb", f"{_OURS}wide"

@@ -18,7 +18,7 @@ import cv2
 import httpx2
 import pytest
 
-from tests.networks import beacon_network, beacon_picture
+from tests.networks import beacon_picture
 from tests.service import (
     ROOT,
     SMALL,
@@ -31,11 +31,6 @@ from tests.service import (
     start,
 )
 from tests.waiting import wait_until
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return beacon_network(tmp_path_factory.mktemp("model") / "beacon.onnx")
 
 
 @pytest.fixture(scope="module")

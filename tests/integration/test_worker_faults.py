@@ -13,20 +13,18 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
-import uvloop
 
 from gateway.dispatching import dispatch, roster
-from gateway.dispatching.dispatch import Detection, Dispatcher
+from gateway.dispatching.dispatch import Dispatcher
 from shared import announcement
 from shared.errors import DeadlineExceeded, DetectionFailed, NoWorker, PoisonPicture
-from tests.integration.asking import Asked
+from tests.integration.asking import Asked, run, score
 from tests.service import ROOT
 from tests.stub_worker import BREAK, KILL, NAP, NAP_AND_KILL, RAISE, picture
 from tests.waiting import WAIT_S_MAX, until
@@ -106,16 +104,6 @@ async def bench(workers: int, max_batch: int = 1) -> AsyncIterator[Bench]:
                 process.kill()
             await process.wait()
         shutil.rmtree(runtime_dir)
-
-
-def run(scenario: Coroutine[Any, Any, None]) -> None:
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(scenario)
-
-
-def score(detection: Detection) -> int:
-    assert len(detection.faces) == 1
-    return round(float(detection.faces.scores[0]) * 255)
 
 
 def test_a_worker_killed_in_mid_run_is_noticed_by_its_socket_and_its_request_answered_by_another() -> None:

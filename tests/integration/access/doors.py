@@ -21,10 +21,6 @@ from tests.unit.access.stores import ME
 CEILING_S = 10.0
 
 
-def settings_for(folder: Path, **more: Any) -> Settings:
-    return Settings(data_dir=str(folder / "var"), runtime_dir=str(folder / "run"), **more)
-
-
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Door]:
     async with contextlib.AsyncExitStack() as stack:

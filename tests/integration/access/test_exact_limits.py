@@ -13,10 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import pytest
-
 from tests.integration.access.servers import valkey
-from tests.networks import beacon_network
 from tests.service import ROOT, SMALL, running_service
 
 PROCESSES, EACH, LIMIT = 4, 250, 300
@@ -66,11 +63,6 @@ def test_four_processes_share_one_file_and_one_server_for_two_windows(tmp_path: 
 
 
 FORGED = [b"", b"::1", b"unknown", b"10.0.0.1", b"1.2.3.4:notaport", b"[::1]:80", b"x" * 5000]
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return beacon_network(tmp_path_factory.mktemp("model") / "beacon.onnx")
 
 
 def test_a_thousand_connections_to_four_gateway_processes_whatever_they_forge(model: Path, tmp_path: Path) -> None:

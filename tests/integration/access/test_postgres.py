@@ -32,9 +32,9 @@ from gateway.people.accounts import Accounts
 from gateway.people.sessions import Sessions
 from gateway.stores.key_format import new_key
 from shared.errors import ClientError, ConfigurationError, NotFound, StoreDown
-from tests.integration.access.doors import CEILING_S, make, opened, settings_for, status
+from tests.integration.access.doors import CEILING_S, make, opened, status
 from tests.integration.access.servers import Postgres, postgres
-from tests.unit.access.stores import ME, NOW
+from tests.unit.access.stores import ME, NOW, settings_in
 from tests.waiting import until
 
 PEPPER = "p" * 32
@@ -50,7 +50,7 @@ def cluster() -> Iterator[Postgres]:
 def server(cluster: Postgres, tmp_path: Path) -> Iterator[Postgres]:
     """With an empty database."""
     yield cluster
-    store = open_store(settings_for(tmp_path, database_url=cluster.url))
+    store = open_store(settings_in(tmp_path, database_url=cluster.url))
     with store.database.write() as connection:
         connection.execute(text("DROP SCHEMA public CASCADE"))
         connection.execute(text("CREATE SCHEMA public"))
@@ -58,7 +58,7 @@ def server(cluster: Postgres, tmp_path: Path) -> Iterator[Postgres]:
 
 
 def test_a_connection_that_comes_back_after_the_end_is_closed(server: Postgres, tmp_path: Path) -> None:
-    late, watching = (open_store(settings_for(tmp_path, database_url=server.url)).database for _ in range(2))
+    late, watching = (open_store(settings_in(tmp_path, database_url=server.url)).database for _ in range(2))
     mine = text("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'face-api'")
     with late.read() as connection:
         connection.execute(text("SELECT 1"))
@@ -73,7 +73,7 @@ def test_a_connection_that_comes_back_after_the_end_is_closed(server: Postgres, 
 
 
 def test_everything_the_file_does_the_server_does(server: Postgres, tmp_path: Path) -> None:
-    settings = settings_for(tmp_path, database_url=server.url, key_pepper=PEPPER)
+    settings = settings_in(tmp_path, database_url=server.url, key_pepper=PEPPER)
     store = open_store(settings)
     peppers = peppers_for(settings, store)
     made = store.create(Draft(name="one %", scopes=("mask",), expires_in_s=100, mask_limit=5), peppers, ME, NOW)
@@ -99,7 +99,7 @@ def test_everything_the_file_does_the_server_does(server: Postgres, tmp_path: Pa
 
 
 def test_accounts_and_sessions_live_there_too(server: Postgres, tmp_path: Path) -> None:
-    settings = settings_for(tmp_path, database_url=server.url, key_pepper=PEPPER)
+    settings = settings_in(tmp_path, database_url=server.url, key_pepper=PEPPER)
     store = open_store(settings)
     store.database.prepare()
     accounts, sessions = Accounts(store.database), Sessions(store.database, settings)
@@ -114,7 +114,7 @@ def test_accounts_and_sessions_live_there_too(server: Postgres, tmp_path: Path) 
 
 
 def test_tries_at_the_same_moment_are_one_there_too(server: Postgres, tmp_path: Path) -> None:
-    settings = settings_for(tmp_path, database_url=server.url, key_pepper=PEPPER)
+    settings = settings_in(tmp_path, database_url=server.url, key_pepper=PEPPER)
     store = open_store(settings)
     store.database.prepare()
 
@@ -132,7 +132,7 @@ def test_tries_at_the_same_moment_are_one_there_too(server: Postgres, tmp_path: 
 
 def test_hosts_that_start_with_one_password_of_the_settings_agree(server: Postgres, tmp_path: Path) -> None:
     more = {"database_url": server.url, "key_pepper": PEPPER, "admin_password": "correct horse battery"}
-    hosts = [settings_for(tmp_path / str(n), **more) for n in range(3)]
+    hosts = [settings_in(tmp_path / str(n), **more) for n in range(3)]
     with ThreadPoolExecutor(3) as pool:
         made = list(pool.map(lambda host: prepare_first_start(host, terminal=True), hosts))
     assert sum(first.plaintext is not None for first in made) == 1
@@ -140,7 +140,7 @@ def test_hosts_that_start_with_one_password_of_the_settings_agree(server: Postgr
 
 
 def test_hosts_that_start_together_migrate_once_and_make_one_first_key(server: Postgres, tmp_path: Path) -> None:
-    hosts = [settings_for(tmp_path / str(n), database_url=server.url, key_pepper=PEPPER) for n in range(6)]
+    hosts = [settings_in(tmp_path / str(n), database_url=server.url, key_pepper=PEPPER) for n in range(6)]
     with ThreadPoolExecutor(6) as pool:
         made = list(pool.map(lambda host: prepare_first_start(host, terminal=True), hosts))
     assert sum(first.plaintext is not None for first in made) == 1
@@ -150,14 +150,14 @@ def test_hosts_that_start_together_migrate_once_and_make_one_first_key(server: P
 
 
 def test_a_second_host_without_the_pepper_refuses_to_start(server: Postgres, tmp_path: Path) -> None:
-    prepare_first_start(settings_for(tmp_path / "one", database_url=server.url), terminal=True)
+    prepare_first_start(settings_in(tmp_path / "one", database_url=server.url), terminal=True)
     with pytest.raises(ConfigurationError, match="hashed with another pepper"):
-        prepare_first_start(settings_for(tmp_path / "two", database_url=server.url), terminal=True)
+        prepare_first_start(settings_in(tmp_path / "two", database_url=server.url), terminal=True)
     assert not (tmp_path / "two" / "var").exists()
 
 
 def test_versions_are_seen_in_order_by_readers_while_many_write(server: Postgres, tmp_path: Path) -> None:
-    settings = settings_for(tmp_path, database_url=server.url, key_pepper=PEPPER)
+    settings = settings_in(tmp_path, database_url=server.url, key_pepper=PEPPER)
     peppers = peppers_for(settings, store := open_store(settings))
     writers = [open_store(settings) for _ in range(4)]
     with ThreadPoolExecutor(4) as pool:
@@ -178,8 +178,8 @@ def _write_ten(store: Store, peppers: Peppers) -> list[str]:
 async def test_a_key_of_one_host_works_and_ends_on_another(server: Postgres, tmp_path: Path) -> None:
     more = {"database_url": server.url, "key_pepper": PEPPER, "key_check_seconds": 0.2}
     async with (
-        opened(settings_for(tmp_path / "a", **more)) as here,
-        opened(settings_for(tmp_path / "b", **more)) as there,
+        opened(settings_in(tmp_path / "a", **more)) as here,
+        opened(settings_in(tmp_path / "b", **more)) as there,
     ):
         key = make(here)
         assert await status(there, key) == 200
@@ -198,7 +198,7 @@ async def test_with_the_server_gone_known_keys_pass_and_unknown_ones_wait_for_it
     server: Postgres, tmp_path: Path, fault: str
 ) -> None:
     assert WAIT_S_MAX < CEILING_S
-    settings = settings_for(
+    settings = settings_in(
         tmp_path, database_url=server.url, key_pepper=PEPPER, key_check_seconds=0.2, rate_limit_wrong_keys=1000
     )
     async with opened(settings) as door:
@@ -217,7 +217,7 @@ async def test_with_the_server_gone_known_keys_pass_and_unknown_ones_wait_for_it
 async def test_a_host_that_starts_while_the_server_is_down_serves_when_it_is_back(
     server: Postgres, tmp_path: Path
 ) -> None:
-    settings = settings_for(tmp_path, database_url=server.url, key_pepper=PEPPER, key_check_seconds=0.2)
+    settings = settings_in(tmp_path, database_url=server.url, key_pepper=PEPPER, key_check_seconds=0.2)
     async with opened(settings) as door:
         key = make(door)
     server.stop()
@@ -232,11 +232,11 @@ async def serves(door: Door, key: str) -> bool:
 
 
 def test_a_read_only_server_reads_and_says_what_it_cannot(server: Postgres, tmp_path: Path) -> None:
-    settings = settings_for(tmp_path, database_url=server.url, key_pepper=PEPPER)
+    settings = settings_in(tmp_path, database_url=server.url, key_pepper=PEPPER)
     store = open_store(settings)
     record = store.create(Draft(name="n"), peppers_for(settings, store), ME, NOW).record
     read_only = open_store(
-        settings_for(
+        settings_in(
             tmp_path, database_url=server.url + "?options=-c%20default_transaction_read_only%3Don", key_pepper=PEPPER
         )
     )
@@ -253,7 +253,7 @@ def test_a_wrong_password_is_a_store_that_is_down_and_is_not_repeated(
 ) -> None:
     async def work() -> None:
         url = server.url.replace("secret-word", "other-word")
-        async with opened(settings_for(tmp_path, database_url=url, key_pepper=PEPPER)) as door:
+        async with opened(settings_in(tmp_path, database_url=url, key_pepper=PEPPER)) as door:
             assert await status(door, new_key()) == 503
 
     asyncio.run(work())

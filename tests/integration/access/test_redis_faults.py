@@ -23,9 +23,9 @@ from gateway.access.door import Door
 from gateway.access.rate_limit_redis import PREFIX, RedisLimiter
 from loadtest.servers import free_port
 from shared.errors import ConfigurationError
-from tests.integration.access.doors import make, opened, passed, settings_for, status
+from tests.integration.access.doors import make, opened, passed, status
 from tests.integration.access.servers import Valkey, valkey
-from tests.unit.access.stores import ME
+from tests.unit.access.stores import ME, settings_in
 from tests.waiting import until
 
 LIMIT = 20
@@ -39,7 +39,7 @@ def server(tmp_path: Path) -> Iterator[Valkey]:
 
 @asynccontextmanager
 async def limited(folder: Path, url: str, **more: Any) -> AsyncIterator[Door]:
-    settings = settings_for(folder, api_key_enabled=False, rate_limit_detect=LIMIT, redis_url=url, **more)
+    settings = settings_in(folder, api_key_enabled=False, rate_limit_detect=LIMIT, redis_url=url, **more)
     async with opened(settings) as door:
         yield door
 
@@ -200,7 +200,7 @@ async def test_two_hosts_share_one_limit(tmp_path: Path, server: Valkey) -> None
 
 async def test_a_revocation_is_announced_through_redis(tmp_path: Path, server: Valkey) -> None:
     """The processes' own looking is put off for an hour: only the announcement can tell."""
-    settings = settings_for(tmp_path, redis_url=server.url, key_check_seconds=3600.0)
+    settings = settings_in(tmp_path, redis_url=server.url, key_check_seconds=3600.0)
     async with opened(settings) as here, opened(settings) as there:
         key = make(here)
         assert await status(there, key) == 200
@@ -213,7 +213,7 @@ async def test_a_revocation_is_announced_through_redis(tmp_path: Path, server: V
 
 
 async def test_with_redis_killed_a_revocation_is_found_by_looking(tmp_path: Path, server: Valkey) -> None:
-    settings = settings_for(tmp_path, redis_url=server.url, key_check_seconds=0.2)
+    settings = settings_in(tmp_path, redis_url=server.url, key_check_seconds=0.2)
     async with opened(settings) as here, opened(settings) as there:
         key = make(here)
         assert await status(there, key) == 200

@@ -22,17 +22,12 @@ from gateway.keys.opening import open_store, peppers_for
 from gateway.keys.records import Draft
 from gateway.stores.key_format import new_key
 from shared.settings import Settings
-from tests.networks import beacon_network, beacon_picture
+from tests.networks import beacon_picture
 from tests.service import ROOT, SMALL, Service, environment, processes_below, running_service
 from tests.unit.access.stores import ME
 from tests.waiting import wait_until
 
 KEY = re.compile(rb"xyl_[0-9a-f]{64}")
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return beacon_network(tmp_path_factory.mktemp("model") / "beacon.onnx")
 
 
 @pytest.fixture(scope="module")

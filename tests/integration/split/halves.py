@@ -7,16 +7,15 @@ import io
 import json
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import uvloop
 import zmq
 
-from gateway.dispatching.dispatch import Detection, Dispatcher
+from gateway.dispatching.dispatch import Dispatcher
 from gateway.dispatching.opening import worker_hosts
 from gateway.dispatching.quarantine_share import sharing
 from gateway.stores.redis_news import open_client
@@ -148,13 +147,3 @@ async def houses() -> AsyncIterator[Houses]:
             yield Houses(folder, stack)
     finally:
         shutil.rmtree(folder)
-
-
-def run(scenario: Coroutine[Any, Any, None]) -> None:
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(scenario)
-
-
-def score(detection: Detection) -> int:
-    assert len(detection.faces) == 1
-    return round(float(detection.faces.scores[0]) * 255)

@@ -10,7 +10,8 @@ import pytest
 
 from gateway.dispatching import dispatch, roster, worker_hosts
 from shared.errors import PoisonPicture
-from tests.integration.split.halves import Pair, houses, run, score
+from tests.integration.asking import run, score
+from tests.integration.split.halves import Pair, houses
 from tests.stub_worker import KILL, NAP, picture
 from tests.waiting import WAIT_S_MAX, until
 

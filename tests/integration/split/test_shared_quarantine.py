@@ -12,7 +12,8 @@ from gateway.dispatching.quarantine import REMEMBERED_MAX, REMEMBERED_S, Finding
 from gateway.dispatching.quarantine_share import KEY, findings_of
 from shared.errors import PoisonPicture
 from tests.integration.access.servers import Valkey, valkey
-from tests.integration.split.halves import GatewayHost, houses, run, score
+from tests.integration.asking import run, score
+from tests.integration.split.halves import GatewayHost, houses
 from tests.stub_worker import KILL, picture
 from tests.unit.gateway.test_quarantine import work
 from tests.waiting import WAIT_S_MAX, until

@@ -8,7 +8,8 @@ import zmq
 
 from shared.messages import PROTOCOL_VERSION
 from shared.wire_keys import mark
-from tests.integration.split.halves import Pair, houses, run
+from tests.integration.asking import run
+from tests.integration.split.halves import Pair, houses
 from tests.waiting import until
 from worker.guard import Context
 

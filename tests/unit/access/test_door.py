@@ -40,8 +40,8 @@ async def test_scopes_are_kept(tmp_path: Path) -> None:
         with pytest.raises(Forbidden):
             await door.enter(scope(key), "mask")
         with pytest.raises(Forbidden):
-            await door.enter_admin(scope(key))
-        assert (await door.enter_admin(scope(admin))).principal.key_id.startswith("key_")
+            await door.enter(scope(key), "admin")
+        assert (await door.enter(scope(admin), "admin")).principal.key_id.startswith("key_")
 
 
 async def test_the_address_limit_is_shared_by_keys_and_a_keys_own_limit_replaces_it(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ async def test_keys_off_lets_everybody_in_but_not_to_the_admin_api(tmp_path: Pat
     async with opened(settings_in(tmp_path, api_key_enabled=False)) as door:
         assert (await door.enter(scope("whatever"), "detect")).principal.key_id == "anonymous"
         with pytest.raises(Unauthorized):
-            await door.enter_admin(scope())
+            await door.enter(scope(), "admin")
 
 
 async def test_with_the_limits_file_broken_a_local_limit_takes_over(tmp_path: Path) -> None:

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+from models.ensure import ensure
+from models.served.facts import ServingModel
 from shared.settings import Settings
+from tests.networks import Form, random_network
+from tests.service import OFFICIAL_MODELS
 
-SHARED = Path(__file__).resolve().parents[3].parent / "shared"
 #: Small, so that preparing takes a fraction of a second.
 SIDE = 64
 
 
 def official_models() -> list[Path]:
     """The official exports beside the repository; none where it stands alone."""
-    return sorted((SHARED / "models").glob("*.onnx"))
+    return sorted(OFFICIAL_MODELS.glob("*.onnx"))
 
 
 def settings_for(folder: Path, model: str = "auto", **others: object) -> Settings:
     """Settings with everything written under `folder`, for a small input."""
     return Settings(**({"model": model, "data_dir": str(folder / "data"), "input_side": SIDE} | others))  # type: ignore[arg-type]
+
+
+def prepared(folder: Path, **form: Any) -> ServingModel:
+    """A network drawn by chance, as it is served in full precision."""
+    path = random_network(folder / "export.onnx", Form(side=SIDE, **form))
+    return ensure(settings_for(folder, str(path), precision="fp32"), lambda _: None)

@@ -8,7 +8,8 @@ import pytest
 from msgspec import structs
 
 from models.__main__ import main
-from models.catalogue.choose import choose, sha256_of
+from models.catalogue.choose import choose
+from models.catalogue.fetch import sha256_of
 from models.catalogue.registry import OPEN_FOLDER
 from models.ensure import ensure
 from models.int8 import figures as figures_files

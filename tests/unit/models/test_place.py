@@ -16,8 +16,8 @@ ROOT = Path(place.__file__).resolve().parents[2]
 BEGINNINGS = ("models.ensure",)
 #: They find files, keep folders, read settings and word errors; what they find stands in the key by itself.
 DECIDE_NOTHING = {
-    "models.catalogue.choose", "models.catalogue.registry", "models.preparing.cache", "shared.errors", "shared.gpus",
-    "shared.settings",
+    "models.catalogue.choose", "models.catalogue.fetch", "models.catalogue.registry", "models.preparing.cache",
+    "shared.errors", "shared.gpus", "shared.settings",
 }  # fmt: skip
 
 

@@ -9,24 +9,16 @@ import onnx
 import onnxruntime
 import pytest
 
-from models.ensure import ensure
 from models.proving.proof import ServingNetwork, proof_pictures
 from models.rewriting.gpu_form import gpu_form
 from models.rewriting.reduce import with_reduced_heads
 from models.served.anchors import anchor_count
-from models.served.facts import ServingModel
 from models.served.reduced_outputs import KEPT, kept
 from shared.canary import canary_picture
 from shared.errors import ConfigurationError
-from tests.networks import Form, random_network
-from tests.unit.models.material import SIDE, settings_for
+from tests.unit.models.material import SIDE, prepared
 
 LARGE = 256
-
-
-def prepared(folder: Path, **form: object) -> ServingModel:
-    path = random_network(folder / "export.onnx", Form(side=SIDE, **form))  # type: ignore[arg-type]
-    return ensure(settings_for(folder, str(path), precision="fp32"), lambda _: None)
 
 
 def answers(data: bytes, pictures: np.ndarray) -> dict[str, np.ndarray]:

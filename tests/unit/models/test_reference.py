@@ -11,7 +11,7 @@ import pytest
 from models.proving.reference import Reference, anchor_centres, blob, head_order, kept, letterbox, most_central
 from shared.errors import ConfigurationError
 from tests.networks import beacon_faces, beacon_network, beacon_picture
-from tests.unit.models.material import SHARED
+from tests.service import SHARED
 
 FACES = [(100, 90, 40, 0.9), (330, 250, 130, 0.7), (520, 380, 200, 0.6)]
 

@@ -15,8 +15,9 @@ from models.served.facts import ServingModel
 from shared import exit_codes
 from shared.errors import ConfigurationError
 from shared.settings import Settings
+from tests.unit.models.material import prepared
 from tests.unit.worker.test_pool import WAIT_S_MAX, Logged, libraries_log_as_before, pool_without_a_model
-from tests.unit.worker_gpu.material import WIDE, small_model
+from tests.unit.worker_gpu.material import WIDE
 from worker.cannot_run import NotNow, reason
 from worker.opening import open_detector
 
@@ -50,7 +51,7 @@ def unknown_operator(path: Path) -> None:
 
 
 def spoilt(folder: Path, spoil: Callable[[Path], None]) -> ServingModel:
-    model = small_model(folder)
+    model = prepared(folder)
     spoil(model.path)
     return model
 

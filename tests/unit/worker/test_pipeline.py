@@ -10,13 +10,11 @@ from msgspec import structs
 from models.ensure import ensure
 from shared.messages import CropHeader, Request
 from tests.networks import Form, bake_side, random_network
-from tests.stub_detector import StubDetector
+from tests.stub_detector import POISON, StubDetector, fail_on_poison
 from tests.unit.models.material import SIDE, settings_for
 from worker.detector import ImageBatch
 from worker.opening import only_sides, open_detector
 from worker.pipeline import Found, Pipeline
-
-POISON = 13
 
 
 def job(number: int, brightness: int, sides: tuple[int, ...] = (64,)) -> tuple[Request, list[np.ndarray]]:
@@ -90,10 +88,6 @@ def test_a_network_of_one_size_looks_a_second_time_too(tmp_path: Path) -> None:
 
 
 def test_a_picture_the_network_fails_on_fails_alone() -> None:
-    def fail_on_poison(images: ImageBatch) -> None:
-        if (images.reshape(len(images), -1).max(axis=1) == POISON).any():
-            raise RuntimeError("cudaErrorIllegalAddress")
-
     told: list[str] = []
     found = Pipeline(StubDetector(fail_on_poison), 4, told.append).run([job(1, 50), job(2, POISON), job(3, 150)])
     assert [one.faces is None for one in found] == [False, True, False]

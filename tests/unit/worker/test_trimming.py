@@ -23,9 +23,10 @@ from shared.settings import Settings
 from tests.networks import beacon_network
 from tests.stub_detector import StubDetector
 from tests.unit.models.material import settings_for
+from tests.unit.worker.test_pipeline import brightness_of
 from worker.detector import ImageBatch
 from worker.opening import open_detector, trimming_of
-from worker.pipeline import Found, Pipeline
+from worker.pipeline import Pipeline
 from worker.scrfd import Heads
 
 
@@ -96,7 +97,7 @@ def test_only_what_matters_is_run_and_every_picture_gets_its_own_answer() -> Non
     detector = Watched()
     batch = [job(50, 360, 640), job(60, 640, 360), job(70, 370, 640), job(80, 640, 640), job(90, 90, 160, 160)]
     found = Pipeline(detector, 8, lambda _: None, trimming=INT8_TRIMMING).run(batch)
-    assert [score_of(one) for one in found] == [50, 60, 70, 80, 90]
+    assert [brightness_of(one) for one in found] == [50, 60, 70, 80, 90]
     assert detector.sizes == [(448, 640), (640, 448), (640, 640), (160, 160)]
     assert detector.batches == [2, 1, 1, 1]
 
@@ -105,11 +106,6 @@ def test_without_trimming_everything_is_run() -> None:
     detector = Watched()
     Pipeline(detector, 8, lambda _: None).run([job(50, 360, 640), job(60, 640, 360)])
     assert detector.sizes == [(640, 640)]
-
-
-def score_of(found: Found) -> int:
-    assert found.faces is not None
-    return round(float(found.faces.scores[0]) * 255)
 
 
 def test_anchors_of_an_input_that_is_not_square_stand_where_the_references_do() -> None:

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.ensure import ensure
 from models.served.facts import ServingModel
 from shared.settings import Settings
-from tests.networks import Form, random_network
-from tests.unit.models.material import SIDE, settings_for
 from worker.detector_gpu import GpuDetector, open_on
 from worker.device import Bytes, Device, Event, HostDevice, Queue
 from worker.gpu_options import CPU
 
 #: Large enough that fewer candidates come back than there are anchors (2048 at stride 8).
 WIDE = 256
-
-
-def small_model(folder: Path, **form: Any) -> ServingModel:
-    path = random_network(folder / "export.onnx", Form(side=SIDE, **form))
-    return ensure(settings_for(folder, str(path), precision="fp32"), lambda _: None)
 
 
 def on_host(

@@ -12,7 +12,8 @@ from onnx import numpy_helper
 from models.served.facts import ServingModel
 from models.served.reduced_outputs import KEPT
 from shared.errors import ConfigurationError
-from tests.unit.worker_gpu.material import SIDE, WIDE, WritingDevice, WritingSession, on_host, pictures, small_model
+from tests.unit.models.material import SIDE, prepared
+from tests.unit.worker_gpu.material import WIDE, WritingDevice, WritingSession, on_host, pictures
 from worker.bound_network import DEPTH, BoundNetwork
 from worker.detector import OnnxDetector
 from worker.gpu_check import check_against
@@ -22,7 +23,7 @@ from worker.scrfd import AnyHeads, Heads, candidates
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> ServingModel:
-    return small_model(tmp_path_factory.mktemp("model"))
+    return prepared(tmp_path_factory.mktemp("model"))
 
 
 def faces(heads: AnyHeads, row: int, confidence: float) -> np.ndarray:
@@ -115,7 +116,7 @@ def test_a_batch_over_the_largest_bucket_is_a_mistake_of_ours(model: ServingMode
 
 
 def test_scores_that_are_not_finite_are_an_error_never_no_face(tmp_path: Path) -> None:
-    model = small_model(tmp_path)
+    model = prepared(tmp_path)
     network = onnx.load(model.path)
     for tensor in network.graph.initializer:
         if len(tensor.dims) == 4:

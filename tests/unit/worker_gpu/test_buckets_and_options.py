@@ -10,7 +10,8 @@ import pytest
 
 from shared.errors import ConfigurationError
 from shared.settings import MEBIBYTE, Settings
-from tests.unit.worker_gpu.material import WIDE, small_model
+from tests.unit.models.material import prepared
+from tests.unit.worker_gpu.material import WIDE
 from worker.buckets import bucket_for, buckets_up_to
 from worker.detector_gpu import open_on, open_on_gpu
 from worker.device import HostDevice
@@ -118,7 +119,7 @@ def test_the_libraries_are_loaded_before_it_is_asked_what_there_is(
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: there)
     monkeypatch.setattr(onnxruntime, "cuda_version", "9999.0")
     with pytest.raises(ConfigurationError, match=r"libcudart\.so\.9999"):
-        open_on_gpu(small_model(tmp_path), 0, Settings(), [WIDE], 2, lambda _: None)
+        open_on_gpu(prepared(tmp_path), 0, Settings(), [WIDE], 2, lambda _: None)
 
 
 def test_the_runtime_itself_refuses_to_fall_back_to_the_cpu(tmp_path: Path) -> None:
@@ -127,7 +128,7 @@ def test_the_runtime_itself_refuses_to_fall_back_to_the_cpu(tmp_path: Path) -> N
 
     if CUDA in onnxruntime.get_available_providers():
         pytest.skip("this build has the CUDA provider; tests/gpu looks at it")
-    model = small_model(tmp_path)
+    model = prepared(tmp_path)
     with pytest.raises(ConfigurationError, match="cannot be opened on CUDAExecutionProvider"):
         open_on(HostDevice(), model, Settings(), [WIDE], 2, lambda _: (CUDA, {}))
     with pytest.raises(ConfigurationError, match="CUDAExecutionProvider is not in this build"):
@@ -139,11 +140,11 @@ def test_the_runtime_itself_refuses_to_fall_back_to_the_cpu(tmp_path: Path) -> N
 @pytest.mark.parametrize("device", ["cuda", "cuda:", "cuda:-1", "gpu:0", "cuda:1000", ""])
 def test_a_device_that_is_none_is_refused(device: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cuda:0"):
-        open_detector(device, small_model(tmp_path), Settings(), 1, 1, lambda _: None)
+        open_detector(device, prepared(tmp_path), Settings(), 1, 1, lambda _: None)
 
 
 def test_the_second_looks_sides_are_opened_only_for_a_network_that_takes_them(tmp_path: Path) -> None:
-    model = small_model(tmp_path)
+    model = prepared(tmp_path)
     assert sides_of(Settings(mask_second_side=256, detect_second_side=0), model) == [640, 256]
-    fixed = small_model(tmp_path / "fixed", reshape="baked") if (tmp_path / "fixed").mkdir() is None else model
+    fixed = prepared(tmp_path / "fixed", reshape="baked") if (tmp_path / "fixed").mkdir() is None else model
     assert sides_of(Settings(mask_second_side=256), fixed) == ([640, 256] if fixed.info.dynamic_size else [640])

@@ -13,7 +13,7 @@ from loadtest import gpu
 from loadtest.gpu_cells import WAYS
 from loadtest.networks import SHAPES, multiply_adds, random_export
 from shared.exit_codes import CONFIGURATION, OK
-from tests.unit.models.material import SHARED
+from tests.service import SHARED
 from worker.gpu_options import CUDA
 
 

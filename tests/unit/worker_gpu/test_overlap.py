@@ -11,10 +11,11 @@ import pytest
 from models.served.anchors import Size
 from shared.messages import Canary, CropHeader, Failure, Goodbye, Hello, Reply, Request, Started, Welcome
 from shared.wire import encode, encode_request
-from tests.stub_detector import StubDetector
+from tests.stub_detector import POISON, StubDetector, fail_on_poison
+from tests.unit.models.material import SIDE, prepared
 from tests.unit.worker.test_pipeline import brightness_of, job
 from tests.unit.worker.test_serve import INFO, A, B, ListedSockets
-from tests.unit.worker_gpu.material import SIDE, WIDE, on_host, pictures, small_model
+from tests.unit.worker_gpu.material import WIDE, on_host, pictures
 from worker.credit import CreditLedger
 from worker.detector import ImageBatch, OnnxDetector, OverlappingDetector
 from worker.micro_batch import MicroBatcher
@@ -23,7 +24,6 @@ from worker.scrfd import Heads
 from worker.serve import Serving, WorkerSick
 
 LIMIT = 0.9
-POISON = 13
 
 
 class StubOverlapping(StubDetector):
@@ -56,11 +56,6 @@ class StubOverlapping(StubDetector):
         shown = [round(float(score) * 255) for score in answer.scores[0][:, 0, 0]]
         self.written.append(f"waits for {shown}")
         return [(answer, row) for row in range(len(thresholds))]
-
-
-def fail_on_poison(images: ImageBatch) -> None:
-    if (images.reshape(len(images), -1).max(axis=1) == POISON).any():
-        raise RuntimeError("cudaErrorIllegalAddress")
 
 
 # The pipeline
@@ -104,7 +99,7 @@ def test_health_is_asked_with_nothing_on_its_way_and_nothing_is_lost_by_it() -> 
 
 def test_the_gpus_path_finds_what_the_cpus_finds(tmp_path: Path) -> None:
     """The real detector with the CPU in the card's place, two sides, two batches on their way."""
-    model = small_model(tmp_path)
+    model = prepared(tmp_path)
     gpu, cpu = on_host(model, (WIDE, SIDE), 2), OnnxDetector(model.path, 1)
     assert isinstance(gpu, OverlappingDetector)
     assert not isinstance(cpu, OverlappingDetector)
