@@ -16,7 +16,7 @@ from pathlib import Path
 
 from deploy.balancing import HELD_BYTES, Host, configuration
 from loadtest.cpu_time import cpu_seconds
-from loadtest.servers import free_port
+from loadtest.ports import free_ports
 from shared.settings import MEBIBYTE
 
 #: Where the shipped files listen.
@@ -93,7 +93,7 @@ async def cost_s(pid: int, port: int, size: int) -> float:
 
 
 async def measure(name: str, held_bytes: int) -> list[float]:
-    port = free_port()
+    port = free_ports()
     servers = [await asyncio.start_server(answer, "127.0.0.1", 0, limit=32 * MEBIBYTE) for _ in range(2)]
     hosts = [Host("127.0.0.1", server.sockets[0].getsockname()[1]) for server in servers]
     with balancer(name, hosts, held_bytes, port) as pid:

@@ -16,6 +16,7 @@ from typing import IO
 
 from gateway.pictures.child_libraries import ALLOCATOR
 from loadtest.cpu_time import processes_below
+from loadtest.ports import free_ports
 from shared.environment import inherited_environment
 from shared.settings import Settings
 
@@ -69,20 +70,10 @@ def _signal(pids: Sequence[int], number: signal.Signals) -> None:
             os.kill(pid, number)
 
 
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @contextlib.contextmanager
 def ours(settings: Settings, log: Path, tree: Path = ROOT) -> Iterator[Server]:
     """The service by its launcher; `settings` are complete but for the port. tree: the checkout it runs from."""
-    port = free_port()
+    port = free_ports()
     environment = inherited_environment(settings) | {"FACE_API_PORT": str(port), "PYTHONPATH": str(tree)}
     with log.open("wb") as out:
         process = _start(["deploy.launch"], environment, out, tree)
@@ -97,7 +88,7 @@ def ours(settings: Settings, log: Path, tree: Path = ROOT) -> Iterator[Server]:
 @contextlib.contextmanager
 def peer(name: str, settings: Settings, model: Path, workers: int, log: Path) -> Iterator[Server]:
     """Another server with the same model and answers (`loadtest/peers/`)."""
-    port = free_port()
+    port = free_ports()
     environment = inherited_environment(settings) | ALLOCATOR | {"PYTHONPATH": str(ROOT)}
     arguments = [f"--model={model}", f"--workers={workers}", f"--port={port}"]
     with log.open("wb") as out:

@@ -6,8 +6,8 @@ The server comes with the packages that `make verify` sets up for recipes; who a
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
-import socket
 import subprocess
 import tempfile
 import time
@@ -18,6 +18,7 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
+from loadtest.ports import free_ports
 from tests.callers import python_program
 from tests.hurt import Hurt
 
@@ -40,7 +41,7 @@ class Bucket(Hurt):
 
     def __init__(self, folder: Path, address: str = "127.0.0.1", before: tuple[str, ...] = ()) -> None:
         self._folder = folder
-        ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
+        ports = dict(zip(PORTS, itertools.count(free_ports(len(PORTS)))))
         self.master = f"{address}:{ports['master.port']}.{ports['master.port.grpc']}"
         self.environment = {**KEYS, "AWS_ENDPOINT_URL_S3": f"http://{address}:{ports['s3.port']}"}
         self.url = f"s3://{NAME}/pictures"
@@ -109,11 +110,3 @@ def bucket() -> Iterator[Bucket]:
             yield server
         finally:
             server.kill()
-
-
-def free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]

@@ -13,7 +13,7 @@ import pytest
 
 from deploy.balancing import SHIPPED_HOSTS, Host, configuration
 from deploy.timings import TimeTable
-from loadtest.servers import free_port
+from loadtest.ports import free_ports
 from shared.settings import MEBIBYTE
 from tests.chaos.client import Answer, Client, Lost, NotReached
 from tests.cluster.programs import program
@@ -80,7 +80,7 @@ async def _while_none_is_ready(name: str, folder: Path) -> set[int]:
     """What clients are told when one host is gone and the other says that it is not ready."""
     looks: list[bytes] = []
     host = await asyncio.start_server(partial(_unready, looks=looks), "127.0.0.1", 0)
-    addresses = [Host("127.0.0.1", port) for port in (free_port(), host.sockets[0].getsockname()[1])]
+    addresses = [Host("127.0.0.1", port) for port in (free_ports(), host.sockets[0].getsockname()[1])]
     try:
         async with _balancing(name, folder, addresses) as client:
             while len(looks) <= TimeTable().looks_failed:  # noqa: ASYNC110 — another process
@@ -93,7 +93,7 @@ async def _while_none_is_ready(name: str, folder: Path) -> set[int]:
 @contextlib.asynccontextmanager
 async def _balancing(name: str, folder: Path, addresses: Sequence[Host]) -> AsyncIterator[Client]:
     """A client of the balancer, which may not listen yet."""
-    port = free_port()
+    port = free_ports()
     file = folder / f"{name}.yaml"
     text = configuration(name, addresses).replace("port_value: 9901", "port_value: 0")
     file.write_text(text.replace(":8080", f":{port}").replace("port_value: 8080", f"port_value: {port}"))

@@ -23,7 +23,7 @@ import httpx2
 import numpy as np
 
 from client.__main__ import INTERRUPTED, LEDGER, NOT_ALL
-from tests.buckets import free_ports
+from loadtest.ports import free_ports
 from tests.networks import beacon_network, beacon_picture
 from tests.service import ROOT, Service, running_service
 
@@ -103,7 +103,7 @@ def masked_where_its_face_is(picture: np.ndarray, number: int) -> bool:
 
 def test_a_thousand_pictures_are_each_done_once_whatever_comes_between(tmp_path: Path) -> None:
     broken = drawn(tmp_path / "photos")
-    settings = {**ORDINARY, "model": beacon_network(tmp_path / "beacon.onnx"), "port": free_ports(1)[0]}
+    settings = {**ORDINARY, "model": beacon_network(tmp_path / "beacon.onnx"), "port": free_ports()}
     with ExitStack() as clients:
         with running_service(tmp_path / "data", **settings, **BUSY) as busy:
             first = clients.enter_context(started(tmp_path, busy.url, tmp_path / "first.jsonl"))

@@ -18,11 +18,11 @@ from pathlib import Path
 import pytest
 
 from deploy.wire_keys import make
+from loadtest.ports import free_ports
 from shared import exit_codes
 from tests.chaos.gallery import gallery, network, settings
 from tests.integration.asking import run, score
 from tests.integration.split.halves import houses
-from tests.integration.split.wires import free_ports
 from tests.service import ROOT, START_S_MAX, STOP_S_MAX, Service, environment, start
 from tests.stub_worker import NAP, picture
 from tests.waiting import until

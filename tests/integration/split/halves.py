@@ -19,10 +19,11 @@ from gateway.dispatching.dispatch import Dispatcher
 from gateway.dispatching.opening import worker_hosts
 from gateway.dispatching.quarantine_share import sharing
 from gateway.stores.redis_news import open_client
+from loadtest.ports import free_ports
 from shared.logs import open_log
 from shared.settings import Settings
 from tests.integration.asking import Asked
-from tests.integration.split.wires import Wire, free_ports, wire
+from tests.integration.split.wires import Wire, wire
 from tests.stub_pool import StubPool, stub_pool
 
 

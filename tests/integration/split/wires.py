@@ -10,28 +10,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from loadtest.ports import free_ports
+
 READ_SIZE = 65536
-
-
-def free_ports(count: int) -> int:
-    """The first of so many neighbouring loopback ports that nobody has."""
-    while True:
-        with contextlib.ExitStack() as stack:
-            first = stack.enter_context(_bound(0)).getsockname()[1]
-            with contextlib.suppress(OSError, OverflowError):
-                for port in range(first + 1, first + count):
-                    stack.enter_context(_bound(port))
-                return int(first)
-
-
-def _bound(port: int) -> socket.socket:
-    one = socket.socket()
-    try:
-        one.bind(("127.0.0.1", port))
-    except BaseException:
-        one.close()
-        raise
-    return one
 
 
 @dataclass
