@@ -41,7 +41,7 @@ format: $(VENV)/dev.ok ## Put the code into the house's form
 test-training: .venv-train/tests.ok ## The tests of training, those that need PyTorch among them
 	@.venv-train/bin/python -m pytest tests/training
 
-verify: $(VENV)/dev.ok .venv-fuzz/ok .venv-cluster/ok .venv-recipes/ok ## Every mask method, format and edge on every photograph; memory with 64 of the worst pictures; a simulated house; 10,000 refused connections; the API against its document; what is shipped for clusters; recipes, generated clients and the folder command; thousands of examples of every property
+verify: $(VENV)/dev.ok .venv-fuzz/ok .venv-cluster/ok .venv-recipes/ok ## Every mask method, format and edge, kept JPEGs and metadata on every photograph; faces as the reference finds them; memory with 64 of the worst pictures; a simulated house; 10,000 refused connections; the API against its document; what is shipped for clusters; recipes, generated clients and the folder command; thousands of examples of every property
 	@$(BIN)/python -m pytest tests/verify_*.py
 	@HYPOTHESIS_PROFILE=verify $(BIN)/python -m pytest -m hypothesis tests/unit tests/contract
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from math import ceil, floor
 from typing import Any
 
 import cv2
@@ -16,6 +17,7 @@ from gateway.pictures.regions import Region, regions
 from tests.contract.test_http import detail, detect, encoded
 from tests.contract.test_mask_http import mask, seen
 from tests.networks import beacon_picture
+from tests.unit.pictures.test_kept_jpeg import outside, stored
 
 #: Best first; the last one by far the largest.
 BEACONS = [(120.0, 100.0, 60.0, 0.9), (400.0, 100.0, 60.0, 0.8), (120.0, 350.0, 60.0, 0.7), (440.0, 330.0, 160.0, 0.6)]
@@ -45,6 +47,12 @@ def grown(boxes: list[list[float]], padding: float = 0.0) -> list[Region]:
     return regions(np.array(boxes, np.float32), padding, 640, 480)
 
 
+def beside(jpeg: bytes, boxes: list[list[float]], more: float) -> list[np.ndarray]:
+    """Of each component the blocks that none of the boxes touches, were they larger by so much; answers are rounded."""
+    grown = [(floor(x1 - more), floor(y1 - more), ceil(x2 + more), ceil(y2 + more)) for x1, y1, x2, y2 in boxes]
+    return [np.logical_and.reduce(planes) for planes in zip(*(outside(jpeg, box) for box in grown), strict=True)]
+
+
 def test_detect_then_drop_one_face_and_add_a_box_then_mask_just_that(client: httpx2.Client) -> None:
     found = boxes_of(detect(client, PICTURE, **PLAIN))
     assert len(found) == len(BEACONS)
@@ -56,6 +64,25 @@ def test_detect_then_drop_one_face_and_add_a_box_then_mask_just_that(client: htt
         assert (seen(answer)[~wanted] == PIXELS[~wanted]).all()
         assert answer.headers["x-faces"] == "found=4, kept=1, masked=3, added=1"
         assert answer.headers["x-face-count"] == "3"
+
+
+def test_in_a_kept_jpeg_every_block_stays_but_those_of_the_decision(client: httpx2.Client) -> None:
+    done, file = cv2.imencode(".jpg", PIXELS, [cv2.IMWRITE_JPEG_QUALITY, 95])
+    assert done
+    jpeg = file.tobytes()
+    found = boxes_of(detect(client, jpeg, **PLAIN))
+    decision = {"keep": "[1]", "regions": "[[200.5, 10, 260, 40]]"}
+    answer = mask(client, jpeg, **SOLID | {"format": "jpeg", "quality": "keep"}, **PLAIN, **decision)
+    assert answer.headers["x-faces"] == "found=4, kept=1, masked=3, added=1"
+    hidden = [found[0], *found[2:], [200, 10, 260, 40]]
+    before, after = stored(jpeg), stored(answer.content)
+    for old, new, stays, hides in zip(
+        before, after, beside(jpeg, hidden, 0.1), beside(jpeg, hidden, -0.1), strict=True
+    ):
+        changed = (old != new).any(axis=2)
+        assert not changed[stays].any()
+        assert changed[~hides].mean() > 0.9
+    assert (abs(seen(answer)[30:35, 210:250].astype(int) - (0x40, 0x80, 0xFF)) < 4).all()
 
 
 def test_the_decision_may_be_sent_in_the_form_as_detect_wrote_its_boxes(client: httpx2.Client) -> None:

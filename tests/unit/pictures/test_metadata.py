@@ -67,13 +67,14 @@ def answered(data: bytes, choice: Metadata, output: str) -> bytes:
     return bytes(mask_picture(opened, Marks.all_of(Faces.none()), MaskOptions(format=output), Settings()).data)
 
 
-def tags_in(data: bytes) -> dict[str, Any]:
-    """Every tag of the file by its name or its number, in whatever directory."""
+def tags_in(data: bytes, *, profile: bool = False) -> dict[str, Any]:
+    """Every tag of the file by its name or its number, in whatever directory. profile: whether it may have one."""
     with Image.open(io.BytesIO(data)) as picture:
         exif = picture.getexif()
         directories = {"image": dict(exif), "exif": exif.get_ifd(IFD.Exif), "gps": exif.get_ifd(IFD.GPSInfo)}
         assert not exif.get_ifd(IFD.IFD1)
-        assert not {"comment", "xmp", "icc_profile", "photoshop"} & picture.info.keys()
+        beside = {"comment", "xmp", "icc_profile", "photoshop"} & picture.info.keys()
+        assert not beside - ({"icc_profile"} if profile else set())
     for pointer in (IFD.Exif, IFD.GPSInfo):
         directories["image"].pop(pointer, None)
     names = {(tag.directory, tag.number): tag.name for tag in TAGS}
