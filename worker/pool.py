@@ -113,8 +113,8 @@ class Pool:
         saying = asyncio.create_task(self._relayed(process, generation))
         try:
             hung = await self._until_over(process, generation)
-            if self.roll is not None and not self.stopping.is_set():
-                self.roll.died(generation)
+            if self.roll is not None and not (self.stopping.is_set() and process.returncode == exit_codes.OK):
+                self.roll.died(generation)  # one that dies of a picture while its host stops, too
             last_words = await saying
         finally:
             await _gone(process, saying)

@@ -29,6 +29,8 @@ LOOK_INTERVAL_S, TOLD_S = 0.2, 5.0
 #: So many of the last deaths are told; gateways that were cut off for longer acquit the rest.
 ENDED_MAX = 256
 CALLERS_MAX = 10_000
+#: When closing, for what was said last: that a worker died as its host stopped.
+FAREWELL_MS = 500
 
 
 @dataclass(slots=True)
@@ -38,6 +40,7 @@ class RollKeeper:
     runtime_dir: Path
     pool: int
     told: Callable[[str], None]
+    clock: Callable[[], float] = monotonic
     ended: deque[str] = field(default_factory=lambda: deque(maxlen=ENDED_MAX))
     _callers: dict[bytes, float] = field(default_factory=dict)
     _roll: Roll = field(default_factory=lambda: Roll(()))
@@ -54,7 +57,7 @@ class RollKeeper:
         plain: zmq.Context[zmq.Socket[bytes]] = zmq.Context.shadow(context.underlying)
         self._guard = Guard(plain, settings.wire_key, Path(settings.wire_peers), self.told)
         self._socket = context.socket(zmq.ROUTER)
-        self._socket.setsockopt(zmq.LINGER, 0)
+        self._socket.setsockopt(zmq.LINGER, FAREWELL_MS)
         self._socket.setsockopt(zmq.MAXMSGSIZE, HEADER_BYTES_MAX)
         self._guard.bind(self._socket, bind_of(settings).endpoint())
 
@@ -85,7 +88,7 @@ class RollKeeper:
             return
         else:
             if caller in self._callers or len(self._callers) < CALLERS_MAX:
-                self._callers[caller] = monotonic()
+                self._callers[caller] = self.clock()
         self._send(caller)  # who speaks otherwise sees from this how we speak
 
     async def _look(self) -> None:
@@ -97,7 +100,7 @@ class RollKeeper:
         fresh = self._present()
         if fresh == self._roll:
             return
-        self._roll, now = fresh, monotonic()
+        self._roll, now = fresh, self.clock()
         self._callers = {caller: at for caller, at in self._callers.items() if now - at < TOLD_S}
         for caller in self._callers:
             self._send(caller)
@@ -112,5 +115,5 @@ class RollKeeper:
         self._socket.send_multipart([caller, *encode(self._roll)], flags=zmq.DONTWAIT)
 
     def _complain(self, words: str) -> None:
-        if self._seldom.may(words, monotonic()):
+        if self._seldom.may(words, self.clock()):
             self.told(words)

@@ -24,7 +24,7 @@ from worker.outbox import Outbox
 from worker.pipeline import Found, Pipeline, Submitted
 
 #: Time for the socket's own thread to send Started before a picture that may end this process is run.
-STARTED_FLUSH_S = 0.01
+STARTED_FLUSH_S = 0.05
 #: When stopping: how long something may still be on its way, and for how long at most.
 LAST_PATIENCE_S, LAST_TURNS_S_MAX = 0.02, 2.0
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import zmq
 
-from gateway.dispatching.worker_link import Context, OnLost, OnMessage, WorkerLink
+from gateway.dispatching.worker_link import Context, WorkerLink
 from shared.announcement import Announcement, Watch
 from shared.faces import Faces
 from shared.messages import Goodbye, Heartbeat, Hello, ToGateway, Welcome
@@ -59,7 +59,7 @@ class Roster:
     on_lost: Callable[[str, str], None]
     on_parted: Callable[[str], None]
     context: Context = field(default_factory=lambda: zmq.Context(1))
-    connect: Callable[[Context, Announcement, OnMessage, OnLost], WorkerLink] = WorkerLink
+    connect: Callable[..., WorkerLink] = WorkerLink
     loops: Loops = field(default_factory=Loops)
     known: dict[str, Known] = field(default_factory=dict)
     _ended: set[str] = field(default_factory=set)

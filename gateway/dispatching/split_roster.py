@@ -157,7 +157,7 @@ class SplitRoster(Roster):
     # Links
 
     def _link(self, announcement: Announcement, now: float) -> None:
-        link = WorkerLink(
+        link = self.connect(
             self.context, announcement, self._heard, self._closed, self.hosts.credentials(announcement.generation),
             self.hosts.odd,
         )  # fmt: skip

@@ -11,7 +11,7 @@ import asyncio
 import itertools
 import secrets
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -42,6 +42,18 @@ def pause_after(failures: int) -> float:
     return float(min(FIRST_PAUSE_S * 2 ** min(failures, 30), PAUSE_S_MAX))
 
 
+async def addresses_of(place: HostPort) -> set[HostPort]:
+    """Every address of a name; OSError where it has none."""
+    found = await asyncio.get_running_loop().getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
+    return set(_places(found))
+
+
+def _places(found: Sequence[tuple[object, ...]]) -> Iterator[HostPort]:
+    for *_, address in found:
+        host, port = itertools.islice(address, 2)  # type: ignore[call-overload]
+        yield HostPort(str(host), int(port))
+
+
 @dataclass(slots=True)
 class WorkerHost:
     """One pool. server: which of the known public keys is tried, or fits. Seconds of the loop's clock."""
@@ -66,7 +78,7 @@ class WorkerHost:
 class WorkerHosts:
     """places: as the settings name them. servers: names of hosts by their public keys. told: the log, not too often.
 
-    changed: called whenever a pool has said something.
+    changed: called whenever a pool has said something. addresses: looks a name up; OSError where it has none.
     """
 
     places: Sequence[HostPort]
@@ -76,6 +88,8 @@ class WorkerHosts:
     links_max: int
     told: Told
     changed: Callable[[], None] = lambda: None
+    connect: Callable[..., WorkerLink] = WorkerLink
+    addresses: Callable[[HostPort], Awaitable[set[HostPort]]] = addresses_of
     hosts: dict[HostPort, WorkerHost] = field(default_factory=dict)
     where: dict[str, WorkerHost] = field(default_factory=dict)  # by generation, of all that a pool speaks of
     _keys: list[str] = field(init=False)
@@ -124,7 +138,7 @@ class WorkerHosts:
         """Looks names up. One without records is told and stands for what it stood for; addresses that are gone go."""
         for place in self.places:
             try:
-                self._found[place] = await addresses_of(place)
+                self._found[place] = await self.addresses(place)
             except OSError as error:
                 self.tell("a name of FACE_API_WIRE_HOSTS has no address", {"name": place.host, "why": str(error)})
 
@@ -166,7 +180,7 @@ class WorkerHosts:
     def _open(self, host: WorkerHost, context: Context, now: float) -> None:
         announcement = Announcement(0, "", host.place.endpoint(), 0)
         host.again_at = now
-        host.link = WorkerLink(context, announcement, self._heard, self._closed, self._credentials(host), self.odd)
+        host.link = self.connect(context, announcement, self._heard, self._closed, self._credentials(host), self.odd)
         self._ask(host, now)
 
     def _credentials(self, host: WorkerHost) -> Credentials:
@@ -222,15 +236,3 @@ class WorkerHosts:
         """Its workers count as gone."""
         del self.hosts[host.place]
         self.where = {generation: where for generation, where in self.where.items() if where is not host}
-
-
-async def addresses_of(place: HostPort) -> set[HostPort]:
-    """Every address of a name; OSError where it has none."""
-    found = await asyncio.get_running_loop().getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
-    return set(_places(found))
-
-
-def _places(found: Sequence[tuple[object, ...]]) -> Iterator[HostPort]:
-    for *_, address in found:
-        host, port = itertools.islice(address, 2)  # type: ignore[call-overload]
-        yield HostPort(str(host), int(port))

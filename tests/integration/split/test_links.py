@@ -12,7 +12,7 @@ from gateway.dispatching import dispatch, roster, worker_hosts
 from shared.errors import PoisonPicture
 from tests.integration.asking import run, score
 from tests.integration.split.halves import Pair, houses
-from tests.stub_worker import KILL, NAP, picture
+from tests.stub_worker import KILL, NAP, NAP_AND_KILL, picture
 from tests.waiting import WAIT_S_MAX, until
 
 
@@ -103,6 +103,23 @@ def test_workers_that_stop_in_good_order_finish_what_they_have_and_are_not_lost(
             assert [score(detection) for detection in await asyncio.gather(*asked)] == list(range(100, 104))
             await until(lambda: gateway.serving == 1)
             assert gateway.dispatcher.counts.workers_lost == gateway.dispatcher.counts.redispatched == 0
+
+    run(scenario())
+
+
+def test_a_worker_that_dies_of_a_picture_while_its_host_stops_is_told_of_and_the_picture_is_suspected() -> None:
+    async def scenario() -> None:
+        async with houses() as them:
+            leaving = await them.workers(1)
+            gateway = them.gateway(leaving)
+            await until(lambda: gateway.serving == 1)
+            asked = gateway.ask(picture(100, NAP_AND_KILL))
+            await gateway.running_on()
+            leaving.pool.stopping.set()
+            await until(lambda: gateway.dispatcher.counts.workers_lost == 1)
+            assert list(gateway.dispatcher.quarantine._view.standings.values()) == ["suspected"]
+            asked.cancel()
+            await asyncio.gather(asked, return_exceptions=True)
 
     run(scenario())
 

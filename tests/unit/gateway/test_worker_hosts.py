@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import pytest
-
-from gateway.dispatching import worker_hosts
 from gateway.dispatching.worker_hosts import PAUSE_S_MAX, WorkerHost, WorkerHosts, pause_after
 from shared.messages import Listed, Roll
 from shared.split_rules import HostPort
@@ -15,9 +12,7 @@ from shared.split_rules import HostPort
 ONE, TWO, NAME = HostPort("10.0.0.21", 7400), HostPort("10.0.0.22", 7400), HostPort("workers.internal", 7400)
 
 
-def test_a_name_is_all_its_addresses_and_one_without_any_is_told_and_stands_for_what_it_stood_for(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_name_is_all_its_addresses_and_one_without_any_is_told_and_stands_for_what_it_stood_for() -> None:
     known = {ONE: {ONE}}
     told: list[tuple[str, dict[str, object]]] = []
 
@@ -27,7 +22,9 @@ def test_a_name_is_all_its_addresses_and_one_without_any_is_told_and_stands_for_
         return known[place]
 
     async def scenario() -> None:
-        hosts = WorkerHosts([NAME, ONE], {"key": "workers"}, "g", "", 16, lambda *what: told.append(what))
+        hosts = WorkerHosts(
+            [NAME, ONE], {"key": "workers"}, "g", "", 16, lambda *what: told.append(what), addresses=looked_up
+        )
         soon = hosts.resolve_pause()
         await hosts.resolve()
         assert hosts.wanted == {ONE}
@@ -46,7 +43,6 @@ def test_a_name_is_all_its_addresses_and_one_without_any_is_told_and_stands_for_
         await hosts.resolve()
         assert hosts.wanted == {ONE, TWO}
 
-    monkeypatch.setattr(worker_hosts, "addresses_of", looked_up)
     asyncio.run(scenario())
 
 
