@@ -19,7 +19,6 @@ from shared.messages import ToGateway
 from shared.wire import decode_to_gateway, decode_to_worker
 from tests.simulation.network import Channel, Letter
 from tests.simulation.rules import Rules
-from tests.simulation.worker import SimWorker
 
 
 class Findings:
@@ -42,13 +41,14 @@ class SharedFindings(QuarantineFolder):
         return self.findings.changes
 
     def _names(self) -> set[str]:
-        return set(self.findings.names)
+        return self.findings.names | self._elsewhere
 
     def _write(self, name: str) -> None:
         self.findings.names.add(name)
         self.findings.changes += 1
 
     def _remove(self, names: Any) -> None:
+        self._elsewhere.difference_update(names)
         for name in set(names) & self.findings.names:
             self.findings.names.discard(name)
             self.findings.changes += 1
@@ -77,7 +77,7 @@ class SimLink:
     on_message: Callable[[Any, Any, Any], None]
     on_lost: Callable[[Any, str], None]
     gateway: SimGateway
-    worker: SimWorker
+    worker: Any
     there: Channel = field(init=False)
     back: Channel = field(init=False)
     held: deque[Letter] = field(default_factory=deque)
@@ -91,9 +91,15 @@ class SimLink:
         if self.closed or not self.gateway.alive:
             return
         plain = [bytes(memoryview(frame).cast("B")) if not isinstance(frame, bytes) else frame for frame in frames]
-        message = decode_to_worker(plain)[0]
-        self.gateway.rules.asked(self.gateway.name, self.generation, message, plain)
-        self.there.send(self.gateway.loop.time(), message, plain)
+        self.there.send(self.gateway.loop.time(), self._asked(plain), plain)
+
+    def _asked(self, frames: list[bytes]) -> Any:
+        message = decode_to_worker(frames)[0]
+        self.gateway.rules.asked(self.gateway.name, self.generation, message, frames)
+        return message
+
+    def _told(self, message: Any) -> None:
+        self.gateway.rules.told(self.gateway.name, self.generation, message)
 
     def arrive(self, letter: Letter) -> None:
         if self.closed:
@@ -106,7 +112,7 @@ class SimLink:
         while self.held and not self.closed:
             letter = self.held.popleft()
             self.back.read()
-            self.gateway.rules.told(self.gateway.name, self.generation, letter.message)
+            self._told(letter.message)
             self.on_message(self, *decode_to_gateway(letter.frames))
 
     def lose(self) -> None:
@@ -126,14 +132,17 @@ class SimLink:
 
 @dataclass(slots=True, eq=False)
 class SimGateway:
-    """One process. link_to: opens a link to an announced worker. present: what is announced now."""
+    """One process. link_to: opens a link to an announced worker. present: what is announced now.
+
+    blind_until: it has not been told before where workers are.
+    """
 
     loop: asyncio.AbstractEventLoop
     number: int
     name: str
     rules: Rules
     findings: Findings
-    link_to: Callable[[SimGateway, Announcement, Any, Any], SimLink]
+    link_to: Callable[..., SimLink]
     present: Callable[[], dict[str, Announcement]]
     dispatcher: Dispatcher = field(init=False)
     links: list[SimLink] = field(default_factory=list)
@@ -141,21 +150,27 @@ class SimGateway:
     alive: bool = True
     leaving: bool = False
     frozen_until: float = float("-inf")
+    blind_until: float = float("-inf")
     began: float = 0.0
 
     def __post_init__(self) -> None:
         self.began = self.loop.time()
-        self.dispatcher = Dispatcher(Path("/simulated"), self.name, self._incident, clock=self.loop.time)
+        self.dispatcher = self._dispatcher()
         self.dispatcher.quarantine = SharedFindings(Path("/simulated"))
         self.dispatcher.quarantine.findings = self.findings
         own = self.dispatcher.roster
-        self.dispatcher.roster = SimRoster(
-            own.runtime_dir, own.name, own.on_message, self._on_lost, self._on_parted, NoContext(), self._link
-        )  # type: ignore[arg-type]
+        self.dispatcher.roster = self._roster(own)
         own.context.term()
         self.dispatcher.open()
         self._scan()
         self._beat()
+
+    def _dispatcher(self) -> Dispatcher:
+        return Dispatcher(Path("/simulated"), self.name, self._incident, clock=self.loop.time)
+
+    def _roster(self, own: Roster) -> Roster:
+        hears = (own.on_message, self._on_lost, self._on_parted)
+        return SimRoster(own.runtime_dir, own.name, *hears, NoContext(), self._link)  # type: ignore[arg-type]
 
     @property
     def identity(self) -> bytes:
@@ -181,7 +196,7 @@ class SimGateway:
         self.rules.parted(self.name, generation)
         self.dispatcher._on_parted(generation)
 
-    def _link(self, _context: Any, announcement: Announcement, on_message: Any, on_lost: Any) -> SimLink:
+    def _link(self, _context: Any, announcement: Announcement, on_message: Any, on_lost: Any, *_more: Any) -> SimLink:
         link = self.link_to(self, announcement, on_message, on_lost)
         self.links.append(link)
         return link

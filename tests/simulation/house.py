@@ -13,7 +13,7 @@ from shared.announcement import Announcement
 from shared.deadline import Deadline
 from tests.simulation.gateway import Findings, SimGateway, SimLink
 from tests.simulation.network import Channel
-from tests.simulation.plan import HEADERS, Ask, Fault, Plan, crop_of
+from tests.simulation.plan import HEADERS, PATIENT_S, Ask, Fault, Plan, Tour, crop_of
 from tests.simulation.rules import Rules
 from tests.simulation.starving import Starving
 from tests.simulation.virtual_time import VirtualLoop
@@ -23,6 +23,8 @@ from tests.simulation.worker import SimWorker
 LOOK_S, LAST_S = 0.1, 60.0
 #: How long a slow worker stays slow.
 SLOW_S = 3.0
+#: A client that was refused tries elsewhere after this.
+BETWEEN_S = 0.2
 
 
 @dataclass(slots=True)
@@ -42,7 +44,7 @@ class Outcome:
     trace: list[str]
 
 
-@dataclass(slots=True)
+@dataclass
 class House:
     plan: Plan
     loop: asyncio.AbstractEventLoop
@@ -52,25 +54,34 @@ class House:
     findings: Findings = field(default_factory=Findings)
     workers: dict[int, SimWorker] = field(default_factory=dict)
     gateways: list[SimGateway] = field(default_factory=list)
+    touring: set[asyncio.Task[None]] = field(default_factory=set)
     started: int = 0
 
     def __post_init__(self) -> None:
         self.rules = Rules(self.loop, could_serve=self._could_serve)
         self.starving = Starving(self.rules, self.plan.late_s)
         self.chance = random.Random(f"house {self.plan.seed}")
+        self.open()
+
+    def open(self) -> None:
         for slot in range(self.plan.workers):
             self._start_worker(slot)
         for number in range(self.plan.gateways):
             self.start_gateway(number)
+
+    async def close(self) -> None:
+        """Nothing outlives its schedule."""
 
     async def live(self) -> None:
         """Everything of the plan, and then a calm in which all that was asked must end."""
         self.loop.set_exception_handler(self._raised)
         for ask in self.plan.asks:
             self.loop.call_at(ask.at, self._ask, ask)
+        for tour in self.plan.tours:
+            self.loop.call_at(tour.at, self._tour, tour)
         for fault in self.plan.faults:
             self.loop.call_at(fault.at, self._befall, fault)
-        last = max((action.at for action in (*self.plan.asks, *self.plan.faults)), default=0.0)
+        last = max((action.at for action in (*self.plan.asks, *self.plan.faults, *self.plan.tours)), default=0.0)
         while self.loop.time() < last or (self._awaited() and self.loop.time() < last + LAST_S):
             await asyncio.sleep(LOOK_S)
             self.look()
@@ -84,7 +95,7 @@ class House:
         self.starving.look(workers, working)
 
     def _awaited(self) -> int:
-        return sum(len(gateway.tasks) for gateway in self.gateways)
+        return len(self.touring) + sum(len(gateway.tasks) for gateway in self.gateways)
 
     def _raised(self, _loop: Any, context: dict[str, Any]) -> None:
         self.rules.broken(f"a gateway's loop raised {context.get('exception')!r}")
@@ -102,6 +113,18 @@ class House:
         task.add_done_callback(gateway.tasks.discard)
         if ask.leaves is not None:
             self.loop.call_later(ask.leaves, task.cancel)
+
+    def _tour(self, tour: Tour) -> None:
+        task = self.loop.create_task(self._toured(tour))
+        self.touring.add(task)
+        task.add_done_callback(self.touring.discard)
+
+    async def _toured(self, tour: Tour) -> None:
+        for number in (*tour.gateways, *tour.gateways):
+            for gateway in [one for one in self.gateways if one.number == number and one.works]:
+                await self._asked(Ask(tour.at, number, tour.picture, PATIENT_S, None), gateway)
+                await asyncio.sleep(BETWEEN_S)
+        self.rules.toured(tour.picture)
 
     async def _asked(self, ask: Ask, gateway: SimGateway) -> None:
         began, number = self.loop.time(), gateway.dispatcher.next_id()
@@ -170,13 +193,17 @@ class House:
         return any(worker.well_since < since for worker in self.workers.values() if worker.serves)
 
     def _worker_ended(self, worker: SimWorker) -> None:
-        if worker.wrong:
-            self.rules.broken(worker.wrong)
+        self._bury(worker)
         for gateway in self.gateways:
             for link in gateway.links:
                 if link.worker is worker and not link.closed:
                     self.loop.call_at(max(link.back.last_due, self.loop.time()) + 0.01, link.lose)
         self.loop.call_later(self.chance.uniform(0.2, 1.5), self._start_worker, worker.slot)
+
+    def _bury(self, worker: SimWorker) -> None:
+        if worker.wrong:
+            self.rules.broken(worker.wrong)
+        self.rules.killed(worker.numbers.killers)
 
     def _present(self) -> dict[str, Announcement]:
         return {
@@ -197,11 +224,11 @@ class House:
         return link
 
 
-def run(plan: Plan, *, traced: bool = False) -> Outcome:
+def run(plan: Plan, *, traced: bool = False, make: type[House] = House) -> Outcome:
     """One schedule, from nothing to its end."""
     loop = VirtualLoop()
     try:
-        house = loop.run_until_complete(_lived(plan, loop, traced=traced))
+        house = loop.run_until_complete(_lived(plan, loop, make, traced=traced))
         seconds = loop.time()
     finally:
         loop.close()
@@ -218,8 +245,9 @@ def run(plan: Plan, *, traced: bool = False) -> Outcome:
     )
 
 
-async def _lived(plan: Plan, loop: asyncio.AbstractEventLoop, *, traced: bool) -> House:
-    house = House(plan, loop)
+async def _lived(plan: Plan, loop: asyncio.AbstractEventLoop, make: type[House], *, traced: bool) -> House:
+    house = make(plan, loop)
     house.rules.trace = [] if traced else None
     await house.live()
+    await house.close()
     return house

@@ -82,8 +82,23 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
+class Tour:
+    """A picture is shown to gateways by their numbers, to each once the one before has answered."""
+
+    at: float
+    picture: int
+    gateways: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"{self.at:8.3f}  gateways {self.gateways} are asked for {self.picture}, one after the other"
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """One schedule. room: messages a link holds for a gateway that does not read. late_s: of a message, at most."""
+    """One schedule. room: messages a link holds for a gateway that does not read. late_s: of a message, at most.
+
+    hosts: of workers, over which they are spread; 0 where all is on one. links_max: of a gateway, to workers of hosts.
+    """
 
     seed: int
     gateways: int
@@ -93,14 +108,21 @@ class Plan:
     room: int
     asks: tuple[Ask, ...]
     faults: tuple[Fault, ...]
+    hosts: int = 0
+    links_max: int = 16
+    tours: tuple[Tour, ...] = ()
 
     def lines(self) -> Iterator[str]:
         yield f"seed {self.seed}: {self.gateways} gateways, {self.workers} workers, {self.make}"
+        if self.hosts:
+            yield f"{self.hosts} hosts of workers, {self.links_max} links"
         yield f"messages up to {self.late_s * 1000:.0f} ms late, {self.room} fit a link"
-        yield from (str(action) for action in sorted((*self.asks, *self.faults), key=lambda action: action.at))
+        yield from (
+            str(action) for action in sorted((*self.asks, *self.faults, *self.tours), key=lambda action: action.at)
+        )
 
 
-_FAULTS = (
+FAULTS = (
     "kill_worker", "stop_worker", "freeze_worker", "slow_worker",
     "kill_gateway", "stop_gateway", "freeze_gateway", "start_gateway",
 )  # fmt: skip
@@ -119,13 +141,13 @@ def plan_of(seed: int) -> Plan:
     seconds = chance.choice((1.0, 3.0, 8.0))
     busy = chance.choice((0.3, 1.0, 2.0)) * workers / make.run_s
     count = min(120, max(6, int(busy * seconds)))
-    asks = tuple(_ask(chance, seconds, gateways, number) for number in range(count))
+    asks = tuple(ask_of(chance, seconds, gateways, number) for number in range(count))
     faults = tuple(_fault(chance, seconds, gateways, workers) for _ in range(chance.choice((0, 1, 2, 4, 8))))
     late_s = chance.choice((0.0005, 0.005, 0.05))
     return Plan(seed, gateways, workers, make, late_s, chance.choice((4, 200, 200)), asks, faults)
 
 
-def _ask(chance: random.Random, seconds: float, gateways: int, number: int) -> Ask:
+def ask_of(chance: random.Random, seconds: float, gateways: int, number: int) -> Ask:
     # Bursts, and favourites among the gateways: an even load never shows who is forgotten.
     at = chance.uniform(0.3, seconds) if chance.random() < 0.5 else chance.randint(1, 3) * seconds / 3
     gateway = 0 if chance.random() < 0.5 else chance.randrange(gateways + 1)
@@ -138,7 +160,7 @@ def _ask(chance: random.Random, seconds: float, gateways: int, number: int) -> A
 
 
 def _fault(chance: random.Random, seconds: float, gateways: int, workers: int) -> Fault:
-    what: Any = chance.choice(_FAULTS)
+    what: Any = chance.choice(FAULTS)
     which = chance.randrange(workers if "worker" in what else gateways + 1)
     much = {"freeze_worker": (0.2, 4.5), "freeze_gateway": (0.2, 7.0), "slow_worker": (0.1, 1.5)}.get(what)
     return Fault(chance.uniform(0.2, seconds), what, which, chance.uniform(*much) if much else 0.0)

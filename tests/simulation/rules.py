@@ -22,6 +22,8 @@ from worker.outbox import HELD_S_MAX
 NEAR_S = 0.0021
 #: A worker that is well is found, greeted and welcomed within this.
 REACHED_S = 2.0
+#: So many workers a picture may end before it is refused everywhere.
+KILLINGS_MAX = 2
 
 
 @dataclass(slots=True)
@@ -37,7 +39,8 @@ class Hand:
 class Rules:
     """endings: how many requests ended how. violations: broken promises, in words. trace: every message, if wanted.
 
-    could_serve: whether some worker has been well and free since a moment.
+    could_serve: whether some worker has been well and free since a moment. lives: whether a worker does that only its pool may
+    say has died. killings: how many workers each picture ended.
     """
 
     loop: asyncio.AbstractEventLoop
@@ -50,6 +53,8 @@ class Rules:
     welcomed: dict[str, set[str]] = field(default_factory=dict)
     letters: int = 0
     could_serve: Callable[[float], bool] = lambda _since: False
+    lives: Callable[[str], bool] = lambda _worker: False
+    killings: Counter[int] = field(default_factory=Counter)
     trace: list[str] | None = None
 
     def _note(self, gateway: str, arrow: str, worker: str, what: Any) -> None:
@@ -82,19 +87,35 @@ class Rules:
             hand.started.discard(message.id)
         elif isinstance(message, Started):
             hand.started.add(message.id)
-        elif isinstance(message, Welcome):
+        elif isinstance(message, Welcome) and message.generation == worker:
             self.hands[gateway, worker] = Hand()
             self.welcomed.setdefault(gateway, set()).add(worker)
 
     def lost(self, gateway: str, worker: str) -> None:
         """The gateway holds that the worker ended or hangs: what it ran alone is poison, by the rule."""
         self._note(gateway, "lost", worker, "")
+        if self.lives(worker):
+            self.broken(f"{gateway} mourns {worker}, which lives on a host of its own")
         hand = self.hands.pop((gateway, worker), Hand())
         for request, picture in hand.pictures.items():
             self.moves[gateway, request] += 1
             if request in hand.started:
                 self.poison.setdefault(picture, self.loop.time())
         self._went(gateway, worker)
+
+    def doubted(self, gateway: str, worker: str) -> None:
+        """The link is gone and nobody knows more: the gateway is served by it no longer."""
+        self._note(gateway, "doubts", worker, "")
+        self._went(gateway, worker)
+
+    def killed(self, pictures: Iterable[int]) -> None:
+        """A worker ended by these."""
+        self.killings.update(pictures)
+
+    def toured(self, picture: int) -> None:
+        """One that kills was shown to one gateway after the other, and nothing else befell the house."""
+        if self.killings[picture] > KILLINGS_MAX:
+            self.broken(f"picture {picture} ended {self.killings[picture]} workers on its tour")
 
     def parted(self, gateway: str, worker: str) -> None:
         self._note(gateway, "parted from", worker, "")
@@ -151,7 +172,7 @@ class Rules:
             NO_WORKER_GRACE_S - NEAR_S
         )
         reachable = self.could_serve(now - NO_WORKER_GRACE_S - REACHED_S)
-        stood_still = now - gateway.frozen_until < NO_WORKER_GRACE_S + REACHED_S
+        stood_still = now - max(gateway.frozen_until, gateway.blind_until) < NO_WORKER_GRACE_S + REACHED_S
         if served or (reachable and not stood_still):
             self.broken(f"{what} was told that no worker serves")
         return "no worker"
@@ -168,10 +189,13 @@ class Rules:
                 self._look_at(worker, gateway)
 
     def _look_at(self, worker: Any, gateway: Any) -> None:
-        link = next((one for one in gateway.links if one.worker is worker and not one.closed), None)
+        known = gateway.dispatcher.roster.known.get(worker.generation)
         state = gateway.dispatcher.queue.workers.get(worker.generation)
-        if link is None or state is None or gateway.identity not in worker.serving.ledger:
+        if known is None or known.link.closed or known.link.back.ended is not None or state is None:
             return
+        if gateway.identity not in worker.serving.ledger:
+            return
+        link = known.link
         there = [letter.message for letter in link.there.on_way]
         there += [letter.message for name, _, letter in worker.inbox if name == gateway.identity]
         back = [letter.message for letter in (*link.back.on_way, *link.held)]

@@ -58,7 +58,7 @@ def faces_of(number: int) -> Faces:
 class Numbers:
     """The pipeline: each run takes its time on the worker's clock, and a picture's face says which picture it was.
 
-    finished: when each picture was last run. longest_s: of any run.
+    finished: when each picture was last run. longest_s: of any run. killers: what ended it.
     """
 
     clock: OwnClock
@@ -68,6 +68,7 @@ class Numbers:
     free_at: float = 0.0
     sick: bool = False
     longest_s: float = 0.0
+    killers: list[int] = field(default_factory=list)
 
     @property
     def depth(self) -> int:
@@ -85,6 +86,7 @@ class Numbers:
         kinds = [Kind.of(number) for number in numbers]
         self.clock.at = max(self.clock.at, ready)
         if Kind.KILLER in kinds:
+            self.killers = [number for number in numbers if Kind.of(number) is Kind.KILLER]
             raise Crash
         self.finished.update(dict.fromkeys(numbers, self.clock.at))
         self.sick = self.sick or Kind.SICKENING in kinds
@@ -99,9 +101,12 @@ class Numbers:
         return not self.sick
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class SimWorker:
-    """One process. ended: called with it once it is gone. held: with every answer's seconds between run and sending."""
+    """One process. ended: called with it once it is gone. held: with every answer's seconds between run and sending.
+
+    reached: whether gateways can reach its host.
+    """
 
     loop: asyncio.AbstractEventLoop
     slot: int
@@ -119,11 +124,13 @@ class SimWorker:
     alive: bool = True
     asked_to_stop: bool = False
     closed: bool = False
+    finished: bool = False
     over: bool = False
     frozen_until: float = 0.0
     ever_frozen: bool = False
     well_since: float = 0.0
     wrong: str = ""
+    reached: Callable[[], bool] = lambda: True
     _timer: asyncio.TimerHandle | None = None
 
     def __post_init__(self) -> None:
@@ -175,12 +182,16 @@ class SimWorker:
 
     @property
     def serves(self) -> bool:
-        return self.alive and not self.asked_to_stop and self.loop.time() >= self.frozen_until
+        return self.alive and not self.asked_to_stop and self.loop.time() >= self.frozen_until and self.reached()
 
     def arrive(self, gateway: bytes, channel: Channel, letter: Letter) -> None:
         if self.alive:
             self.inbox.append((gateway, channel, letter))
             self._wake_at(self.loop.time())
+
+    def take_over(self, gateway: bytes) -> None:
+        """A gateway comes by another connection: what it sent over the one before and was not read is refused."""
+        self.inbox = deque(one for one in self.inbox if one[0] != gateway)
 
     def freeze(self, seconds: float) -> None:
         self.frozen_until, self.ever_frozen = self.loop.time() + seconds, True
@@ -230,6 +241,7 @@ class SimWorker:
             self._over(flushed=False)
         else:
             if wait_s is None:
+                self.finished = True
                 self._over(flushed=True)
             else:
                 self._wake_at(
