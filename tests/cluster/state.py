@@ -32,13 +32,13 @@ from tests.cluster.servers import Server
 from tests.service import ROOT, environment
 
 HOSTS = 3
-#: A host answers 20 a second: far less than its cores could, so that they change nothing.
-STUB_MS, WORKERS = 100, 2
+#: A host answers 8 a second: far less than its cores could, so that they change little.
+STUB_MS, WORKERS = 250, 2
 LIMIT = 30
 #: Requests to all hosts: more than the limit of each.
 TRIES = 4 * LIMIT
 CLIENTS_PER_HOST = 8
-GROWTH_S = 8.0
+GROWTH_S = 16.0
 OFF_MAX = 0.05
 #: Until what is awaited is so, at most.
 PATIENCE_S = 40.0
