@@ -34,6 +34,11 @@ def problem(installed: list[str], gpus: int, wanted: str) -> str:
         return "FACE_API_ACCELERATOR=gpu needs the GPU build; mend it with: rm -rf .venv && make install ACCEL=gpu"
     if wanted == "gpu" and not gpus:
         return "FACE_API_ACCELERATOR=gpu, but no NVIDIA driver answers (nvidia-smi -L); install it, or set cpu"
+    if wanted == "auto" and installed == [BUILDS["gpu"]] and not gpus:
+        return (
+            "the GPU build is installed, but no NVIDIA driver answers (nvidia-smi -L); install it (a container wants "
+            "--gpus all), or set FACE_API_ACCELERATOR=cpu to work on processors"
+        )
     if wanted == "auto" and gpus and installed == [BUILDS["cpu"]]:
         return (
             "an NVIDIA GPU answers but the CPU build is installed; mend it: rm -rf .venv && make install ACCEL=gpu, "

@@ -23,6 +23,8 @@ from shared.wire_keys import mark
 
 #: Between the end of a connection and its being acted on.
 LAST_WORDS_S = 0.01
+#: Until libzmq would connect again, long after `close`. Told never to (-1), it drops what came last and is unread.
+NEVER_MS = 3_600_000
 #: Small messages beside the requests that credit bounds.
 SEND_QUEUE_MAX = 256
 #: To another host: for a connection, and for the handshake on it.
@@ -90,7 +92,7 @@ class WorkerLink:
         self._closed = False
         self._socket = context.socket(zmq.DEALER)
         self._socket.setsockopt(zmq.LINGER, 0)
-        self._socket.setsockopt(zmq.RECONNECT_IVL, -1)
+        self._socket.setsockopt(zmq.RECONNECT_IVL, NEVER_MS)
         self._socket.setsockopt(zmq.SNDHWM, SEND_QUEUE_MAX)
         if credentials is not None:
             credentials.equip(self._socket, announcement.endpoint)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 
 import pytest
+import zmq
 
 from gateway.dispatching import dispatch, roster, worker_hosts
 from shared.errors import PoisonPicture
@@ -139,6 +141,22 @@ def test_a_gateway_whose_key_is_not_allowed_is_refused_and_both_sides_say_so_unt
             them.allowed.write_text(f"{them.gateways_key.public} old\n{stranger.public} new\n")
             await until(lambda: gateway.serving == 1)
             assert score(await gateway.ask(picture(100))) == 100
+
+    run(scenario())
+
+
+def test_a_peer_that_shows_no_key_is_refused_and_told_of() -> None:
+    async def scenario() -> None:
+        async with houses() as them:
+            host = await them.workers(1)
+            with zmq.Context(1) as context, context.socket(zmq.DEALER) as stranger:
+                stranger.setsockopt(zmq.LINGER, 0)
+                stranger.connect(f"tcp://{host.place}")
+                stranger.send(b"let me in")
+                # On a busy machine its connection is gone before its address is looked up.
+                words = r"refused a peer from (127\.0\.0\.1|an address that is gone): it has shown no key"
+                await until(lambda: any(re.fullmatch(words, event["event"]) for event in host.events()))
+                assert not stranger.poll(0)
 
     run(scenario())
 

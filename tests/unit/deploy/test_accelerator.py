@@ -24,6 +24,7 @@ def test_what_fits_may_start(installed: list[str], gpus: int, wanted: str) -> No
         ([], 0, "auto", "make install"),
         (CPU, 1, "gpu", "make install ACCEL=gpu"),
         (GPU, 0, "gpu", "nvidia-smi"),
+        (GPU, 0, "auto", "or set FACE_API_ACCELERATOR=cpu"),
         (CPU, 1, "auto", "ACCEL=gpu"),
     ],
 )

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from deploy import launch
 from deploy.wire_keys import main as make_keys
 from deploy.worker_host import reach_problem
 from shared import exit_codes, wire_keys
@@ -54,15 +53,6 @@ def test_what_is_missing_or_wrong_is_told_with_its_mend_and_the_key_is_not(
         loaded(settings)
     assert words in str(caught.value)
     assert KEY[:-1] not in str(caught.value)
-
-
-def test_a_launcher_of_half_a_service_without_keys_ends_with_78(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for name, value in (WORKERS | {"WIRE_KEY": ""}).items():
-        monkeypatch.setenv(f"FACE_API_{name}", value)
-    assert launch.main() == exit_codes.CONFIGURATION == 78
-    assert "FACE_API_WIRE_KEY=***: is empty, and hosts speak to one another only with keys" in capsys.readouterr().err
 
 
 def test_addresses_are_read_as_people_write_them() -> None:
