@@ -160,10 +160,10 @@ def findings(logits: np.ndarray, true: np.ndarray) -> Findings:
     return Findings(logits.astype(np.float32), places, true.astype(np.float32), alarms, weights, int(true.sum()))
 
 
-def some_findings() -> Findings:
+def some_findings(count: int = 900) -> Findings:
     rng = np.random.default_rng(1)
-    true = (rng.random(900) < 0.7).astype(np.float32)
-    return findings(rng.normal(0, 1, 900) + 3.5 * true, true)
+    true = (rng.random(count) < 0.7).astype(np.float32)
+    return findings(rng.normal(0, 1, count) + 3.5 * true, true)
 
 
 def test_a_fit_is_half_where_true_and_false_balance() -> None:
@@ -189,7 +189,7 @@ def test_what_is_false_on_photographs_raises_the_threshold_more_than_on_composed
 
 @pytest.mark.parametrize("place", [1, 2])
 def test_no_more_passes_where_no_face_is_than_is_allowed(place: int) -> None:
-    found, few = some_findings(), ALARMS[place]
+    found, few = some_findings(3000), ALARMS[place]  # so many that precision alone would let more pass
     false = np.where((found.places == place) & (found.true == 0), found.logits, -9)
     worst = np.argsort(-false)[: few + 1].astype(int)
 
