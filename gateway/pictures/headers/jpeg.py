@@ -165,7 +165,7 @@ def pieces(data: memoryview) -> Iterator[Piece]:
 def check_complete(data: memoryview, header: Header, settings: DecodingSettings) -> None:
     """Raises BadImage when there is no scan, another frame or too many scans.
 
-    Whether the data of a scan are whole only a decoder can tell; see `gateway.pictures.whole_jpeg`.
+    Whether the data of a scan are whole only a decoder can tell (`decoder_complaints.py`).
     """
     assert header.format == FORMAT
     markers = [marker for marker, *_place in pieces(data)]
