@@ -18,8 +18,8 @@ from shared.errors import BadParameter, ReceiveTimeout
 from shared.settings import Settings
 
 BODY = bytes(2000)
-#: A body of this size has 2.5 s at the least rate; a request 0.1 s of our own time.
-SETTINGS = Settings(request_timeout=0.1, header_timeout=0.5, min_transfer_rate=1000)
+#: A body of this size has 2.5 s at the least rate; a request 0.3 s of our own time.
+SETTINGS = Settings(request_timeout=0.3, header_timeout=0.5, min_transfer_rate=1000)
 
 
 async def received(settings: Settings = SETTINGS, whole_s: float = math.inf) -> tuple[Upload, Deadline, float]:
