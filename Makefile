@@ -14,7 +14,7 @@ REQUIREMENTS := deploy/requirements
 INSTALL := $(BIN)/uv pip install --quiet --require-hashes --python $(BIN)/python
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url
 
-.PHONY: help run test suite test-training install lint format verify replay differential chaos rehearse image fuzz train open-weights export-open eval bench bench-full bench-gpu loadtest lock readme clean
+.PHONY: help run test suite test-training install lint format verify replay differential chaos rehearse rehearse-brief image fuzz train open-weights export-open eval bench bench-full bench-gpu loadtest lock readme clean
 
 help: ## Print this list
 	@grep -hE '^(##@|[a-zA-Z_-]+:.*##)' $(MAKEFILE_LIST) | sed -E 's/^##@ (.*)/\n\1/; s/^([a-zA-Z_-]+):.*## (.*)/  make \1\t\2/' | awk -F'\t' 'NF==2 {printf "%-22s %s\n", $$1, $$2; next} {print}'
@@ -57,6 +57,9 @@ chaos: $(VENV)/dev.ok ## Kill, stop, overload and restart everything under load,
 rehearse: .venv-cluster/ok .venv-recipes/ok ## Hosts behind Envoy and HAProxy, and hosts of workers alone, killed, cut off, frozen and updated under load; what they share gone and back; what compose says (ARGS="envoy --hosts 3", ARGS=state)
 	@$(BIN)/python -m tests.cluster --json var/rehearsal/report.json $(ARGS)
 	@$(if $(ARGS),,$(BIN)/python -m tests.cluster.split --json var/rehearsal/split.json)
+
+rehearse-brief: .venv-cluster/ok ## Three minutes of it: faults behind Envoy and between the halves; times are told and not held
+	@$(BIN)/python -m tests.cluster.brief
 
 image: $(VENV)/serve.ok ## Build the container image twice without Docker, compare, run it without any right, mask a picture (root; ARGS="--accel gpu --once")
 	@$(BIN)/python -m deploy.image $(ARGS)

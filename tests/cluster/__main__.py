@@ -1,7 +1,7 @@
-"""`python -m tests.cluster [--hosts N] [--only WORD] [--json FILE] [envoy|haproxy|state|records|compose …]`: hosts struck under load.
+"""`python -m tests.cluster [--hosts N] [--only WORD] [--json FILE] [envoy|haproxy|state|records|compose|plan …]`: hosts struck under load.
 
 envoy, haproxy: behind which balancer. state: what hosts share, taken away and given back, and more of the same hosts.
-records: two hosts on one database and one bucket. compose: what the compose file says.
+records: two hosts on one database and one bucket. compose: what the compose file says. plan: the planner's check (5 minutes).
 Needs root, `ip`, and the programs of all that; everything runs in namespaces of its own. Exit code 0 when nothing was lost.
 """
 
@@ -25,18 +25,23 @@ from tests.cluster.balancers import BALANCERS, Balancer
 from tests.cluster.composed import rehearse_compose
 from tests.cluster.faults import FAULTS, Fault
 from tests.cluster.hosts import BALANCER, open_hosts
+from tests.cluster.planned import rehearse_plan
 from tests.cluster.records import rehearse_records
-from tests.cluster.rehearsal import Outcome, Rehearsal
+from tests.cluster.rehearsal import LOAD, Outcome, Rehearsal
 from tests.cluster.state import rehearse_state
 
 #: What is no balancer alone.
 SHARED = {"state": rehearse_state, "records": rehearse_records, "compose": rehearse_compose}
+#: What measures, and wants the machine for itself: only where it is asked for.
+ASKED_FOR = {"plan": rehearse_plan}
 #: Files like small photographs, one that every balancer just holds, and one like the largest that is served.
 PICTURES = (29, 60_000), (1, MEBIBYTE - 20_000), (1, 20 * MEBIBYTE - 10_000)
 
 
-def rehearse(balancers: Sequence[Balancer], faults: Sequence[Fault], count: int, keep: Path | None) -> list[Outcome]:
-    """keep: where the balancers' files and logs stay."""
+def rehearse(
+    balancers: Sequence[Balancer], faults: Sequence[Fault], count: int, keep: Path | None, load: float = LOAD
+) -> list[Outcome]:
+    """keep: where the balancers' files and logs stay. load: of what the hosts that are left can answer."""
     pictures = [one for seed, (number, size) in enumerate(PICTURES) for one in gallery(number, seed, size)]
     outcomes = []
     with open_hosts(count) as hosts:
@@ -45,7 +50,7 @@ def rehearse(balancers: Sequence[Balancer], faults: Sequence[Fault], count: int,
                 folder = Path(temporary) if keep is None else keep / balancer.name
                 folder.mkdir(parents=True, exist_ok=True)
                 with balancer.running([host.address for host in hosts], folder):
-                    outcomes += asyncio.run(Rehearsal(balancer, hosts, pictures).run(faults))
+                    outcomes += asyncio.run(Rehearsal(balancer, hosts, pictures, load).run(faults))
     return outcomes
 
 
@@ -69,7 +74,9 @@ def _lines(one: Outcome) -> list[str]:
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.cluster", description=__doc__)
     names = [balancer.name for balancer in BALANCERS]
-    parser.add_argument("parts", nargs="*", choices=[*names, *SHARED, []], default=[*names, *SHARED], metavar="part")
+    parser.add_argument(
+        "parts", nargs="*", choices=[*names, *SHARED, *ASKED_FOR, []], default=[*names, *SHARED], metavar="part"
+    )
     parser.add_argument("--hosts", type=int, default=2)
     parser.add_argument("--only", default="", metavar="WORD", help="faults whose name holds it")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="where the balancers' files and logs stay")
@@ -89,7 +96,7 @@ def main(arguments: list[str]) -> int:
     lay_the_wire(BALANCER)
     faults = [one for one in FAULTS if options.only in one.name]
     outcomes = rehearse(wanted, faults, options.hosts, options.keep) if wanted else []
-    seen = [one for part, rehearsed in SHARED.items() if part in options.parts for one in rehearsed()]
+    seen = [one for part, rehearsed in (SHARED | ASKED_FOR).items() if part in options.parts for one in rehearsed()]
     if outcomes:
         print(*told(outcomes), sep="\n")
     if options.json:

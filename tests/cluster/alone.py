@@ -19,8 +19,10 @@ def what_lacks(*programs: str) -> str:
         return "network namespaces want root"
     if missing := [name for name in ("ip", "unshare", *programs) if shutil.which(name) is None]:
         return f"not installed: {', '.join(missing)}"
-    if subprocess.run(["unshare", "-n", "-m", "-p", "-f", "true"], capture_output=True, check=False).returncode:
-        return "this machine allows no namespaces"
+    laid = "mount -t tmpfs tried /run && ip link add try1 type veth peer name try2 && ip link add try3 type bridge"
+    tried = subprocess.run(["unshare", "-n", "-m", "-p", "-f", "sh", "-c", laid], capture_output=True, check=False)
+    if tried.returncode:
+        return f"this machine allows no network namespaces: {tried.stderr.decode(errors='replace').strip()}"
     return ""
 
 

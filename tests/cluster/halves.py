@@ -19,8 +19,7 @@ from pathlib import Path
 from deploy.balancing import Host as Address
 from deploy.wire_keys import make
 from tests.chaos.gallery import network, settings
-from tests.cluster.alone import lay_the_wire
-from tests.cluster.hosts import BALANCER, Host
+from tests.cluster.hosts import Host
 from tests.service import ROOT, Service, environment, start
 from tests.stub_worker import SIDE
 
@@ -131,7 +130,3 @@ def _gateway(folder: Path, number: int, behind: Sequence[WorkersHost], redis_url
     }  # fmt: skip
     chosen = settings(data_dir, model="auto", **wanted) | ({"input_side": SIDE} if stubs else {})
     return GatewayHost(runtime_dir, port, start(data_dir, **chosen))
-
-
-def lay() -> None:
-    lay_the_wire(BALANCER)

@@ -56,11 +56,12 @@ class Rehearsal:
     balancer: Balancer
     hosts: Sequence[Host]
     pictures: Sequence[Known]
+    load: float = LOAD
     rate: float = 0.0
 
     async def run(self, faults: Sequence[Fault]) -> list[Outcome]:
         await self._until_whole()
-        self.rate = await self._capacity(CAPACITY_S) * LOAD * (len(self.hosts) - 1) / len(self.hosts)
+        self.rate = await self._capacity(CAPACITY_S) * self.load * (len(self.hosts) - 1) / len(self.hosts)
         return [await self._through(fault) for fault in faults]
 
     async def _capacity(self, seconds: float) -> float:
