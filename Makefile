@@ -71,7 +71,7 @@ fuzz: .venv-fuzz/ok ## Mutate what strangers send, guided by coverage (MINUTES=1
 train: .venv-train/ok ## Train the open weights (resumes; MINUTES=90, MATERIAL=folder, HAND=hand.glb)
 	@.venv-train/bin/python -m models.training.run.train --minutes $(or $(MINUTES),90) $(if $(MATERIAL),--material $(MATERIAL)) $(if $(HAND),--hand $(HAND)) --resume
 
-open-weights: .venv-train/ok ## The served weights from nothing: every cycle, joined and exported (8 hours; MATERIAL=, MORE=, HAND=; goes on)
+open-weights: .venv-train/ok ## The served weights from nothing: every cycle, joined and exported (16 hours; MATERIAL=, MORE=, HAND=; goes on)
 	@.venv-train/bin/python -m models.training.run.schedule $(if $(MATERIAL),--material $(MATERIAL)) $(if $(MORE),--more-backgrounds $(MORE)) $(if $(HAND),--hand $(HAND)) $(ARGS)
 
 export-open: .venv-train/ok ## Calibrate and export the last checkpoint into models/open

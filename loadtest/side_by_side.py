@@ -69,6 +69,13 @@ def tree_of(revision: str, folder: Path) -> Iterator[Path]:
         _git("worktree", "remove", "--force", str(tree))
 
 
+def with_own_store(settings: Settings, folder: Path) -> Settings:
+    """The same with a new data folder, its models those of before: an older service refuses a newer one's key store."""
+    folder.mkdir()
+    (folder / "models").symlink_to(Path(settings.data_dir) / "models")
+    return msgspec.structs.replace(settings, data_dir=str(folder))
+
+
 def _git(*words: str) -> None:
     if subprocess.run(["git", "-C", ROOT, *words], check=False).returncode:
         raise SystemExit(f"git {' '.join(words)} failed, see above")
@@ -155,7 +162,8 @@ def main(arguments: list[str]) -> int:
         for kind in options.kinds:
             pictures.make(kind, folder / kind.name, MATERIAL / "photos" if (MATERIAL / "photos").is_dir() else None)
         with tree_of(options.before, folder) as before:
-            measured = measure(options, both, (before, ROOT), folder)
+            stores = with_own_store(both[0], folder / "A"), with_own_store(both[1], folder / "B")
+            measured = measure(options, stores, (before, ROOT), folder)
     rows = [row_of(kind, measured) for kind in options.kinds]
     print(msgspec.json.encode(rows).decode() if options.json else table(rows))
     return 0

@@ -79,10 +79,7 @@ def test_no_picture_no_weights_and_no_registry_address_is_tracked() -> None:
     if not tracked:
         pytest.skip("not a git checkout")
     weights = [
-        path
-        for path in tracked
-        if path.endswith((".onnx", ".pt", ".zip"))
-        and not path.startswith(("models/open/", "models/training/candidate/"))
+        path for path in tracked if path.endswith((".onnx", ".pt", ".zip")) and not path.startswith("models/open/")
     ]
     assert weights == []
     hosts = ("pythonhosted" + ".org", "pypi" + ".org", "registry.npmjs" + ".org")

@@ -19,7 +19,8 @@ class Cycle:
     """One run of `train`. after: the cycles of whose mean weights it begins.
 
     teacher: whose thorough looks label the photographs that it learns from, too; none without one.
-    photographed: share of the scenes that are crops of them.
+    photographed: share of the scenes that are crops of them. rounded_from: share of it after which layers round as int8
+    does; 1 is never.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Cycle:
     after: tuple[str, ...] = ()
     teacher: str = ""
     photographed: float = 0.5
+    rounded_from: float = 1.0
 
 
 CYCLES = (
@@ -42,8 +44,12 @@ CYCLES = (
     Cycle("h", 2_130, 21, 1.5e-3, ("f", "g"), teacher="fg"),
     Cycle("i", 6_040, 22, 1.3e-3, ("h",), teacher="h"),
     Cycle("j", 10_730, 31, 1.4e-3, ("fg", "i"), teacher="h", photographed=0.4),
+    Cycle("k", 12_750, 12, 1.4e-3, ("j",), teacher="h", photographed=0.4),
+    Cycle("l", 2_820, 21, 8.0e-4, ("k",), teacher="h", photographed=0.4),
+    Cycle("n", 12_210, 72, 1.2e-3, ("k", "l"), teacher="h", photographed=0.3, rounded_from=0.67),
+    Cycle("p", 15_540, 71, 1.0e-3, ("kl", "n"), teacher="h", photographed=0.35, rounded_from=0.6),
 )
-EXPORTED = ("fgi", "j")  # half of it the mean before its last cycle; what is served is "fg"
+EXPORTED = ("p",)
 Command = list[str]
 
 
@@ -88,6 +94,7 @@ def commands(options: argparse.Namespace) -> list[Command]:
         steps = ["--steps", str(max(1, round(cycle.steps * options.scale)))]
         kind = ["--seed", str(cycle.seed), "--rate", str(cycle.rate), *known(cycle.teacher)]
         kind += ["--photographed", str(cycle.photographed)] if cycle.teacher else []
+        kind += ["--rounded-from", str(cycle.rounded_from)] if cycle.rounded_from < 1 else []
         wanted.append(["models.training.run.train", *steps, *kind, *begin, *out, *shared, *head])
     wanted += join(EXPORTED)
     served = ["--checkpoint", str(checkpoint(options.folder, EXPORTED)), "--out", str(options.out)]
