@@ -198,10 +198,10 @@ def test_an_answer_that_would_come_too_late_is_an_error_and_no_picture(client: h
 # A second look
 
 
-def close_up(person: int = 1) -> bytes:
-    """A drawn face that more than fills the picture: hair and ears are cut off."""
-    x, y, size = (round(number) for number in (PEOPLE[person].x, PEOPLE[person].y, 0.7 * PEOPLE[person].size))
-    face = scene()[y - size : y + round(1.3 * size), x - size : x + size]
+def close_up() -> bytes:
+    """A drawn face that more than fills the picture: chin and ears are cut off."""
+    x, y, size = (round(number) for number in (PEOPLE[0].x, PEOPLE[0].y, 0.5 * PEOPLE[0].size))
+    face = scene()[y - round(1.3 * size) : y + size, x - size : x + size]
     return encoded(cv2.resize(face, None, fx=5, fy=5, interpolation=cv2.INTER_CUBIC))
 
 
