@@ -15,6 +15,8 @@ from msgspec import Struct
 from loadtest.planning.cores import Cores, Happening
 
 Draw = Callable[[random.Random], float]
+#: Hosts that a balancer draws for a request, maybe one of them twice, as Envoy's LEAST_REQUEST does.
+DRAWN = 2
 
 
 class Shape(Struct, frozen=True, kw_only=True):
@@ -126,7 +128,7 @@ class Simulated(Struct, frozen=True):
 
 @dataclass(slots=True)
 class Cluster:
-    """Hosts behind a balancer that gives each request to the host with the fewest; chance decides between equals."""
+    """Hosts behind a balancer that draws two of them for each request and takes the one with fewer."""
 
     shape: Shape
     costs: Costs
@@ -172,8 +174,8 @@ class Cluster:
 
     def _asked(self, warm_s: float, due: float | None, latencies: list[float]) -> Happening:
         """due: when it counts as having come; None counts it when it is answered."""
-        fewest = min(host.inside for host in self._hosts)
-        host = self._numbers.choice([one for one in self._hosts if one.inside == fewest])
+        drawn = self._numbers.choices(self._hosts, k=DRAWN)
+        host = min(drawn, key=lambda one: one.inside)
         since = self.env.now
 
         def answered() -> None:

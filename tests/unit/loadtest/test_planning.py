@@ -95,6 +95,14 @@ def test_two_hosts_answer_twice_as_many_no_later() -> None:
     assert mean(two.latencies_s) <= mean(one.latencies_s)
 
 
+def test_a_balancer_that_draws_two_hosts_is_between_one_that_draws_one_and_one_queue_for_both() -> None:
+    """M/D/1 at 0.6 when every host has its own share; one queue for two workers is the best there is."""
+    what = costs(fixed(1.0))
+    drawn = asked(cards(1), what, 1.2, hosts=2, number=20_000)
+    together = asked(cards(2), what, 1.2, number=20_000)
+    assert 1.05 * mean(together.latencies_s) < mean(drawn.latencies_s) < 0.9 * (1 + 0.6 / (2 * (1 - 0.6)))
+
+
 def test_work_on_the_cores_is_counted() -> None:
     found = asked(Shape(cores=4, decoders=4, workers=4), costs(fixed(0.0), decode=fixed(0.02)), 100, number=2000)
     assert found.busy == pytest.approx(0.5, rel=0.05)
