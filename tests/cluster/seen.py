@@ -18,7 +18,7 @@ class Seen(Struct, frozen=True):
         return self.wanted == self.seen
 
     def told(self) -> str:
-        return f"{self.when:16}{self.what:32}{self.seen:32}  {'kept' if self.kept else f'NOT KEPT: {self.wanted}'}"
+        return f"{self.when:18}{self.what:32}{self.seen:32}  {'kept' if self.kept else f'NOT KEPT: {self.wanted}'}"
 
 
 def seen(when: str, what: str, wanted: object, found: object) -> Seen:
