@@ -72,7 +72,7 @@ class Records:
     _under_way: set[asyncio.Task[Committed]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.writer = Writer(self._write, self.condition)
+        self.writer = Writer(self._write, self._rest, self.condition)
 
     async def keep(self, job: KeptJob, *pictures: ToKeep, alone: KeptJob | None = None) -> Committed:
         """What of them is committed. required: all, or StoreDown, StorageDown; best_effort: perhaps less, and soon.
@@ -189,6 +189,10 @@ class Records:
 
     async def _write(self, changes: Sequence[Change]) -> list[bool]:
         return await self._asked(partial(table.write, self.database, changes))
+
+    async def _rest(self) -> None:
+        with contextlib.suppress(FaceApiError):  # told by the next commit
+            await self._asked(self.database.rest)
 
     async def _asked(self, work: Callable[[], Result]) -> Result:
         return await self.threads.call(work, COMMIT_S_MAX)

@@ -32,7 +32,7 @@ def write(database: Database, changes: Sequence[KeptJob | KeptImage]) -> list[bo
     """
     images = [change for change in changes if isinstance(change, KeptImage)]
     jobs = [change for change in changes if isinstance(change, KeptJob)]
-    with database.write(alone=False) as connection:
+    with database.write(alone=False, often=True) as connection:
         image_table.add(connection, images)
         stored = image_table.now_stored(connection, [each for job in jobs for each in _named(job)])
         lost = {job.id for job in jobs if not _named(job) <= stored}

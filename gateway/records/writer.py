@@ -16,6 +16,8 @@ from shared.errors import FaceApiError
 
 QUEUE_MAX = 1000
 GROUP_MAX = 100
+#: With nothing to commit for so long, the database is let go of.
+IDLE_S = 1.0
 
 
 @dataclass(slots=True)
@@ -33,20 +35,23 @@ class Condition:
 #: A job, or an image that is to be stored.
 Change = KeptJob | KeptImage
 Write = Callable[[Sequence[Change]], Awaitable[Sequence[bool]]]
+Rest = Callable[[], Awaitable[None]]
 Committed = asyncio.Future[bool]
 
 
 @dataclass(slots=True)
 class Writer:
-    """write: commits all together, and says of each whether it was made; FaceApiError: none was. condition: shared
-    with the sweeper.
+    """write: commits all together, and says of each whether it was made; FaceApiError: none was. rest: lets go of what
+    `write` keeps open. condition: shared with the sweeper.
     """
 
     write: Write
+    rest: Rest
     condition: Condition
     _queue: deque[tuple[Change, Committed]] = field(default_factory=deque)
     _came: asyncio.Event = field(default_factory=asyncio.Event)
     _closing: bool = False
+    _resting: bool = True
 
     def hand_in(self, change: Change) -> Committed:
         """Done with whether it was committed; at once where too many wait."""
@@ -60,8 +65,15 @@ class Writer:
         return committed
 
     async def round(self) -> None:
-        """Waits until there is something, and commits all there is."""
-        await self._came.wait()
+        """Waits until there is something, and commits all there is; or rests, when nothing comes."""
+        try:
+            async with asyncio.timeout(None if self._resting else IDLE_S):
+                await self._came.wait()
+        except TimeoutError:
+            self._resting = True
+            await self.rest()
+            return
+        self._resting = False
         while self._queue:
             await self._commit([self._queue.popleft() for _ in range(min(GROUP_MAX, len(self._queue)))])
         if not self._closing:

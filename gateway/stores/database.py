@@ -9,12 +9,14 @@ import contextlib
 import logging
 import sqlite3
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy import URL, Connection, Engine, NullPool, QueuePool, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, IntegrityError, SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from gateway.stores.key_format import redact
 from gateway.stores.migrations import MIGRATIONS, migrate, schema_version
@@ -34,8 +36,9 @@ CONNECT_LIMIT_S = 2
 class Database:
     """`read()` and `write()` give a connection inside one transaction."""
 
-    def __init__(self, engine: Engine, sqlite_file: Path | None) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, sqlite_file: Path | None, kept: Engine | None = None) -> None:
+        """kept: the same database by connections that stay open; none where those of `engine` do."""
+        self._engine, self._kept = engine, kept or engine
         self._closed = False
         self._file = sqlite_file
         self._log = logging.getLogger("face_api.keys")
@@ -51,13 +54,14 @@ class Database:
             yield connection
 
     @contextlib.contextmanager
-    def write(self, *, alone: bool = True) -> Iterator[Connection]:
+    def write(self, *, alone: bool = True, often: bool = False) -> Iterator[Connection]:
         """One writer at a time, on both databases: what a writer reads stays true until it is done.
 
-        alone: False for rows that no other writer is told of; PostgreSQL then lets others write beside it.
+        alone: False for rows that no other writer is told of; PostgreSQL then lets others write beside it. often: who
+        writes again and again leaves its connection open, until `rest`.
         """
         # IMMEDIATE takes SQLite's write lock at once: a lock taken later could not wait for another writer.
-        with self._transaction(WRITING, alone=alone) as connection:
+        with self._transaction(WRITING, alone=alone, often=often) as connection:
             yield connection
 
     def prepare(self) -> None:
@@ -71,20 +75,29 @@ class Database:
         with self.write() as connection:
             migrate(connection)
 
+    def rest(self) -> None:
+        """Closes what `often` left open on SQLite: a store that is idle is its file alone, without a log beside it."""
+        if self._kept is not self._engine:
+            self._kept.dispose()
+
     def close(self) -> None:
         self._closed = True
         self._engine.dispose()
+        self.rest()
 
     @contextlib.contextmanager
-    def _transaction(self, begin: str, *, alone: bool = True) -> Iterator[Connection]:
-        pool = self._engine.pool
+    def _transaction(self, begin: str, *, alone: bool = True, often: bool = False) -> Iterator[Connection]:
+        engine = self._kept if often else self._engine
+        pool = engine.pool
         try:
             options = {"begin": begin, "alone": alone}
-            with self._engine.connect().execution_options(**options) as connection, connection.begin():
+            with engine.connect().execution_options(**options) as connection, connection.begin():
                 yield connection
         except IntegrityError:
             raise
         except SQLAlchemyError as error:
+            if often:
+                self.rest()  # whatever is the matter with a connection that stayed open ends with it
             raise self._down(error) from error
         finally:
             if self._closed:
@@ -101,7 +114,7 @@ def open_database(settings: Settings) -> Database:
     """The store that the settings name. Connects to nothing yet. ConfigurationError for a URL that cannot be."""
     if not settings.database_url:
         path = Path(settings.data_dir).absolute() / FILE_NAME
-        return Database(_sqlite_engine(path, "rw"), path)
+        return _sqlite_database(path, "rw")
     try:
         url = make_url(settings.database_url)
     except (ArgumentError, ValueError) as error:
@@ -117,7 +130,7 @@ def _sqlite_by_url(url: URL) -> Database:
     path, mode = Path(url.database).absolute(), str(url.query.get("mode", "rw"))
     if mode not in {"rw", "ro"}:
         raise ConfigurationError("FACE_API_DATABASE_URL: mode is rw or ro")
-    return Database(_sqlite_engine(path, mode), path if mode == "rw" else None)
+    return _sqlite_database(path, mode)
 
 
 def _make_file(path: Path) -> None:
@@ -127,8 +140,8 @@ def _make_file(path: Path) -> None:
         raise StoreDown(f"The key store {path} cannot be made ({error})") from error
 
 
-def _sqlite_engine(path: Path, mode: str) -> Engine:
-    """A connection per transaction: a file that was removed or replaced is noticed, at 0.2 ms each."""
+def _sqlite_database(path: Path, mode: str) -> Database:
+    """A connection per transaction, at 0.5 ms each, but for who writes often."""
     if sqlite3.sqlite_version_info < SQLITE_MIN:
         raise ConfigurationError(
             f"SQLite {sqlite3.sqlite_version} is too old: 3.35 or newer is needed; use a newer Python"
@@ -143,8 +156,21 @@ def _sqlite_engine(path: Path, mode: str) -> Engine:
         return connection
 
     engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
-    event.listen(engine, "begin", _begin_sqlite)
-    return engine
+    kept = create_engine("sqlite://", creator=connect, poolclass=QueuePool)
+    event.listen(kept, "checkout", partial(_refuse_another_file, path))
+    for each in (engine, kept):
+        event.listen(each, "begin", _begin_sqlite)
+    return Database(engine, path if mode == "rw" else None, kept)
+
+
+def _refuse_another_file(path: Path, _connection: object, record: ConnectionPoolEntry, _proxy: object) -> None:
+    """A connection that stayed open is to the file that had its name then, which may be removed or replaced since."""
+    try:
+        found = path.stat()
+    except OSError:
+        raise DisconnectionError from None  # a new connection tells what is the matter
+    if record.info.setdefault("file", (found.st_dev, found.st_ino)) != (found.st_dev, found.st_ino):
+        raise DisconnectionError
 
 
 def _begin_sqlite(connection: Connection) -> None:

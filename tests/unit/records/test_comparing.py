@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from gateway.keys.audit import Actor
-from gateway.records import comparing, erasing, storage_mark
+from gateway.records import comparing, erasing, keeping, storage_mark
 from gateway.records.image import new_object
 from gateway.records.images import Images
 from shared.errors import ConfigurationError
@@ -20,12 +20,19 @@ from tests.unit.records.drawn import file_of, in_a_loop
 from tests.unit.records.test_images import MASKED, folder_of, gone, kept, objects_in, opened
 
 
+async def not_now(_images: Images) -> None:
+    """In place of the comparison at the start, which would count the same things."""
+
+
 def later(images: Images, seconds: float) -> None:
     images.now = lambda: time.time() + seconds
 
 
 @in_a_loop
-async def test_what_is_alone_in_folder_or_table_is_found_by_comparison_and_nothing_else(tmp_path: Path) -> None:
+async def test_what_is_alone_in_folder_or_table_is_found_by_comparison_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "compare_daily", not_now)
     async with opened(tmp_path) as (records, images):
         whole, without_object, young = [await kept(records) for _ in range(3)]
         names = {each.id: each.object for each in await images.page("key_a", "", 10)}

@@ -18,7 +18,7 @@ from gateway.records.job import born_now
 from gateway.routes.health import _database
 from shared.errors import NotFound, StoreDown
 from shared.supervision import Loops
-from tests.unit.records.drawn import file_of, in_a_loop, job, records_in, settings_in
+from tests.unit.records.drawn import database_in, file_of, in_a_loop, job, records_in, settings_in
 
 
 def fresh() -> Any:
@@ -61,6 +61,35 @@ async def test_what_is_kept_can_be_read_and_deleted(tmp_path: Path, mode: str) -
         for again in (records.one, records.delete):
             with pytest.raises(NotFound):
                 await again("key_a", kept.id)
+
+
+@in_a_loop
+async def test_a_database_that_is_written_stays_open_and_is_its_file_alone_when_idle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / f"{file_of(tmp_path).name}-wal"
+    async with records_in(tmp_path, "required") as records:
+        await records.keep(fresh())
+        assert log.exists()
+        monkeypatch.setattr(writer, "IDLE_S", 0.01)
+        await records.keep(fresh())
+        while log.exists():  # noqa: ASYNC110 — a file tells nobody
+            await asyncio.sleep(0.01)
+        assert (await records.keep(fresh())).job
+    assert not log.exists()
+
+
+@in_a_loop
+async def test_a_database_that_was_replaced_while_it_was_open_gets_the_next_job(tmp_path: Path) -> None:
+    database_in(tmp_path / "other").close()
+    async with records_in(tmp_path, "required") as records:
+        await records.keep(fresh())
+        for end in ("-wal", "-shm"):
+            file_of(tmp_path).with_name(f"{file_of(tmp_path).name}{end}").unlink()
+        file_of(tmp_path / "other").replace(file_of(tmp_path))
+        kept = fresh()
+        assert (await records.keep(kept)).job
+        assert await records.page("key_a", "", 10) == [kept]
 
 
 @in_a_loop
