@@ -84,8 +84,8 @@ def _code(app: Path) -> None:
 
 
 def _compile(folder: Path) -> None:
-    """Once, here: the image's file system is not written to. Without times, so that two builds are one."""
-    how = ("-q", "-j", "1", "--invalidation-mode", "unchecked-hash", "-s", str(folder))
+    """Here: the image's file system is not written to. Anew and without times, so that two builds are one."""
+    how = ("-q", "-f", "-j", "1", "--invalidation-mode", "unchecked-hash", "-s", str(folder))
     _run(sys.executable, "-m", "compileall", *how, str(folder))
 
 
