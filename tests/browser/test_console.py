@@ -23,11 +23,11 @@ from playwright.sync_api import Browser, Page, StorageState, expect
 from tests.browser.axe import grave
 from tests.browser.chromium import complaints, overflow, requested
 from tests.browser.conftest import NewPage
+from tests.browser.console import PASSWORD, make_key, sign_in, signed_in, welcomed
 from tests.networks import beacon_network, beacon_picture
 from tests.service import SMALL, Service, running_service
 from tests.waiting import wait_until
 
-PASSWORD = "correct horse battery"
 NASTY = "<img src=x onerror=alert(1)>"
 
 
@@ -46,14 +46,7 @@ def service(folder: Path, browser: Browser) -> Iterator[Service]:
     settings = {"model": model, "precision": "fp32", "gateway_processes": 2, "records": "required", **SMALL}
     settings["storage_url"] = (folder / "pictures").as_uri()
     with running_service(folder / "var", api_key_enabled="true", rate_limit_enabled="true", **settings) as service:
-        link = (folder / "var" / "console-link.txt").read_text().strip()
-        page = browser.new_page()
-        page.goto(service.url + link)
-        page.fill("[name=password]", PASSWORD)
-        page.fill("[name=again]", PASSWORD)
-        page.click("button.main")
-        expect(page.locator("h1")).to_have_text("API keys")
-        page.context.close()
+        welcomed(browser, service, folder / "var")
         yield service
         assert service.process.poll() is None, service.output
     found = [path for path in (folder / "var").rglob("*") if path.is_file() and _holds_a_key(path)]
@@ -81,26 +74,6 @@ def page(new_page: NewPage, service: Service, session: StorageState) -> Page:
         sign_in(page)
         session.update(page.context.storage_state())
     return page
-
-
-def sign_in(page: Page) -> None:
-    page.fill("[name=password]", PASSWORD)
-    page.click("button.main")
-    expect(page.locator("h1")).to_have_text("API keys")
-
-
-def signed_in(page: Page, service: Service) -> Page:
-    page.goto(service.url + "/api-keys")
-    sign_in(page)
-    return page
-
-
-def make_key(page: Page, service: Service, name: str) -> str:
-    """The new key; the page that shows it once stays open."""
-    page.goto(service.url + "/console/keys/new")
-    page.fill("[name=name]", name)
-    page.click("main button.main")
-    return page.inner_text("#key")
 
 
 def run_line(line: str, folder: Path) -> int:
