@@ -54,6 +54,22 @@ def connections_of(settings: Settings) -> Connections:
     )
 
 
+def uvicorn_options(settings: Settings, connections: Connections) -> dict[str, Any]:
+    """How uvicorn serves one process of ours."""
+    return {
+        "loop": "uvloop",
+        "http": protocol_class(connections),
+        "ws": "none",
+        "lifespan": "on",
+        "server_header": False,
+        "access_log": False,
+        "proxy_headers": False,
+        "timeout_graceful_shutdown": settings.stop_grace,
+        # Ours ends idle connections, looking first whether a request has come; uvicorn's own timer does not look.
+        "timeout_keep_alive": settings.keep_alive + 60,
+    }
+
+
 def sample_of(connections: Connections) -> Sample:
     """What metrics tell of them."""
     return Sample(refused=connections.refused, gauges={"connections": len(connections)})
@@ -135,18 +151,7 @@ class GatewayWorker(UvicornWorker):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._settings, _ = load()
         self._connections = connections_of(self._settings)
-        self.CONFIG_KWARGS: dict[str, Any] = {
-            "loop": "uvloop",
-            "http": protocol_class(self._connections),
-            "ws": "none",
-            "lifespan": "on",
-            "server_header": False,
-            "access_log": False,
-            "proxy_headers": False,
-            "timeout_graceful_shutdown": self._settings.stop_grace,
-            # Ours ends idle connections, looking first whether a request has come; uvicorn's own timer does not look.
-            "timeout_keep_alive": self._settings.keep_alive + 60,
-        }
+        self.CONFIG_KWARGS: dict[str, Any] = uvicorn_options(self._settings, self._connections)
         super().__init__(*args, **kwargs)
 
     async def _serve(self) -> None:
