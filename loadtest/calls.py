@@ -55,8 +55,8 @@ from worker.serve import Serving
 ROOT = Path(__file__).resolve().parent.parent
 DETECT, FACES = "/api/v1/detect", 3
 GENERATION, CAPACITY, SIDE = "told", 4, 640
-#: Requests before anything counts; between two that are counted the gateway is left to finish its books.
-WARM_UP, PAUSE_S = 30, 0.02
+#: Requests before anything counts, and that are counted; after each the gateway is left to finish its books.
+WARM_UP, COUNTED, PAUSE_S = 30, 25, 0.02
 START_S_MAX = 60.0
 _HEAD = re.compile(rb"HTTP/1.1 (\d+).*?\r\ncontent-length: (\d+)\r\n.*?\r\n\r\n", re.DOTALL)
 
@@ -233,7 +233,6 @@ class Measuring(threading.Thread):
             self._measure()
         except BaseException as error:
             self._error = error
-        self._loop.call_soon_threadsafe(setattr, self._server, "should_exit", True)
         self._loop.call_soon_threadsafe(self._server.handle_exit, signal.SIGINT, None)
 
     def result(self) -> Found:
@@ -263,16 +262,17 @@ class Measuring(threading.Thread):
     def _count(self) -> None:
         calls = Calls()
         self._loop.call_soon_threadsafe(sys.setprofile, calls.heard)
-        for _ in range(self._options.requests):
+        for _ in range(COUNTED):
             calls.take()
             self._ask(1)
             self._counted.append(calls.take())
         self._loop.call_soon_threadsafe(sys.setprofile, None)
 
     def _round_ms(self) -> float:
+        count: int = self._options.requests
         before = time.clock_gettime(self._clock)
-        self._ask(self._options.requests)
-        return round((time.clock_gettime(self._clock) - before) / self._options.requests * 1000, 4)
+        self._ask(count)
+        return round((time.clock_gettime(self._clock) - before) / count * 1000, 4)
 
 
 def _services_of(server: DrainingServer) -> Services:
@@ -314,7 +314,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m loadtest.calls", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--keys", action="store_true", help="with a key and a rate limit, as the defaults have it")
     parser.add_argument("--body", choices=("multipart", "raw"), default="multipart")
-    parser.add_argument("--requests", type=int, default=50, help="counted; also in each round of processor time")
+    parser.add_argument("--requests", type=int, default=100, help="in each round of processor time")
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--top", type=int, default=40, help="functions to print")
     parser.add_argument("--json", action="store_true")
