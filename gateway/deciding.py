@@ -56,7 +56,7 @@ def _refuse_contradictions(params: MaskParams, settings: Settings) -> None:
     if by_index and _sees(looking("mask", params, settings)) != _sees(looking("detect", params, settings)):
         raise BadParameter(
             f"{by_index[0]} names a face by its index, but here mask looks more often than detect and may count other "
-            f"faces; send second_side, turns and tiles with both, alike, or send boxes in {by_index[0]}"
+            f"faces; send second_side, turns, closer and tiles with both, alike, or send boxes in {by_index[0]}"
         )
 
 

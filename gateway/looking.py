@@ -33,7 +33,8 @@ class Looking:
         if not self.sides:
             return 0.0
         tiles = tiles_of(*header.upright_size, self.sides[0], self.tiles)
-        return passes_for(self.question.turns, tiles) * (1 + (header.alpha and self.masks))
+        once = passes_for(self.question.turns, tiles, self.sides[0], closer=self.question.closer)
+        return once * (1 + (header.alpha and self.masks))
 
 
 def reach_of(looks: Looking, params: DetectParams | MaskParams, settings: Settings, *, exact_pixels: bool) -> int:
@@ -50,19 +51,26 @@ def reach_of(looks: Looking, params: DetectParams | MaskParams, settings: Settin
 
 
 def looking(task: Task, params: DetectParams | MaskParams, settings: Settings) -> Looking:
-    """A parameter of one's own comes before `thorough`, and that before the settings."""
+    """A parameter of one's own comes before `thorough`, and that before the settings.
+
+    Who names faces by detect's index has seen what detect found: unasked, mask then looks no closer than detect does.
+    """
     masks = task == "mask"
     second = settings.mask_second_side if masks else settings.detect_second_side
     turns = settings.mask_turns if masks else settings.detect_turns
     tiles = settings.mask_tiles if masks else settings.detect_tiles
+    as_mask = isinstance(params, MaskParams) and not params.by_index
+    closer = settings.mask_closer if as_mask else settings.detect_closer
     if (masks and settings.mask_thorough) if params.thorough is None else params.thorough:
         turns, tiles = "always", settings.thorough_tiles
         second = second or settings.mask_second_side
+        closer = True
     second = second if params.second_side is None else params.second_side
     tiles = tiles if params.tiles is None else params.tiles
     choice = FaceChoice(params.max_faces, params.order, params.min_size, params.ignore)
     most = params.max_faces if choice.plain else 0
-    question = Question(params.confidence, params.nms_threshold, most, params.turns or turns)
+    closer = closer if params.closer is None else params.closer
+    question = Question(params.confidence, params.nms_threshold, most, params.turns or turns, closer)
     if isinstance(params, MaskParams) and not params.detect:
         return Looking((), 0, question, choice, masks)
     return Looking(sides_for(settings.input_side, second), tiles, question, choice, masks)

@@ -83,10 +83,17 @@ Tiles = Annotated[
     int | None,
     Meta(description="Most tiles a large picture is looked at in, beside the whole (0 = none)"),
 ]
+Closer = Annotated[
+    bool | None,
+    Meta(
+        description="Whether what the first look is not sure of is looked at again, closer; mask does so unless faces "
+        "are named by index"
+    ),
+]
 Stored = Annotated[bool, Meta(description="Whether a job and its picture may be kept, where the service keeps any")]
 Thorough = Annotated[
     bool | None,
-    Meta(description="Whether everything is done to find faces: turns=always, tiles and a second look; slower"),
+    Meta(description="Whether everything is done to find faces: turns=always, closer, tiles and a second look; slower"),
 ]
 
 #: How masks are made where nothing is said.
@@ -107,6 +114,7 @@ class DetectParams(msgspec.Struct, frozen=True, kw_only=True):
     max_faces: MaxFaces = 0
     second_side: SecondSide = None
     turns: AskedTurns = None
+    closer: Closer = None
     tiles: Tiles = None
     thorough: Thorough = None
     order: FaceOrder = "central"
@@ -131,6 +139,7 @@ class MaskParams(msgspec.Struct, frozen=True, kw_only=True):
     color: HexColor = _MASK.color
     second_side: SecondSide = None
     turns: AskedTurns = None
+    closer: Closer = None
     tiles: Tiles = None
     thorough: Thorough = None
     order: FaceOrder = "central"

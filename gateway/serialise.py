@@ -94,6 +94,7 @@ class Processing(msgspec.Struct, frozen=True):
     passes: int
     tiles: int
     turns: int
+    closer: int
 
 
 class Profiling(msgspec.Struct, frozen=True):

@@ -110,7 +110,9 @@ class Answerer:
                 image=Image(width, height, 3, fitted.size_bytes),
                 detections=cast("list[DetectedFace]", detected_faces(faces, width, height)),
                 summary=summary(faces, width, height),
-                processing=Processing(self._model.info.name, (side, side), CONFIDENCE, NMS_THRESHOLD, *times, 1, 0, 0),
+                processing=Processing(
+                    self._model.info.name, (side, side), CONFIDENCE, NMS_THRESHOLD, *times, 1, 0, 0, 0,
+                ),
                 profiling=Profiling(
                     round(fitted.decode_ms, 2), round(fitted.preprocess_ms, 2), times[0], 0.0, times[1],
                     f"{width}x{height}", fitted.size_bytes,

@@ -40,8 +40,9 @@ MATERIAL = ROOT.parent / "shared"
 #: `default` is what mask does unasked.
 WAYS = {
     "plain": "second_side=160",
-    "default": "second_side=160&turns=unsure",
-    "tiles": "second_side=160&turns=unsure&tiles=16",
+    "turned": "second_side=160&turns=unsure",
+    "default": "second_side=160&turns=unsure&closer=true",
+    "tiles": "second_side=160&turns=unsure&closer=true&tiles=16",
     "thorough": "thorough=true",
 }
 JUDGE_WAY, JUDGE_SURE = "confidence=0.3&tiles=16", 0.5

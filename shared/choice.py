@@ -30,7 +30,7 @@ def without_contained(best_first: Faces) -> Faces:
         return best_first
     boxes, keep = best_first.boxes, np.ones(len(best_first), dtype=bool)
     for index in range(1, len(best_first)):
-        keep[index] = not (_shares_inside(boxes[index], boxes[:index][keep[:index]]) > CONTAINED).any()
+        keep[index] = not (shares_inside(boxes[index], boxes[:index][keep[:index]]) > CONTAINED).any()
     return best_first.taken(np.flatnonzero(keep))
 
 
@@ -53,7 +53,7 @@ def most_central(boxes: FloatArray, width: int, height: int) -> NDArray[np.intp]
     return np.argsort(-values, kind="stable")
 
 
-def _shares_inside(box: FloatArray, others: FloatArray) -> FloatArray:
+def shares_inside(box: FloatArray, others: FloatArray) -> FloatArray:
     """(N,): which share of a box (4,) lies inside each of the others (N, 4)."""
     low, high = np.maximum(box[:2], others[:, :2]), np.minimum(box[2:], others[:, 2:])
     shares: FloatArray = np.prod(np.clip(high - low, 0, None), axis=1) / np.prod(np.clip(box[2:] - box[:2], 1e-6, None))

@@ -95,6 +95,10 @@ class Settings(DecodingSettings, frozen=True, kw_only=True):
         ),
     ] = "never"
     mask_turns: Annotated[Turns, _about("The same for mask")] = "unsure"
+    detect_closer: Annotated[
+        bool, _about("Whether detect looks closer at what its first look is not sure of, and finds more faces")
+    ] = False
+    mask_closer: Annotated[bool, _about("The same for mask, where no face is named by its index")] = True
     scaled_jpeg: Annotated[
         Literal["auto", "true", "false"],
         _about(

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from gateway.dispatching import doubts
 from gateway.dispatching.dispatch import Detection, Dispatcher, Looks
 from gateway.dispatching.work_queue import Work
 from gateway.pictures.letterbox import Letterbox
@@ -62,20 +63,24 @@ Portion = tuple["Question", list[Look]]
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked of a picture. max_faces 0: all. trace: of the request that asks, for the worker's words."""
+    """What is asked of a picture. max_faces 0: all. closer: whether doubted finds are looked at again (`doubts.py`).
+    trace: of the request that asks, for the worker's words.
+    """
 
     confidence: float
     nms_threshold: float
     max_faces: int = 0
     turns: Turns = "never"
+    closer: bool = False
     trace: str = ""
 
 
-def passes_for(turns: Turns, tiles: int) -> float:
-    """How many full inputs a picture may cost at most, the plain look among them: its price."""
+def passes_for(turns: Turns, tiles: int, side: int, *, closer: bool) -> float:
+    """How many full inputs of this side a picture may cost at most, the plain look among them: its price."""
     small = len(TURNED) * sum(part**-2 for part in TURNED_PARTS)
     each = {"never": 0.0, "unsure": small, "always": small + len(TURNED)}[turns]
-    return 1 + each + tiles * (1 + len(TURNED) * (turns == "always"))
+    doubted = doubts.MOST * (doubts.SIDE / side) ** 2 if closer else 0.0
+    return 1 + each + doubted + tiles * (1 + len(TURNED) * (turns == "always"))
 
 
 def sides_for(input_side: int, second: int) -> tuple[int, ...]:
@@ -92,30 +97,39 @@ async def detect_picture(dispatcher: Dispatcher, picture: Picture, question: Que
     """Faces in pixels of the upright picture. Raises what `Dispatcher.detect` raises, never fewer looks."""
     tiles = [crop for crop in picture.crops if crop.tile]
     whole = [(crop, UPRIGHT) for crop in picture.crops if not crop.tile]
-    plain = question.turns == "never" and not tiles
+    plain = question.turns == "never" and not question.closer and not tiles
     started = asyncio.get_running_loop().time()
     alone = question if plain else replace(question, max_faces=0)
-    first = await dispatcher.detect(_work(dispatcher, picture, alone, whole, deadline))
+    asked = replace(alone, confidence=doubts.doubted_from(alone.confidence)) if question.closer else alone
+    first = await dispatcher.detect(_work(dispatcher, picture, asked, whole, deadline))
     if plain:
         return first
+    sure, doubted = doubts.parted(first.faces, question.confidence) if question.closer else (first.faces, Faces.none())
     turned = question.turns == "always" or (question.turns == "unsure" and first.sure < SURE)
     side = whole[0][0].side
-    portions = [
+    nearer = list(_portions(_closer_looks(picture, doubted), side))
+    elsewhere = [
         *(
             (_of_turned(alone), looks)
             for looks in _portions(_turned_looks(picture, question.turns) if turned else [], side)
         ),
         *((alone, looks) for looks in _portions(_tile_looks(tiles, question.turns), side)),
     ]
-    further = await _all(dispatcher, picture, portions, deadline)
+    convincing = replace(alone, confidence=doubts.convincing_from(alone.confidence))
+    further = await _all(dispatcher, picture, [*((convincing, looks) for looks in nearer), *elsewhere], deadline)
     spent_ms = (asyncio.get_running_loop().time() - started) * 1000
-    seen = [first, *further]
-    if sum(len(one.faces) for one in seen) <= FINDS_FEW:
-        found = _together(seen, question, picture, spent_ms)
+    found = [sure, *(one.faces for one in further[len(nearer) :])]
+    if nearer:
+        closer = Faces.joined([one.faces for one in further[: len(nearer)]])
+        found.append(doubts.agreed(doubted, closer, question.confidence))
+    if sum(map(len, found)) <= FINDS_FEW:
+        faces = _together(found, question, parts=bool(elsewhere))
     else:  # up to 0.7 s of comparing, in which other requests go on
-        found = await asyncio.to_thread(_together, seen, question, picture, spent_ms)
-    parts = len({(crop.x, crop.y) for crop in tiles})  # what is transparent is seen twice
-    return replace(found, looks=replace(found.looks, tiles=parts, turns=len(TURNED) * turned))
+        faces = await asyncio.to_thread(_together, found, question, parts=bool(elsewhere))
+    faces = limited(faces, question.max_faces, picture.facts.width, picture.facts.height)
+    places = len({(crop.x, crop.y) for crop in tiles})  # what is transparent is seen twice
+    looks = Looks(0, places, len(TURNED) * turned, len(doubted))
+    return _summed([first, *further], faces, looks, spent_ms)
 
 
 def _of_turned(question: Question) -> Question:
@@ -131,6 +145,12 @@ def _turned_looks(picture: Picture, turns: Turns) -> list[Look]:
     whole = [crop for crop in picture.crops if crop.side == side and not crop.tile]
     small = [_smaller(crop, picture, part) for crop in whole for part in small_sides(side)]
     return [(crop, TURNED) for crop in (small + whole if turns == "always" else small)]
+
+
+def _closer_looks(picture: Picture, doubted: Faces) -> list[Look]:
+    side = picture.crops[0].side
+    whole = [crop for crop in picture.crops if crop.side == side and not crop.tile]
+    return [(closer, UPRIGHT) for crop in whole for closer in doubts.closer_crops(doubted, crop)]
 
 
 def _tile_looks(tiles: list[Crop], turns: Turns) -> list[Look]:
@@ -201,22 +221,25 @@ def _header(crop: Crop, turns: tuple[Turn, ...]) -> CropHeader:
     return CropHeader(rows, cols, crop.side, crop.scale, crop.x, crop.y, turns)
 
 
-def _together(seen: list[Detection], question: Question, picture: Picture, spent_ms: float) -> Detection:
+def _together(found: list[Faces], question: Question, *, parts: bool) -> Faces:
+    """What several looks found, best first. parts: whether some may have shown a part of a face as a whole one."""
+    joined = Faces.joined(found)
+    if len(found) == 1:
+        return joined
+    if len(joined) > FINDS_MAX:
+        raise BadParameter(
+            f"the looks at this picture find more than {FINDS_MAX} boxes; raise confidence, lower nms_threshold, "
+            "or ask for fewer tiles or turns"
+        )
+    faces = suppressed(joined, question.nms_threshold)
+    return without_contained(faces) if parts else faces
+
+
+def _summed(seen: list[Detection], faces: Faces, looks: Looks, spent_ms: float) -> Detection:
     """One answer of several. Some of them ran side by side: their times add up to no more than was spent."""
-    faces = seen[0].faces
-    if len(seen) > 1:
-        joined = Faces.joined([one.faces for one in seen])
-        if len(joined) > FINDS_MAX:
-            raise BadParameter(
-                f"the looks at this picture find more than {FINDS_MAX} boxes; raise confidence, lower nms_threshold, "
-                "or ask for fewer tiles or turns"
-            )
-        faces = without_contained(suppressed(joined, question.nms_threshold))
-    faces = limited(faces, question.max_faces, picture.facts.width, picture.facts.height)
     postprocess_ms = min(spent_ms, sum(one.postprocess_ms for one in seen))
     inference_ms = min(spent_ms - postprocess_ms, sum(one.inference_ms for one in seen))
-    passes = sum(one.looks.passes for one in seen)
     return replace(
         seen[0], faces=faces, queue_ms=spent_ms - inference_ms - postprocess_ms, inference_ms=inference_ms,
-        postprocess_ms=postprocess_ms, looks=Looks(passes),
+        postprocess_ms=postprocess_ms, looks=replace(looks, passes=sum(one.looks.passes for one in seen)),
     )  # fmt: skip

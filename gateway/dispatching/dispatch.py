@@ -34,15 +34,18 @@ Incident = Callable[[str, dict[str, object]], None]
 
 @dataclass(frozen=True, slots=True)
 class Looks:
-    """How a picture was looked at. passes: runs of the network. tiles: parts of it. turns: beside upright, 0 or 3."""
+    """How a picture was looked at. passes: runs of the network. tiles: parts of it. turns: beside upright, 0 or 3.
+    closer: doubted finds that were looked at again.
+    """
 
     passes: int
     tiles: int = 0
     turns: int = 0
+    closer: int = 0
 
     def told(self) -> str:
         """The value of X-Looks: a structured field (RFC 9651)."""
-        return f"passes={self.passes}, tiles={self.tiles}, turns={self.turns}"
+        return f"passes={self.passes}, tiles={self.tiles}, turns={self.turns}, closer={self.closer}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,10 +57,10 @@ then in that profile) and what `metadata` asks for. The answer is a sequential J
 
 **What a person decided.** `keep` leaves faces visible, `only` masks just these, `regions` masks boxes of your own,
 with `detect=false` those alone; `ignore` leaves out faces that lie in a box wholly. A face is meant by its `index` in
-detect's answer, where both are asked with the same `second_side`, `turns` and `tiles`, or by its box. When in doubt, a
-face is covered: a box in `only` is masked with a face or without one, what is in `regions` is masked over a kept face
-too, and a mask beside a kept face may reach into it. `X-Faces` counts what was done. `annotate=true` shows all that in
-the picture instead of masking.
+detect's answer, where both are asked with the same `second_side`, `turns`, `closer` and `tiles`, or by its box. When in
+doubt, a face is covered: a box in `only` is masked with a face or without one, what is in `regions` is masked over a
+kept face too, and a mask beside a kept face may reach into it. `X-Faces` counts what was done. `annotate=true` shows
+all that in the picture instead of masking.
 
     curl -H "X-API-Key: xyl_your_api_key_here" -F "image=@photo.jpg" -F "keep=[[100.5, 200.3, 300.1, 400.7]]" \\
       -F "regions=[[20, 40, 180, 90]]" "http://127.0.0.1:8000/api/v1/mask?method=solid" -o masked.jpg
@@ -135,8 +135,8 @@ HEADERS: dict[str, tuple[str, str, Any]] = {
     "X-Blur-Method": ("string", "Method used; `annotate` where nothing was hidden", "gaussian"),
     "X-Looks": (
         "string",
-        "How the picture was looked at: runs of the network, tiles beside the whole, quarter turns beside upright",
-        "passes=2, tiles=0, turns=0",
+        "How it was looked at: runs of the network, tiles beside the whole, quarter turns, doubted finds seen closer",
+        "passes=2, tiles=0, turns=0, closer=0",
     ),
     "X-Faces": (
         "string",
@@ -225,6 +225,7 @@ FIELDS: dict[str, dict[str, str]] = {
         "passes": "How often the network looked at the picture",
         "tiles": "How many tiles it looked at beside the whole",
         "turns": "How many quarter turns it looked at beside upright: 0 or 3",
+        "closer": "How many finds it was not sure of and looked at again, closer",
     },
     "HealthResponse": {
         "status": "`ok` or `degraded`",
@@ -285,6 +286,7 @@ DETECT_EXAMPLE: dict[str, Any] = {
         "passes": 1,
         "tiles": 0,
         "turns": 0,
+        "closer": 0,
     },
     "profiling": {
         "decode_ms": 3.21,

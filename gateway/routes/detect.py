@@ -60,6 +60,7 @@ def answer(seen: Visit[DetectParams], job_id: str | None, image_id: str | None) 
             passes=seen.detection.looks.passes,
             tiles=seen.detection.looks.tiles,
             turns=seen.detection.looks.turns,
+            closer=seen.detection.looks.closer,
         ),
         profiling=Profiling(
             decode_ms=round(seen.picture.decode_ms, 2),

@@ -241,13 +241,33 @@ def test_a_scene_on_its_side_is_masked_by_default_and_found_by_detect_on_request
     open_client: httpx2.Client, turn: int
 ) -> None:
     data = encoded(np.ascontiguousarray(np.rot90(scene(), turn)))
-    answer = mask(open_client, data, second_side=None)
+    answer = mask(open_client, data, second_side=None, closer=False)
     assert answer.headers["x-face-count"] == str(len(PEOPLE))
-    assert answer.headers["x-looks"] == "passes=8, tiles=0, turns=3"
+    assert answer.headers["x-looks"] == "passes=8, tiles=0, turns=3, closer=0"
+    assert mask(open_client, data, second_side=None).headers["x-face-count"] == str(len(PEOPLE))
     assert mask(open_client, data, turns="never").headers["x-face-count"] == "0"
     for turns, faces in (("never", 0), ("always", len(PEOPLE))):
         found = open_client.post("/api/v1/detect", params={"turns": turns}, files={"image": ("p", data)})
         assert found.json()["summary"]["face_count"] == faces
+
+
+def test_a_face_the_first_look_is_not_quite_sure_of_is_masked_by_default_and_found_by_detect_on_request(
+    open_client: httpx2.Client,
+) -> None:
+    data = encoded(cv2.resize(scene(), None, fx=0.2, fy=0.2, interpolation=cv2.INTER_AREA))
+    once = open_client.post("/api/v1/detect", files={"image": ("p", data)}).json()["detections"]
+    least = min(face["confidence"] for face in once)
+    params = {"confidence": least + 0.01, "turns": "never"}
+    for closer, faces in (("false", len(once) - 1), ("true", len(once))):
+        found = open_client.post("/api/v1/detect", params=params | {"closer": closer}, files={"image": ("p", data)})
+        assert found.json()["summary"]["face_count"] == faces
+        assert found.json()["processing"]["closer"] == (closer == "true")
+        assert found.json()["summary"]["min_confidence"] >= params["confidence"]
+    answer = mask(open_client, data, **params)
+    assert (answer.headers["x-face-count"], answer.headers["x-looks"]) == (
+        str(len(once)),
+        "passes=2, tiles=0, turns=0, closer=1",
+    )
 
 
 def test_small_faces_of_a_large_picture_are_found_in_tiles(open_client: httpx2.Client) -> None:

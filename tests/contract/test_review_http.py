@@ -143,7 +143,7 @@ def test_regions_without_detection_ask_no_worker_and_are_masked_up_to_their_corn
     assert region.of(changed)[:3, :3].any()  # type: ignore[arg-type]
     assert not (changed & ~exactly([region], (120, 160))).any()
     assert answer.headers["x-faces"] == "found=0, kept=0, masked=0, added=1"
-    assert answer.headers["x-looks"] == "passes=0, tiles=0, turns=0"
+    assert answer.headers["x-looks"] == "passes=0, tiles=0, turns=0, closer=0"
     assert (answer.headers["x-model"], answer.headers["x-inference-ms"]) == ("none", "0.00")
 
 
@@ -162,7 +162,7 @@ def test_boxes_are_of_the_upright_picture(client: httpx2.Client) -> None:
 @pytest.mark.parametrize(
     ("params", "words"),
     [
-        ({"keep": "[0]"}, "send second_side, turns and tiles with both"),
+        ({"keep": "[0]"}, "send second_side, turns, closer and tiles with both"),
         ({"keep": "[9]", **PLAIN}, "keep names face 9, and there are 4 found, counted from 0"),
         ({"keep": "[0", **PLAIN}, "is not JSON; keep is a JSON list"),
         ({"only": "[]"}, "names nobody, so leave it out"),

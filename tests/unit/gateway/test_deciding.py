@@ -101,7 +101,7 @@ def test_what_contradicts_itself_is_refused() -> None:
 @pytest.mark.parametrize("name", ["keep", "only"])
 def test_an_index_counts_only_where_mask_and_detect_see_the_same(name: str) -> None:
     params: dict = {name: (0,)}
-    assert "send second_side, turns and tiles with both, alike, or send boxes" in refused(**params)
+    assert "send second_side, turns, closer and tiles with both, alike, or send boxes" in refused(**params)
     assert refused(**params, second_side=0)
     for alike in (ALIKE, {"thorough": True}, {"second_side": 160, "turns": "unsure"}):
         refuse_senseless(MaskParams(**params, **alike), *SIZE, Settings())
