@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from shared.settings import MEBIBYTE, DecodingSettings
 
-#: For glibc's allocator. Up to 32 MiB of freed memory are kept: giving a picture's pages back and faulting them in
-#: again for the next one costs half as much as decoding it. Larger pictures come fresh from the kernel and go back at
-#: once; by huge pages, where it has them, that is a third of the price. One arena, for the threads of `libjpeg.py`
-#: too: it is the one whose pages are kept.
+#: Freed memory that a process which works may keep. Giving a picture's pages back and faulting them in again for the
+#: next one costs up to a quarter of its decoding. One that has nothing to do keeps less (`picture_child.py`).
+KEPT_BYTES = 128 * MEBIBYTE
+#: For glibc's allocator. No picture is mapped by itself: what is goes back when it is freed, however soon the next one
+#: comes, and no limit for that can be set above 32 MiB, less than 12 megapixels. Huge pages, where the kernel has them.
+#: One arena, for the threads of `libjpeg.py` too: it is the one whose pages are kept.
 ALLOCATOR = {
-    "MALLOC_TRIM_THRESHOLD_": str(32 * MEBIBYTE),
-    "MALLOC_MMAP_THRESHOLD_": str(32 * MEBIBYTE),
+    "MALLOC_TRIM_THRESHOLD_": str(KEPT_BYTES),
+    "MALLOC_MMAP_MAX_": "0",
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.arena_max=1",
 }
 

@@ -12,6 +12,7 @@ import ctypes
 import faulthandler
 import os
 import resource
+import select
 import signal
 import socket
 import sys
@@ -22,6 +23,7 @@ import msgspec
 
 from gateway.pictures import memory_need
 from gateway.pictures.anonymous_memory import Bytes, Slab, close_all, mapped, put
+from gateway.pictures.child_libraries import KEPT_BYTES
 from gateway.pictures.decoder_complaints import Complaints
 from gateway.pictures.marks import Marks
 from gateway.pictures.picture_messages import (
@@ -49,8 +51,8 @@ from shared.settings import MEBIBYTE, DecodingSettings
 
 #: What a decoder may take beyond the estimate before the kernel refuses: tables, code pages, a second copy.
 _SLACK_BYTES = 192 * MEBIBYTE
-#: After a job that needs more than this, freed memory goes back at once: trimming takes milliseconds.
-_LARGE_BYTES = 128 * MEBIBYTE
+#: Without work for so long, a process gives back what it kept beyond so much: it is not there for one picture alone.
+_IDLE_MILLISECONDS, _IDLE_BYTES = 1000, 32 * MEBIBYTE
 _KINDS: dict[type[Exception], FailureKind] = {
     BadImage: "bad_image",
     TooLarge: "too_large",
@@ -75,6 +77,7 @@ class PictureChild:
         self._complaints = complaints
         self._held: dict[int, Decoded] = {}
         self._need = 0  # bytes, of the last job
+        self._freed = 0  # bytes of pictures that were closed, less those of pictures opened since
         self._decoder = msgspec.msgpack.Decoder(ToChild)
         self._encoder = msgspec.msgpack.Encoder()
 
@@ -82,7 +85,11 @@ class PictureChild:
         """Answers until the gateway hangs up. sandbox: how this process is shut in."""
         with contextlib.suppress(ConnectionError):  # hung up, or died, while we worked
             self._send(Ready(sandbox))
+            waiting = select.poll()
+            waiting.register(self._link, select.POLLIN)
             while True:
+                if not waiting.poll(_IDLE_MILLISECONDS):
+                    self._give_memory_back(_IDLE_BYTES)
                 packet, descriptors, _flags, _address = socket.recv_fds(self._link, PACKET_BYTES_MAX, 4)
                 if not packet:
                     return
@@ -112,8 +119,16 @@ class PictureChild:
         finally:
             signal.setitimer(signal.ITIMER_PROF, 0)
             self._complaints.take()
-        if self._need > _LARGE_BYTES:
-            give_memory_back()
+        self._keep_little()
+
+    def _keep_little(self) -> None:
+        """What was freed goes back once it can be more than a process may keep. Trimming takes milliseconds."""
+        if self._need + self._freed > KEPT_BYTES:
+            self._give_memory_back()
+
+    def _give_memory_back(self, but: int = 0) -> None:
+        give_memory_back(but)
+        self._need = self._freed = 0
 
     def _expect(self, need: int) -> None:
         """Lets this process grow by twice the estimate and a little more, and remembers it."""
@@ -133,6 +148,7 @@ class PictureChild:
         )  # fmt: skip
         if message.to_mask:
             self._held[message.id] = opened
+            self._freed = max(0, self._freed - opened.pixels.nbytes)
         shapes = tuple(map(shape_of, opened.crops))
         pixels = [crop.pixels.reshape(-1).data for crop in opened.crops]
         opened.crops = ()
@@ -140,10 +156,9 @@ class PictureChild:
 
     def _forget(self, number: int) -> None:
         held = self._held.pop(number, None)
-        large = held is not None and held.pixels.nbytes > _LARGE_BYTES
+        self._freed += 0 if held is None else held.pixels.nbytes
         del held
-        if large:
-            give_memory_back()
+        self._keep_little()
 
     def _mask(self, message: Mask, packed: memoryview) -> None:
         marked = Marks.packed_size(message.faces, message.own)
@@ -173,11 +188,11 @@ def _size_of(message: Mask) -> int:
     return Marks.packed_size(message.faces, message.own) + message.overlay_size
 
 
-def give_memory_back() -> None:
-    """Returns what was freed to the kernel, as far as the C library can."""
+def give_memory_back(but: int) -> None:
+    """Returns what was freed to the kernel, as far as the C library can, but so many bytes."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
-        trim(0)
+        trim(ctypes.c_size_t(but))
 
 
 class Growth:

@@ -6,13 +6,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from gateway.pictures.child_libraries import KEPT_BYTES, for_libraries
 from shared.errors import BadImage
-from shared.settings import MEBIBYTE
+from shared.settings import MEBIBYTE, Settings
 from tests.hostile import make_jpeg
 from tests.hostile.gallery import Gallery
 from tests.unit.pictures.children import PHOTO, ROOT
+from tests.waiting import wait_until
 
 
 def test_a_child_may_not_grow_far_beyond_what_the_header_announced(lone: Gallery) -> None:
@@ -73,3 +76,43 @@ def test_beyond_its_memory_limit_a_child_gets_an_error_not_the_memory() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "refused"
+
+
+def test_pages_of_a_large_picture_stay_for_the_next_one_and_go_back_when_told() -> None:
+    code = (
+        "import numpy, pathlib\n"
+        "from gateway.pictures.picture_child import give_memory_back\n"
+        "resident = lambda: int(pathlib.Path('/proc/self/statm').read_text().split()[1]) * 4096 >> 20\n"
+        "before = resident()\n"
+        "numpy.ones(72 << 20, numpy.uint8)\n"
+        "kept = resident() - before\n"
+        "give_memory_back(16 << 20)\n"
+        "print(kept, resident() - before)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=for_libraries(Settings()),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    kept, left = map(int, done.stdout.split())
+    assert kept >= 72
+    assert 16 <= left < 24
+
+
+def test_a_child_without_work_gives_back_what_large_pictures_left(lone: Gallery) -> None:
+    large = make_jpeg.jpeg(np.zeros((3000, 4000, 3), np.uint8))
+    for to_mask in (True, False):
+        lone.open(large, to_mask=to_mask).close()
+        wait_until(lambda: lone.resident_bytes() < lone.resident_at_start + 48 * MEBIBYTE)
+
+
+def test_pictures_held_at_once_are_not_all_kept_when_they_are_closed(lone: Gallery) -> None:
+    large = make_jpeg.jpeg(np.zeros((3000, 4000, 3), np.uint8))
+    held = [lone.open(large, to_mask=True) for _ in range(6)]
+    assert lone.resident_bytes() > lone.resident_at_start + 6 * 34 * MEBIBYTE
+    for picture in held:
+        picture.close()
+    wait_until(lambda: lone.resident_bytes() < lone.resident_at_start + KEPT_BYTES + 24 * MEBIBYTE)
