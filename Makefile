@@ -81,10 +81,10 @@ eval: $(VENV)/dev.ok ## How many faces models find on labelled photographs (MODE
 	@$(BIN)/python -m models.training.judge.evaluate $(MODELS) --json build/eval/report.json --draw build/eval/drawn $(ARGS)
 
 ##@ Measure
-bench: .venv-bench/ok ## Against the limit of the machine, LitServe and mosec (under 15 minutes); var/bench/
+bench: .venv-bench/ok ## Against the limit of the machine, LitServe, mosec and Triton (under 20 minutes); var/bench/
 	@.venv-bench/bin/python -m loadtest.bench $(ARGS)
 
-bench-full: .venv-bench/ok ## The same with 12-megapixel pictures, mask and 128 clients (about 30 minutes)
+bench-full: .venv-bench/ok ## The same with 12-megapixel pictures, mask and 128 clients (about 40 minutes)
 	@.venv-bench/bin/python -m loadtest.bench --kinds 360p-few 360p-many 1080p-few 1080p-many 12mp-few 12mp-many --clients 1 8 32 128 --mask
 
 bench-gpu: $(VENV)/dev.ok ## What a GPU does, on a machine with one; var/bench/
@@ -101,7 +101,7 @@ lock: $(VENV)/bootstrap.ok ## Compile pyproject.toml into the locked requirement
 	$(COMPILE) pyproject.toml --extra cpu -o $(REQUIREMENTS)/cpu.txt
 	$(COMPILE) pyproject.toml --extra gpu -o $(REQUIREMENTS)/gpu.txt
 	for group in dev tracing plan bench peers fuzz cluster recipes; do $(COMPILE) --group $$group -c $(REQUIREMENTS)/cpu.txt -o $(REQUIREMENTS)/$$group.txt; done
-	$(COMPILE) --no-deps --group helm -o $(REQUIREMENTS)/helm.txt
+	for group in helm triton; do $(COMPILE) --no-deps --group $$group -o $(REQUIREMENTS)/$$group.txt; done
 
 clean: ## Remove the environment and caches; keys, models and data in var/ stay
 	rm -rf $(VENV) .venv-bench .venv-fuzz .venv-cluster .venv-recipes .venv-train .node .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -123,9 +123,10 @@ $(VENV)/dev.ok: $(VENV)/serve.ok $(REQUIREMENTS)/dev.txt
 	@$(INSTALL) -r $(REQUIREMENTS)/dev.txt
 	@touch $@
 
-.venv-bench/ok: $(VENV)/bootstrap.ok $(REQUIREMENTS)/$(ACCEL).txt $(REQUIREMENTS)/bench.txt $(REQUIREMENTS)/peers.txt
+.venv-bench/ok: $(VENV)/bootstrap.ok $(REQUIREMENTS)/$(ACCEL).txt $(REQUIREMENTS)/bench.txt $(REQUIREMENTS)/peers.txt $(REQUIREMENTS)/triton.txt
 	@$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .venv-bench
 	@$(BIN)/uv pip install --quiet --require-hashes --python .venv-bench/bin/python -r $(REQUIREMENTS)/$(ACCEL).txt -r $(REQUIREMENTS)/bench.txt -r $(REQUIREMENTS)/peers.txt
+	@$(BIN)/uv pip install --quiet --require-hashes --no-deps --python .venv-bench/bin/python -r $(REQUIREMENTS)/triton.txt
 	@touch $@
 
 .venv-fuzz/ok: $(VENV)/bootstrap.ok $(REQUIREMENTS)/cpu.txt $(REQUIREMENTS)/fuzz.txt

@@ -18,13 +18,12 @@ from loadtest.batches import METRICS_TOKEN
 from loadtest.limit import WHOLE, Limit
 from loadtest.measure import Measured, Shot, measure_limit, measure_server
 from loadtest.pictures import Kind
-from loadtest.servers import ROOT, Server, ours, peer
+from loadtest.servers import PEERS, ROOT, Server, ours, peer
 from models.ensure import ensure
 from shared.processes import usable_cores
 from shared.settings import Settings
 
 MATERIAL = ROOT.parent / "shared"
-PEERS = ("litserve", "mosec")
 
 
 @dataclass(slots=True)

@@ -15,9 +15,8 @@ import msgspec
 from loadtest.batches import batch_sizes, grown
 from loadtest.cpu_time import MachineTime, cpu_seconds, tree_cpu_seconds
 from loadtest.limit import TRIMMED, WHOLE, Limit
-from loadtest.servers import ROOT, Server
+from loadtest.servers import DETECT, ROOT, Server
 
-DETECT = "/api/v1/detect"
 #: The bare loop as the service runs the network, which shares are of; and with the whole square, as peers do.
 LIMIT, WHOLE_LIMIT = "limit", "limit, whole"
 #: Seconds of load before anything counts.
@@ -121,8 +120,8 @@ def measure_server(server: Server, shot: Shot) -> Measured:
     arguments = [
         f"--port={server.port}", f"--folder={shot.folder}", f"--faces={json.dumps(shot.faces)}",
         f"--body={shot.body or server.body}", f"--clients={shot.clients}", f"--rate={shot.rate}", f"--warm={shot.warm}",
-        f"--seconds={shot.seconds}", f"--target={shot.target}", f"--arrivals={shot.arrivals}",
-        f"--seed={shot.seed}",
+        f"--seconds={shot.seconds}", f"--target={server.detect if shot.detects else shot.target}",
+        f"--arrivals={shot.arrivals}", f"--seed={shot.seed}", *(f"--header={line}" for line in server.headers),
     ]  # fmt: skip
     client = subprocess.Popen(
         [sys.executable, "-S", "-m", "loadtest.client", *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True

@@ -20,9 +20,9 @@ from loadtest import pictures
 from loadtest.bench import MATERIAL, settings_of, tell
 from loadtest.bench import parser as bench_parser
 from loadtest.cpu_time import tree_memory_bytes
-from loadtest.measure import DETECT, Shot, measure_server
+from loadtest.measure import Shot, measure_server
 from loadtest.pictures import Kind
-from loadtest.servers import ours
+from loadtest.servers import DETECT, ours
 
 #: What is sent in turn.
 TURNS = [

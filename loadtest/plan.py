@@ -15,12 +15,12 @@ from pathlib import Path
 
 import msgspec
 
-from loadtest.measure import DETECT
 from loadtest.planning import recorder, sizing
 from loadtest.planning.check import gaps, lacking
 from loadtest.planning.model import Shape
 from loadtest.planning.recording import Recording
 from loadtest.planning.sizing import Plan, Wish
+from loadtest.servers import DETECT
 
 
 def main(arguments: list[str]) -> int:

@@ -19,9 +19,9 @@ from pathlib import Path
 import msgspec
 
 from loadtest import pictures
-from loadtest.measure import DETECT, Measured, Shot, measure_server, median
+from loadtest.measure import Measured, Shot, measure_server, median
 from loadtest.pictures import Kind
-from loadtest.servers import ours
+from loadtest.servers import DETECT, ours
 from models.ensure import ensure
 from shared.settings import Settings
 

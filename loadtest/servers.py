@@ -22,19 +22,42 @@ from shared.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 OURS = "face-api"
+DETECT = "/api/v1/detect"
 START_S_MAX = 120.0
 STOP_S_MAX = 60.0
 
 
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a peer is asked. ready: a path that is 200 when it serves. detect, headers: as in `Server`."""
+
+    ready: str
+    detect: str = DETECT
+    headers: tuple[str, ...] = ()
+
+
+#: By the name of its module in `loadtest/peers/`. Triton takes a body as it is where it hears that no JSON precedes it.
+PEERS = {
+    "litserve": Way("/health"),
+    "mosec": Way("/metrics"),
+    "triton": Way("/v2/health/ready", "/v2/models/detect/infer", ("Inference-Header-Content-Length: 0",)),
+}
+
+
 @dataclass(slots=True)
 class Server:
-    """A running server. body: the form of request it takes quickest. parks: may be stopped while others run."""
+    """A running server. body: the form of request it takes quickest. parks: may be stopped while others run.
+
+    detect, headers: where detect is, and what a request for it says besides.
+    """
 
     name: str
     process: subprocess.Popen[bytes]
     port: int
     body: str = "multipart"
     parks: bool = False
+    detect: str = DETECT
+    headers: tuple[str, ...] = ()
     parked: list[int] = field(default_factory=list)
 
     @property
@@ -93,9 +116,10 @@ def peer(name: str, settings: Settings, model: Path, workers: int, log: Path) ->
     arguments = [f"--model={model}", f"--workers={workers}", f"--port={port}"]
     with log.open("wb") as out:
         process = _start([f"loadtest.peers.{name}_server", *arguments], environment, out)
-    server = Server(name, process, port, body="raw", parks=True)
+    way = PEERS[name]
+    server = Server(name, process, port, body="raw", parks=True, detect=way.detect, headers=way.headers)
     try:
-        wait_until_ready(server, "/health" if name == "litserve" else "/metrics", log)
+        wait_until_ready(server, way.ready, log)
         server.park()
         yield server
     finally:

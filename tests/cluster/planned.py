@@ -12,13 +12,13 @@ import cv2
 import msgspec
 import numpy as np
 
-from loadtest.measure import DETECT
 from loadtest.plan import told
 from loadtest.planning import recorder, sizing
 from loadtest.planning.check import gaps
 from loadtest.planning.model import Shape
 from loadtest.planning.recording import Recording
 from loadtest.planning.sizing import Wish
+from loadtest.servers import DETECT
 from tests.chaos.gallery import gallery
 from tests.cluster import servers
 from tests.cluster.balancers import PORT, Envoy
