@@ -20,6 +20,8 @@ from shared.faces import Faces, FloatArray
 
 #: In log odds, how far below the confidence asked for a find is doubted and not ignored: at 0.5 from 0.2 on.
 DOUBTED = 1.39
+#: The least that a worker is ever asked for: below it half the picture is a find.
+LEAST = 0.01
 #: In log odds, how far below it the mean of both looks may lie: at 0.5 it is 0.35, for two looks know more than one.
 AGREED = 0.62
 #: Pixels of a doubted find's longer side in its closer look, and of that look's input. 64 in 320 finds as many.
@@ -32,12 +34,12 @@ SAME = 0.4
 
 def doubted_from(confidence: float) -> float:
     """The least score of a doubted find."""
-    return _likelihood(_log_odds(confidence) - DOUBTED)
+    return max(LEAST, _likelihood(_log_odds(confidence) - DOUBTED))
 
 
 def convincing_from(confidence: float) -> float:
     """The least score with which a closer look may convince of a find that scored just too little."""
-    return _likelihood(_log_odds(confidence) - 2 * AGREED)
+    return max(LEAST, _likelihood(_log_odds(confidence) - 2 * AGREED))
 
 
 def parted(faces: Faces, confidence: float) -> tuple[Faces, Faces]:

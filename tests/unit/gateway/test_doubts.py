@@ -135,7 +135,7 @@ def test_at_any_confidence_what_is_never_asked_for_would_not_have_convinced(
     assert (known.scores >= np.float32(confidence)).all()
     if first < confidence and closer < doubts.convincing_from(confidence) - 1e-6:
         assert len(known) == 0
-    assert doubts.doubted_from(confidence) <= confidence
+    assert doubts.LEAST <= doubts.doubted_from(confidence) <= max(confidence, doubts.LEAST)
 
 
 @pytest.mark.parametrize("size", [(800, 600), (600, 800), (1600, 200), (641, 640), (40, 30)])
