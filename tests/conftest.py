@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
-import ctypes.util
 import fcntl
 import inspect
 import os
@@ -62,7 +61,7 @@ def small_floats_are_floats() -> None:
     """A detector takes denormals for zero, in the thread that makes it (worker/detector.py). Here that is everybody's:
     the next file computes as Python does again. FE_DFL_ENV of fenv.h.
     """
-    ctypes.CDLL(ctypes.util.find_library("m")).fesetenv(ctypes.c_void_p(-1))
+    ctypes.CDLL("libm.so.6").fesetenv(ctypes.c_void_p(-1))
 
 
 @pytest.fixture(scope="session")
