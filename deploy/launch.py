@@ -20,9 +20,9 @@ from msgspec import structs
 from deploy import accelerator, ready_block
 from deploy.metrics_server import metrics_served
 from deploy.parts import Part
+from deploy.reach import reach_problem
 from deploy.runtime_dir import runtime_dir
 from deploy.service import Service, grace_problem
-from deploy.worker_host import reach_problem, waiting_for_gateways
 from gateway.edge import open_files
 from gateway.first_start import FirstKey, prepare_first_start
 from gateway.reporting import metrics_files, traces
@@ -76,11 +76,7 @@ async def serve(effective: Settings, log: Log) -> int:
             service = Service(running, listening, folder, log)
             try:
                 await service.start()
-                beside = (
-                    waiting_for_gateways(service, metrics_url)
-                    if running.role == "workers"
-                    else ready_block.announce(running, address, port, first, metrics_url, service.workers_expected)
-                )
+                beside = _beside(service, address, port, first, metrics_url)
                 announcing = asyncio.create_task(_said(beside, log))
                 try:
                     return await _until_over(asked, service)
@@ -88,6 +84,15 @@ async def serve(effective: Settings, log: Log) -> int:
                     announcing.cancel()
             finally:
                 await service.stop()
+
+
+def _beside(service: Service, address: str, port: int, first: FirstKey, metrics_url: str) -> Coroutine[Any, Any, None]:
+    """What says where the service is, once it is ready."""
+    if service.running.role == "workers":
+        from deploy.worker_host import waiting_for_gateways  # here: no other host needs a second web server
+
+        return waiting_for_gateways(service, metrics_url)
+    return ready_block.announce(service.running, address, port, first, metrics_url, service.workers_expected)
 
 
 def settled(effective: Settings) -> Settings:

@@ -1,4 +1,4 @@
-"""A host of workers alone: what its supervisor asks on FACE_API_HOST:PORT, and whether hosts can find one another.
+"""A host of workers alone: what its supervisor asks on FACE_API_HOST:PORT.
 
 GET /livez    200 while the launcher turns its loop (it ends with its pool)
 GET /readyz   200 while any worker can be reached, else 503
@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 from starlette.applications import Starlette
@@ -22,10 +20,6 @@ from uvicorn.config import Config
 from uvicorn.server import Server
 
 from deploy.service import Service
-from shared.errors import ConfigurationError
-from shared.settings import Settings
-from shared.split_rules import hosts_of
-from shared.wire_keys import read_peers
 
 #: Who asks is a supervisor or two.
 CONNECTIONS_MAX, IDLE_S = 64, 5
@@ -92,25 +86,3 @@ async def _say_when_ready(service: Service, metrics_url: str) -> None:
     if metrics_url:
         lines.append(f"  metrics    {metrics_url}")
     print("\n".join([*lines, "  stop it    Ctrl-C", ""]), flush=True)
-
-
-def reach_problem(settings: Settings) -> str:
-    """Why the halves cannot find one another; empty where they can, or nothing is split."""
-    if settings.role == "both":
-        return ""
-    try:
-        read_peers(Path(settings.wire_peers))
-    except ConfigurationError as error:
-        return str(error)
-    return next(_nameless(settings), "") if settings.role == "gateway" else ""
-
-
-def _nameless(settings: Settings) -> Iterator[str]:
-    for place in hosts_of(settings):
-        try:
-            socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
-        except OSError as error:
-            yield (
-                f"FACE_API_WIRE_HOSTS: {place.host} has no address ({error.strerror}); correct it, or have the name "
-                "point at the hosts of workers before gateways start"
-            )

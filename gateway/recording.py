@@ -17,7 +17,7 @@ from gateway.endpoints import Task
 from gateway.params import DetectParams, MaskParams
 from gateway.record import RequestRecord, record_of
 from gateway.records.image import ToKeep
-from gateway.records.job import Birth, KeptJob, asked, born_now, found
+from gateway.records.job import Birth, FoundFace, KeptJob, asked, born_now
 from gateway.records.keeping import Committed, Records
 from gateway.records.once import Fulfilment, KeptAnswer
 from gateway.records.uuid7 import uuid7_now
@@ -27,6 +27,8 @@ from shared.faces import Faces
 
 #: Only where an answer has no such id although it was to have one.
 JOB_STATUS, IMAGE_STATUS, UNCONFIRMED = "X-Job-Status", "X-Image-Status", "unconfirmed"
+#: Boxes that are kept of a crowd; all faces are counted.
+BOXES_MAX = 1000
 #: Longer bodies are not kept to be given again.
 ANSWER_BYTES_MAX = 256 * 1024
 
@@ -135,7 +137,7 @@ async def _job(seen: Seen, birth: Birth, answer: Answer) -> KeptJob:
         height=facts.height,
         faces=len(answer.faces),
         masked=answer.masked,
-        boxes=found(answer.faces),
+        boxes=_boxes(answer.faces),
         bytes_in=facts.size_bytes,
         bytes_out=len(body),
         sha256_in=await digest(seen.image) if seen.once is None else seen.once.sha256_in,
@@ -144,6 +146,15 @@ async def _job(seen: Seen, birth: Birth, answer: Answer) -> KeptJob:
         original_id=None,
         fulfils=None if seen.once is None else Fulfilment(seen.once, _to_repeat(answer, body, named)),
     )
+
+
+def _boxes(faces: Faces) -> list[FoundFace]:
+    """As detect's answer rounds them, at most BOXES_MAX."""
+    boxes, scores = faces.boxes[:BOXES_MAX].tolist(), faces.scores[:BOXES_MAX].tolist()
+    return [
+        FoundFace(round(x1, 1), round(y1, 1), round(x2, 1), round(y2, 1), round(score, 4))
+        for (x1, y1, x2, y2), score in zip(boxes, scores, strict=True)
+    ]
 
 
 def _to_repeat(answer: Answer, body: bytes | memoryview, named: str | None) -> str:

@@ -15,10 +15,7 @@ from gateway.endpoints import Task
 from gateway.keys.records import iso
 from gateway.records.once import Fulfilment
 from gateway.records.uuid7 import uuid7
-from shared.faces import Faces
 
-#: Boxes that are kept of a crowd; all faces are counted.
-BOXES_MAX = 1000
 State = Literal["done"]
 Moment = TypeVar("Moment", float, str)
 
@@ -97,15 +94,6 @@ def born(ttl_s: float, now_ns: int) -> Birth:
 
 def born_now(ttl_s: float) -> Birth:
     return born(ttl_s, time.time_ns())
-
-
-def found(faces: Faces) -> list[FoundFace]:
-    """The boxes as detect's answer rounds them, at most BOXES_MAX."""
-    boxes, scores = faces.boxes[:BOXES_MAX].tolist(), faces.scores[:BOXES_MAX].tolist()
-    return [
-        FoundFace(round(x1, 1), round(y1, 1), round(x2, 1), round(y2, 1), round(score, 4))
-        for (x1, y1, x2, y2), score in zip(boxes, scores, strict=True)
-    ]
 
 
 def asked(params: msgspec.Struct) -> dict[str, Any]:

@@ -22,22 +22,26 @@ SHAPE = Shape(cores=2, decoders=1, workers=2, card=True)
 STAGES = {"decode": Times((0.005,), (100,), 0.2), "inference": Times((0.05,), (100,), 4.0)}
 
 
-def recording(hosts: int, measured: float = 1.0) -> Recording:
-    """What the model itself says of such hosts, times `measured`."""
+def recording(hosts: int) -> Recording:
+    """What the model itself says of such hosts."""
     one = Recording(
         target="/api/v1/detect", hosts=hosts, shape=SHAPE, stages=STAGES, alone_s=0.045, request_bytes=60_000.0,
         answer_bytes=500.0, clients=16, capacity=1.0, points=[],
     )  # fmt: skip
     one = msgspec.structs.replace(one, capacity=Cluster(SHAPE, costs_of(one), hosts).closed_loop(16, 20, 2).rate)
-    capacity = one.capacity
-    empty = [Point(round(load * capacity, 3), 10.0, 1.0, 3, 1.0, 1.0) for load in LOADS]
-    said = {gap.what: gap.model for gap in gaps([msgspec.structs.replace(one, points=empty)])}
-    rates, p99s = list(said.values())[1::2], list(said.values())[2::2]
+    empty = [Point(round(load * one.capacity, 3), 3.0, 1.0, 3, 1.0, 1.0) for load in LOADS]
+    capacity, *said = [gap.model for gap in gaps([msgspec.structs.replace(one, points=empty)])]
     points = [
-        msgspec.structs.replace(point, rate=rate * measured, p99_s=p99_s)
-        for point, rate, p99_s in zip(empty, rates, p99s, strict=True)
+        msgspec.structs.replace(point, rate=rate, p99_s=p99_s)
+        for point, rate, p99_s in zip(empty, said[::2], said[1::2], strict=True)
     ]
-    return msgspec.structs.replace(one, capacity=next(iter(said.values())) * measured, points=points)
+    return msgspec.structs.replace(one, capacity=capacity, points=points)
+
+
+def slower(one: Recording, share: float) -> Recording:
+    """Hosts that answered so many as the model says."""
+    points = [msgspec.structs.replace(point, rate=point.rate * share) for point in one.points]
+    return msgspec.structs.replace(one, capacity=one.capacity * share, points=points)
 
 
 @pytest.fixture(scope="module")
@@ -111,11 +115,11 @@ def test_a_plan_is_made_where_the_model_says_what_was_measured(files: list[str],
 
 
 def test_no_plan_where_the_model_is_further_off_than_it_may_be(
-    files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    both: list[Recording], files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    slower = tmp_path / "slower.json"
-    slower.write_bytes(msgspec.json.encode(recording(2, measured=0.93)))
-    assert plan.main(["size", files[0], str(slower), "--rate", "100", "--p99", "1"]) == 1
+    file = tmp_path / "slower.json"
+    file.write_bytes(msgspec.json.encode(slower(both[1], 0.93)))
+    assert plan.main(["size", files[0], str(file), "--rate", "100", "--p99", "1"]) == 1
     said = capsys.readouterr()
     assert "+7.5%  MORE THAN 5%" in said.out
     assert "no plan" in said.err

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from deploy.reach import reach_problem
 from deploy.wire_keys import main as make_keys
-from deploy.worker_host import reach_problem
 from shared import exit_codes, wire_keys
 from shared.environment import load
 from shared.errors import ConfigurationError, SettingsError
