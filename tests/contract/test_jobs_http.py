@@ -230,17 +230,6 @@ def test_where_no_pictures_are_kept_the_endpoints_say_which_setting_would(caller
     assert (told.status_code, told.json()) == (404, {"detail": NO_PICTURES})
 
 
-def test_best_effort_answers_without_an_id_when_the_database_is_locked(tmp_path: Path) -> None:
-    with serving(tmp_path, records="best_effort") as callers:
-        with callers.locked():
-            found, masked = ask(callers.all, "detect"), ask(callers.all, "mask")
-            assert callers.all.get("/health").status_code == 200
-        for answer in (found, masked):
-            assert (answer.status_code, answer.headers["X-Job-Status"]) == (200, "unconfirmed")
-            assert "X-Job-Id" not in answer.headers
-        assert found.json()["job_id"] is None
-
-
 def test_where_no_records_are_kept_the_endpoints_say_which_setting_would(client: httpx2.Client) -> None:
     for answer in (client.get(JOBS), client.get(f"{JOBS}/{UUID(int=0)}"), client.delete(f"{JOBS}/{UUID(int=0)}")):
         assert (answer.status_code, answer.json()) == (404, {"detail": OFF})
