@@ -16,6 +16,7 @@ import pytest
 
 from shared.settings import Settings
 from tests import shifts
+from tests.service import OFFICIAL_MODELS
 
 TEST_S_MAX = 600.0
 #: Examples of every property; none of them is in a hurry.
@@ -88,12 +89,25 @@ def with_open_model(made_once: Callable[[str, Callable[[Path], object]], Path]) 
     whoever serves from it, or changes it.
     """
     from models.catalogue.registry import OPEN_MODEL  # here: it brings all that prepares into memory
-    from models.ensure import ensure
+
+    return made_once("open-model", lambda folder: _prepare(folder, OPEN_MODEL))
+
+
+@pytest.fixture(scope="session")
+def with_official_models(made_once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
+    """The same of the official models, where they lie beside the repository; without a folder where none does."""
 
     def make(folder: Path) -> None:
-        ensure(Settings(data_dir=str(folder / "data"), model=OPEN_MODEL, precision="fp32"), lambda _: None)
+        for path in OFFICIAL_MODELS.glob("*.onnx"):
+            _prepare(folder, str(path))
 
-    return made_once("open-model", make)
+    return made_once("official-models", make)
+
+
+def _prepare(folder: Path, model: str) -> None:
+    from models.ensure import ensure
+
+    ensure(Settings(data_dir=str(folder / "data"), model=model, precision="fp32"), lambda _: None)
 
 
 @pytest.fixture(scope="session")

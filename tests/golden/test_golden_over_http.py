@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -43,8 +44,10 @@ class Served:
 
 
 @pytest.fixture(scope="module", params=MODELS)
-def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    data_dir = tmp_path_factory.mktemp("data")
+def served(
+    request: pytest.FixtureRequest, with_official_models: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Served]:
+    data_dir = Path(shutil.copytree(with_official_models / "data", tmp_path_factory.mktemp("golden") / "data"))
     settings = {"model": request.param, "model_dir": OFFICIAL_MODELS, "precision": "fp32"}
     with running_service(data_dir, **settings) as service:
         limits = httpx2.Limits(max_connections=64)

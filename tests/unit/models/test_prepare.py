@@ -279,10 +279,10 @@ def test_a_precision_that_is_not_to_be_had_is_refused(tmp_path):
         made(path, tmp_path, precision="fp16")
 
 
-def test_official_models_are_proven_and_expect_several_faces_on_the_canary(tmp_path):
+def test_official_models_are_proven_and_expect_several_faces_on_the_canary(with_official_models):
     """Only where they lie beside the repository."""
     for path in official_models():
-        serving = made(path, tmp_path, input_side=320)
+        serving = made(path, with_official_models, input_side=640, precision="fp32")
         sidecar = read_sidecar(serving.path)
         assert serving.info.batch_invariant
         assert serving.info.dynamic_size
