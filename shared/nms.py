@@ -13,7 +13,7 @@ from shared.faces import FloatArray
 
 IndexArray = NDArray[np.intp]
 
-#: Below this many boxes the plain loop is quicker than setting up the pairs (measured, `loadtest/nms_cost.py`).
+#: Below this many boxes the plain loop is quicker than setting up the pairs (measured).
 CROWD_MIN = 12
 #: Above this many touching pairs (4 bytes × about a dozen arrays each) the plain loop needs less memory.
 PAIRS_MAX = 2_000_000

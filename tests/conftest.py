@@ -13,6 +13,7 @@ from typing import Any
 
 import hypothesis
 import pytest
+import uvloop
 
 from shared.settings import Settings
 from tests import shifts
@@ -44,11 +45,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """A test that is a coroutine has an event loop of its own, and an end."""
+    """A test that is a coroutine has an event loop of its own, uvloop's where it asks for it, and an end."""
     if not inspect.iscoroutinefunction(pyfuncitem.obj):
         return None
     wanted = {name: pyfuncitem.funcargs[name] for name in inspect.signature(pyfuncitem.obj).parameters}
-    asyncio.run(_in_time(pyfuncitem.obj(**wanted)))
+    factory = uvloop.new_event_loop if pyfuncitem.get_closest_marker("uvloop") else None
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(_in_time(pyfuncitem.obj(**wanted)))
     return True
 
 

@@ -21,11 +21,13 @@ from deploy.wire_keys import make
 from loadtest.ports import free_ports
 from shared import exit_codes
 from tests.chaos.gallery import gallery, network, settings
-from tests.integration.asking import run, score
+from tests.integration.asking import score
 from tests.integration.split.halves import houses
 from tests.service import ROOT, START_S_MAX, STOP_S_MAX, Service, environment, start
 from tests.stub_worker import NAP, picture
 from tests.waiting import until
+
+pytestmark = pytest.mark.uvloop
 
 PICTURE = gallery(1)[0]
 
@@ -116,22 +118,19 @@ def test_both_halves_serve_are_replaced_by_a_signal_and_end_with_0(
     assert "Traceback" not in behind.output + before.output
 
 
-def test_a_worker_that_hangs_is_killed_by_its_pool_and_its_request_is_answered_by_another() -> None:
-    async def scenario() -> None:
-        async with houses() as them:
-            host = await them.workers(2)
-            gateway = them.gateway(host)
-            await until(lambda: gateway.serving == 2)
-            asked = [gateway.ask(picture(value, NAP)) for value in range(100, 104)]
-            hanging = await gateway.running_on()
-            (pid,) = (one.pid for one in gateway.dispatcher.workers if one.generation == hanging)
-            os.kill(pid, signal.SIGSTOP)
-            assert [score(detection) for detection in await asyncio.gather(*asked)] == list(range(100, 104))
-            counts = gateway.dispatcher.counts
-            assert (counts.workers_lost, counts.poisoned, host.deaths()) == (1, 0, 1)
-            await until(lambda: gateway.serving == 2)
-
-    run(scenario())
+async def test_a_worker_that_hangs_is_killed_by_its_pool_and_its_request_is_answered_by_another() -> None:
+    async with houses() as them:
+        host = await them.workers(2)
+        gateway = them.gateway(host)
+        await until(lambda: gateway.serving == 2)
+        asked = [gateway.ask(picture(value, NAP)) for value in range(100, 104)]
+        hanging = await gateway.running_on()
+        (pid,) = (one.pid for one in gateway.dispatcher.workers if one.generation == hanging)
+        os.kill(pid, signal.SIGSTOP)
+        assert [score(detection) for detection in await asyncio.gather(*asked)] == list(range(100, 104))
+        counts = gateway.dispatcher.counts
+        assert (counts.workers_lost, counts.poisoned, host.deaths()) == (1, 0, 1)
+        await until(lambda: gateway.serving == 2)
 
 
 def test_a_port_that_is_taken_ends_a_host_of_workers_with_78(tmp_path: Path) -> None:

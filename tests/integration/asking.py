@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-import uvloop
 from numpy.typing import NDArray
 
 from gateway.dispatching.dispatch import Detection, Dispatcher
@@ -42,12 +40,6 @@ class Asked:
         workers = self.dispatcher.queue.workers
         await until(lambda: any(worker.in_hand for worker in workers.values()))
         return next(generation for generation, worker in workers.items() if worker.in_hand)
-
-
-def run(scenario: Coroutine[Any, Any, None]) -> None:
-    """On uvloop, the loop the gateway runs on."""
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(scenario)
 
 
 def score(detection: Detection) -> int:

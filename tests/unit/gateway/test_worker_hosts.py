@@ -12,7 +12,7 @@ from shared.split_rules import HostPort
 ONE, TWO, NAME = HostPort("10.0.0.21", 7400), HostPort("10.0.0.22", 7400), HostPort("workers.internal", 7400)
 
 
-def test_a_name_is_all_its_addresses_and_one_without_any_is_told_and_stands_for_what_it_stood_for() -> None:
+async def test_a_name_is_all_its_addresses_and_one_without_any_is_told_and_stands_for_what_it_stood_for() -> None:
     known = {ONE: {ONE}}
     told: list[tuple[str, dict[str, object]]] = []
 
@@ -21,29 +21,24 @@ def test_a_name_is_all_its_addresses_and_one_without_any_is_told_and_stands_for_
             raise OSError("no records")
         return known[place]
 
-    async def scenario() -> None:
-        hosts = WorkerHosts(
-            [NAME, ONE], {"key": "workers"}, "g", "", 16, lambda *what: told.append(what), addresses=looked_up
-        )
-        soon = hosts.resolve_pause()
-        await hosts.resolve()
-        assert hosts.wanted == {ONE}
-        assert told == [
-            ("a name of FACE_API_WIRE_HOSTS has no address", {"name": "workers.internal", "why": "no records"})
-        ]
-        known[NAME] = {ONE, TWO}
-        await hosts.resolve()
-        assert hosts.wanted == {ONE, TWO}
-        assert hosts.resolve_pause() > soon
-        del known[NAME]
-        await hosts.resolve()
-        assert hosts.wanted == {ONE, TWO}
-        known[NAME] = {TWO}
-        known[ONE] = {ONE}
-        await hosts.resolve()
-        assert hosts.wanted == {ONE, TWO}
-
-    asyncio.run(scenario())
+    hosts = WorkerHosts(
+        [NAME, ONE], {"key": "workers"}, "g", "", 16, lambda *what: told.append(what), addresses=looked_up
+    )
+    soon = hosts.resolve_pause()
+    await hosts.resolve()
+    assert hosts.wanted == {ONE}
+    assert told == [("a name of FACE_API_WIRE_HOSTS has no address", {"name": "workers.internal", "why": "no records"})]
+    known[NAME] = {ONE, TWO}
+    await hosts.resolve()
+    assert hosts.wanted == {ONE, TWO}
+    assert hosts.resolve_pause() > soon
+    del known[NAME]
+    await hosts.resolve()
+    assert hosts.wanted == {ONE, TWO}
+    known[NAME] = {TWO}
+    known[ONE] = {ONE}
+    await hosts.resolve()
+    assert hosts.wanted == {ONE, TWO}
 
 
 async def test_a_host_with_another_key_can_neither_bury_nor_take_over_the_workers_of_a_host() -> None:
