@@ -24,7 +24,7 @@ from gateway.stores.s3_objects import S3Objects
 from gateway.stores.storage_url import open_objects
 from shared.errors import ConfigurationError, NotFound, StorageDown, StorageRefused
 from tests.buckets import NAME, Bucket, bucket
-from tests.unit.records.drawn import database_in, in_a_loop, records_in, settings_in
+from tests.unit.records.drawn import database_in, records_in, settings_in
 from tests.unit.records.test_images import MASKED, PICTURE, fresh
 
 PLACE = f"s3://{NAME}/pictures"
@@ -58,7 +58,6 @@ def objects() -> Objects:
     return found
 
 
-@in_a_loop
 async def test_a_picture_is_kept_read_shown_by_its_url_and_deleted(server: Bucket, tmp_path: Path) -> None:
     async with opened(tmp_path, storage_encryption="AES256") as (records, images):
         told = await records.keep(fresh(), PICTURE)
@@ -106,7 +105,6 @@ def test_wrong_credentials_end_the_start_and_say_what_to_look_at(
     assert server.names() == {f"pictures/{MARK}"}
 
 
-@in_a_loop
 async def test_credentials_that_are_wrong_from_now_on_are_told_and_lose_nothing(server: Bucket, tmp_path: Path) -> None:
     async with opened(tmp_path) as (records, images):
         told = await records.keep(fresh(), PICTURE)
@@ -126,7 +124,6 @@ async def test_credentials_that_are_wrong_from_now_on_are_told_and_lose_nothing(
     assert len(server.names()) == 3
 
 
-@in_a_loop
 async def test_required_refuses_while_the_server_is_gone_and_goes_on_when_it_is_back(
     server: Bucket, tmp_path: Path
 ) -> None:
@@ -145,7 +142,6 @@ async def test_required_refuses_while_the_server_is_gone_and_goes_on_when_it_is_
     assert server.names() == {f"pictures/{MARK}", f"pictures/{image.object}"}
 
 
-@in_a_loop
 async def test_best_effort_waits_a_second_for_a_server_that_hangs_and_its_picture_may_come_later(
     server: Bucket, tmp_path: Path
 ) -> None:
@@ -162,7 +158,6 @@ async def test_best_effort_waits_a_second_for_a_server_that_hangs_and_its_pictur
     assert server.names() == {f"pictures/{MARK}", f"pictures/{late.object}"}
 
 
-@in_a_loop
 async def test_a_bucket_that_is_gone_is_not_taken_for_an_empty_one(server: Bucket, tmp_path: Path) -> None:
     async with opened(tmp_path) as (records, images):
         told = await records.keep(fresh(), PICTURE)

@@ -11,13 +11,11 @@ from gateway.records.comparing import compare
 from gateway.records.image import PENDING_S, pending
 from gateway.records.image_table import HOLD_S
 from gateway.records.uuid7 import uuid7
-from tests.unit.records.drawn import in_a_loop
 from tests.unit.records.test_images import MASKED, PICTURE, folder_of, fresh, gone, kept, objects_in, opened
 
 HOUR_S = 3600.0
 
 
-@in_a_loop
 async def test_after_the_clock_went_back_an_hour_nothing_is_swept_early_and_nothing_is_lost(tmp_path: Path) -> None:
     async with opened(tmp_path) as (records, images):
         image, deleted = [await images.one("key_a", (await kept(records)).image_id or "") for _ in range(2)]
@@ -44,7 +42,6 @@ async def test_after_the_clock_went_back_an_hour_nothing_is_swept_early_and_noth
         assert objects_in(tmp_path) == set()
 
 
-@in_a_loop
 async def test_pictures_of_the_hour_that_comes_twice_are_listed_once_each_and_live_their_time(tmp_path: Path) -> None:
     async with opened(tmp_path) as (records, images):
         first = await images.one("key_a", (await kept(records)).image_id or "")

@@ -16,7 +16,7 @@ from gateway.records import comparing, erasing, keeping, storage_mark
 from gateway.records.image import new_object
 from gateway.records.images import Images
 from shared.errors import ConfigurationError
-from tests.unit.records.drawn import file_of, in_a_loop
+from tests.unit.records.drawn import file_of
 from tests.unit.records.test_images import MASKED, folder_of, gone, kept, objects_in, opened
 
 
@@ -28,7 +28,6 @@ def later(images: Images, seconds: float) -> None:
     images.now = lambda: time.time() + seconds
 
 
-@in_a_loop
 async def test_what_is_alone_in_folder_or_table_is_found_by_comparison_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -55,7 +54,6 @@ async def test_what_is_alone_in_folder_or_table_is_found_by_comparison_and_nothi
         assert (told.alone, told.missing) == (2, 1)
 
 
-@in_a_loop
 async def test_a_database_from_a_backup_costs_no_picture_that_would_still_be_kept(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -76,7 +74,6 @@ async def test_a_database_from_a_backup_costs_no_picture_that_would_still_be_kep
         assert (await images.content("key_a", newer.image_id or ""))[1] == MASKED
 
 
-@in_a_loop
 async def test_a_storage_from_a_backup_costs_no_row_while_too_many_have_lost_their_pictures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -96,7 +93,6 @@ async def test_a_storage_from_a_backup_costs_no_row_while_too_many_have_lost_the
             assert (await images.content("key_a", each.image_id or ""))[1] == MASKED
 
 
-@in_a_loop
 async def test_erasure_by_date_takes_pictures_that_have_lost_their_rows_and_erasure_by_key_cannot(
     tmp_path: Path,
 ) -> None:
@@ -112,7 +108,6 @@ async def test_erasure_by_date_takes_pictures_that_have_lost_their_rows_and_eras
         assert len(objects_in(tmp_path)) == 1
 
 
-@in_a_loop
 async def test_one_of_all_processes_compares_once_a_day_and_never_with_a_folder_that_is_not_mounted(
     tmp_path: Path,
 ) -> None:

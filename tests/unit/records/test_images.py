@@ -26,7 +26,7 @@ from gateway.stores.objects import MARK
 from gateway.stores.threads import StoreThreads
 from shared.errors import BadParameter, ConfigurationError, NotFound, StorageDown
 from shared.supervision import Loops
-from tests.unit.records.drawn import database_in, in_a_loop, job, records_in, settings_in
+from tests.unit.records.drawn import database_in, job, records_in, settings_in
 
 MASKED = b"\xff\xd8 a masked picture \xff\xd9"
 PICTURE = ToKeep(MASKED, "image/jpeg", sha256(MASKED).hexdigest())
@@ -76,7 +76,6 @@ async def kept(records: Records, key_id: str = "key_a") -> Committed:
 
 @pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("mode", ["required", "best_effort"])
-@in_a_loop
 async def test_a_picture_is_kept_read_listed_and_deleted(tmp_path: Path, mode: str) -> None:
     async with opened(tmp_path, mode) as (records, images):
         made = fresh()
@@ -96,7 +95,6 @@ async def test_a_picture_is_kept_read_listed_and_deleted(tmp_path: Path, mode: s
     assert objects_in(tmp_path) == set()
 
 
-@in_a_loop
 async def test_a_file_is_its_owners_alone_and_its_name_says_nothing(tmp_path: Path) -> None:
     async with opened(tmp_path) as (records, images):
         image = await images.one("key_a", (await kept(records)).image_id or "")
@@ -106,7 +104,6 @@ async def test_a_file_is_its_owners_alone_and_its_name_says_nothing(tmp_path: Pa
         assert not {image.id[:8], image.job_id[:8], image.sha256[:8]} & {file[:8]}
 
 
-@in_a_loop
 async def test_a_folder_has_no_urls_and_says_what_to_ask(tmp_path: Path) -> None:
     async with opened(tmp_path) as (records, images):
         told = await kept(records)
@@ -114,7 +111,6 @@ async def test_a_folder_has_no_urls_and_says_what_to_ask(tmp_path: Path) -> None
             await images.url("key_a", told.image_id or "")
 
 
-@in_a_loop
 async def test_a_job_that_is_deleted_takes_its_picture_with_it(tmp_path: Path) -> None:
     async with opened(tmp_path) as (records, images):
         made = fresh()
@@ -125,7 +121,6 @@ async def test_a_job_that_is_deleted_takes_its_picture_with_it(tmp_path: Path) -
     assert objects_in(tmp_path) == set()
 
 
-@in_a_loop
 async def test_a_picture_is_erased_by_its_jobs_time_though_it_is_younger(tmp_path: Path) -> None:
     async with opened(tmp_path) as (_, images):
         early = fresh()
@@ -140,7 +135,6 @@ async def test_a_picture_is_erased_by_its_jobs_time_though_it_is_younger(tmp_pat
         assert [each.id for each in doomed] == [image.id]
 
 
-@in_a_loop
 async def test_pictures_live_as_long_as_their_jobs_by_a_clock_that_moves(tmp_path: Path) -> None:
     async with opened(tmp_path) as (records, images):
         image = await images.one("key_a", (await kept(records)).image_id or "")
@@ -156,7 +150,6 @@ async def test_pictures_live_as_long_as_their_jobs_by_a_clock_that_moves(tmp_pat
         assert await images.page("key_a", "", 10) == []
 
 
-@in_a_loop
 async def test_what_was_cut_off_before_and_after_its_put_is_swept(tmp_path: Path) -> None:
     async with opened(tmp_path) as (records, images):
         cut = [pending(PICTURE, fresh(), time.time_ns()) for _ in range(2)]
@@ -172,7 +165,6 @@ async def test_what_was_cut_off_before_and_after_its_put_is_swept(tmp_path: Path
         assert (images.storage.condition.swept, objects_in(tmp_path)) == (2, set())
 
 
-@in_a_loop
 async def test_a_picture_that_was_given_up_is_not_told_of_when_it_arrives(tmp_path: Path) -> None:
     async with opened(tmp_path) as (records, images):
         put, late = images.storage.objects.put, time.time() + PENDING_S + 600
@@ -191,7 +183,6 @@ async def test_a_picture_that_was_given_up_is_not_told_of_when_it_arrives(tmp_pa
     assert objects_in(tmp_path) == set()
 
 
-@in_a_loop
 async def test_required_refuses_while_the_storage_is_gone_and_goes_on_when_it_is_back(tmp_path: Path) -> None:
     async with opened(tmp_path) as (records, images):
         with gone(folder_of(tmp_path)):
@@ -207,7 +198,6 @@ async def test_required_refuses_while_the_storage_is_gone_and_goes_on_when_it_is
 
 
 @pytest.mark.usefixtures("patient")
-@in_a_loop
 async def test_best_effort_keeps_the_job_alone_while_the_storage_is_gone(tmp_path: Path) -> None:
     async with opened(tmp_path, "best_effort") as (records, images):
         with gone(folder_of(tmp_path)):
@@ -219,7 +209,6 @@ async def test_best_effort_keeps_the_job_alone_while_the_storage_is_gone(tmp_pat
         await kept(records)
 
 
-@in_a_loop
 async def test_what_is_deleted_while_the_storage_is_gone_is_hidden_at_once_and_gone_later(tmp_path: Path) -> None:
     async with opened(tmp_path) as (records, images):
         told = await kept(records)
@@ -233,7 +222,6 @@ async def test_what_is_deleted_while_the_storage_is_gone_is_hidden_at_once_and_g
     assert objects_in(tmp_path) == set()
 
 
-@in_a_loop
 async def test_no_more_bytes_wait_than_the_setting_says_but_one_picture_always_may(tmp_path: Path) -> None:
     async with opened(tmp_path) as (records, images):
         images.storage.queue_bytes = len(MASKED) * 2 - 1
@@ -244,7 +232,6 @@ async def test_no_more_bytes_wait_than_the_setting_says_but_one_picture_always_m
         assert images.storage.waiting_bytes == 0
 
 
-@in_a_loop
 async def test_a_process_that_ends_stores_what_is_under_way(tmp_path: Path) -> None:
     async with opened(tmp_path) as (records, _):
         waiting = asyncio.create_task(records.keep(fresh(), PICTURE))
@@ -252,7 +239,6 @@ async def test_a_process_that_ends_stores_what_is_under_way(tmp_path: Path) -> N
     assert (await waiting).image_id
 
 
-@in_a_loop
 async def test_one_sweeper_has_a_picture_in_hand_at_a_time(tmp_path: Path) -> None:
     async with opened(tmp_path) as (records, images):
         for _ in range(5):
@@ -263,7 +249,6 @@ async def test_one_sweeper_has_a_picture_in_hand_at_a_time(tmp_path: Path) -> No
         assert image_table.take_due(images.database, later + image_table.HOLD_S) == first  # it died
 
 
-@in_a_loop
 async def test_erasure_leaves_nothing_of_a_key_in_table_and_folder(tmp_path: Path) -> None:
     async with opened(tmp_path) as (records, images):
         for key_id in ("key_a", "key_a", "key_b"):
@@ -278,7 +263,6 @@ async def test_erasure_leaves_nothing_of_a_key_in_table_and_folder(tmp_path: Pat
             assert set(connection.execute(select(image_table.IMAGES.c.key_id)).scalars()) == {"key_b"}
 
 
-@in_a_loop
 async def test_a_storage_of_another_database_or_without_its_pictures_is_not_used(tmp_path: Path) -> None:
     async with opened(tmp_path) as (records, _):
         await kept(records)
@@ -299,7 +283,6 @@ async def test_a_storage_of_another_database_or_without_its_pictures_is_not_used
             await images.settle()
 
 
-@in_a_loop
 async def test_nothing_is_put_into_a_folder_whose_disk_is_gone_until_it_is_back(tmp_path: Path) -> None:
     async with opened(tmp_path) as (records, images):
         await kept(records)
@@ -340,7 +323,6 @@ class Hanging:
                 await images.storage.probe()
 
 
-@in_a_loop
 async def test_a_put_that_hangs_holds_its_place_in_the_queue_and_leaves_nothing_when_it_comes_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -355,7 +337,6 @@ async def test_a_put_that_hangs_holds_its_place_in_the_queue_and_leaves_nothing_
         await kept(records)
 
 
-@in_a_loop
 async def test_while_all_calls_hang_more_are_refused_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with opened(tmp_path) as (records, images):
         hanging = Hanging(images, monkeypatch, threads=1)

@@ -18,7 +18,7 @@ from gateway.records.job import born_now
 from gateway.routes.health import _database
 from shared.errors import NotFound, StoreDown
 from shared.supervision import Loops
-from tests.unit.records.drawn import database_in, file_of, in_a_loop, job, records_in, settings_in
+from tests.unit.records.drawn import database_in, file_of, job, records_in, settings_in
 
 
 def fresh() -> Any:
@@ -50,7 +50,6 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("mode", ["required", "best_effort"])
-@in_a_loop
 async def test_what_is_kept_can_be_read_and_deleted(tmp_path: Path, mode: str) -> None:
     async with records_in(tmp_path, mode) as records:
         kept = fresh()
@@ -63,7 +62,6 @@ async def test_what_is_kept_can_be_read_and_deleted(tmp_path: Path, mode: str) -
                 await again("key_a", kept.id)
 
 
-@in_a_loop
 async def test_a_database_that_is_written_stays_open_and_is_its_file_alone_when_idle(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -79,7 +77,6 @@ async def test_a_database_that_is_written_stays_open_and_is_its_file_alone_when_
     assert not log.exists()
 
 
-@in_a_loop
 async def test_a_database_that_was_replaced_while_it_was_open_gets_the_next_job(tmp_path: Path) -> None:
     database_in(tmp_path / "other").close()
     async with records_in(tmp_path, "required") as records:
@@ -92,7 +89,6 @@ async def test_a_database_that_was_replaced_while_it_was_open_gets_the_next_job(
         assert await records.page("key_a", "", 10) == [kept]
 
 
-@in_a_loop
 async def test_jobs_that_come_together_are_committed_in_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     groups: list[int] = []
     write = keeping.table.write
@@ -106,7 +102,6 @@ async def test_jobs_that_come_together_are_committed_in_groups(tmp_path: Path, m
     assert len(groups) < 10
 
 
-@in_a_loop
 async def test_required_refuses_while_the_database_is_gone_and_goes_on_when_it_is_back(tmp_path: Path) -> None:
     async with records_in(tmp_path, "required") as records:
         with gone(file_of(tmp_path)):
@@ -120,7 +115,6 @@ async def test_required_refuses_while_the_database_is_gone_and_goes_on_when_it_i
 
 
 @pytest.mark.usefixtures("patient")
-@in_a_loop
 async def test_best_effort_answers_without_an_id_while_the_database_is_gone(tmp_path: Path) -> None:
     async with records_in(tmp_path, "best_effort") as records:
         lost = fresh()
@@ -134,7 +128,6 @@ async def test_best_effort_answers_without_an_id_while_the_database_is_gone(tmp_
         assert (records.condition.lost, records.condition.unconfirmed) == (1, 1)
 
 
-@in_a_loop
 async def test_best_effort_waits_for_no_lock_and_an_id_it_did_not_answer_may_still_come(tmp_path: Path) -> None:
     async with records_in(tmp_path, "best_effort") as records:
         late = fresh()
@@ -145,7 +138,6 @@ async def test_best_effort_waits_for_no_lock_and_an_id_it_did_not_answer_may_sti
         assert records.condition.unconfirmed == 1
 
 
-@in_a_loop
 async def test_required_waits_for_a_lock_that_goes(tmp_path: Path) -> None:
     async with records_in(tmp_path, "required") as records:
         with locked(file_of(tmp_path)):
@@ -155,7 +147,6 @@ async def test_required_waits_for_a_lock_that_goes(tmp_path: Path) -> None:
         assert (await waiting).job
 
 
-@in_a_loop
 async def test_no_more_jobs_wait_than_the_queue_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer, "QUEUE_MAX", 3)
     async with records_in(tmp_path, "required") as records:
@@ -164,7 +155,6 @@ async def test_no_more_jobs_wait_than_the_queue_holds(tmp_path: Path, monkeypatc
         assert sum(isinstance(answer, StoreDown) for answer in told) == 2
 
 
-@in_a_loop
 async def test_a_process_that_ends_writes_what_waits(tmp_path: Path) -> None:
     async with records_in(tmp_path, "best_effort") as records:
         jobs = [fresh() for _ in range(5)]
@@ -175,7 +165,6 @@ async def test_a_process_that_ends_writes_what_waits(tmp_path: Path) -> None:
         assert len(await again.page("key_a", "", 10)) == 5
 
 
-@in_a_loop
 async def test_jobs_live_as_long_as_the_setting_says_by_a_clock_that_moves(tmp_path: Path) -> None:
     async with records_in(tmp_path, "required") as records:
         birth = born_now(records.ttl_s)
@@ -194,7 +183,6 @@ async def test_jobs_live_as_long_as_the_setting_says_by_a_clock_that_moves(tmp_p
             await records.one("key_a", kept.id)
 
 
-@in_a_loop
 async def test_off_opens_nothing(tmp_path: Path) -> None:
     async with keeping.open_records(settings_in(tmp_path), Loops()) as kept:
         assert kept == (None, None)

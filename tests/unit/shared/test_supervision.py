@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any
+import contextlib
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -18,14 +18,12 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervision, "FIRST_PAUSE_S", 0.001)
 
 
-def run(work: Callable[[Loops], Coroutine[Any, Any, None]]) -> None:
-    async def inside() -> None:
-        loops = Loops()
-        async with asyncio.timeout(10):
-            await work(loops)
-            await loops.aclose()
-
-    asyncio.run(inside())
+@contextlib.asynccontextmanager
+async def looping() -> AsyncIterator[Loops]:
+    loops = Loops()
+    async with asyncio.timeout(10):
+        yield loops
+        await loops.aclose()
 
 
 class Planted:
@@ -65,21 +63,21 @@ def test_a_loop_is_failing_after_some_failures_in_a_row_and_says_since_when_and_
 
 @pytest.mark.parametrize("error", [KeyError("planted"), asyncio.CancelledError(), TimeoutError()])
 @pytest.mark.parametrize("kind", ["plain", "coroutine"])
-def test_a_loop_survives_a_failed_round(error: BaseException, kind: str, caplog: pytest.LogCaptureFixture) -> None:
-    async def work(loops: Loops) -> None:
+async def test_a_loop_survives_a_failed_round(
+    error: BaseException, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with looping() as loops:
         planted = Planted(1, error)
         loops.keep("planted", planted if kind == "plain" else planted.later, 0.0)
         await until(lambda: planted.rounds > 3)
         assert loops.failures == {"planted": 1}
         assert loops.failing() == ""
-
-    run(work)
     assert "the loop planted failed, 1 in a row" in caplog.text
     assert caplog.records[0].exc_info
 
 
-def test_a_rested_loop_begins_with_its_pause() -> None:
-    async def work(loops: Loops) -> None:
+async def test_a_rested_loop_begins_with_its_pause() -> None:
+    async with looping() as loops:
         order: list[str] = []
 
         def pause() -> float:
@@ -90,11 +88,9 @@ def test_a_rested_loop_begins_with_its_pause() -> None:
         await until(lambda: len(order) >= 4)
         assert order[:4] == ["pause", "round", "pause", "round"]
 
-    run(work)
 
-
-def test_a_loop_that_goes_on_failing_is_told_of_by_name_until_it_goes_well() -> None:
-    async def work(loops: Loops) -> None:
+async def test_a_loop_that_goes_on_failing_is_told_of_by_name_until_it_goes_well() -> None:
+    async with looping() as loops:
         planted = Planted(8)
         loops.keep("well", lambda: None, 0.0)
         loops.keep("planted", planted, 0.0)
@@ -104,22 +100,19 @@ def test_a_loop_that_goes_on_failing_is_told_of_by_name_until_it_goes_well() -> 
         await until(lambda: loops.failing() == "")
         assert planted.rounds > planted.failures
 
-    run(work)
 
-
-def test_a_loop_that_somebody_cancelled_is_told_of() -> None:
-    async def work(loops: Loops) -> None:
+async def test_a_loop_that_somebody_cancelled_is_told_of() -> None:
+    async with looping() as loops:
         loops.keep("planted", lambda: None, 0.0)
         task = next(task for task in asyncio.all_tasks() if task.get_name() == "planted")
         task.cancel()
         await asyncio.wait({task})
         assert loops.failing() == "the loop planted has ended"
 
-    run(work)
 
+async def test_a_log_that_cannot_be_written_ends_no_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with looping() as loops:
 
-def test_a_log_that_cannot_be_written_ends_no_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def work(loops: Loops) -> None:
         def broken_pipe(*_: object, **__: object) -> None:
             raise BrokenPipeError
 
@@ -129,36 +122,29 @@ def test_a_log_that_cannot_be_written_ends_no_loop(monkeypatch: pytest.MonkeyPat
         await until(lambda: planted.rounds > 3)
         assert loops.failures == {"planted": 2}
 
-    run(work)
 
-
-def test_what_fails_in_a_timer_is_counted_and_logged(caplog: pytest.LogCaptureFixture) -> None:
-    async def work(loops: Loops) -> None:
+async def test_what_fails_in_a_timer_is_counted_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async with looping() as loops:
         loop = asyncio.get_running_loop()
         loops.hear_event_loop(loop)
         loop.call_later(0, Planted(1))
         await until(lambda: loops.failures == {"event_loop": 1})
-
-    run(work)
     assert "Exception in callback" in caplog.text
 
 
-def test_work_with_an_end_is_begun_again_until_it_comes_to_it() -> None:
-    async def work(loops: Loops) -> None:
-        planted, failed = Planted(3), list[BaseException]()
+async def test_work_with_an_end_is_begun_again_until_it_comes_to_it() -> None:
+    planted, failed = Planted(3), list[BaseException]()
 
-        async def five() -> int:
-            planted()
-            return 5
+    async def five() -> int:
+        planted()
+        return 5
 
-        assert await finished(five, failed.append) == 5
-        assert failed == [planted.error] * 3
-
-    run(work)
+    assert await finished(five, failed.append) == 5
+    assert failed == [planted.error] * 3
 
 
-def test_the_end_lets_the_round_in_hand_finish_and_begins_no_other() -> None:
-    async def work(loops: Loops) -> None:
+async def test_the_end_lets_the_round_in_hand_finish_and_begins_no_other() -> None:
+    async with looping() as loops:
         begun, finished = asyncio.Event(), []
 
         async def a_while() -> None:
@@ -172,11 +158,9 @@ def test_the_end_lets_the_round_in_hand_finish_and_begins_no_other() -> None:
         assert finished == [True]
         assert loops.failing() == ""
 
-    run(work)
 
-
-def test_the_end_waits_for_no_round_that_only_waits() -> None:
-    async def work(loops: Loops) -> None:
+async def test_the_end_waits_for_no_round_that_only_waits() -> None:
+    async with looping() as loops:
         begun = asyncio.Event()
 
         async def for_ever() -> None:
@@ -186,5 +170,3 @@ def test_the_end_waits_for_no_round_that_only_waits() -> None:
         loop = loops.keep("planted", for_ever, 0.0, last_round_s=0.0)
         await begun.wait()
         await loop.end()
-
-    run(work)
