@@ -248,14 +248,11 @@ def test_a_read_only_server_reads_and_says_what_it_cannot(server: Postgres, tmp_
     store.database.close()
 
 
-def test_a_wrong_password_is_a_store_that_is_down_and_is_not_repeated(
+async def test_a_wrong_password_is_a_store_that_is_down_and_is_not_repeated(
     server: Postgres, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def work() -> None:
-        url = server.url.replace("secret-word", "other-word")
-        async with opened(settings_in(tmp_path, database_url=url, key_pepper=PEPPER)) as door:
-            assert await status(door, new_key()) == 503
-
-    asyncio.run(work())
+    url = server.url.replace("secret-word", "other-word")
+    async with opened(settings_in(tmp_path, database_url=url, key_pepper=PEPPER)) as door:
+        assert await status(door, new_key()) == 503
     assert "key store cannot be reached" in caplog.text
     assert "-word" not in caplog.text

@@ -81,28 +81,25 @@ async def test_a_part_that_cannot_be_started_ends_no_service(
     await service.stop()
 
 
-def test_a_bug_in_replacing_ends_neither_the_service_nor_later_replacements(
+async def test_a_bug_in_replacing_ends_neither_the_service_nor_later_replacements(
     parts: Parts, folder: RuntimeDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def work() -> None:
-        service, asked, tries = Service(Settings(), socket.socket(), folder, LOG), launch.Asked(), asyncio.Queue[int]()
-        await service.start()
+    service, asked, tries = Service(Settings(), socket.socket(), folder, LOG), launch.Asked(), asyncio.Queue[int]()
+    await service.start()
 
-        def checked(_log: Any) -> Settings:
-            tries.put_nowait(1)
-            raise LookupError("planted")
+    def checked(_log: Any) -> Settings:
+        tries.put_nowait(1)
+        raise LookupError("planted")
 
-        monkeypatch.setattr(launch, "checked_settings", checked)
-        running = asyncio.create_task(launch._until_over(asked, service))
-        for _ in range(2):
-            asked.replace.set()
-            await tries.get()
-        assert not running.done()
-        asked.stop.set()
-        assert await running == exit_codes.OK
-        await service.stop()
-
-    asyncio.run(work())
+    monkeypatch.setattr(launch, "checked_settings", checked)
+    running = asyncio.create_task(launch._until_over(asked, service))
+    for _ in range(2):
+        asked.replace.set()
+        await tries.get()
+    assert not running.done()
+    asked.stop.set()
+    assert await running == exit_codes.OK
+    await service.stop()
     assert len(parts.started) == 2
 
 

@@ -14,7 +14,7 @@ from shared.messages import Grant, ToGateway
 from shared.wire import encode
 
 
-def test_a_message_that_fails_is_told_and_those_behind_it_are_read(tmp_path: Path) -> None:
+async def test_a_message_that_fails_is_told_and_those_behind_it_are_read(tmp_path: Path) -> None:
     heard: list[int] = []
 
     def hear(_known: Known, message: ToGateway, _faces: Faces | None) -> None:
@@ -23,24 +23,21 @@ def test_a_message_that_fails_is_told_and_those_behind_it_are_read(tmp_path: Pat
         if message.credits == 1:
             raise LookupError("planted")
 
-    async def work() -> None:
-        context = zmq.Context(1)
-        worker = context.socket(zmq.ROUTER)
-        worker.setsockopt(zmq.LINGER, 0)
-        endpoint = f"ipc://{tmp_path}/worker.sock"
-        worker.bind(endpoint)
-        roster = Roster(tmp_path, "gateway", hear, lambda *_: None, lambda *_: None)
-        roster.scan({"g": Announcement(0, "g", endpoint, 1)})
-        gateway = (await asyncio.to_thread(worker.recv_multipart))[0]
-        for credits_ in (1, 2, 3):
-            worker.send_multipart([gateway, *encode(Grant(credits_))])
-        async with asyncio.timeout(5):
-            while len(heard) < 3:  # noqa: ASYNC110 — what it waits for is another thread's
-                await asyncio.sleep(0.005)
-        assert roster.loops.failures == {"worker_messages": 1}
-        await roster.aclose()
-        worker.close()
-        context.term()
-
-    asyncio.run(work())
+    context = zmq.Context(1)
+    worker = context.socket(zmq.ROUTER)
+    worker.setsockopt(zmq.LINGER, 0)
+    endpoint = f"ipc://{tmp_path}/worker.sock"
+    worker.bind(endpoint)
+    roster = Roster(tmp_path, "gateway", hear, lambda *_: None, lambda *_: None)
+    roster.scan({"g": Announcement(0, "g", endpoint, 1)})
+    gateway = (await asyncio.to_thread(worker.recv_multipart))[0]
+    for credits_ in (1, 2, 3):
+        worker.send_multipart([gateway, *encode(Grant(credits_))])
+    async with asyncio.timeout(5):
+        while len(heard) < 3:  # noqa: ASYNC110 — what it waits for is another thread's
+            await asyncio.sleep(0.005)
+    assert roster.loops.failures == {"worker_messages": 1}
+    await roster.aclose()
+    worker.close()
+    context.term()
     assert heard == [1, 2, 3]
