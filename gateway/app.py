@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from starlette.applications import Starlette
@@ -35,7 +35,14 @@ from shared.errors import FaceApiError
 from shared.settings import Settings
 
 #: By the endpoint's name; a row without one is a start that fails.
-ANSWERS = {"detect": detect, "mask": mask, "health": health, "readyz": readyz, "livez": livez, "metrics": metrics}
+ANSWERS: dict[str, Callable[..., Any]] = {
+    "detect": detect,
+    "mask": mask,
+    "health": health,
+    "readyz": readyz,
+    "livez": livez,
+    "metrics": metrics,
+}
 
 
 def _books_of(scope: Scope) -> Books | None:
@@ -51,6 +58,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         async with open_services(effective) as services:
             yield state_with(services)
 
+    origins = items(effective.cors_origins)
     application = Starlette(
         routes=[
             *(Route(row.path, ANSWERS[row.name], methods=[row.method]) for row in ENDPOINTS),
@@ -63,7 +71,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         middleware=[
             Middleware(RequestContext, _books_of, share_of(effective)),
             Middleware(SecurityHeaders),
-            Middleware(Cors, items(effective.cors_origins)),
+            *([Middleware(Cors, origins)] if origins else []),
         ],
         exception_handlers={
             FaceApiError: face_api_error,

@@ -6,6 +6,8 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from gateway.timings import Timings
 from gateway.trace_context import Trace
 
@@ -16,8 +18,7 @@ ANONYMOUS = "anonymous"
 _NAME = "record"
 
 
-@dataclass(frozen=True, slots=True)
-class Principal:
+class Principal(msgspec.Struct, frozen=True):
     """Who calls: a key's id or `anonymous`, and the client's address (an IPv6 one in full).
 
     records_ttl: most seconds that is kept what the request leaves, if the key says so.
@@ -49,10 +50,15 @@ class RequestRecord:
     answered_for_it: int | None = None
 
 
+def texts_of(headers: HeaderPairs, name: bytes) -> list[str]:
+    """What was sent under a name, in order."""
+    return [value.decode("latin-1") for each, value in headers if each == name]
+
+
 def record_of(scope: Any) -> RequestRecord:
     """The record of the request of an ASGI scope, begun by whoever asks first."""
-    state = scope.setdefault("state", {})
-    record: RequestRecord | None = state.get(_NAME)
-    if record is None:
-        record = state[_NAME] = RequestRecord()
+    try:
+        record: RequestRecord = scope["state"][_NAME]
+    except KeyError:
+        record = scope.setdefault("state", {})[_NAME] = RequestRecord()
     return record

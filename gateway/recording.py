@@ -6,11 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import partial, wraps
+from functools import partial
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from gateway.digest import digest
 from gateway.endpoints import Task
@@ -51,18 +52,19 @@ class Answer:
     body: Callable[[str | None, str | None], bytes] | None = None
 
 
-def repeatable(endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
-    """The endpoint; what it has answered before under the same Idempotency-Key is answered again."""
+@dataclass(frozen=True, slots=True)
+class Repeatable:
+    """An endpoint, as an ASGI application; what it answered before under the same Idempotency-Key it answers again."""
 
-    @wraps(endpoint)
-    async def answered(request: Request) -> Response:
+    endpoint: Callable[[Request], Awaitable[Response]]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            return await endpoint(request)
+            response = await self.endpoint(Request(scope, receive))
         except AnsweredBefore as before:
-            before.response.raw_headers.extend(record_of(request.scope).limit_headers)
-            return before.response
-
-    return answered
+            response = before.response
+            response.raw_headers.extend(record_of(scope).limit_headers)
+        await response(scope, receive, send)
 
 
 def birth_of(seen: Seen) -> Birth | None:

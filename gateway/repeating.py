@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from hashlib import sha256
+from types import TracebackType
 from typing import NamedTuple
 
 import msgspec
@@ -60,34 +62,46 @@ def name_of(sent: Sequence[str]) -> str:
     return name
 
 
-@contextlib.asynccontextmanager
-async def done_once(records: Records | None, name: str, wish: Wish, left_s: float) -> AsyncIterator[Once | None]:
+@dataclass(slots=True)
+class DoneOnce:
     """Around all that is done for a request of this name: it is free again where that fails. None for no name, and
     where the database cannot be asked but need not. AnsweredBefore, BadParameter, InProgress, StoreDown.
     """
-    if not name or records is None:
-        yield None
-        return
-    named = sha256(f"{wish.key_id}\0{name}".encode()).hexdigest()
-    digests = [await digest(data) for data in (wish.upload.image, wish.upload.overlay)]
-    once = Once(named, wish.fingerprint(digests), secrets.token_hex(8), digests[0])
-    try:
-        before = await records.begin(once, left_s + HELD_BEYOND_S)
-    except StoreDown:
-        if records.required:
-            raise
-        yield None  # its answer has no job, and says so
-        return
-    if before is not None:
-        yield once._replace(job_id=await _repeated(records, wish.key_id, once, before))
-        return
-    try:
-        yield once
-    except BaseException:
-        giving_up = asyncio.ensure_future(records.give_up(once))
-        with contextlib.suppress(Unavailable):
-            await asyncio.shield(giving_up)
-        raise
+
+    records: Records | None
+    name: str
+    wish: Wish
+    left_s: float
+    _claimed: Once | None = None
+
+    async def __aenter__(self) -> Once | None:
+        if not self.name or self.records is None:
+            return None
+        return await self._claim(self.records)
+
+    async def _claim(self, records: Records) -> Once | None:
+        wish = self.wish
+        named = sha256(f"{wish.key_id}\0{self.name}".encode()).hexdigest()
+        digests = [await digest(data) for data in (wish.upload.image, wish.upload.overlay)]
+        once = Once(named, wish.fingerprint(digests), secrets.token_hex(8), digests[0])
+        try:
+            before = await records.begin(once, self.left_s + HELD_BEYOND_S)
+        except StoreDown:
+            if records.required:
+                raise
+            return None  # its answer has no job, and says so
+        if before is not None:
+            return once._replace(job_id=await _repeated(records, wish.key_id, once, before))
+        self._claimed = once
+        return once
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None and self._claimed is not None and self.records is not None:
+            giving_up = asyncio.ensure_future(self.records.give_up(self._claimed))
+            with contextlib.suppress(Unavailable):
+                await asyncio.shield(giving_up)
 
 
 async def _repeated(records: Records, key_id: str, once: Once, before: Before) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
+from types import TracebackType
 
 from starlette.requests import ClientDisconnect
 
@@ -16,6 +16,45 @@ from shared.errors import BadParameter, DeadlineExceeded, ReceiveTimeout
 #: A caller may shorten its own time, in milliseconds.
 TIMEOUT_HEADER = "x-request-timeout-ms"
 TIMEOUT_MS_MAX = 600_000
+
+
+class Timed:
+    """Around work that is cancelled at once when its time is over, which is raised as `late` says, or its client has
+    left (ClientDisconnect). client_left: done then; where no connection of ours tells, the work goes on to its end.
+    """
+
+    __slots__ = ("_at", "_cancelled_before", "_late", "_left", "_stopped", "_timer", "_work")
+
+    def __init__(
+        self, at: float, late: Callable[[], Exception], client_left: asyncio.Future[None] | None = None
+    ) -> None:
+        self._at, self._late, self._left = at, late, client_left
+        self._stopped = False
+
+    async def __aenter__(self) -> None:
+        loop = asyncio.get_running_loop()
+        work = asyncio.current_task(loop)
+        assert work is not None
+        self._work, self._cancelled_before = work, work.cancelling()
+        self._timer = loop.call_at(self._at, self._stop)
+        if self._left is not None:
+            self._left.add_done_callback(self._stop)
+
+    def _stop(self, _left: object = None) -> None:
+        if not self._stopped:
+            self._stopped = True
+            self._work.cancel()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._timer.cancel()
+        if self._left is not None:
+            self._left.remove_done_callback(self._stop)
+        if not self._stopped:
+            self._stopped = True  # what the loop is about to call already comes too late
+        elif self._work.uncancel() <= self._cancelled_before and kind is asyncio.CancelledError:
+            raise ClientDisconnect if self._left is not None and self._left.done() else self._late() from None
 
 
 class RequestTime:
@@ -33,48 +72,28 @@ class RequestTime:
         """Whichever comes first."""
         return min(self.own, self.full)
 
-    @contextlib.asynccontextmanager
-    async def for_body(self, slowest_s: float) -> AsyncIterator[None]:
+    def for_body(self, slowest_s: float, now: float) -> Timed:
         """Around the reading of the rest of the body, which the least rate lets take so long. ReceiveTimeout."""
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout_at(min(self.own.at, loop.time() + max(self._house_s, slowest_s))):
-                yield
-        except TimeoutError:
-            raise ReceiveTimeout("the body did not arrive in time; check the connection and try again") from None
-        self.full = Deadline.after(self._house_s, loop.time())
+        return Timed(min(self.own.at, now + max(self._house_s, slowest_s)), _body_late)
+
+    def body_is_here(self, now: float) -> None:
+        self.full = Deadline.after(self._house_s, now)
 
 
-@contextlib.asynccontextmanager
-async def in_time(
+def in_time(
     deadline: Deadline, client_left: asyncio.Future[None] | None = None, retry_s: Callable[[], int] = lambda: 1
-) -> AsyncIterator[None]:
-    """Around the work, which is cancelled at once when its time is over (DeadlineExceeded) or its client has left
-    (ClientDisconnect). client_left: done then; where no connection of ours tells, the work goes on to its end.
-    """
-    work, over = asyncio.current_task(), False
-    assert work is not None
+) -> Timed:
+    """Around the work. DeadlineExceeded, ClientDisconnect."""
+    return Timed(deadline.at, lambda: _too_late(retry_s()), client_left)
 
-    def stop(_: object) -> None:
-        if not over:
-            work.cancel()
 
-    left = client_left or asyncio.get_running_loop().create_future()
-    left.add_done_callback(stop)
-    try:
-        async with asyncio.timeout_at(deadline.at):
-            yield
-    except TimeoutError:
-        seconds = retry_s()
-        words = f"Server busy, the request's time was over; retry in {seconds} second{'s' * (seconds != 1)}"
-        raise DeadlineExceeded(words, seconds) from None
-    except asyncio.CancelledError:
-        if left.done() and work.uncancel() == 0:
-            raise ClientDisconnect from None
-        raise
-    finally:
-        over = True
-        left.remove_done_callback(stop)
+def _too_late(seconds: int) -> DeadlineExceeded:
+    words = f"Server busy, the request's time was over; retry in {seconds} second{'s' * (seconds != 1)}"
+    return DeadlineExceeded(words, seconds)
+
+
+def _body_late() -> ReceiveTimeout:
+    return ReceiveTimeout("the body did not arrive in time; check the connection and try again")
 
 
 def asked_s(sent: list[str]) -> float:

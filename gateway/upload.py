@@ -12,7 +12,7 @@ from python_multipart.multipart import parse_options_header
 
 from gateway.form_parts import OVERLAY_BYTES_MAX, Parts, Upload, too_large
 from gateway.multipart import Multipart
-from gateway.record import HeaderPairs
+from gateway.record import HeaderPairs, texts_of
 from gateway.unknown_names import shown
 from shared import numerals
 from shared.errors import BadParameter, UnsupportedMedia
@@ -21,6 +21,7 @@ from shared.errors import BadParameter, UnsupportedMedia
 FRAMING_BYTES_MAX = 64 * 1024 + OVERLAY_BYTES_MAX
 
 _SEND = "send multipart/form-data with the file in the field `image`, or the file itself as image/jpeg, image/png, …"
+_CODINGS = ("Content-Encoding", "Transfer-Encoding")
 #: Content and transfer codings that leave the body's bytes as they are, or that the server has undone.
 _NOT_PACKED = ("", "identity", "chunked")
 #: What came by its Content-Type → why it cannot be a picture.
@@ -53,9 +54,9 @@ def check_declared_length(headers: HeaderPairs, image_bytes_max: int) -> None:
 
 def check_encoding(headers: HeaderPairs) -> None:
     """Refuses a packed body; the answer says which encoding is taken (RFC 9110 12.5.3)."""
-    for header in ("Content-Encoding", "Transfer-Encoding"):
-        said = b",".join(value for name, value in headers if name == header.lower().encode()).decode("latin-1")
-        packed = [name.strip() for name in said.split(",") if name.strip().lower() not in _NOT_PACKED]
+    for header in _CODINGS:
+        said = [name.strip() for text in texts_of(headers, header.lower().encode()) for name in text.split(",")]
+        packed = [name for name in said if name.lower() not in _NOT_PACKED]
         if packed:
             words = f"the body is packed ({header}: {shown(', '.join(packed))[1:-1]}), which is not accepted"
             error = UnsupportedMedia(f"{words}; send it as it is, without {header}: pictures are small already")

@@ -12,12 +12,15 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Generic
+from urllib.parse import parse_qsl
 
+import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive
 
 from gateway.admission.fare import fare_of
+from gateway.admission.turnstile import Turn
 from gateway.choosing import chosen
 from gateway.deciding import refuse_senseless
 from gateway.dispatching.detection import NOT_LOOKED, detect_picture
@@ -32,10 +35,10 @@ from gateway.pictures.image_header import check_limits, read_header
 from gateway.pictures.masking import refuse_to_keep
 from gateway.pictures.overlay_file import OverlayFile
 from gateway.pictures.picture import Picture
-from gateway.record import RequestRecord, record_of
+from gateway.record import HeaderPairs, RequestRecord, record_of, texts_of
 from gateway.records.keeping import Records
 from gateway.records.once import Once
-from gateway.repeating import KEY_HEADER, Wish, done_once, name_of
+from gateway.repeating import KEY_HEADER, DoneOnce, Wish, name_of
 from gateway.request_time import TIMEOUT_HEADER, RequestTime, asked_s, in_time
 from gateway.services import Services, services_of
 from gateway.trace_context import Trace
@@ -48,6 +51,10 @@ from shared.settings import Settings
 
 #: How often the picture was looked at.
 LOOKS_HEADER = "X-Looks"
+#: As they are sent.
+_TIMEOUT, _ONCE, _LOOKS, _IGNORED = (
+    name.lower().encode() for name in (TIMEOUT_HEADER, KEY_HEADER, LOOKS_HEADER, IGNORED_HEADER)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,40 +79,41 @@ class Visit(Generic[Params]):
     def answer(self, body: bytes | bytearray | memoryview, media_type: str, headers: dict[str, str]) -> Response:
         """The response, with what every answer of detect and mask carries."""
         response = Response(body, media_type=media_type, headers=headers)
-        response.headers[LOOKS_HEADER] = self.detection.looks.told()
-        response.raw_headers.extend(self.record.limit_headers)
-        if self.ignored:
-            response.headers[IGNORED_HEADER] = self.ignored
-        response.headers["Server-Timing"] = self.record.timings.server_timing()
+        response.raw_headers += [
+            (_LOOKS, self.detection.looks.told().encode()),
+            *self.record.limit_headers,
+            *([(_IGNORED, self.ignored.encode("latin-1"))] if self.ignored else []),
+            (b"server-timing", self.record.timings.server_timing().encode()),
+        ]
         return response
 
 
 @contextlib.asynccontextmanager
 async def visit(request: Request, task: Task, kind: type[Params]) -> AsyncIterator[Visit[Params]]:
     """The whole way of a detect or mask request to its faces; the block makes the answer, within the same time."""
-    services = services_of(request.scope)
+    services, headers = services_of(request.scope), request.scope["headers"]
     settings, record, now = services.settings, record_of(request.scope), asyncio.get_running_loop().time
-    wanted = RequestTime(settings.request_timeout, asked_s(request.headers.getlist(TIMEOUT_HEADER)), now())
+    wanted = RequestTime(settings.request_timeout, asked_s(texts_of(headers, _TIMEOUT)), now())
     admitted = await services.door.enter(request.scope, task)
     record.timings.lap("auth")
     async with admitted.settled(wanted):
-        check_head(request.scope["headers"], settings.max_image_bytes)
-        declared = _declared_bytes(request, settings)
+        check_head(headers, settings.max_image_bytes)
+        declared = _declared_bytes(headers, settings)
         with services.admission.enter(declared, admitted.client, wanted.deadline.left_s(now())):
             upload = await _receive(request, settings, wanted)
             record.timings.lap("read")
-            query = request.query_params.multi_items()
+            query = _query(request)
             params = parse_params(kind, query, upload.fields)
             ignored = ignored_names(kind.__struct_fields__, query, upload.fields)
             overlay = _overlay(upload.overlay, params)
             deadline, records = wanted.deadline, services.records if params.store else None
-            name = name_of(request.headers.getlist(KEY_HEADER))
+            name = name_of(texts_of(headers, _ONCE))
             if name and records is None:
                 ignored = ", ".join(filter(None, (ignored, KEY_HEADER)))
             wish = Wish(task, params, upload, admitted.principal.key_id)
             async with (
                 in_time(deadline, record.client_left, services.admission.retry_after_s),
-                done_once(records, name, wish, deadline.left_s(now())) as once,
+                DoneOnce(records, name, wish, deadline.left_s(now())) as once,
             ):
                 header = read_header(memoryview(upload.image))
                 check_limits(header, settings)  # a refusal waits for nobody
@@ -114,19 +122,26 @@ async def visit(request: Request, task: Task, kind: type[Params]) -> AsyncIterat
                 looks = looking(task, params, settings)
                 async with _turn(services, header, admitted.client, looks, deadline):
                     record.timings.lap("queue")
-                    opened = await services.pictures.open(
+                    picture = await services.pictures.open(
                         upload.image, sides=looks.sides, to_mask=task == "mask", kept=kept,
                         header=header, tiles=looks.tiles, metadata=params.metadata,
                         reach=reach_of(looks, params, settings, exact_pixels=services.dispatcher.exact_pixels),
                     )  # fmt: skip
-                    with contextlib.closing(opened) as picture:
+                    try:
                         detection = await _detected(services, picture, looks, deadline, record.trace)
                         _book(record, picture, detection)
                         seen = Visit(record, params, picture, detection, ignored, overlay, upload.image, records, once)
                         yield seen
+                    finally:
+                        picture.close()
                 for step in seen.afterwards:
                     await step()
                 services.admission.answered(now())
+
+
+def _query(request: Request) -> list[tuple[str, str]]:
+    sent: bytes = request.scope["query_string"]
+    return parse_qsl(sent.decode("latin-1"), keep_blank_values=True) if sent else []
 
 
 def _kept(params: DetectParams | MaskParams, header: Header) -> bool:
@@ -145,9 +160,7 @@ def _overlay(data: bytes, params: DetectParams | MaskParams) -> OverlayFile | No
     return OverlayFile.of(data)
 
 
-def _turn(
-    services: Services, header: Header, client: str, looks: Looking, deadline: Deadline
-) -> contextlib.AbstractAsyncContextManager[None]:
+def _turn(services: Services, header: Header, client: str, looks: Looking, deadline: Deadline) -> Turn:
     """Its turn at the decoders; NoTimeLeft where it would come too late."""
     admission, turnstile = services.admission, services.turnstile
     passes, left_s = looks.passes(header), deadline.left_s(asyncio.get_running_loop().time())
@@ -167,7 +180,7 @@ async def _detected(
     if looks.choice.plain:
         return detection
     facts = picture.facts
-    return replace(detection, faces=chosen(detection.faces, looks.choice, facts.width, facts.height))
+    return msgspec.structs.replace(detection, faces=chosen(detection.faces, looks.choice, facts.width, facts.height))
 
 
 def _book(record: RequestRecord, picture: Picture, detection: Detection) -> None:
@@ -181,8 +194,8 @@ def _book(record: RequestRecord, picture: Picture, detection: Detection) -> None
     timings.skip()
 
 
-def _declared_bytes(request: Request, settings: Settings) -> int:
-    declared = numerals.count(request.headers.get("content-length", ""))
+def _declared_bytes(headers: HeaderPairs, settings: Settings) -> int:
+    declared = next(map(numerals.count, texts_of(headers, b"content-length")), None)
     return settings.max_image_bytes if declared is None else declared
 
 
@@ -190,10 +203,13 @@ async def _receive(request: Request, settings: Settings, wanted: RequestTime) ->
     """The whole body. Whether a slow one goes on arriving fast enough is the connection's business; here it has in all
     what the least rate allows a body of its size.
     """
-    slowest_s = Patience.of(settings).slowest_upload_s(_declared_bytes(request, settings))
-    content_type = request.headers.get("content-type", "").encode("latin-1")
-    async with wanted.for_body(slowest_s):
-        return await read_upload(content_type, _body(request.receive), settings.max_image_bytes)
+    headers, now = request.scope["headers"], asyncio.get_running_loop().time
+    slowest_s = Patience.of(settings).slowest_upload_s(_declared_bytes(headers, settings))
+    content_type = next((value for name, value in headers if name == b"content-type"), b"")
+    async with wanted.for_body(slowest_s, now()):
+        upload = await read_upload(content_type, _body(request.receive), settings.max_image_bytes)
+    wanted.body_is_here(now())
+    return upload
 
 
 async def _body(receive: Receive) -> AsyncIterator[bytes]:

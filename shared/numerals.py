@@ -18,6 +18,7 @@ LENGTH_MAX = 128
 DIGITS_MAX = 19
 
 _BLANKS = " \t\r\n\f\v"
+_COUNT = re.compile(rf"0*([0-9]{{1,{DIGITS_MAX}}})")
 #: A plus in a URL arrives as a blank: before the number it is stripped, after the e it stands for itself.
 _NUMBER = re.compile(r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))(?:[eE]([ +-]?[0-9]{1,9}))?")
 
@@ -57,10 +58,8 @@ def read(kind: Any, text: str) -> tuple[Any, str]:
 
 def count(text: str) -> int | None:
     """A count as HTTP writes it, digits alone (RFC 9110 8.6), or None: anything else, or over DIGITS_MAX."""
-    if not (text.isascii() and text.isdigit()):
-        return None
-    digits = text.lstrip("0")
-    return int(digits or "0") if len(digits) <= DIGITS_MAX else None
+    match = _COUNT.fullmatch(text)
+    return int(match[1]) if match else None
 
 
 def _plain(text: str) -> str | None:

@@ -10,7 +10,8 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from gateway.access import auth, rate_limit
 from gateway.access.charging import is_charged
@@ -40,25 +41,30 @@ class Admitted:
     client: str
     headers: HeaderPairs
     _charge: tuple[str, Hit, float] | None = None
+    _wanted: RequestTime | None = None
 
     def charge(self, policy: str, hit: Hit, window_s: float) -> None:
         """It counts in this window."""
         self._charge = policy, hit, window_s
         self.headers[:] = rate_limit.headers(policy, hit, window_s)
 
-    @contextlib.asynccontextmanager
-    async def settled(self, wanted: RequestTime | None = None) -> AsyncIterator[None]:
+    def settled(self, wanted: RequestTime | None = None) -> Self:
         """Around all that is done for it: a 503 of the house's own doing is not charged (charging.py).
 
         wanted: the time that its caller gave it, where it could give one.
         """
-        try:
-            yield
-        except Unavailable as error:
-            now = asyncio.get_running_loop().time()
+        self._wanted = wanted
+        return self
+
+    async def __aenter__(self) -> None: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, Unavailable):
+            wanted, now = self._wanted, asyncio.get_running_loop().time()
             if wanted is None or not is_charged(error, wanted.own, wanted.full, now):
                 await self.refund()
-            raise
 
     async def refund(self) -> None:
         """The request is not charged after all (charging.py says when). Never raises; twice is once."""

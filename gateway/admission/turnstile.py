@@ -7,9 +7,10 @@ keep the decoders and the workers busy, and more only in a full house (DECISIONS
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Callable, Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+
+import msgspec
 
 from gateway.admission.fair_queue import FairQueue
 
@@ -17,8 +18,7 @@ from gateway.admission.fair_queue import FairQueue
 SMALL_ABOUT_S = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class Fare:
+class Fare(msgspec.Struct, frozen=True):
     """Of one request: whose flow it belongs to, what it costs (seconds), whether it counts as large."""
 
     flow: Hashable
@@ -55,16 +55,11 @@ class Turnstile:
         since = self._queue.oldest_since()
         return 0.0 if since is None else now - since
 
-    @contextlib.asynccontextmanager
-    async def turn(self, fare: Fare) -> AsyncIterator[None]:
+    def turn(self, fare: Fare) -> Turn:
         """Waits its turn, holds a place."""
-        await self._enter(fare)
-        try:
-            yield
-        finally:
-            self._leave(fare)
+        return Turn(self, fare)
 
-    async def _enter(self, fare: Fare) -> None:
+    async def enter(self, fare: Fare) -> None:
         loop = asyncio.get_running_loop()
         if not fare.large:
             self._small_seen = loop.time()
@@ -76,19 +71,20 @@ class Turnstile:
             await turn
         except BaseException:
             if not self._queue.remove(turn) and turn.done() and not turn.cancelled():
-                self._leave(fare)
+                self.leave(fare)
             raise
         finally:
             del self._large[turn]
 
-    def _leave(self, fare: Fare) -> None:
+    def leave(self, fare: Fare) -> None:
         self.inside -= 1
         self.inside_large -= fare.large
-        self._let_in(asyncio.get_running_loop().time())
+        if self._queue:
+            self._let_in(asyncio.get_running_loop().time())
 
     def _let_in(self, now: float) -> None:
-        house = self.inside + self.waiting
-        while self.inside < self.places(house):
+        places = self.places(self.inside + len(self._queue))
+        while self._queue and self.inside < places:
             turn = self._queue.take(large_too=self.inside_large < self._large_places(now))
             if turn is None:
                 return
@@ -101,3 +97,17 @@ class Turnstile:
         if now - self._small_seen < SMALL_ABOUT_S:
             return max(1, self.decoders - 1)
         return self.places(self.inside + self.waiting)
+
+
+@dataclass(slots=True)
+class Turn:
+    """One request at the turnstile: `async with` waits its turn and holds its place."""
+
+    turnstile: Turnstile
+    fare: Fare
+
+    async def __aenter__(self) -> None:
+        await self.turnstile.enter(self.fare)
+
+    async def __aexit__(self, *_ended: object) -> None:
+        self.turnstile.leave(self.fare)

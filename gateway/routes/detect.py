@@ -10,14 +10,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.params import DetectParams
-from gateway.recording import Answer, birth_of, record, repeatable
+from gateway.recording import Answer, Repeatable, birth_of, record
 from gateway.serialise import DetectedFace, DetectResponse, Image, Processing, Profiling, detected_faces, summary
 from gateway.visit import Visit, visit
 
 _encoder = msgspec.json.Encoder()
 
 
-@repeatable
+@Repeatable
 async def detect(request: Request) -> Response:
     """Faces in a picture, as JSON."""
     async with visit(request, "detect", DetectParams) as seen:

@@ -9,14 +9,14 @@ from starlette.responses import Response
 from gateway.deciding import decided, refuse_indices
 from gateway.params import MaskParams
 from gateway.pictures.marks import Marks
-from gateway.recording import Answer, birth_of, record, repeatable
+from gateway.recording import Answer, Repeatable, birth_of, record
 from gateway.visit import Visit, visit
 
 #: What became of the faces.
 FATES_HEADER = "X-Faces"
 
 
-@repeatable
+@Repeatable
 async def mask(request: Request) -> Response:
     """The picture with its faces masked, as a picture."""
     async with visit(request, "mask", MaskParams) as seen:
