@@ -29,7 +29,8 @@ def refuse_senseless(params: DetectParams | MaskParams, width: int, height: int,
     if isinstance(params, MaskParams):
         _refuse_contradictions(params, settings)
     for name in ("ignore", "keep", "only", "regions"):
-        for box in boxes_of(getattr(params, name, ())):
+        picks = getattr(params, name, ())
+        for box in boxes_of(picks) if picks else ():
             if within(box, width, height) is None:
                 shown = ", ".join(f"{corner:g}" for corner in box)
                 raise BadParameter(

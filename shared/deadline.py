@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, order=True, slots=True)
-class Deadline:
+class Deadline(msgspec.Struct, frozen=True, order=True, gc=False):
     """A point on the monotonic clock of this process, in seconds; the earlier is less. `now` is always an argument."""
 
     at: float

@@ -81,7 +81,7 @@ def encode_reply(message: Reply, faces: Faces) -> list[Any]:
 
 def looks_of(crops: Sequence[CropHeader]) -> int:
     """How many runs of the network these crops ask for."""
-    return sum(len(header.turns) for header in crops)
+    return sum([len(header.turns) for header in crops])
 
 
 def decode_to_worker(frames: Sequence[Frame]) -> tuple[ToWorker, list[CropArray]]:

@@ -67,8 +67,8 @@ class Admission:
     drain: DrainRate = field(default_factory=DrainRate)
     refused: Counter[str] = field(default_factory=Counter)
     accepted: int = 0
-    _by_client: Counter[str] = field(default_factory=Counter)
-    _bytes_by_client: Counter[str] = field(default_factory=Counter)
+    #: What each client holds: places, bytes.
+    _held: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     @property
     def interval_s(self) -> float:
@@ -89,13 +89,10 @@ class Admission:
         """A place for one request of so many body bytes. Raises Overloaded at once when there is none."""
         if reason := self._no_place(declared_bytes, client):
             raise self.refuse(reason)
-        if self.expected_wait_s > left_s:
-            raise self.refuse_for_time("expected wait", self.expected_wait_s)
+        if (wait_s := self.expected_wait_s) > left_s:
+            raise self.refuse_for_time("expected wait", wait_s)
         self.accepted += 1
-        self.requests += 1
-        self.bytes += declared_bytes
-        self._by_client[client] += 1
-        self._bytes_by_client[client] += declared_bytes
+        self._take(client, 1, declared_bytes)
         return Permit(self, declared_bytes, client)
 
     def check_again(self, ahead: int, left_s: float, passes: float = 1.0) -> None:
@@ -103,7 +100,9 @@ class Admission:
 
         passes: how often the network may have to look at it.
         """
-        needed_s = ahead * self.interval_s + (passes - 1) * self.model_interval_s()
+        needed_s = ahead * self.interval_s if ahead else 0.0
+        if passes != 1:
+            needed_s += (passes - 1) * self.model_interval_s()
         if needed_s > left_s:
             raise self.refuse_for_time("no time left", needed_s)
 
@@ -120,12 +119,16 @@ class Admission:
         self.drain.answered(now, saturated=self.saturated())
 
     def leave(self, permit: Permit) -> None:
-        self.requests -= 1
-        self.bytes -= permit.held_bytes
-        self._by_client[permit.client] -= 1
-        self._bytes_by_client[permit.client] -= permit.held_bytes
-        if not self._by_client[permit.client]:
-            del self._by_client[permit.client], self._bytes_by_client[permit.client]
+        self._take(permit.client, -1, -permit.held_bytes)
+
+    def _take(self, client: str, places: int, size: int) -> None:
+        self.requests += places
+        self.bytes += size
+        held, held_bytes = self._held.get(client, (0, 0))
+        if held + places:
+            self._held[client] = held + places, held_bytes + size
+        else:
+            del self._held[client]
 
     def _no_place(self, declared_bytes: int, client: str) -> str:
         if self.requests >= self.requests_max:
@@ -138,8 +141,8 @@ class Admission:
 
     def _has_its_share(self, declared_bytes: int, client: str) -> bool:
         """Of the places, or of the bytes: a slow upload holds both for long. One request alone is never too heavy."""
-        held = self._by_client[client]
-        heavy = self._bytes_by_client[client] + declared_bytes > self.bytes_max * self.client_share
+        held, held_bytes = self._held.get(client, (0, 0))
+        heavy = held_bytes + declared_bytes > self.bytes_max * self.client_share
         return held >= self.requests_max * self.client_share or (held > 0 and heavy)
 
 

@@ -36,7 +36,7 @@ class CostModel:
 
     def line(self) -> tuple[float, float]:
         """(a, b): seconds per picture and per run. Without different batch sizes all is put on the pictures."""
-        assert self.known
+        assert self.weight, "nothing was seen"
         mean_pictures, mean_seconds = self.pictures / self.weight, self.seconds / self.weight
         variance = self.squares / self.weight - mean_pictures**2
         if variance < VARIANCE_MIN:

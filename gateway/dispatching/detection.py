@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
+import msgspec
 import numpy as np
 
 from gateway.dispatching import doubts
@@ -40,6 +41,13 @@ UPRIGHT: tuple[Turn, ...] = (0,)
 TURNED: tuple[Turn, ...] = (1, 2, 3)
 #: Parts of the plain look's side that a picture is looked at turned with, to find large faces cheaply.
 TURNED_PARTS = (2, 4)
+#: What the turned looks cost, in full inputs.
+_SMALL_PASSES = len(TURNED) * sum(part**-2 for part in TURNED_PARTS)
+_TURNED_PASSES: dict[Turns, float] = {
+    "never": 0.0,
+    "unsure": _SMALL_PASSES,
+    "always": _SMALL_PASSES + len(TURNED),
+}
 STRIDE_MAX = 32
 #: Full inputs that one request to a worker holds, more only where they are one crop's turns, and such requests of one
 #: picture at once: what others' requests wait for.
@@ -77,10 +85,8 @@ class Question:
 
 def passes_for(turns: Turns, tiles: int, side: int, *, closer: bool) -> float:
     """How many full inputs of this side a picture may cost at most, the plain look among them: its price."""
-    small = len(TURNED) * sum(part**-2 for part in TURNED_PARTS)
-    each = {"never": 0.0, "unsure": small, "always": small + len(TURNED)}[turns]
     doubted = doubts.MOST * (doubts.SIDE / side) ** 2 if closer else 0.0
-    return 1 + each + doubted + tiles * (1 + len(TURNED) * (turns == "always"))
+    return 1 + _TURNED_PASSES[turns] + doubted + tiles * (1 + len(TURNED) * (turns == "always"))
 
 
 def sides_for(input_side: int, second: int) -> tuple[int, ...]:
@@ -204,8 +210,8 @@ def _work(
 ) -> Work:
     return Work(
         id=dispatcher.next_id(),
-        crops=tuple(crop.pixels for crop, _ in looks),
-        headers=tuple(_header(crop, turns) for crop, turns in looks),
+        crops=tuple([crop.pixels for crop, _ in looks]),
+        headers=tuple([_header(crop, turns) for crop, turns in looks]),
         confidence=question.confidence,
         nms_threshold=question.nms_threshold,
         max_faces=question.max_faces,
@@ -237,9 +243,10 @@ def _together(found: list[Faces], question: Question, *, parts: bool) -> Faces:
 
 def _summed(seen: list[Detection], faces: Faces, looks: Looks, spent_ms: float) -> Detection:
     """One answer of several. Some of them ran side by side: their times add up to no more than was spent."""
+    looks = msgspec.structs.replace(looks, passes=sum(one.looks.passes for one in seen))
     postprocess_ms = min(spent_ms, sum(one.postprocess_ms for one in seen))
     inference_ms = min(spent_ms - postprocess_ms, sum(one.inference_ms for one in seen))
-    return replace(
+    return msgspec.structs.replace(
         seen[0], faces=faces, queue_ms=spent_ms - inference_ms - postprocess_ms, inference_ms=inference_ms,
-        postprocess_ms=postprocess_ms, looks=replace(looks, passes=sum(one.looks.passes for one in seen)),
+        postprocess_ms=postprocess_ms, looks=looks,
     )  # fmt: skip

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 
+import msgspec
+
 from gateway.dispatching import quarantine_folder
 from gateway.dispatching.cost_model import CostModel
 from gateway.dispatching.counts import Counts
@@ -32,8 +34,7 @@ NO_WORKER_GRACE_S = 5.0
 Incident = Callable[[str, dict[str, object]], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Looks:
+class Looks(msgspec.Struct, frozen=True):
     """How a picture was looked at. passes: runs of the network. tiles: parts of it. turns: beside upright, 0 or 3.
     closer: doubted finds that were looked at again.
     """
@@ -48,8 +49,7 @@ class Looks:
         return f"passes={self.passes}, tiles={self.tiles}, turns={self.turns}, closer={self.closer}"
 
 
-@dataclass(frozen=True, slots=True)
-class Detection:
+class Detection(msgspec.Struct, frozen=True):
     """Faces in pixels of the upright picture, with the milliseconds they took on the way.
 
     sure: the best score in the largest look.
@@ -130,15 +130,13 @@ class Dispatcher:
     @property
     def exact_pixels(self) -> bool:
         """Whether a model that serves, or may come to, is shown just what the reference would show it."""
-        return not self.workers or any(worker.model.exact_pixels for worker in self.workers)
+        workers = self.workers
+        return not workers or any(worker.model.exact_pixels for worker in workers)
 
     def interval_s(self) -> float:
         """Seconds per picture with all workers at full batches, by the cost model; 0 while nothing is known."""
-        per_second = sum(
-            worker.model.max_batch / run_s
-            for worker in self.workers
-            if (run_s := self.cost.run_s(worker.model.max_batch))
-        )
+        batches = [worker.model.max_batch for worker in self.workers]
+        per_second = sum([batch / run_s for batch in batches if (run_s := self.cost.run_s(batch))])
         return 1 / per_second if per_second else 0.0
 
     # Requests
@@ -154,16 +152,17 @@ class Dispatcher:
         Raises DeadlineExceeded, NoWorker (503), PoisonPicture (422), DetectionFailed (500). A cancelled caller, whose
         client left or whose time is over, frees its place at once.
         """
-        now, passes = self._now(), looks_of(work.headers)
+        loop, passes = asyncio.get_running_loop(), looks_of(work.headers)
+        now = loop.time()
         self._refuse_hopeless(work, now)
-        answer: Answer = asyncio.get_running_loop().create_future()
+        answer: Answer = loop.create_future()
         self._pending[work.id] = answer
         self.queue.submit(work)
         self._pump()
         try:
             reply, faces, worker = await answer
         except asyncio.CancelledError:
-            if work.deadline.passed(self._now()):
+            if work.deadline.passed(loop.time()):
                 self.counts.expired += 1
             else:
                 self.counts.cancelled += 1
@@ -171,7 +170,7 @@ class Dispatcher:
             raise
         finally:
             del self._pending[work.id]
-        total_ms = (self._now() - now) * 1000
+        total_ms = (loop.time() - now) * 1000
         queue_ms = max(0.0, total_ms - reply.inference_ms - reply.postprocess_ms)
         return Detection(
             faces, queue_ms, reply.inference_ms, reply.postprocess_ms, reply.batch_size, reply.dispatch, worker,

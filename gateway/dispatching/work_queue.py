@@ -102,12 +102,12 @@ class WorkQueue:
 
     @property
     def capacity(self) -> int:
-        return sum(worker.capacity for worker in self._workers.values())
+        return sum([worker.capacity for worker in self._workers.values()])
 
     @property
     def busy_with(self) -> int:
         """How many requests keep the workers busy, as far as they have places for this gateway's."""
-        return sum(min(one.busy_with, one.credits + len(one.in_hand)) for one in self._workers.values())
+        return sum([min(one.busy_with, one.credits + len(one.in_hand)) for one in self._workers.values()])
 
     @property
     def workers(self) -> dict[str, WorkerState]:
@@ -178,7 +178,9 @@ class WorkQueue:
 
     def next_up(self) -> list[Work]:
         """What `assign` would give away now."""
-        return list(itertools.islice(self._waiting.values(), sum(one.credits for one in self._workers.values())))
+        if not self._waiting:
+            return []
+        return list(itertools.islice(self._waiting.values(), sum([one.credits for one in self._workers.values()])))
 
     def assign(self) -> list[tuple[str, Work]]:
         """Gives waiting work, oldest first, to the least busy workers with credit."""

@@ -43,6 +43,9 @@ _WHY: dict[int, str] = {
     zmq.EVENT_HANDSHAKE_FAILED_AUTH: "this gateway's key is not in its FACE_API_WIRE_PEERS",
 }
 
+#: As plain numbers: pyzmq's flags are made anew by every operation.
+_NOW, _MORE, _READABLE = int(zmq.DONTWAIT), int(zmq.DONTWAIT | zmq.SNDMORE), int(zmq.POLLIN)
+
 Context = zmq.Context[zmq.Socket[bytes]]
 OnMessage = Callable[["WorkerLink", ToGateway, Faces | None], None]
 OnLost = Callable[["WorkerLink", str], None]
@@ -87,7 +90,7 @@ class WorkerLink:
         credentials: Credentials | None = None,
         on_odd: Callable[[WorkerLink, WireError], None] = lambda _link, _error: None,
     ) -> None:
-        self.announcement = announcement
+        self.announcement, self.generation = announcement, announcement.generation
         self._on_message, self._on_lost, self._on_odd = on_message, on_lost, on_odd
         self._closed = False
         self._socket = context.socket(zmq.DEALER)
@@ -104,21 +107,20 @@ class WorkerLink:
         # libzmq wakes only a reader that has looked and found nothing (zmq_getsockopt, ZMQ_FD): look once.
         self._loop.call_soon(self._monitored)
 
-    @property
-    def generation(self) -> str:
-        return self.announcement.generation
-
     def send(self, frames: Sequence[Any]) -> None:
         """Queues frames; big ones are not copied and stay referenced until they are out."""
         if self._closed:
             return
+        *leading, last = frames
         try:
-            self._socket.send_multipart(frames, flags=zmq.DONTWAIT, copy=False)
+            for frame in leading:
+                self._socket.send(frame, _MORE, copy=False)
+            self._socket.send(last, _NOW, copy=False)
         except zmq.Again:
             self._loop.call_soon(self._lose, "it does not read")
             return
         # libzmq's descriptor is edge-triggered and sending may have eaten the edge.
-        if _number(self._socket, zmq.EVENTS) & zmq.POLLIN:
+        if self._has_come():
             self._loop.call_soon(self._readable)
 
     def close(self) -> None:
@@ -132,17 +134,23 @@ class WorkerLink:
         self._socket.close()
 
     def _readable(self) -> None:
-        while not self._closed:
+        while not self._closed and self._has_come():
             try:
-                frames = self._socket.recv_multipart(flags=zmq.DONTWAIT)
-            except zmq.Again:
-                return
-            try:
-                message, faces = decode_to_gateway(frames)
+                message, faces = decode_to_gateway(self._received())
             except WireError as error:
                 self._on_odd(self, error)
                 continue  # what it was about ends with its deadline
             self._on_message(self, message, faces)
+
+    def _has_come(self) -> bool:
+        return bool(_number(self._socket, zmq.EVENTS) & _READABLE)
+
+    def _received(self) -> list[memoryview]:
+        """The frames of a message that has come."""
+        frames = [self._socket.recv(_NOW, copy=False)]
+        while frames[-1].more:
+            frames.append(self._socket.recv(_NOW, copy=False))
+        return [frame.buffer for frame in frames]
 
     def _monitored(self) -> None:
         while not self._closed:
@@ -162,6 +170,4 @@ class WorkerLink:
 
 
 def _number(socket: zmq.Socket[bytes], option: int) -> int:
-    value = socket.getsockopt(option)
-    assert isinstance(value, int)
-    return value
+    return int(socket.getsockopt(option))

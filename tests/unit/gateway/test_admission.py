@@ -61,7 +61,7 @@ def test_one_client_fills_no_more_than_its_share_of_the_bytes_either() -> None:
         with house.enter(100, "slow"), house.enter(500, "other"):
             assert house.bytes == 1000
     assert house.refused == {"client's share": 1}
-    assert not house._bytes_by_client
+    assert not house._held
 
 
 def test_who_cannot_be_answered_in_time_is_refused_at_once() -> None:
