@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,8 +15,7 @@ from shared.faces import Faces, FloatArray
 _ROUNDED = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class FaceChoice:
+class FaceChoice(msgspec.Struct, frozen=True):
     """max_faces: 0 is all. min_size: pixels of the longer side. ignore: boxes whose faces are left out."""
 
     max_faces: int = 0

@@ -148,11 +148,12 @@ def detected_faces(faces: Faces, width: int, height: int) -> msgspec.Raw:
 
     Written from the numbers at once: a crowd's thousands of small objects cost more than decoding its picture.
     """
-    if not len(faces):
+    count = len(faces)
+    if not count:
         return msgspec.Raw(b"[]")
     numbers = _encoder.encode(_numbers(faces, width, height))[1:-1].split(b",")
     rest = _FACE_WITHOUT_LANDMARKS if faces.landmarks is None else _FACE
-    forms = [b'{"index":%d,' % index + rest for index in range(len(faces))]
+    forms = [b'{"index":%d,' % index + rest for index in range(count)]
     return msgspec.Raw(b"[%b]" % b",".join(forms) % tuple(numbers))
 
 
@@ -162,9 +163,9 @@ def _numbers(faces: Faces, width: int, height: int) -> list[float]:
     sizes = corners[:, 2:] - corners[:, :2]
     centres = (corners[:, :2] + corners[:, 2:]) / 2
     areas = sizes[:, :1] * sizes[:, 1:]
-    relative = (np.hstack([centres, sizes]) / (width, height, width, height)).clip(0, 1)
-    points = [] if faces.landmarks is None else [faces.landmarks.reshape(len(faces), 10)]
-    columns = np.hstack([corners, faces.scores[:, None], *points, sizes, areas, centres, relative])
+    relative = (np.concatenate((centres, sizes), axis=1) / (width, height, width, height)).clip(0, 1)
+    points = () if faces.landmarks is None else (faces.landmarks.reshape(-1, 10),)
+    columns = np.concatenate((corners, faces.scores[:, None], *points, sizes, areas, centres, relative), axis=1)
     steps = _STEPS_WITHOUT_LANDMARKS if faces.landmarks is None else _STEPS
     numbers: list[float] = (np.rint(columns * steps) / steps).ravel().tolist()
     return numbers
@@ -172,14 +173,15 @@ def _numbers(faces: Faces, width: int, height: int) -> list[float]:
 
 def summary(faces: Faces, width: int, height: int) -> Summary:
     """Over all faces; averages of none are 0.0."""
-    if not len(faces):
+    count = len(faces)
+    if not count:
         return Summary(0, 0.0, 0.0, 0.0, 0.0, 0.0)
     # Plain numbers: for the few faces of most pictures each call of numpy costs more than all the sums.
-    total = sum((x2 - x1) * (y2 - y1) for x1, y1, x2, y2 in faces.boxes.tolist())
+    total = sum([(x2 - x1) * (y2 - y1) for x1, y1, x2, y2 in faces.boxes.tolist()])
     scores: list[float] = faces.scores.tolist()
     return Summary(
-        len(faces),
-        round(sum(scores) / len(scores), 4),
+        count,
+        round(sum(scores) / count, 4),
         round(min(scores), 4),
         round(max(scores), 4),
         round(total, 2),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from time import perf_counter
 
 #: A stage, and when it began and ended, in seconds of the performance counter.
@@ -14,12 +15,12 @@ class Timings:
     def __init__(self) -> None:
         self._started = perf_counter()
         self._lap_started = self._started
-        self._stages: dict[str, float] = {}
+        self._stages: defaultdict[str, float] = defaultdict(float)
 
     def lap(self, stage: str) -> None:
         """Books the time since the last lap under `stage`."""
         now = perf_counter()
-        self.add(stage, (now - self._lap_started) * 1000)
+        self._stages[stage] += (now - self._lap_started) * 1000
         self._lap_started = now
 
     def skip(self) -> None:
@@ -27,7 +28,7 @@ class Timings:
         self._lap_started = perf_counter()
 
     def add(self, stage: str, milliseconds: float) -> None:
-        self._stages[stage] = self._stages.get(stage, 0.0) + milliseconds
+        self._stages[stage] += milliseconds
 
     def get(self, stage: str) -> float:
         return self._stages.get(stage, 0.0)
@@ -50,7 +51,7 @@ class Timings:
         total = self.total_ms()
         other = max(0.0, total - sum(self._stages.values()))
         parts = [*self._stages.items(), ("other", other), ("total", total)]
-        return ", ".join(f"{name};dur={spent:.2f}" for name, spent in parts)
+        return ", ".join([f"{name};dur={spent:.2f}" for name, spent in parts])
 
 
 class DatedTimings(Timings):
@@ -66,7 +67,6 @@ class DatedTimings(Timings):
     def lap(self, stage: str) -> None:
         began = self._lap_started
         super().lap(stage)
-        self._booked.pop()
         self._date()
         self._dated.append((stage, began, self._lap_started))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any, Literal, TextIO
 
 import msgspec
@@ -25,12 +26,7 @@ def open_log(settings: Settings, part: str, stream: TextIO = sys.stderr) -> Log:
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     log: Log = structlog.wrap_logger(
         structlog.WriteLogger(stream),  # a line and its end in one write: processes share the stream
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.format_exc_info,
-            _as_text if as_text else _as_json,
-        ],
+        processors=[_complete, _as_text if as_text else _as_json],
         wrapper_class=structlog.make_filtering_bound_logger(level),
     ).bind(part=part)
     _take_over_libraries(log, level)
@@ -66,6 +62,13 @@ def words_of(line: bytes, part: str, *, as_text: bool) -> str | None:
     if logged.part != part:
         return None
     return f"{logged.event}: {logged.why}" if logged.why else logged.event
+
+
+def _complete(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """With what every line has; an error that was caught is told only where there is one."""
+    event["timestamp"] = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    event["level"] = "error" if method == "exception" else method
+    return structlog.processors.format_exc_info(logger, method, event) if "exc_info" in event else event
 
 
 def _as_json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:

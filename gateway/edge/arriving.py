@@ -33,11 +33,14 @@ class Arriving:
     chunks: int = 0
 
     def target(self, url: bytes) -> None:
-        self._more_head(len(url))
+        self.header_bytes += len(url)
+        self.check_head(HEADS_READ)
 
     def header(self, name: bytes, value: bytes) -> None:
         self.headers += 1
-        self._more_head(len(name) + len(value))
+        self.header_bytes += len(name) + len(value)
+        if self.header_bytes > HEADS_READ * HEADER_BYTES_MAX or self.headers > HEADS_READ * HEADERS_MAX:
+            raise Refused(HEADERS_TOO_LARGE)
         if name == b"content-length":
             self.declared = numerals.count(value.decode("latin-1")) or 0
 
@@ -57,7 +60,3 @@ class Arriving:
         """
         if self.header_bytes > most * HEADER_BYTES_MAX or self.headers > most * HEADERS_MAX:
             raise Refused(HEADERS_TOO_LARGE)
-
-    def _more_head(self, count: int) -> None:
-        self.header_bytes += count
-        self.check_head(HEADS_READ)

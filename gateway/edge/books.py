@@ -36,9 +36,10 @@ class Books:
         """Of one request."""
         endpoint, timings = BY_PATH.get(scope["path"]), record.timings
         told = endpoint.path if endpoint else "other"
+        stages = timings.stages()
         self.metrics.answered(told, status, total_ms / 1000)
         if status == 200:
-            self.metrics.stages(timings.stages())
+            self.metrics.stages(stages)
         if endpoint and endpoint.task and scope["method"] == endpoint.method:
             self._count(endpoint.task, record, status, total_ms)
         quiet = endpoint.quiet if endpoint else scope["path"].startswith(QUIET_PAGES)
@@ -48,7 +49,7 @@ class Books:
             "request",
             request_id=record.request_id, **traced, method=scope["method"], path=told,
             status=status, ms=round(total_ms, 2),
-            stages={name: round(spent, 2) for name, spent in timings.stages()},
+            stages={name: round(spent, 2) for name, spent in stages},
         )  # fmt: skip
         if self.traces is not None and not quiet:
             self.traces.close(record, f"{scope['method']} {told}", status)

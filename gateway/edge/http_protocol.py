@@ -130,7 +130,7 @@ class Protocol(NoUpgrades):
 
     def on_request(self) -> None:
         self.arriving.check_head()
-        hosts = sum(name == b"host" for name, _ in self.headers)
+        hosts = [name for name, _ in self.headers].count(b"host")
         if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
             raise Refused(NO_HOST)
         if len(self.pipeline) >= PIPELINED_MAX:

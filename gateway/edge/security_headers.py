@@ -45,4 +45,4 @@ def completed(headers: HeaderPairs) -> HeaderPairs:
     """The headers of a response with those of HEADERS that it did not set, without Server."""
     present = {name.lower() for name, _ in headers}
     kept = headers if b"server" not in present else [pair for pair in headers if pair[0].lower() != b"server"]
-    return [*kept, *(pair for pair in HEADERS if pair[0] not in present)]
+    return [*kept, *[pair for pair in HEADERS if pair[0] not in present]]

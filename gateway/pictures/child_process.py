@@ -201,8 +201,8 @@ class Child:
         assert job is not None
         if isinstance(message, Failed):
             job.fail(_FAILURES[message.kind](message.words))
-        elif not job.answer.done():
-            job.answer.set_result(ChildAnswer(message, memory))
+        else:
+            job.succeed(ChildAnswer(message, memory))
             self._pin(job.then)
         self._when_free(self)
 

@@ -5,15 +5,13 @@ Source: insightface python-package/insightface/model_zoo/scrfd.py, `detect`; res
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 
-@dataclass(frozen=True, slots=True)
-class Letterbox:
+class Letterbox(msgspec.Struct, frozen=True):
     """How a picture fits a square input: fitted size in pixels, and input pixels per picture pixel.
 
     scale: fitted height / picture height, the reference's det_scale, one number for both axes.

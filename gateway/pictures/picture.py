@@ -10,10 +10,8 @@ child may fell it, too; a second one does, in a child that has held nothing else
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import sys
-from collections.abc import Iterator
 
 import numpy as np
 
@@ -90,8 +88,10 @@ class Picture:
             self._held = await self._owner.holding.take(need)
         answer = None
         while answer is None:
-            with self._crash_counted():
+            try:
                 (answer,) = await self._ask(self._decoding_need(), self._opening(self._sides, self._tiles, self._reach))
+            except CrashedError as crash:
+                self._count(crash)
         assert isinstance(answer.message, Opened)
         self.crops = self._crops_of(answer)
         self.decode_ms, self.preprocess_ms = answer.message.decode_ms, answer.message.preprocess_ms
@@ -106,8 +106,12 @@ class Picture:
         refuse_to_keep(self._header, options)
         answer = None
         while answer is None:
-            with self._crash_counted(), contextlib.suppress(LostError):
+            try:
                 answer = await self._masked(marks, options, overlay)
+            except CrashedError as crash:
+                self._count(crash)
+            except LostError:
+                continue  # decoded again
         done = answer.message
         assert isinstance(done, MaskDone)
         data = answer.memory[: done.size]
@@ -169,15 +173,11 @@ class Picture:
     def _kept_bytes(self) -> int:
         return self.facts.size_bytes * self._kept
 
-    @contextlib.contextmanager
-    def _crash_counted(self) -> Iterator[None]:
-        """Lets a crash pass for another try, alone in a fresh child; the second, if it was alone, is its doing."""
-        try:
-            yield
-        except CrashedError as crash:
-            self._crashes, self._child = self._crashes + 1, None
-            if self._crashes > 1 and crash.alone:
-                raise BadImage("The picture could not be processed: the decoder failed on it") from None
+    def _count(self, crash: CrashedError) -> None:
+        """It has another try, alone in a fresh child; the second crash, if it was alone, is its doing: BadImage."""
+        self._crashes, self._child = self._crashes + 1, None
+        if self._crashes > 1 and crash.alone:
+            raise BadImage("The picture could not be processed: the decoder failed on it") from None
 
     async def _ask(self, need: int, *jobs: Job) -> list[ChildAnswer]:
         """A child's answers, with `need` bytes counted as in use from before it begins until it is over.
@@ -190,7 +190,7 @@ class Picture:
             job.then = following
         try:
             crew.submit(jobs[0])
-            answers = [await asyncio.shield(job.answer) for job in jobs]
+            answers = [await job.answer for job in jobs]
             self._child = jobs[-1].child if self._to_mask else None
             return answers
         finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,8 +21,7 @@ def decoders_of(settings: Settings) -> int:
     return settings.decode_processes or max(1, usable_cores() // max(1, settings.gateway_processes))
 
 
-@dataclass(frozen=True, slots=True)
-class PictureFacts:
+class PictureFacts(msgspec.Struct, frozen=True):
     """Facts of the upright picture.
 
     width, height: pixels. channels: 3, what detection saw. size_bytes: of the file. frames: more than 1 for animated
@@ -35,8 +35,7 @@ class PictureFacts:
     frames: int
 
 
-@dataclass(frozen=True, slots=True)
-class Crop:
+class Crop(msgspec.Struct, frozen=True):
     """The picture, or a tile of it, fitted into a square network input; only the fitted rows.
 
     pixels: (rows, cols, 3) uint8 BGR, C-contiguous. side: of the input. scale: input pixels per picture pixel

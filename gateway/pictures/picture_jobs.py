@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from gateway.pictures.anonymous_memory import Bytes
@@ -51,7 +51,7 @@ class Job:
     is_right: whether an answer can be one to this; a child that gives another is not believed. child: who alone can do
     it, then who does it. alone: it wants a child that has held no picture yet. then: done next by the same child, with
     no stranger in between.
-    started: a child has it; from then on it runs to its end, whoever still waits for the answer.
+    started: a child has it; from then on it runs to its end (ended), whoever still waits for the answer.
     """
 
     message: Open | Mask
@@ -62,23 +62,28 @@ class Job:
     alone: bool = False
     then: Job | None = None
     started: bool = False
+    ended: bool = False
+    _afterwards: list[Callable[[], None]] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        self.answer.add_done_callback(_look_at)
+    def succeed(self, answer: ChildAnswer) -> None:
+        if not self.answer.done():
+            self.answer.set_result(answer)
+        self._end()
 
     def fail(self, error: Exception) -> None:
         if not self.answer.done():
             self.answer.set_exception(error)
+            self.answer.exception()  # has been seen: whoever asked may have left
+        self._end()
 
     def when_over(self, act: Callable[[], None]) -> None:
         """Calls `act` when no child works on it (any more): now, or when the answer comes that nobody awaits."""
-        if self.started and not self.answer.done():
-            self.answer.add_done_callback(lambda _: act())
+        if self.started and not self.ended:
+            self._afterwards.append(act)
         else:
             act()
 
-
-def _look_at(answer: asyncio.Future[ChildAnswer]) -> None:
-    """Marks an error as seen: whoever asked may have left."""
-    if not answer.cancelled():
-        answer.exception()
+    def _end(self) -> None:
+        self.ended, acts, self._afterwards = True, self._afterwards, []
+        for act in acts:
+            act()

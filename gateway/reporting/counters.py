@@ -84,11 +84,19 @@ class Counters:
 
     def add(self, name: str, amount: float = 1) -> None:
         """Counts something, in this minute and since the start. Names are few: never a client's text."""
-        key = (int(self._clock()) // 60, name)
-        if key in self._sums or len(self._sums) < NAMES_MAX:
-            self._sums[key] += amount
-            if name.startswith(("refused.", "limiter_failures.")):
-                self._ever[name] += int(amount)
+        if self._count(self._minute(), name, amount) and name.startswith(("refused.", "limiter_failures.")):
+            self._ever[name] += int(amount)
+
+    def _minute(self) -> int:
+        return int(self._clock()) // 60
+
+    def _count(self, minute: int, name: str, amount: float) -> bool:
+        """False where there are too many names."""
+        key = (minute, name)
+        if key not in self._sums and len(self._sums) >= NAMES_MAX:
+            return False
+        self._sums[key] += amount
+        return True
 
     def refused(self) -> dict[str, int]:
         """Requests that this process refused at the door since it started, by reason: for other outlets."""
@@ -104,12 +112,12 @@ class Counters:
 
     def answered(self, endpoint: str, status: int, milliseconds: float, faces: int) -> None:
         """One request that was answered."""
-        self.add(f"requests.{endpoint}")
-        self.add(f"status.{status}")
-        self.add("faces", faces)
+        minute = self._minute()
+        self._count(minute, f"requests.{endpoint}", 1)
+        self._count(minute, f"status.{status}", 1)
+        self._count(minute, "faces", faces)
         if status < 400:
-            edge = bisect_left(EDGES_MS, milliseconds)
-            self.add(f"ms.{endpoint}.{edge}")
+            self._count(minute, f"ms.{endpoint}.{bisect_left(EDGES_MS, milliseconds)}", 1)
 
     def say_of_now(self, source: Callable[[], Present]) -> None:
         """Who can tell what is going on in this process; asked once a second, from now on alone."""
@@ -134,7 +142,7 @@ class Counters:
 
     def by_minute(self, minutes: int) -> list[dict[str, float]]:
         """Sums by name for each of the last so many minutes, the present one last."""
-        last = int(self._clock()) // 60
+        last = self._minute()
         rows: list[dict[str, float]] = [{} for _ in range(minutes)]
         with contextlib.suppress(sqlite3.Error, OSError):
             query = "SELECT minute, name, n FROM counts WHERE minute > ?"
@@ -189,7 +197,7 @@ class Counters:
         if not minutes:
             rows: Any = self._open().execute("SELECT name, n FROM counts WHERE minute = ?", (ALL_TIME,))
         else:
-            last = int(self._clock()) // 60
+            last = self._minute()
             query = "SELECT name, SUM(n) FROM counts WHERE minute > ? AND minute <= ? GROUP BY name"
             rows = self._open().execute(query, (last - minutes, last))
         return dict(rows.fetchall())

@@ -87,8 +87,7 @@ class Metrics:
 
     def stages(self, stages: Iterable[tuple[str, float]]) -> None:
         """Milliseconds by stage of one answered request."""
-        for stage, milliseconds in stages:
-            self.stage_seconds.observe(milliseconds / 1000, stage)
+        self.stage_seconds.observe_all(stages, 0.001)
 
     def batch(self, size: int, reason: str) -> None:
         self.batch_size.observe(size)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Histogram
@@ -52,6 +52,13 @@ class Tally:
         row = self._rows[label]
         row.counts[bisect_left(self.edges, value)] += 1
         row.total += value
+
+    def observe_all(self, labelled: Iterable[tuple[str, float]], unit: float) -> None:
+        """(label, value) pairs, each value in so many of the edges' units."""
+        for label, value in labelled:
+            row = self._rows[label]
+            row.counts[bisect_left(self.edges, value * unit)] += 1
+            row.total += value * unit
 
     def hand_in(self) -> None:
         rows, self._rows = self._rows, defaultdict(self._rows.default_factory)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 #: The name of a row of `input_formats.py`.
 Format = str
@@ -14,8 +15,7 @@ PARTS_MAX = 16_384
 PROFILE_BYTES_MAX = 16 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(msgspec.Struct, frozen=True):
     """Facts of the stored raster, before orientation is applied.
 
     width, height: stored, in pixels. orientation: EXIF 1..8. disputed: viewers differ about which way up it is.

@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+
+import msgspec
 
 from gateway.pictures.headers import exif
 from gateway.pictures.headers.facts import PARTS_MAX, Format, Header
@@ -24,7 +25,9 @@ SOI, EOI, SOS, DHT, DRI, TEM = 0xD8, 0xD9, 0xDA, 0xC4, 0xDD, 0x01
 DATA = 0
 FRAMES = frozenset(range(0xC0, 0xD0)) - {DHT, 0xC8, 0xCC}  # SOF0..15 without DHT, JPG and DAC
 _BARE = frozenset({*range(0xD0, 0xD8), TEM})  # restart markers and TEM: no length, no meaning between segments
-_APP0, _APP1, _APP14 = 0xE0, 0xE1, 0xEE
+_APP0, _APP1, _APP2, _APP14 = 0xE0, 0xE1, 0xE2, 0xEE
+#: Segments that tell of the picture.
+_NOTED = FRAMES | {_APP2}
 _EXIF, _XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 #: Segments in which libjpeg finds fault with words that change no pixel.
 _WORDED = frozenset({_APP0, _APP14, SOS})
@@ -57,13 +60,14 @@ def read(data: memoryview) -> Header:
             told.append(data[start:stop])
         if marker in (SOS, EOI):
             break
-        _note(marker, data[start:stop], found)
+        if marker in _NOTED:
+            _note(marker, data[start:stop], found)
     if "width" not in found:
         raise BadImage("The JPEG file has no frame header: it is truncated or corrupt")
     orientation, disputed = _orientation(told)
     header = Header(format=FORMAT, orientation=orientation, disputed=disputed, **found)  # type: ignore[arg-type]
     odd = any(_put_right(marker, payload, header) != payload for marker, payload in worded)
-    return replace(header, extras=True) if odd else header
+    return msgspec.structs.replace(header, extras=True) if odd else header
 
 
 def _note(marker: int, payload: memoryview, found: dict[str, int | bool]) -> None:
@@ -71,7 +75,7 @@ def _note(marker: int, payload: memoryview, found: dict[str, int | bool]) -> Non
         if "width" in found:
             raise BadImage("The JPEG file has two frame headers")
         found |= _frame(marker, payload)
-    elif marker == 0xE2 and bytes(payload[:12]) == b"ICC_PROFILE\0":
+    elif bytes(payload[:12]) == b"ICC_PROFILE\0":
         found["icc"] = found.get("icc", 0) + len(payload)
 
 
@@ -93,7 +97,7 @@ def profile(data: memoryview) -> bytes | None:
     for marker, _at, start, end in pieces(data):
         if marker in (SOS, EOI):
             break
-        if marker == 0xE2 and bytes(data[start : start + 12]) == b"ICC_PROFILE\0" and end - start > 14:
+        if marker == _APP2 and bytes(data[start : start + 12]) == b"ICC_PROFILE\0" and end - start > 14:
             parts.setdefault(data[start + 12], bytes(data[start + 14 : end]))
     return b"".join(parts[number] for number in sorted(parts)) if parts else None
 
@@ -132,12 +136,12 @@ def pieces(data: memoryview) -> Iterator[Piece]:
 
     What stands between two of them is skipped by decoders. Raises BadImage.
     """
-    position, scanned = 2, False
+    position, scanned, size = 2, False, len(data)
     for _ in range(PARTS_MAX):
         found = _MARKER.search(data, position)
         if found is None:
             return
-        at, start = found.start(), found.end()
+        at, start = found.span()
         marker = data[at + 1]
         if marker in _BARE:
             yield marker, at, start, start
@@ -146,9 +150,9 @@ def pieces(data: memoryview) -> Iterator[Piece]:
         if marker == EOI:
             yield marker, at, start, start
             return
-        (length,) = struct.unpack_from(">H", data, start)
-        position = start + max(2, length)  # as libjpeg does for segments that it skips
-        if marker == SOI or position > len(data):
+        length = data[start] << 8 | data[start + 1]
+        position = start + (max(2, length))  # as libjpeg does for segments that it skips
+        if marker == SOI or position > size:
             if scanned:
                 return  # what it means for the picture the decoder knows
             raise BadImage("The JPEG file is truncated or corrupt")
@@ -156,7 +160,7 @@ def pieces(data: memoryview) -> Iterator[Piece]:
         if marker == SOS:
             scanned = True
             following = _NEXT_MARKER.search(data, position)
-            end = following.start() if following else len(data)
+            end = following.start() if following else size
             yield DATA, position, position, end
             position = end
     raise BadImage("The JPEG file has too many segments")
