@@ -56,8 +56,8 @@ ROOT = Path(__file__).resolve().parent.parent
 DETECT, FACES = "/api/v1/detect", 3
 GENERATION, CAPACITY, SIDE = "told", 4, 640
 #: Requests before anything counts, and that are counted; after each the gateway is left to finish its books.
-WARM_UP, COUNTED, PAUSE_S = 30, 25, 0.02
-START_S_MAX = 60.0
+WARM_UP, COUNTED, PAUSE_S = 30, 15, 0.02
+START_S_MAX = 120.0
 _HEAD = re.compile(rb"HTTP/1.1 (\d+).*?\r\ncontent-length: (\d+)\r\n.*?\r\n\r\n", re.DOTALL)
 
 
