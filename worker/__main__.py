@@ -7,9 +7,12 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import zmq
+from msgspec import structs
 
 from models.served.facts import ServingModel, load
 from shared import announcement, environment, exit_codes
@@ -26,6 +29,7 @@ from worker.micro_batch import MicroBatcher
 from worker.opening import only_sides, open_detector, trimming_of
 from worker.outbox import Outbox
 from worker.pipeline import Pipeline
+from worker.retreat import Retreat
 from worker.router import Router
 from worker.serve import Serving, WorkerSick
 from worker.topology import busy_with, capacity_of
@@ -43,13 +47,16 @@ def main(arguments: list[str]) -> int:
         return exit_codes.CONFIGURATION
     log = open_log(effective, "worker").bind(worker=options.generation)
     try:
-        _serve(options, effective, load(options.model), log)
+        _serve(options, effective, _noted(load(options.model), options.note), log)
     except ConfigurationError as error:
         log.error("cannot start", why=str(error))
         return exit_codes.CONFIGURATION
     except NotNow as error:
         log.error("cannot start now", why=str(error))
         return exit_codes.FAILED
+    except Retreat as error:
+        log.error("cannot serve so on this card", why=str(error))
+        _end_here(error.code)
     except WorkerSick as error:
         log.error("gives up", why=str(error))
         return exit_codes.FAILED
@@ -65,7 +72,19 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--max-batch", type=int, required=True)
     parser.add_argument("--device", default="cpu", help="cpu, or cuda:0 for the first card")
+    parser.add_argument("--note", default="", help="what the operator should know of how it serves")
     return parser.parse_args(arguments)
+
+
+def _noted(model: ServingModel, note: str) -> ServingModel:
+    both = "; ".join(filter(None, (model.info.note, note)))
+    return replace(model, info=structs.replace(model.info, note=both))
+
+
+def _end_here(code: int) -> NoReturn:
+    """Without tidying up: onnxruntime may abort when it lets go of a recording that was broken off."""
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _serve(options: argparse.Namespace, effective: Settings, model: ServingModel, log: Log) -> None:

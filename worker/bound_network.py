@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,16 +16,22 @@ from numpy.typing import NDArray
 
 from models.served.anchors import STRIDES, anchor_count
 from models.served.reduced_outputs import kept
+from shared import exit_codes
 from worker.buckets import bucket_for
+from worker.cannot_run import first_line
 from worker.detector import ImageBatch, heads_of
 from worker.device import Device, Event, Queue
-from worker.gpu_options import run_entries
+from worker.gpu_options import NO_GRAPH, run_entries
 from worker.reduced_heads import ReducedHeads
+from worker.retreat import Retreat
 from worker.scrfd import AnyHeads, Heads
 
 Array = NDArray[Any]
 #: Slots: one batch runs, one is on its way in or out.
 DEPTH = 2
+#: Runs before a graph is recorded: onnxruntime takes memory in the first and, by what it then knows, in the second;
+#: cudaMalloc in a recording ends it. Recorded and replayed: as many.
+RUNS = 2
 #: Bytes that outputs start on, as cudaMalloc gives them; kernels may read and write in wide words.
 ALIGNMENT = 256
 
@@ -90,6 +97,7 @@ class Slot:
     """Memory of one batch on its way. images, arrived: page-locked. The rest: addresses on the device.
 
     arriving: of the block that comes back as it is. staying: of outputs that come back only when asked for.
+    runs, recorded: by bucket; recorded is empty where no graphs are wanted.
     """
 
     images: ImageBatch
@@ -101,6 +109,7 @@ class Slot:
     computed: Event
     ready: Event
     runs: dict[int, Callable[[], None]] = field(default_factory=dict)
+    recorded: dict[int, Callable[[], None]] = field(default_factory=dict)
     bucket: int = 0
     busy: bool = False
 
@@ -110,6 +119,7 @@ class BoundNetwork:
 
     buckets: batch sizes, ascending. reduced: whether the best candidates come back, or everything.
     graph_ids: where the next recorded graph's number comes from; None runs without recorded graphs.
+    graphs: whether runs replay recorded graphs; so it is once `warm_up` has recorded them.
     """
 
     def __init__(
@@ -132,11 +142,14 @@ class BoundNetwork:
         self._staying = self._raw if reduced else ()
         self._packings = {bucket: Packing(self._coming, bucket) for bucket in self._buckets}
         self._reduced = reduced
+        self.graphs = False
         self._slots = [self._slot() for _ in range(DEPTH)]
         for slot in self._slots:
             for bucket in reversed(self._buckets):
-                entries = run_entries(-1 if graph_ids is None else next(graph_ids))
-                slot.runs[bucket] = self._bound(session, slot, bucket, options(entries))
+                run = self._bound(session, slot, bucket)
+                slot.runs[bucket] = partial(run, options(run_entries(NO_GRAPH)))
+                if graph_ids is not None:
+                    slot.recorded[bucket] = partial(run, options(run_entries(next(graph_ids))))
 
     @property
     def rooms(self) -> list[ImageBatch]:
@@ -144,12 +157,26 @@ class BoundNetwork:
         return [slot.images for slot in self._slots]
 
     def warm_up(self) -> None:
-        """Every bucket of every slot, largest first and twice: tuned, allocated, recorded, and replayed once."""
+        """Every bucket of every slot, largest first: tuned and allocated, then recorded, and replayed once.
+
+        Raises Retreat where recording or replaying fails of what runs without.
+        """
         for bucket in reversed(self._buckets):
-            for number in range(DEPTH):
-                for _ in range(2):
-                    self.submit(number, bucket)
-                    self.collect(number, [1.0] * bucket)
+            self.graphs = False
+            self._try(bucket)
+            if self._slots[0].recorded:
+                self.graphs = True
+                try:
+                    self._try(bucket)
+                except Exception as error:  # the runtime's have no common base
+                    words = f"recording a CUDA graph of {bucket} at {self.side} failed: {first_line(error)}"
+                    raise Retreat(exit_codes.WITHOUT_GRAPHS, words) from error
+
+    def _try(self, bucket: int) -> None:
+        for number in range(DEPTH):
+            for _ in range(RUNS):
+                self.submit(number, bucket)
+                self.collect(number, [1.0] * bucket)
 
     def submit(self, number: int, count: int) -> None:
         """Starts slot `number` on the first `count` images of its room; they must stay until `collect`."""
@@ -165,7 +192,7 @@ class BoundNetwork:
         device.copy_in(slot.address, slot.images[:count])
         device.record(slot.uploaded, Queue.UPLOAD)
         device.hold(Queue.COMPUTE, slot.uploaded)
-        slot.runs[slot.bucket]()
+        self._run(slot)
         device.record(slot.computed, Queue.COMPUTE)
         device.hold(Queue.DOWNLOAD, slot.computed)
         device.copy_out(slot.arrived[: self._packings[slot.bucket].size], slot.arriving)
@@ -213,9 +240,12 @@ class BoundNetwork:
         assert not slot.busy
         slot.bucket = bucket_for(count, self._buckets)
         for _ in range(times):
-            slot.runs[slot.bucket]()
+            self._run(slot)
         self._device.record(slot.computed, Queue.COMPUTE)
         self._device.wait(slot.computed)
+
+    def _run(self, slot: Slot) -> None:
+        (slot.recorded if self.graphs else slot.runs)[slot.bucket]()
 
     def _raw_heads(self, slot: Slot, row: int) -> Heads:
         """One picture's raw heads, fetched from where the network left them."""
@@ -243,8 +273,8 @@ class BoundNetwork:
         address, arriving = device.buffer(largest * picture), device.buffer(block)
         return Slot(images, device.host_buffer(block), address, arriving, staying, uploaded, computed, ready)
 
-    def _bound(self, session: Any, slot: Slot, bucket: int, options: Any) -> Callable[[], None]:
-        """A run of `bucket` pictures from and to the slot's own memory."""
+    def _bound(self, session: Any, slot: Slot, bucket: int) -> Callable[[Any], None]:
+        """A run of `bucket` pictures from and to the slot's own memory, to be given its options."""
         place = (self._device.memory, self._device.index)
         binding = session.io_binding()
         images = (bucket, self.side, self.side, 3)
@@ -253,7 +283,7 @@ class BoundNetwork:
         for output in (*self._coming, *self._staying):
             shape = (bucket, *output.shape)
             binding.bind_output(output.name, *place, output.kind, shape, self._address(slot, output))
-        return lambda: session.run_with_iobinding(binding, options)
+        return partial(session.run_with_iobinding, binding)
 
 
 def _reduced_heads(arrived: list[Array], side: int) -> ReducedHeads:

@@ -22,7 +22,7 @@ def reason(error: Exception, path: Path, device: str) -> Exception | None:
 
     ConfigurationError: this network cannot run on this device, however often it is tried.
     """
-    words = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    words = first_line(error)
     if isinstance(error, MemoryError) or (_of_a_runtime(error) and _PASSING.search(str(error))):
         return NotNow(f"{path} cannot be opened on {device} now: {words}")
     if _of_a_runtime(error):
@@ -31,6 +31,12 @@ def reason(error: Exception, path: Path, device: str) -> Exception | None:
             "in FACE_API_DATA_DIR if this one has been served before"
         )
     return None
+
+
+def first_line(error: Exception) -> str:
+    """What it says first; its kind where it says nothing."""
+    words = str(error).strip()
+    return words.splitlines()[0] if words else type(error).__name__
 
 
 def _of_a_runtime(error: Exception) -> bool:

@@ -19,6 +19,7 @@ from shared.errors import ConfigurationError
 from shared.settings import Settings
 from worker.bound_network import DEPTH, BoundNetwork
 from worker.buckets import buckets_up_to
+from worker.cannot_run import first_line
 from worker.cuda_device import CudaDevice, CudaRuntime
 from worker.detector import ImageBatch
 from worker.device import Device
@@ -62,8 +63,18 @@ class GpuDetector:
         """Raw heads, the caller waiting; for checks. Nothing of this side may be on its way."""
         return self.networks[images.shape[1]].run(images)
 
+    @property
+    def graphs(self) -> bool:
+        """Whether recorded graphs are replayed."""
+        return any(network.graphs for network in self.networks.values())
+
+    def without_graphs(self) -> None:
+        """From now on nothing is replayed."""
+        for network in self.networks.values():
+            network.graphs = False
+
     def warm_up(self, told: Told) -> None:
-        """All sides and buckets; see BoundNetwork."""
+        """All sides and buckets; see BoundNetwork. Raises Retreat."""
         for side, network in self.networks.items():
             told(f"warming every batch size at {side}")
             network.warm_up()
@@ -128,7 +139,7 @@ def _session(data: bytes, provider: Provider, path: Path) -> Any:
         session = onnxruntime.InferenceSession(data, options, providers=[provider])
     except Exception as error:  # onnxruntime has a dozen kinds, and a card adds its own
         raise ConfigurationError(
-            f"{path} cannot be opened on {name}: {str(error).splitlines()[0]}; check the driver (`nvidia-smi`) and "
+            f"{path} cannot be opened on {name}: {first_line(error)}; check the driver (`nvidia-smi`) and "
             "the installation (rm -rf .venv && make install ACCEL=gpu), or set FACE_API_ACCELERATOR=cpu"
         ) from error
     session.disable_fallback()

@@ -23,10 +23,14 @@ BOX_TOLERANCE_PX = 1.0
 SEEN = 0.1
 
 
+class Strays(ConfigurationError):
+    """The card answers otherwise than the CPU."""
+
+
 def check_against(
     truth: Detector, detector: OverlappingDetector, sides: Sequence[int], max_batch: int, told: Callable[[str], None]
 ) -> None:
-    """Raises ConfigurationError with what differs. truth: the same network where it is known to be right."""
+    """Raises Strays with what differs. truth: the same network where it is known to be right."""
     worst = (0.0, 0.0)
     for side in sides:
         pictures = check_pictures(side)
@@ -89,7 +93,7 @@ def _worse(one: tuple[float, float], other: tuple[float, float]) -> tuple[float,
 
 def _refuse(worst: tuple[float, float], where: str, provider: str) -> None:
     if not (worst[0] <= SCORE_TOLERANCE and worst[1] <= BOX_TOLERANCE_PX):
-        raise ConfigurationError(
+        raise Strays(
             f"{provider} answers otherwise than the CPU ({where}: {worst[0]:.2g} in scores, {worst[1]:.2g} px); try "
             "FACE_API_CUDA_GRAPHS=false or FACE_API_PRECISION=fp32, or serve without it by FACE_API_ACCELERATOR=cpu"
         )

@@ -16,6 +16,8 @@ Provider = tuple[str, dict[str, str]]
 
 #: No node may land on the CPU unseen, and which node landed where can be read afterwards.
 SESSION_ENTRIES = {"session.disable_cpu_ep_fallback": "1", "session.record_ep_graph_assignment_info": "1"}
+#: As a graph's number: neither record nor replay. onnxruntime counts the runs before a recording by number.
+NO_GRAPH = -1
 _MEND = "check the driver (`nvidia-smi`) and the installation: rm -rf .venv && make install ACCEL=gpu"
 
 
@@ -50,7 +52,7 @@ def cuda_provider(settings: Settings, precision: str, index: int, stream: int, l
 
 
 def run_entries(graph_id: int) -> dict[str, str]:
-    """Run options: do not wait for the device, and which recorded graph to replay (-1: none)."""
+    """Run options: do not wait for the device, and which graph to record or replay."""
     return {"disable_synchronize_execution_providers": "1", "gpu_graph_id": str(graph_id)}
 
 

@@ -10,10 +10,12 @@ import numpy as np
 
 from models.served.facts import ServingModel
 from models.served.trim import Trimming, part_of
+from shared import exit_codes
 from shared.errors import ConfigurationError
 from shared.settings import Settings
 from worker.cannot_run import reason
 from worker.detector import Detector, OnnxDetector, warm_up
+from worker.retreat import Retreat, may_be_full
 
 Told = Callable[[str], None]
 
@@ -23,7 +25,8 @@ def open_detector(
 ) -> tuple[Detector, float]:
     """A warm detector, and the seconds a run takes on it. device: "cpu" or "cuda:0".
 
-    Raises ConfigurationError for a network that cannot run here, NotNow for one that may later.
+    Raises ConfigurationError for a network that cannot run here, NotNow for one that may later, Retreat where the
+    card can serve otherwise.
     """
     index = re.fullmatch(r"cuda:([0-9]{1,3})", device)
     if index is None and device != "cpu":
@@ -32,8 +35,12 @@ def open_detector(
         if index is None:
             return _on_cpu(model, settings, threads, max_batch)
         return _on_gpu(int(index[1]), model, settings, max_batch, told)
+    except Retreat:
+        raise
     except Exception as error:  # what is no runtime's goes on as it came
         told_as = reason(error, model.path, device)
+        if isinstance(told_as or error, ConfigurationError) and may_be_full(model, settings):
+            raise Retreat(exit_codes.IN_FULL, str(told_as or error)) from error
         if told_as is None:
             raise
         raise told_as from error
@@ -78,13 +85,21 @@ def _shapes_of(side: int) -> list[tuple[int, int]]:
 def _on_gpu(index: int, model: ServingModel, settings: Settings, max_batch: int, told: Told) -> tuple[Detector, float]:
     # Imported here: a worker on the CPU needs neither onnx nor these in its memory.
     from worker.detector_gpu import open_on_gpu
-    from worker.gpu_check import check_against
+    from worker.gpu_check import Strays, check_against
 
     largest = max_batch if model.info.batch_invariant else 1
     sides = sides_of(settings, model)
     detector = open_on_gpu(model, index, settings, sides, largest, told)
     detector.warm_up(told)
-    check_against(OnnxDetector(model.path, 1), detector, sides, largest, told)
+    truth = OnnxDetector(model.path, 1)
+    try:
+        check_against(truth, detector, sides, largest, told)
+    except Strays as strays:
+        if not detector.graphs:
+            raise
+        detector.without_graphs()
+        check_against(truth, detector, sides, largest, told)  # what strays still is not the graphs' doing
+        raise Retreat(exit_codes.WITHOUT_GRAPHS, f"replayed CUDA graphs answer wrongly: {strays}") from strays
     pictures = np.zeros((largest, settings.input_side, settings.input_side, 3), np.uint8)
     began = monotonic()
     detector.run(pictures)

@@ -29,6 +29,7 @@ from shared.logs import Log, format_of, open_log
 from shared.processes import die_with_parent, forbid_core_files, usable_cores
 from shared.settings import Settings
 from shared.supervision import finished
+from worker import retreat
 from worker.backoff import Backoff
 from worker.pool_metrics import PoolMetrics
 from worker.relay import relay
@@ -47,6 +48,7 @@ class Pool:
 
     held: descriptors that every worker inherits: they keep the folder for sockets while any of them lives.
     has_served: whether any worker ever did: from then on nothing a worker says ends the whole pool.
+    note: what the operator should know of how its workers serve.
     """
 
     settings: Settings
@@ -57,6 +59,7 @@ class Pool:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     failure: str = ""
     has_served: bool = False
+    note: str = ""
     metrics: PoolMetrics = field(default_factory=PoolMetrics)
     context: zmq.asyncio.Context = field(default_factory=zmq.asyncio.Context)
     roll: RollKeeper | None = None
@@ -150,7 +153,7 @@ class Pool:
             "--slot", str(slot), "--generation", generation, "--parent", str(os.getpid()),
             "--model", str(self.model.path),
             "--threads", str(self.topology.threads), "--max-batch", str(self.topology.max_batch),
-            "--device", self.topology.device_of(slot),
+            "--device", self.topology.device_of(slot), "--note", self.note,
             env=environment.inherited_environment(self.settings),
             stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
             pass_fds=self.held,
@@ -177,6 +180,12 @@ class Pool:
     async def _after_death(
         self, code: int | None, generation: str, backoff: Backoff, last_words: str, *, served: bool
     ) -> None:
+        other = retreat.after(code, self.settings, self.model)
+        if other is not None:
+            self.settings, self.model, what = other
+            self.note = "; ".join(filter(None, (self.note, what)))
+            self.log.warning("workers serve otherwise from now on", so=what, why=last_words, worker=generation)
+            return
         delay_s = backoff.after_death(served=served)
         how = f"ended with code {code}" if code is None or code >= 0 else f"was killed by {signal.Signals(-code).name}"
         self.has_served = self.has_served or served

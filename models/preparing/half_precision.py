@@ -8,7 +8,7 @@ it serves (`worker/gpu_check.py`).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -64,12 +64,13 @@ def wants_half(precision: str, gpus: int) -> bool:
 
 
 def half_or_full(full: ServingModel, settings: Settings, progress: Callable[[str], None]) -> ServingModel:
-    """`full` in half precision where that is good enough, else as it is.
+    """`full` in half precision where that is good enough, else as it is. Unless fp16 was asked for it goes along.
 
     Raises ConfigurationError when fp16 was asked for by name and is not good enough.
     """
     try:
-        return in_half(full, Path(settings.data_dir), progress)
+        half = in_half(full, Path(settings.data_dir), progress)
+        return half if settings.precision == "fp16" else replace(half, full=full)
     except ConfigurationError as error:
         if settings.precision == "fp16":
             raise

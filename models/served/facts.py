@@ -98,12 +98,14 @@ class ServingModel:
     False) of shape (batch, anchors, 1 | 4 | 10), distances in units of the stride.
     canary: what the untouched export finds on `shared.canary.canary_picture()`.
     reason: why this model, for the start block; empty when loaded by a worker.
+    full: the same in full precision, for cards on which this one strays; None where nothing else will do.
     """
 
     path: Path
     info: ModelFacts
     canary: Canary
     reason: str = ""
+    full: ServingModel | None = None
 
 
 def load(path: Path) -> ServingModel:

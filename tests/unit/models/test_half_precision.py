@@ -156,7 +156,10 @@ def test_with_a_gpu_auto_serves_half_precision_with_its_proof_and_takes_it_from_
     assert read_sidecar(model.path).proof["half_score_drift"] <= SCORE_TOLERANCE
     assert any("proven near fp32" in line for line in said)
     again: list[str] = []
-    assert served(path, tmp_path, again, precision="auto").path == model.path
+    assert served(path, tmp_path, again, precision="auto") == model
+    assert model.full is not None
+    assert model.full.info.precision == "fp32"
+    assert served(path, tmp_path, again, precision="fp16").full is None
     assert not any("preparing" in line for line in again)
 
 

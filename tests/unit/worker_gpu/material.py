@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -71,15 +72,18 @@ class WritingDevice:
 
 
 class WritingSession:
-    """A session whose runs are written into the same list."""
+    """A session whose runs are written into the same list. fails: whether the one just written does."""
 
-    def __init__(self, session: Any, written: list[str]) -> None:
+    def __init__(self, session: Any, written: list[str], fails: Callable[[list[str]], bool]) -> None:
         self._session = session
         self._written = written
+        self._fails = fails
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._session, name)
 
     def run_with_iobinding(self, binding: Any, options: Any) -> None:
         self._written.append(f"run, graph {options.get_run_config_entry('gpu_graph_id')}")
+        if self._fails(self._written):
+            raise RuntimeError("operation not permitted when stream is capturing\nat cuda_graph.cc")
         self._session.run_with_iobinding(binding, options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,16 @@ from onnx import numpy_helper
 
 from models.served.facts import ServingModel
 from models.served.reduced_outputs import KEPT
+from shared import exit_codes
 from shared.errors import ConfigurationError
 from tests.unit.models.material import SIDE, prepared
 from tests.unit.worker_gpu.material import WIDE, WritingDevice, WritingSession, on_host, pictures
-from worker.bound_network import DEPTH, BoundNetwork
+from worker import detector_gpu
+from worker.bound_network import DEPTH, RUNS, BoundNetwork
 from worker.detector import OnnxDetector
 from worker.gpu_check import check_against
 from worker.reduced_heads import ReducedHeads
+from worker.retreat import Retreat
 from worker.scrfd import AnyHeads, Heads, candidates
 
 
@@ -181,21 +185,58 @@ def test_a_crowd_costs_one_more_download_and_no_run(model: ServingModel) -> None
     assert device.written.count("download") == 1 + 9
 
 
+def runs_written(monkeypatch: pytest.MonkeyPatch, fails: Callable[[list[str]], bool] = lambda _: False) -> list[str]:
+    """Where every run of sessions opened from now on is written. fails: whether the one just written does."""
+    ran: list[str] = []
+    open_session = detector_gpu._session
+    monkeypatch.setattr(detector_gpu, "_session", lambda *given: WritingSession(open_session(*given), ran, fails))
+    return ran
+
+
 def test_every_bucket_of_every_slot_has_a_graph_of_its_own_and_none_when_they_are_off(
     model: ServingModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from worker import detector_gpu
-
-    ran: list[str] = []
-    open_session = detector_gpu._session
-    monkeypatch.setattr(detector_gpu, "_session", lambda *given: WritingSession(open_session(*given), ran))
-    on_host(model, (WIDE, SIDE), 2).warm_up(lambda _: None)
-    graphs = [line.removeprefix("run, graph ") for line in ran]
+    ran = runs_written(monkeypatch)
+    detector = on_host(model, (WIDE, SIDE), 2)
+    detector.warm_up(lambda _: None)
+    graphs = [int(line.removeprefix("run, graph ")) for line in ran if line != "run, graph -1"]
     assert len(set(graphs)) == 2 * 2 * DEPTH
-    assert all(graphs.count(graph) == 2 and int(graph) > 0 for graph in graphs)
+    assert all(graphs.count(graph) == RUNS and graph > 0 for graph in graphs)
+    ran.clear()
+    detector.submit(WIDE, 0, 2)
+    assert ran in [[f"run, graph {graph}"] for graph in graphs]
     ran.clear()
     on_host(model, cuda_graphs=False).warm_up(lambda _: None)
     assert set(ran) == {"run, graph -1"}
+
+
+def test_each_bucket_ran_twice_in_both_slots_before_it_is_recorded(
+    model: ServingModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A card may take memory in the first run and in the second; in a recording it must not."""
+    ran = runs_written(monkeypatch)
+    on_host(model, max_batch=1).warm_up(lambda _: None)
+    plain = ["run, graph -1"] * (RUNS * DEPTH)
+    assert ran == [*plain, *["run, graph 1"] * RUNS, *["run, graph 2"] * RUNS]
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_a_recording_that_fails_is_given_up_with_words_whenever_it_fails(
+    model: ServingModel, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    """at: 1 as it is recorded, 2 as it is replayed."""
+    runs_written(monkeypatch, fails=lambda ran: (ran[-1], ran.count("run, graph 2")) == ("run, graph 2", at))
+    with pytest.raises(Retreat, match="recording a CUDA graph of 2 at 256 failed: operation not permitted") as caught:
+        on_host(model, max_batch=3).warm_up(lambda _: None)
+    assert caught.value.code == exit_codes.WITHOUT_GRAPHS
+
+
+def test_a_run_that_fails_without_a_recording_is_not_the_graphs_doing(
+    model: ServingModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs_written(monkeypatch, fails=lambda ran: ran[-1] == "run, graph -1")
+    with pytest.raises(RuntimeError, match="not permitted"):
+        on_host(model).warm_up(lambda _: None)
 
 
 # The check before serving
