@@ -15,6 +15,7 @@ from msgspec import structs
 from models.served.facts import ServingModel
 from shared import exit_codes
 from shared.errors import ConfigurationError
+from shared.logs import open_log
 from shared.settings import Settings
 from tests.unit.models.material import prepared
 from tests.unit.worker.test_pool import Logged, libraries_log_as_before, pool_without_a_model
@@ -109,7 +110,7 @@ def test_what_was_asked_for_or_is_in_full_already_is_refused_with_words(
 
 
 def test_the_worker_ends_with_what_must_be_given_up_and_tidies_nothing_up(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], model: ServingModel
+    monkeypatch: pytest.MonkeyPatch, model: ServingModel
 ) -> None:
     class Ended(BaseException):
         """Instead of the end of this process."""
@@ -121,6 +122,8 @@ def test_the_worker_ends_with_what_must_be_given_up_and_tidies_nothing_up(
         assert served.info.note == "; ".join(filter(None, (model.info.note, "served in some way")))
         raise Retreat(exit_codes.IN_FULL, "it strays")
 
+    logged = Logged()
+    monkeypatch.setattr(worker_main, "open_log", lambda settings, part: open_log(settings, part, logged))
     monkeypatch.setattr(os, "_exit", end)
     monkeypatch.setattr(worker_main, "_serve", serve)
     for touches_the_process in ("die_with_parent", "forbid_core_files"):
@@ -129,7 +132,7 @@ def test_the_worker_ends_with_what_must_be_given_up_and_tidies_nothing_up(
     with pytest.raises(Ended) as ended:
         worker_main.main([*arguments, "--model", str(model.path), "--note", "served in some way"])
     assert ended.value.args == (exit_codes.IN_FULL,)
-    assert "it strays" in capfd.readouterr().err
+    assert [event["why"] for event in logged.events] == ["it strays"]
 
 
 # The pool
