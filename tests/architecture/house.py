@@ -75,7 +75,7 @@ HOUSE: dict[str, Package] = {
     "loadtest": Package(
         floors=(
             "calls client gpu_cells limit looks_pictures peers scaled_jpeg servers trim_padding",
-            "balancer_cost batches gpu looks readme_pictures",
+            "balancer_cost batches gpu keep_cost looks readme_pictures",
             "measure",
             "planning report",
             "plots",
