@@ -15,6 +15,7 @@ from PIL import Image
 
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.input_formats import INPUTS
+from gateway.pictures.libjpeg import Rows, read_rows
 from gateway.pictures.pillow_files import ERRORS, bands, opened
 from shared.errors import BadImage
 
@@ -28,6 +29,9 @@ _SHRINKING = {
     4: cv2.IMREAD_REDUCED_COLOR_4,
     8: cv2.IMREAD_REDUCED_COLOR_8,
 }
+#: Reading some rows alone is quicker where they are no more than this part of all, and this long, in pixels
+#: (`python -m loadtest.decode_cost --rows`).
+ROWS_PART_MAX, _ROW_LENGTH_MIN = 0.5, 1500
 _PILLOW_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB"})
 
 
@@ -36,6 +40,22 @@ def shrink_for(header: Header, reach: int) -> int:
     if not reach or header.format != "jpeg" or header.decoder != "opencv":
         return 1
     return max(shrink for shrink in _SHRINKING if shrink == 1 or max(header.width, header.height) >= shrink * reach)
+
+
+def reads_rows(header: Header) -> bool:
+    """Whether `decode_rows` is for such a file, and may be quicker than `decode`."""
+    by_libjpeg = header.format == "jpeg" and header.decoder == "opencv" and not header.cmyk and not header.progressive
+    return by_libjpeg and header.orientation == 1 and header.width >= _ROW_LENGTH_MIN
+
+
+def decode_rows(data: memoryview, header: Header, rows: Rows) -> Pixels:
+    """(H, W, 3) uint8 BGR, C-contiguous: as `decode` gives it in these rows, (H,); what others hold means nothing.
+
+    Raises LibjpegError where anything at all is to be said of the file: what, `decode` finds out.
+    """
+    pixels = np.empty((header.height, header.width, 3), np.uint8)
+    read_rows(INPUTS[header.format].ready(data, header), rows, pixels)
+    return pixels
 
 
 def decode(

@@ -10,6 +10,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+#: In rows: far more than OpenCV's rounding moves a place between two rows, which it computes in float32.
+_ROUNDING = 1 / 64
+
 
 class Letterbox(msgspec.Struct, frozen=True):
     """How a picture fits a square input: fitted size in pixels, and input pixels per picture pixel.
@@ -41,3 +44,15 @@ class Letterbox(msgspec.Struct, frozen=True):
         """(H, W, 3) or (H, W) uint8 → (rows, cols, …) uint8, same order, C-contiguous; bilinear without antialias."""
         resized = cv2.resize(pixels, (self.cols, self.rows), interpolation=cv2.INTER_LINEAR)
         return np.ascontiguousarray(resized, dtype=np.uint8)
+
+    def rows_read(self, height: int) -> NDArray[np.bool_]:
+        """(height,): the rows of a picture that `apply` looks at, two for each of its own, and hardly any other.
+
+        Bilinear reads at (row + ½) × height / rows - ½, between two rows.
+        """
+        places = (np.arange(self.rows) + 0.5) * height / self.rows - 0.5
+        first, last = np.floor(places - _ROUNDING), np.floor(places + _ROUNDING) + 1
+        read = np.zeros(height, np.bool_)
+        for row in (first, first + 1, last):
+            read[np.clip(row, 0, height - 1).astype(int)] = True
+        return read

@@ -1,9 +1,14 @@
-"""A JPEG file as the numbers it stores: read, changed block by block, and written again.
+"""A JPEG file as the numbers it stores: read, changed block by block, and written again; single rows of its picture.
 
 By the libjpeg-turbo that Pillow brings, through its C interface. Alone knows how libjpeg is called.
 
 An error leaves libjpeg by `error_exit`, which must not return. So whatever a file can make fail runs on a thread of
 its own, which begins inside libjpeg and has nothing of Python on its stack; `error_exit` ends that thread.
+
+Rows are read one after the other, on Python's own thread, from files of one scan. Nothing of such a file can fail any
+more when its rows are read: the Huffman decoder, its reader of restart markers and the source of bytes only warn
+(jdhuff.c, jdmarker.c and jdatasrc.c of libjpeg-turbo), and inverse transform, upsampling and colours see no bytes.
+Should libjpeg call `error_exit` there all the same, it ends the process, as a decoder's crash does.
 """
 
 from __future__ import annotations
@@ -27,11 +32,17 @@ from gateway.pictures.libjpeg_layout import BLOCK, ComponentInfo, Compress, Deco
 
 #: (blocks, 64) int16, quantised, in natural order: rows of 8.
 Blocks = NDArray[np.int16]
+#: (H,) which rows of a picture.
+Rows = NDArray[np.bool_]
 #: A marker and its payload.
 Segment = tuple[int, bytes]
 
 #: Of a block of one colour: 8 × -128, and a little less on the other side.
 _FIRST_MAX = 1024
+#: Sampling factors of files of which jpeg_skip_scanlines skips as many rows as it says. Where rows belong together in
+#: groups that are not smoothed, grey with factors of 2 for instance, libjpeg-turbo 3.2 goes wrong within a group.
+_SKIPPED_RIGHTLY = {((1, 1),)} | {(first, (1, 1), (1, 1)) for first in ((1, 1), (2, 1), (4, 1), (1, 2), (2, 2))}
+_POINTER = ctypes.sizeof(c_void_p)
 _MAPPED = re.compile(r"(/\S*/libjpeg[^/\s]*\.so\.62\S*)$", re.MULTILINE)
 _ACCESS = ctypes.CFUNCTYPE(c_void_p, c_void_p, c_void_p, c_uint, c_uint, c_int)
 
@@ -59,15 +70,11 @@ class StoredJpeg:
 
     def __init__(self, data: Bytes) -> None:
         """Reads the whole file. Raises LibjpegError."""
-        library, self._errors, self._read = _library(), _errors_of_libjpeg(), Decompress()
-        self._read.err = ctypes.addressof(self._errors)
+        self._errors, self._read = _errors_of_libjpeg(), Decompress()
         self._size = len(data)
-        library.jpeg_CreateDecompress(byref(self._read), layout.LIB_VERSION, c_size_t(ctypes.sizeof(Decompress)))
+        _create(self._read, self._errors)
         weakref.finalize(self, _destroy, self._read, self._errors)
-        stored = np.frombuffer(data, np.uint8)
-        library.jpeg_mem_src(byref(self._read), c_void_p(stored.ctypes.data), c_ulong(len(stored)))
-        if _run("jpeg_consume_input", self._read) != layout.REACHED_SOS:
-            raise LibjpegError("no picture")
+        _read_header(self._read, data)
         self._arrays = _run("jpeg_read_coefficients", self._read)
         self._planes = (c_void_p * self._read.components).from_address(self._arrays)
         self._access = _ACCESS(layout.Memory.from_address(self._read.mem).access_barray)
@@ -136,6 +143,49 @@ class StoredJpeg:
         return Component(info.across, info.down, info.columns, info.rows, np.maximum(steps, 1).astype(np.float32))
 
 
+def read_rows(data: Bytes, rows: Rows, picture: NDArray[np.uint8]) -> None:
+    """Decodes some rows of a file of one scan into a picture; what its other rows hold then means nothing.
+
+    rows: (H,) which. picture: (H, W, 3) uint8 BGR as stored, C-contiguous. Raises LibjpegError where the file is
+    of another size or kind, and where libjpeg has anything to say of it, be it harmless.
+    """
+    errors, read = _errors_of_libjpeg(), Decompress()
+    _create(read, errors)
+    try:
+        _read_header(read, data)
+        factors = tuple((info.across, info.down) for info in _infos(read))
+        one_scan = not read.progressive and read.comps_in_scan == read.components
+        if (read.height, read.width) != picture.shape[:2] or not one_scan or factors not in _SKIPPED_RIGHTLY:
+            raise LibjpegError("another size or kind")
+        read.out_space = layout.BGR
+        _run("jpeg_start_decompress", read)
+        ending_thread, errors.error_exit = errors.error_exit, ctypes.cast(_c_library().abort, c_void_p).value
+        _pass_over(read, rows, picture)
+        errors.error_exit = ending_thread
+        _run("jpeg_finish_decompress", read)
+    finally:
+        _destroy(read, errors)
+    if errors.num_warnings:
+        raise LibjpegError("warnings")
+
+
+def _pass_over(read: Decompress, rows: Rows, picture: NDArray[np.uint8]) -> None:
+    """Reads and skips the rows of a started file. The last one is read: libjpeg skips to the end without a look."""
+    wanted = rows.copy()
+    wanted[-1] = True
+    places = picture.ctypes.data + np.arange(len(rows), dtype=np.uintp) * picture.strides[0]
+    struct, first = ctypes.addressof(read), places.ctypes.data
+    reading, skipping = _library().jpeg_read_scanlines, _library().jpeg_skip_scanlines
+    row = 0
+    for edge in [*(np.flatnonzero(np.diff(wanted)) + 1).tolist(), len(rows)]:
+        is_wanted = wanted[row]
+        while row < edge:
+            passed = reading(struct, first + row * _POINTER, edge - row) if is_wanted else skipping(struct, edge - row)
+            if not passed:
+                raise LibjpegError("no more rows")
+            row += passed
+
+
 def _infos(struct: Decompress | Compress) -> list[ComponentInfo]:
     size = ctypes.sizeof(ComponentInfo)
     return [ComponentInfo.from_address(struct.comp_info + size * index) for index in range(struct.components)]
@@ -176,6 +226,20 @@ def _errors_of_libjpeg() -> Errors:
     return errors
 
 
+def _create(read: Decompress, errors: Errors) -> None:
+    """Who has called this calls `_destroy`."""
+    read.err = ctypes.addressof(errors)
+    _library().jpeg_CreateDecompress(byref(read), layout.LIB_VERSION, c_size_t(ctypes.sizeof(Decompress)))
+
+
+def _read_header(read: Decompress, data: Bytes) -> None:
+    """Up to the first scan's data. `data` must live as long as it is read. Raises LibjpegError."""
+    stored = np.frombuffer(data, np.uint8)
+    _library().jpeg_mem_src(byref(read), c_void_p(stored.ctypes.data), c_ulong(len(stored)))
+    if _run("jpeg_consume_input", read) != layout.REACHED_SOS:
+        raise LibjpegError("no picture")
+
+
 def _destroy(read: Decompress, _errors: Errors) -> None:
     _library().jpeg_destroy_decompress(byref(read))
 
@@ -189,6 +253,8 @@ def _library() -> ctypes.CDLL:
         raise LibjpegError("no libjpeg.so.62")
     library = ctypes.CDLL(found[1])
     library.jpeg_write_coefficients.restype = c_void_p
+    library.jpeg_read_scanlines.argtypes = [c_void_p, c_void_p, c_uint]
+    library.jpeg_skip_scanlines.argtypes = [c_void_p, c_uint]
     return library
 
 

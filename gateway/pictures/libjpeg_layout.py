@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 LIB_VERSION = 62
 #: J_COLOR_SPACE.
-GRAYSCALE, RGB, YCBCR = 1, 2, 3
+GRAYSCALE, RGB, YCBCR, BGR = 1, 2, 3, 8
 #: What jpeg_consume_input returns.
 REACHED_SOS = 1
 #: Coefficients of a block.

@@ -21,7 +21,7 @@ from gateway.pictures.exif_tags import Metadata
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.headers.jpeg import is_closed
 from gateway.pictures.headers.jpeg_blocks import without_left_over
-from gateway.pictures.image_decode import decode, shrink_for
+from gateway.pictures.image_decode import ROWS_PART_MAX, decode, decode_rows, reads_rows, shrink_for
 from gateway.pictures.image_header import check_complete
 from gateway.pictures.input_formats import INPUTS
 from gateway.pictures.kept_jpeg import KeptFile, KeptJpeg
@@ -31,19 +31,24 @@ from gateway.pictures.masking import KEEP, MaskOptions, hide, is_weak, keep_word
 from gateway.pictures.metadata import kept_metadata
 from gateway.pictures.picture_facts import Crop, Masked
 from gateway.pictures.regions import Pixels, Region
-from gateway.pictures.views import crop_of, shapes_of, shown
+from gateway.pictures.views import crop_of, rows_looked_at, shapes_of, shown
 from shared.errors import BadParameter
 from shared.settings import DecodingSettings
+
+#: What `views` is asked for: width and height of the upright picture, sides, tiles.
+Wanted = tuple[int, int, tuple[int, ...], int]
+
+_NO_PIXELS = np.empty((0, 0, 3), np.uint8)
 
 
 @dataclass(slots=True)
 class Decoded:
     """A decoded picture and its crops.
 
-    pixels: (H, W, 3) uint8 BGR, upright, to be masked in sRGB. alpha: (H, W) uint8. decode_ms, preprocess_ms:
-    milliseconds. as_stored: a colour profile is stored that cannot be used, so that no colour was changed. kept: to
-    change only blocks of the file; then the pixels are not in sRGB. exif: what of its metadata the masked picture
-    carries.
+    pixels: (H, W, 3) uint8 BGR, upright, to be masked in sRGB; (0, 0, 3) where only some rows were decoded. alpha:
+    (H, W) uint8. decode_ms, preprocess_ms: milliseconds. as_stored: a colour profile is stored that cannot be used, so
+    that no colour was changed. kept: to change only blocks of the file; then the pixels are not in sRGB. exif: what of
+    its metadata the masked picture carries.
     """
 
     header: Header
@@ -82,10 +87,15 @@ def open_picture(
     begin = perf_counter()
     check_complete(data, header, settings)
     shrink = shrink_for(header, reach)
-    data, pixels, alpha = _decoded(data, header, shrink, complaints, with_alpha=to_mask)
+    wanted: Wanted = (*header.upright_size, sides, tiles)
+    in_rows = None if to_mask or shrink > 1 else _decoded_in_rows(data, header, wanted, complaints)
+    if in_rows is None:
+        data, pixels, alpha = _decoded(data, header, shrink, complaints, with_alpha=to_mask)
+    else:
+        pixels, alpha = in_rows, None
     decoded = perf_counter()
-    wanted = *header.upright_size, sides, tiles
     shapes, fits = shapes_of(*wanted), shown(pixels, *wanted)
+    pixels = pixels if in_rows is None else _NO_PIXELS
     crops = [*map(crop_of, shapes, fits)]
     if alpha is not None and alpha.min() < 255:  # fitted, then composed: nearly the same, for far less memory
         crops += map(crop_of, shapes, map(on_white, fits, shown(alpha, *wanted)))
@@ -116,6 +126,20 @@ def _decoded(
         said = complaints()
     refuse_damage(said)
     return data, pixels, alpha
+
+
+def _decoded_in_rows(data: memoryview, header: Header, wanted: Wanted, complaints: Callable[[], str]) -> Pixels | None:
+    """The picture in the rows alone that are looked at, where that is quicker and nothing is to be said of the file.
+
+    None otherwise: whatever is odd or damaged is decoded whole, and judged by what that decoder makes of it.
+    """
+    if not reads_rows(header) or (rows := rows_looked_at(*wanted)).mean() > ROWS_PART_MAX:
+        return None
+    try:
+        return decode_rows(data, header, rows)
+    except LibjpegError:
+        complaints()
+        return None
 
 
 def mask_picture(

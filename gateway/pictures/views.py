@@ -34,6 +34,16 @@ def shown(
     return arrays
 
 
+def rows_looked_at(width: int, height: int, sides: tuple[int, ...], tiles: int) -> NDArray[np.bool_]:
+    """(height,): the rows of an upright picture that `shown` looks at; all where it is cut into tiles."""
+    if tiles or not sides:
+        return np.ones(height, np.bool_)
+    read = np.zeros(height, np.bool_)
+    for side in sides:
+        read |= Letterbox.fit(width, height, side).rows_read(height)
+    return read
+
+
 def crop_of(shape: CropShape, pixels: NDArray[np.uint8]) -> Crop:
     """(rows, cols, 3) uint8 BGR pixels at their place."""
     return Crop(pixels, shape.side, shape.scale, shape.x, shape.y, shape.tile)

@@ -25,10 +25,11 @@ from PIL import Image
 
 from gateway.pictures.decoder_complaints import Complaints
 from gateway.pictures.image_decode import upright
-from gateway.pictures.image_header import check_limits, read_header
+from gateway.pictures.image_header import check_complete, check_limits, read_header
 from gateway.pictures.picture_work import open_picture
 from shared.errors import BadImage, TooLarge
 from shared.settings import Settings
+from tests import in_rows
 
 Pixels = NDArray[np.uint8]
 #: What a browser's refusal is called: it gives no reasons.
@@ -117,6 +118,9 @@ def _opened(data: bytes, complaints: Complaints, *, to_mask: bool) -> tuple[str,
     try:
         header = read_header(view)
         check_limits(header, _SETTINGS)
+        if header.format == "jpeg" and not to_mask:
+            check_complete(view, header, _SETTINGS)
+            in_rows.check(view, header, next(in_rows.patterns(header.height, len(data))), complaints.take)
         opened = open_picture(view, header, (), _SETTINGS, to_mask=to_mask, complaints=complaints.take)
     except (BadImage, TooLarge) as error:
         return str(error), None, 1

@@ -26,6 +26,7 @@ from gateway.pictures.picture_work import mask_picture, open_picture
 from shared.errors import BadImage, BadParameter, TooLarge
 from shared.faces import Faces
 from shared.settings import Settings
+from tests import in_rows
 from tests.fuzz import picture_seeds
 from tests.fuzz.pictures import accepted
 from tests.fuzz.target import check_words
@@ -41,10 +42,12 @@ _FACE = Faces(np.float32([[3, 2, 9, 8]]), np.float32([0.9]), None)
 
 
 def check_whole(data: bytes) -> None:
-    """A picture as its header says and a masked one, or a refusal with words."""
+    """A picture as its header says and a masked one, or a refusal with words; some rows of a JPEG as in the whole."""
     header = accepted(data)
     if header is None or header.width * header.height > _PIXELS_MAX or header.decoded_bytes > _DECODED_BYTES_MAX:
         return
+    if header.format == "jpeg":
+        in_rows.check(memoryview(data), header, next(in_rows.patterns(header.height, zlib.crc32(data))))
     try:
         serve(data, header)
     except (BadImage, TooLarge, BadParameter) as error:

@@ -29,7 +29,7 @@ TARGETS: dict[str, Target] = {
                 b"cdsc", b"iprp", b"ipco", b"ipma", b"iloc", b"idat", b"ispe", b"irot", b"imir", b"clap", b"colr", b"nclx", b"grid", b"hvcC", b"av1C")),
         Target("exif", "any block says an orientation of 1 to 8, in few steps", pictures.check_orientation, picture_seeds.exif,
                (b"Exif\0\0", b"II*\0", b"MM\0*", b"\x12\x01", b"\x01\x12"), longest=512),
-        Target("whole", "small files opened, masked and encoded: a declared error, or pixels of the announced size",
+        Target("whole", "small files opened, masked and encoded: a declared error, or pixels of the announced size; some rows of a JPEG as in the whole",
                decoders.check_whole, decoders.whole_seeds),
         Target("profile", "any colour profile in any kind of file: the picture is served",
                decoders.check_profile, decoders.profile_seeds,
