@@ -30,7 +30,9 @@ def photographs() -> Iterator[cv2.typing.MatLike]:
         if (pixels := cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)) is not None:
             factor = LONGER / max(pixels.shape[:2])
             yield (
-                pixels if factor <= 1 else cv2.resize(pixels, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
+                pixels
+                if factor <= 1
+                else cv2.resize(pixels, None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR)
             )
 
 

@@ -28,7 +28,7 @@ from tests.unit.pictures.children import ROOT
 from tests.unit.pictures.test_kept_jpeg import FILES, PICTURE, SAMPLINGS, by_opencv
 
 SETTINGS = Settings()
-MANY_SCANS = {name for name in FILES if name.startswith("progressive")}
+MANY_SCANS = [name for name in FILES if name.startswith("progressive")]
 #: Sizes at which blocks and groups of blocks end in different places.
 SIZES = [(16, 10), (17, 33), (31, 64), (40, 129), (203, 149), (64, 2000)]
 
