@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
+import msgspec
 import numpy as np
 
 from gateway.pictures.headers.facts import Header
@@ -30,7 +30,7 @@ def patterns(height: int, seed: int) -> Iterator[Rows]:
 
 def check(data: memoryview, header: Header, rows: Rows, complaints: Callable[[], str] = str) -> bool:
     """Whether the rows were read alone. Then there is nothing to say of the file, and they are those of the whole."""
-    stored = replace(header, orientation=1)
+    stored = msgspec.structs.replace(header, orientation=1)
     try:
         pixels = decode_rows(data, stored, rows)
     except LibjpegError:

@@ -29,8 +29,7 @@ _SHRINKING = {
     4: cv2.IMREAD_REDUCED_COLOR_4,
     8: cv2.IMREAD_REDUCED_COLOR_8,
 }
-#: Reading some rows alone is quicker where they are no more than this part of all, and this long, in pixels
-#: (`python -m loadtest.decode_cost --rows`).
+#: Reading some rows alone is quicker where they are no more than this part of all, and this long, in pixels.
 ROWS_PART_MAX, _ROW_LENGTH_MIN = 0.5, 1500
 _PILLOW_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB"})
 
