@@ -11,7 +11,7 @@ from urllib.parse import unquote_to_bytes
 
 from python_multipart.multipart import parse_options_header
 
-from gateway.multipart import PartHeaders
+from gateway.multipart import Body, PartHeaders
 from gateway.params import MaskParams
 from gateway.unknown_names import IMAGE_FIELD, OVERLAY_FIELD, shown
 from shared.errors import BadParameter, TooLarge
@@ -38,9 +38,11 @@ _WIDE = re.compile(rb"charset\s*=\s*[\"']?(utf-?(?:16|32|7)\w*|ucs-?\d\w*)", re.
 
 @dataclass(slots=True)
 class Upload:
-    """image: the file's bytes. fields: the other form fields, in order. overlay: a second file's bytes, for mask."""
+    """image: the file's bytes, where they lie in the body. fields: the other form fields, in order. overlay: a second
+    file's bytes, for mask.
+    """
 
-    image: bytearray
+    image: memoryview
     fields: list[tuple[str, str]] = field(default_factory=list)
     overlay: bytes = b""
 
@@ -50,11 +52,12 @@ def too_large(image_bytes_max: int) -> TooLarge:
 
 
 class Parts:
-    """Collects the parts of one body; the image goes into one growing buffer."""
+    """Collects the parts of one body, which must stay as it is; the image stays where it lies in it."""
 
     def __init__(self, image_bytes_max: int) -> None:
         self._image_bytes_max = image_bytes_max
-        self._image: bytearray | None = None
+        self._body: Body = b""
+        self._image: range | None = None
         self._fields: list[tuple[str, str]] = []
         self._overlay = b""
         self._name = ""
@@ -70,7 +73,8 @@ class Parts:
             raise BadParameter(f"the field `{IMAGE_FIELD}` is missing{words}; send the file in `{IMAGE_FIELD}`")
         if not self._image:
             raise BadParameter(f"the field `{IMAGE_FIELD}` is empty; send the image file in it")
-        return Upload(self._image, self._fields, self._overlay)
+        image = memoryview(self._body)[self._image.start : self._image.stop]
+        return Upload(image, self._fields, self._overlay)
 
     def begin(self, headers: PartHeaders) -> None:
         self._parts += 1
@@ -82,22 +86,21 @@ class Parts:
         if self._name != IMAGE_FIELD:
             self._begin_field(headers)
         elif self._image is None:
-            self._image = bytearray()
+            self._image = range(0)
         elif self._image:
             self._refused = f"the field `{IMAGE_FIELD}` is there twice; send one picture per request"
 
-    def content(self, piece: memoryview) -> None:
-        if not piece:
+    def content(self, body: Body, begin: int, end: int) -> None:
+        if begin == end:
             return
         if self._refused:
             raise BadParameter(self._refused)
         if self._name == IMAGE_FIELD:
-            assert self._image is not None
-            if len(self._image) + len(piece) > self._image_bytes_max:
+            self._body, self._image = body, range(self._image.start if self._image else begin, end)
+            if len(self._image) > self._image_bytes_max:
                 raise too_large(self._image_bytes_max)
-            self._image += piece
             return
-        self._value += piece
+        self._value += body[begin:end]
         if self._is_overlay:
             self._check_overlay()
         elif len(self._value) > FIELD_BYTES_MAX:

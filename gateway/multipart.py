@@ -3,8 +3,8 @@
     [preamble] --boundary [blanks] newline  headers  empty line  content  newline --boundary … --boundary-- [epilogue]
 
 Preamble and epilogue are passed over; header lines may be folded. The first boundary line says what a newline is:
-CRLF, as it should be, or LF alone, as mail libraries and scripts write it. Content goes on as views of what came,
-uncopied; what is held back is never more than a few lines.
+CRLF, as it should be, or LF alone, as mail libraries and scripts write it. Content is told by its place in the body,
+and not copied.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 ALIKE_MAX = 1000
 
 PartHeaders = dict[bytes, bytes]
-_Step = Callable[["Multipart", bytes, int], int]
+#: As far as it has come; it grows in place.
+Body = bytes | bytearray
+_Step = Callable[["Multipart", Body, int], int]
 
 
 class Receiver(Protocol):
@@ -42,51 +44,49 @@ class Receiver(Protocol):
     def begin(self, headers: PartHeaders) -> None:
         """A part begins; names in lower case, values unfolded, the first of each name."""
 
-    def content(self, piece: memoryview) -> None: ...
+    def content(self, body: Body, begin: int, end: int) -> None:
+        """Of the part that has begun; the next piece begins where this one ends."""
 
     def end(self) -> None: ...
 
 
 class Multipart:
-    """Feed it the body piece by piece; `finish` says whether it was whole. Raises BadParameter."""
+    """Feed it the body again whenever more has come; `finish` says whether it was whole. Raises BadParameter."""
 
     def __init__(self, boundary: bytes, receiver: Receiver) -> None:
         self._dashes = b"--" + boundary
         self._delimiter = b"\r\n" + self._dashes
         self._receiver = receiver
         self._step: _Step = Multipart._preamble
-        self._held = b""
-        self._passed_over = 0
+        self._came = self._at = 0
         self._lead = 0
         self._alike = 0
         self._block = bytearray()
 
-    def feed(self, piece: bytes) -> None:
-        data = self._held + piece if self._held else piece
-        start, step = 0, cast("_Step | None", None)
+    def feed(self, body: Body) -> None:
+        """body: all of it that has come, from its first byte on."""
+        self._came, step = len(body), cast("_Step | None", None)
         while step != self._step:
             step = self._step
-            start = step(self, data, start)
-        self._held = data[start:]
+            self._at = step(self, body, self._at)
 
     def finish(self) -> None:
         """Raises BadParameter where the closing boundary never came."""
         if self._step == Multipart._preamble:
             words = "the boundary that its Content-Type names is not in the body; let your HTTP client set Content-Type"
-            raise BadParameter(f"{words} itself" if self._passed_over or self._held else "the body is empty")
+            raise BadParameter(f"{words} itself" if self._came else "the body is empty")
         if self._step != Multipart._epilogue:
             raise BadParameter("the multipart body ends before its closing boundary; send it whole")
 
     # Each step reads from `start`, gives back how far it came, and names the next one: as a plain function, since a
     # bound one would hold this object, and with it a whole picture, until the garbage collector comes.
 
-    def _preamble(self, data: bytes, start: int) -> int:
-        while (end := data.find(b"\n", start)) >= 0 and self._step == Multipart._preamble:
-            if self._passed_over <= PREAMBLE_BYTES_MAX:
-                self._first_boundary(data[start : end + 1])
-            self._passed_over += end + 1 - start
+    def _preamble(self, body: Body, start: int) -> int:
+        while (end := body.find(b"\n", start)) >= 0 and self._step == Multipart._preamble:
+            if start <= PREAMBLE_BYTES_MAX:
+                self._first_boundary(bytes(body[start : end + 1]))
             start = end + 1
-        if self._step == Multipart._preamble and self._passed_over + len(data) - start > PREAMBLE_BYTES_MAX + _LINE_MAX:
+        if self._step == Multipart._preamble and len(body) > PREAMBLE_BYTES_MAX + _LINE_MAX:
             raise BadParameter(
                 f"no boundary in the first {PREAMBLE_BYTES_MAX // 1024} KB of the multipart body; "
                 "let your HTTP client set Content-Type itself"
@@ -100,9 +100,9 @@ class Multipart:
             self._delimiter = (b"\r\n" if line.endswith(b"\r\n") else b"\n") + self._dashes
             self._step = Multipart._epilogue if rest[0] == b"--" else Multipart._headers
 
-    def _headers(self, data: bytes, start: int) -> int:
-        while (end := data.find(b"\n", start)) >= 0 and len(self._block) <= HEADER_BYTES_MAX:
-            line, start = data[start : end + 1], end + 1
+    def _headers(self, body: Body, start: int) -> int:
+        while (end := body.find(b"\n", start)) >= 0 and len(self._block) <= HEADER_BYTES_MAX:
+            line, start = bytes(body[start : end + 1]), end + 1
             if line in (b"\r\n", b"\n"):
                 self._receiver.begin(_parsed(bytes(self._block)))
                 self._block.clear()
@@ -111,41 +111,41 @@ class Multipart:
                 self._lead = len(line) if self._delimiter.startswith(line + b"-") else 0
                 return start - self._lead
             self._block += line
-        if len(self._block) + len(data) - start > HEADER_BYTES_MAX:
+        if len(self._block) + len(body) - start > HEADER_BYTES_MAX:
             raise BadParameter(f"the headers of a part of the multipart body are over {HEADER_BYTES_MAX // 1024} KB")
         return start
 
-    def _content(self, data: bytes, start: int) -> int:
-        while (found := data.find(self._delimiter, start)) >= 0:
+    def _content(self, body: Body, start: int) -> int:
+        while (found := body.find(self._delimiter, start)) >= 0:
             behind = found + len(self._delimiter)
-            if (rest := _LINE_REST.match(data, behind)) is not None:
-                self._pass_on(data, start, found)
+            if (rest := _LINE_REST.match(body, behind)) is not None:
+                self._pass_on(body, start, found)
                 self._receiver.end()
                 self._step = Multipart._epilogue if rest[0] == b"--" else Multipart._headers
                 return rest.end()
-            if _LINE_REST_BEGUN.fullmatch(data, behind):
+            if _LINE_REST_BEGUN.fullmatch(body, behind):
                 break
-            start = self._pass_on(data, start, behind)  # content that looks like a boundary: a longer word
+            start = self._pass_on(body, start, behind)  # content that looks like a boundary: a longer word
             self._alike += 1
             if self._alike > ALIKE_MAX:
                 raise BadParameter("the boundary stands in the content of a part again and again; choose another one")
-        end = found if found >= 0 else self._perhaps_begun(data, start)
-        return self._pass_on(data, start, end)
+        end = found if found >= 0 else self._perhaps_begun(body, start)
+        return self._pass_on(body, start, end)
 
-    def _epilogue(self, data: bytes, _start: int) -> int:
-        return len(data)
+    def _epilogue(self, body: Body, _start: int) -> int:
+        return len(body)
 
-    def _perhaps_begun(self, data: bytes, start: int) -> int:
-        """Where at the end of the data a boundary may have begun; its newline is nowhere else in it."""
-        tail = max(start, len(data) - len(self._delimiter) + 1)
-        at = data.rfind(self._delimiter[:1], tail)
-        return at if at >= 0 and self._delimiter.startswith(data[at:]) else len(data)
+    def _perhaps_begun(self, body: Body, start: int) -> int:
+        """Where at the end of the body a boundary may have begun; its newline is nowhere else in it."""
+        tail = max(start, len(body) - len(self._delimiter) + 1)
+        at = body.rfind(self._delimiter[:1], tail)
+        return at if at >= 0 and self._delimiter.startswith(bytes(body[at:])) else len(body)
 
-    def _pass_on(self, data: bytes, start: int, end: int) -> int:
+    def _pass_on(self, body: Body, start: int, end: int) -> int:
         begin = start + self._lead
         if begin <= end:
             self._lead = 0
-            self._receiver.content(memoryview(data)[begin:end])
+            self._receiver.content(body, begin, end)
         return end
 
 

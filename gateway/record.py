@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,8 +36,9 @@ class RequestRecord:
 
     trace: where it belongs to one. principal: from the door on. limit_headers, page_headers: how its rate limit stands,
     and what the page that asked is told (CORS); they belong on its answer, whoever makes that. faces: that were found.
-    client_left: done when the client hangs up; None where no connection of ours tells. answered_for_it: the status that
-    the connection answered in the application's place.
+    client_left: done when the client hangs up. body: what has come of the body and comes, in one memory
+    (`edge/whole_bodies.py`), which may wait unread up to so many bytes; both None where no connection of ours is.
+    answered_for_it: the status that the connection answered in the application's place.
     """
 
     request_id: str = ""
@@ -47,6 +49,7 @@ class RequestRecord:
     page_headers: HeaderPairs = field(default_factory=list)
     faces: int = 0
     client_left: asyncio.Future[None] | None = None
+    body: Callable[[int], AsyncIterator[bytearray]] | None = None
     answered_for_it: int | None = None
 
 

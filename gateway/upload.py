@@ -64,8 +64,24 @@ def check_encoding(headers: HeaderPairs) -> None:
             raise error
 
 
+async def gathered(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytearray]:
+    """A body that comes in pieces, in one memory that grows: again with every piece."""
+    body = bytearray()
+    async for chunk in chunks:
+        body += chunk
+        yield body
+
+
 async def read_upload(content_type: bytes, chunks: AsyncIterator[bytes], image_bytes_max: int) -> Upload:
-    """Reads a whole body. Raises TooLarge (413), UnsupportedMedia (415), BadParameter (422)."""
+    """Reads a whole body that comes in pieces."""
+    return await read_body(content_type, gathered(chunks), image_bytes_max)
+
+
+async def read_body(content_type: bytes, growing: AsyncIterator[bytearray], image_bytes_max: int) -> Upload:
+    """Reads a whole body. growing: all of it that has come, in the same memory every time.
+
+    Raises TooLarge (413), UnsupportedMedia (415), BadParameter (422).
+    """
     kind, options = parse_options_header(content_type)
     if kind == b"multipart/form-data":
         boundary = options.get(b"boundary", b"")
@@ -73,31 +89,29 @@ async def read_upload(content_type: bytes, chunks: AsyncIterator[bytes], image_b
             raise BadParameter(
                 "the multipart body has no usable boundary; let your HTTP client set Content-Type itself"
             )
-        return await _read_multipart(boundary, chunks, image_bytes_max)
+        return await _read_multipart(boundary, growing, image_bytes_max)
     if kind.startswith(b"image/") or kind == b"application/octet-stream":
-        return await _read_raw(chunks, image_bytes_max)
+        return await _read_raw(growing, image_bytes_max)
     told = kind.decode("latin-1")
     raise UnsupportedMedia(f"{_NO_PICTURE.get(told, f'Content-Type {shown(told)} is not accepted')}; {_SEND}")
 
 
-async def _read_raw(chunks: AsyncIterator[bytes], image_bytes_max: int) -> Upload:
+async def _read_raw(growing: AsyncIterator[bytearray], image_bytes_max: int) -> Upload:
     image = bytearray()
-    async for chunk in chunks:
-        if len(image) + len(chunk) > image_bytes_max:
+    async for image in growing:
+        if len(image) > image_bytes_max:
             raise too_large(image_bytes_max)
-        image += chunk
     if not image:
         raise BadParameter("the body is empty; send the image file")
-    return Upload(image)
+    return Upload(memoryview(image))
 
 
-async def _read_multipart(boundary: bytes, chunks: AsyncIterator[bytes], image_bytes_max: int) -> Upload:
+async def _read_multipart(boundary: bytes, growing: AsyncIterator[bytearray], image_bytes_max: int) -> Upload:
     parts = Parts(image_bytes_max)
-    body, received = Multipart(boundary, parts), 0
-    async for chunk in chunks:
-        received += len(chunk)
-        if received > image_bytes_max + FRAMING_BYTES_MAX:
+    multipart = Multipart(boundary, parts)
+    async for body in growing:
+        if len(body) > image_bytes_max + FRAMING_BYTES_MAX:
             raise too_large(image_bytes_max)
-        body.feed(chunk)
-    body.finish()
+        multipart.feed(body)
+    multipart.finish()
     return parts.upload()

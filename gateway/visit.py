@@ -43,7 +43,7 @@ from gateway.request_time import TIMEOUT_HEADER, RequestTime, asked_s, in_time
 from gateway.services import Services, services_of
 from gateway.trace_context import Trace
 from gateway.unknown_names import IGNORED_HEADER, OVERLAY_FIELD, ignored_names
-from gateway.upload import check_head, read_upload
+from gateway.upload import FRAMING_BYTES_MAX, check_head, gathered, read_body
 from shared import numerals
 from shared.deadline import Deadline
 from shared.errors import BadParameter
@@ -71,7 +71,7 @@ class Visit(Generic[Params]):
     detection: Detection
     ignored: str
     overlay: OverlayFile | None
-    image: bytearray
+    image: memoryview
     records: Records | None
     once: Once | None
     afterwards: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
@@ -115,7 +115,7 @@ async def visit(request: Request, task: Task, kind: type[Params]) -> AsyncIterat
                 in_time(deadline, record.client_left, services.admission.retry_after_s),
                 DoneOnce(records, name, wish, deadline.left_s(now())) as once,
             ):
-                header = read_header(memoryview(upload.image))
+                header = read_header(upload.image)
                 check_limits(header, settings)  # a refusal waits for nobody
                 refuse_senseless(params, *header.upright_size, settings)
                 kept = _kept(params, header)
@@ -207,9 +207,15 @@ async def _receive(request: Request, settings: Settings, wanted: RequestTime) ->
     slowest_s = Patience.of(settings).slowest_upload_s(_declared_bytes(headers, settings))
     content_type = next((value for name, value in headers if name == b"content-type"), b"")
     async with wanted.for_body(slowest_s, now()):
-        upload = await read_upload(content_type, _body(request.receive), settings.max_image_bytes)
+        upload = await read_body(content_type, _growing(request, settings.max_image_bytes), settings.max_image_bytes)
     wanted.body_is_here(now())
     return upload
+
+
+def _growing(request: Request, image_bytes_max: int) -> AsyncIterator[bytearray]:
+    """The body as the connection gathers it, or in its pieces where it does not."""
+    gather = record_of(request.scope).body
+    return gathered(_body(request.receive)) if gather is None else gather(image_bytes_max + FRAMING_BYTES_MAX)
 
 
 async def _body(receive: Receive) -> AsyncIterator[bytes]:

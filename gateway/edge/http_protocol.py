@@ -20,7 +20,6 @@ from gateway.edge.arriving import HEADS_READ, Arriving
 from gateway.edge.connections import LOOK_INTERVAL_S, Connections
 from gateway.edge.conversation import Conversation
 from gateway.edge.half_closed import HalfClosed
-from gateway.edge.no_upgrades import NoUpgrades
 from gateway.edge.refusals import (
     HEADER_BYTES_MAX,
     HEADERS_TOO_LARGE,
@@ -34,6 +33,7 @@ from gateway.edge.refusals import (
     written,
 )
 from gateway.edge.request_id import request_id_of
+from gateway.edge.whole_bodies import WholeBodies
 from gateway.record import RequestRecord, record_of
 
 #: An answer that comes before the whole body ends the connection unless so few bytes are missing.
@@ -58,7 +58,7 @@ class _GentleTransport:
         self._protocol.close_gently()
 
 
-class Protocol(NoUpgrades):
+class Protocol(WholeBodies):
     """`connections` is bound in a subclass per process (`protocol_class`)."""
 
     connections_of_process: Connections
@@ -181,7 +181,8 @@ class Protocol(NoUpgrades):
         cycle.transport = _GentleTransport(self)  # type: ignore[assignment]
         self._answered = cycle
         self.talk.answering = True
-        record_of(cycle.scope).client_left = self._client_left
+        record = record_of(cycle.scope)
+        record.client_left, record.body = self._client_left, self.gathered
 
         async def ending_early(scope: Any, receive: Any, send: Any) -> None:
             async def decide_keep_alive(message: Any) -> None:
