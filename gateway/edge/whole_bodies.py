@@ -36,7 +36,8 @@ class WholeBodies(NoUpgrades):
             cycle.waiting_for_100_continue = False
         while await self._has_enough(cycle):
             yield cycle.body
-            self._enough = min(2 * len(cycle.body), most + 1)
+            here = len(cycle.body)
+            self._enough = max(here + 1, min(2 * here, most + 1))
         body, cycle.body = cycle.body, bytearray()
         yield body
 

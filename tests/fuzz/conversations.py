@@ -11,15 +11,19 @@ from typing import Any
 
 import httptools
 import uvicorn
+from starlette.requests import ClientDisconnect
 from uvicorn.server import ServerState
 
 from gateway.edge.connections import Connections
 from gateway.edge.conversation import Patience
 from gateway.edge.http_protocol import protocol_class
+from gateway.record import record_of
 
 #: Whoever waits so long waits for ever: the client sends all it has and hangs up, so that no deadline is met.
 CEILING_S = 60.0
 _CONTINUE = 100
+#: So little that gathering stops and goes on.
+_GATHERED_MAX = 16
 #: What the protocol answers by itself, and what the small application answers.
 _STATUSES = frozenset({200, 400, 405, 408, 413, 431, 503})
 
@@ -109,7 +113,10 @@ class Room:
 
 
 class Counting:
-    """A small application: reads the body and answers how long it was. asked: how often."""
+    """A small application: reads the body, of POST as its connection gathers it, and answers how long it was.
+
+    asked: how often.
+    """
 
     def __init__(self) -> None:
         self.asked = 0
@@ -117,16 +124,34 @@ class Counting:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """HEAD is answered with nothing, so that answers can be read without their requests."""
         self.asked += 1
-        count, more = 0, True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return
-            count, more = count + len(message["body"]), message["more_body"]
+        try:
+            count = await (_gathered(scope) if scope["method"] == "POST" else _received(receive))
+        except ClientDisconnect:
+            return
         body = b"" if scope["method"] == "HEAD" else b"%d" % count
         head = [(b"content-length", b"%d" % len(body)), (b"content-type", b"text/plain")]
         await send({"type": "http.response.start", "status": 200, "headers": head})
         await send({"type": "http.response.body", "body": body})
+
+
+async def _received(receive: Any) -> int:
+    count, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        count, more = count + len(message["body"]), message["more_body"]
+    return count
+
+
+async def _gathered(scope: Any) -> int:
+    """Of all that is given at last; what was given before it is how it begins."""
+    gather, before = record_of(scope).body, b""
+    assert gather is not None
+    async for body in gather(_GATHERED_MAX):
+        assert body.startswith(before)
+        before = bytes(body)
+    return len(before)
 
 
 @lru_cache(1)

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import email.policy
 import gc
 import re
 import weakref
+from collections.abc import AsyncIterator
 from email.mime.multipart import MIMEMultipart
 from email.mime.nonmultipart import MIMENonMultipart
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from python_multipart.multipart import MultipartParser, parse_options_header
 
 from gateway.form_parts import Parts
 from gateway.multipart import PREAMBLE_BYTES_MAX, Multipart
+from gateway.upload import read_body
 from shared.errors import BadParameter, TooLarge
-from tests.unit.gateway.test_upload import PICTURE, part, read
+from tests.unit.gateway.test_upload import MULTIPART, PICTURE, part, read
 
 WHOLE = part("confidence", b"0.6") + part("image", PICTURE, '; filename="a.jpg"') + b"--b--\r\n"
 
@@ -194,3 +198,43 @@ def test_a_body_that_was_read_is_let_go_at_once_and_waits_for_no_garbage_collect
     finally:
         gc.enable()
     assert bytes(parts.upload().image) == PICTURE
+
+
+@given(
+    contents=st.lists(st.binary(max_size=120) | st.sampled_from([b"\r\n", b"--b", b"\r\n--", b"\r\n-"]), max_size=12),
+    picture_at=st.integers(0, 3),
+    chunk=st.integers(1, 200),
+)
+def test_the_file_lies_in_the_body_where_python_multipart_finds_it(
+    contents: list[bytes], picture_at: int, chunk: int
+) -> None:
+    content = b"x" + b"".join(contents)
+    if b"\r\n--b" in content + b"\r\n":
+        return
+    fields = [part(f"f{number}", b"%d" % number) for number in range(3)]
+    body = b"".join([*fields[:picture_at], part("image", content), *fields[picture_at:], b"--b--\r\n"])
+    whole = bytearray()
+
+    async def growing() -> AsyncIterator[bytearray]:
+        for start in range(0, len(body), chunk):
+            whole.extend(body[start : start + chunk])
+            yield whole
+
+    image = asyncio.run(read_body(MULTIPART, growing(), 10_000)).image
+    assert image.obj is whole
+    assert [image] == [data for name, data in by_python_multipart(body) if name == b"image"]
+
+
+def by_python_multipart(body: bytes) -> list[tuple[bytes, bytes]]:
+    """Names and contents of the parts."""
+    names, found = bytearray(), list[bytearray]()
+    callbacks = {
+        "on_part_begin": lambda: found.append(bytearray()),
+        "on_header_value": lambda data, start, end: names.extend(data[start:end] + b"\n"),
+        "on_part_data": lambda data, start, end: found[-1].extend(data[start:end]),
+    }
+    parser = MultipartParser(b"b", callbacks)  # type: ignore[arg-type]
+    parser.write(body)
+    parser.finalize()
+    told = [parse_options_header(bytes(line))[1][b"name"] for line in names.splitlines()]
+    return [(name, bytes(data)) for name, data in zip(told, found, strict=True)]
