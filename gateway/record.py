@@ -36,9 +36,9 @@ class RequestRecord:
 
     trace: where it belongs to one. principal: from the door on. limit_headers, page_headers: how its rate limit stands,
     and what the page that asked is told (CORS); they belong on its answer, whoever makes that. faces: that were found.
-    client_left: done when the client hangs up. body: what has come of the body and comes, in one memory
-    (`gateway/edge/whole_bodies.py`), which may wait unread up to so many bytes; both None where no connection of ours is.
-    answered_for_it: the status that the connection answered in the application's place.
+    client_left: done when the client hangs up. body: what comes of the body, as `gateway/edge/whole_bodies.py` gathers
+    it. Both None where no connection of ours is. answered_for_it: the status that the connection answered in the
+    application's place.
     """
 
     request_id: str = ""
