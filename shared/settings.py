@@ -119,8 +119,12 @@ class Settings(DecodingSettings, frozen=True, kw_only=True):
     thorough_tiles: Annotated[int, _number("Most tiles of a thorough look", 1, 32)] = 16
 
     # Workers
-    workers: Annotated[int, _number("Worker processes; 0 is one per GPU, or per usable CPU core", 0, 256)] = 0
-    worker_threads: Annotated[int, _number("Inference threads per worker on CPU; 0 chooses", 0, 256)] = 0
+    workers: Annotated[
+        int, _number("Worker processes; 0 is one to four per GPU, by cores, or one per usable CPU core", 0, 256)
+    ] = 0
+    worker_threads: Annotated[
+        int, _number("Threads per worker, to infer on CPU, to check a GPU at start; 0 chooses", 0, 256)
+    ] = 0
     max_batch: Annotated[int, _number("Most pictures in one run; 0 chooses (CPU 1, GPU 16)", 0, 64)] = 0
     batch_delay_ms: Annotated[
         float, _number("How long a worker waits for more before it runs what it has", 0, 1000)
@@ -129,8 +133,11 @@ class Settings(DecodingSettings, frozen=True, kw_only=True):
     trim_padding: Annotated[bool, _about("Whether CPU workers leave out most of the black beside pictures")] = True
     transport: Annotated[Literal["ipc", "tcp"], _about("Unix sockets, or tcp on the loopback address")] = "ipc"
     gpu_memory_limit_mb: Annotated[
-        int, _number("Most MiB one worker's network may take on its GPU, weights and workspace", 256, 1_000_000)
-    ] = 4096
+        int,
+        _number(
+            "Most MiB that networks may take on a GPU, weights and workspace; its workers share it", 256, 1_000_000
+        ),
+    ] = 8192
     cudnn_conv_algo_search: Annotated[
         Literal["heuristic", "exhaustive", "default"],
         _about("How cuDNN chooses convolutions: heuristic is quick to start; `python -m loadtest.gpu` measures all"),

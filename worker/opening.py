@@ -34,7 +34,7 @@ def open_detector(
     try:
         if index is None:
             return _on_cpu(model, settings, threads, max_batch)
-        return _on_gpu(int(index[1]), model, settings, max_batch, told)
+        return _on_gpu(int(index[1]), model, settings, threads, max_batch, told)
     except Retreat:
         raise
     except Exception as error:  # what is no runtime's goes on as it came
@@ -82,7 +82,9 @@ def _shapes_of(side: int) -> list[tuple[int, int]]:
     return [(side, side), (side * 9 // 16, side), (side, side * 9 // 16)]
 
 
-def _on_gpu(index: int, model: ServingModel, settings: Settings, max_batch: int, told: Told) -> tuple[Detector, float]:
+def _on_gpu(
+    index: int, model: ServingModel, settings: Settings, threads: int, max_batch: int, told: Told
+) -> tuple[Detector, float]:
     # Imported here: a worker on the CPU needs neither onnx nor these in its memory.
     from worker.detector_gpu import open_on_gpu
     from worker.gpu_check import Strays, check_against
@@ -91,7 +93,7 @@ def _on_gpu(index: int, model: ServingModel, settings: Settings, max_batch: int,
     sides = sides_of(settings, model)
     detector = open_on_gpu(model, index, settings, sides, largest, told)
     detector.warm_up(told)
-    truth = OnnxDetector(model.path, 1)
+    truth = OnnxDetector(model.path, threads)
     try:
         check_against(truth, detector, sides, largest, told)
     except Strays as strays:

@@ -236,7 +236,7 @@ async def _main(effective: Settings, log: Log, held: tuple[int, ...]) -> int:
         effective, usable_cores(), gpus_to_use(effective.accelerator), batch_invariant=model.info.batch_invariant
     )
     log.info("workers start", model=model.info.name, precision=model.info.precision, topology=topology.reason)
-    pool = Pool(effective, model, topology, log, held)
+    pool = Pool(topology.told(effective), model, topology, log, held)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, pool.stopping.set)
     return await pool.run()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from shared.errors import ConfigurationError
 from shared.settings import Settings
 from worker.backoff import DELAY_S_MAX, Backoff
-from worker.topology import busy_with, capacity_of, choose_topology
+from worker.topology import GPU_MEMORY_MB_MIN, busy_with, capacity_of, choose_topology
 
 
 @pytest.mark.parametrize(
@@ -17,7 +18,15 @@ from worker.topology import busy_with, capacity_of, choose_topology
         (Settings(workers=1), 4, 0, (1, 4, 1)),
         (Settings(workers=3), 2, 0, (3, 1, 1)),
         (Settings(worker_threads=2, workers=2), 8, 0, (2, 2, 1)),
-        (Settings(), 16, 2, (2, 1, 16)),
+        (Settings(), 4, 1, (1, 4, 16)),
+        (Settings(), 16, 2, (2, 8, 16)),
+        (Settings(), 16, 1, (2, 8, 16)),
+        (Settings(), 17, 1, (3, 5, 16)),
+        (Settings(), 64, 2, (8, 8, 16)),
+        (Settings(), 256, 2, (8, 32, 16)),
+        (Settings(role="workers"), 8, 1, (4, 2, 16)),
+        (Settings(gpu_memory_limit_mb=700), 64, 1, (2, 32, 16)),
+        (Settings(workers=1), 64, 4, (1, 64, 16)),
         (Settings(max_batch=4), 2, 0, (2, 1, 4)),
     ],
 )
@@ -60,6 +69,17 @@ def test_workers_take_the_cards_in_turn_and_without_a_card_the_cpu() -> None:
     two_cards = choose_topology(Settings(workers=4), 16, 2, batch_invariant=True)
     assert [two_cards.device_of(slot) for slot in range(4)] == ["cuda:0", "cuda:1", "cuda:0", "cuda:1"]
     assert choose_topology(Settings(), 2, 0, batch_invariant=True).device_of(1) == "cpu"
+
+
+@pytest.mark.parametrize(("workers", "gpus", "part"), [(2, 2, 1000), (3, 2, 500), (4, 1, 250), (8, 0, 1000)])
+def test_workers_of_a_card_share_what_networks_may_take_of_it(workers: int, gpus: int, part: int) -> None:
+    settings = Settings(workers=workers, gpu_memory_limit_mb=1000)
+    chosen = choose_topology(settings, 16, gpus, batch_invariant=True)
+    if part < GPU_MEMORY_MB_MIN:
+        with pytest.raises(ConfigurationError, match="too little for 4 workers"):
+            chosen.told(settings)
+    else:
+        assert chosen.told(settings) == Settings(workers=workers, gpu_memory_limit_mb=part)
 
 
 def test_a_worker_that_served_is_replaced_at_once() -> None:
