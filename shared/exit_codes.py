@@ -8,7 +8,8 @@ FAILED = 1
 USAGE = 2
 #: The key store is down (EX_TEMPFAIL of sysexits.h).
 STORE_DOWN = 75
-#: Of a worker on a card, before it served: the next one is to run without recorded graphs, or in full precision.
-WITHOUT_GRAPHS, IN_FULL = 76, 77
+#: Of a worker on a card, before it served: the next one is to run without recorded graphs, in full precision, or in
+#: smaller batches.
+WITHOUT_GRAPHS, IN_FULL, SMALLER = 76, 77, 79
 #: Wrong settings or a model that cannot run here (EX_CONFIG): starting again would not help.
 CONFIGURATION = 78

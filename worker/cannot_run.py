@@ -12,6 +12,9 @@ _PASSING = re.compile(
     r"out of memory|bad_alloc|alloc\w* (?:memory|failed)|CUDA (?:failure|error)|CUDNN|CUBLAS", re.IGNORECASE
 )
 
+#: An arena of onnxruntime that may take no more, by its own limit.
+_BEYOND_LIMIT = re.compile(r"Available memory of \d+ is smaller than requested")
+
 
 class NotNow(Exception):
     """The network could not be opened for a reason that may pass: trying again may help."""
@@ -31,6 +34,11 @@ def reason(error: Exception, path: Path, device: str) -> Exception | None:
             "in FACE_API_DATA_DIR if this one has been served before"
         )
     return None
+
+
+def is_too_large(error: Exception) -> bool:
+    """Whether a run wants more memory than the network may take, however much the card has."""
+    return _of_a_runtime(error) and bool(_BEYOND_LIMIT.search(str(error)))
 
 
 def first_line(error: Exception) -> str:

@@ -13,7 +13,7 @@ from models.served.trim import Trimming, part_of
 from shared import exit_codes
 from shared.errors import ConfigurationError
 from shared.settings import Settings
-from worker.cannot_run import reason
+from worker.cannot_run import first_line, is_too_large, reason
 from worker.detector import Detector, OnnxDetector, warm_up
 from worker.retreat import Retreat, may_be_full
 
@@ -39,6 +39,9 @@ def open_detector(
         raise
     except Exception as error:  # what is no runtime's goes on as it came
         told_as = reason(error, model.path, device)
+        if is_too_large(error) and max_batch > 1 and model.info.batch_invariant:
+            words = f"batches of {max_batch} want more than FACE_API_GPU_MEMORY_LIMIT_MB leaves a worker"
+            raise Retreat(exit_codes.SMALLER, f"{words}: {first_line(error)}") from error
         if isinstance(told_as or error, ConfigurationError) and may_be_full(model, settings):
             raise Retreat(exit_codes.IN_FULL, str(told_as or error)) from error
         if told_as is None:

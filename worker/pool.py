@@ -29,10 +29,10 @@ from shared.logs import Log, format_of, open_log
 from shared.processes import die_with_parent, forbid_core_files, usable_cores
 from shared.settings import Settings
 from shared.supervision import finished
-from worker import retreat
 from worker.backoff import Backoff
 from worker.pool_metrics import PoolMetrics
 from worker.relay import relay
+from worker.retreat import Way, after
 from worker.roll_keeper import RollKeeper
 from worker.topology import Topology, choose_topology
 from worker.watch import until_hung
@@ -48,7 +48,7 @@ class Pool:
 
     held: descriptors that every worker inherits: they keep the folder for sockets while any of them lives.
     has_served: whether any worker ever did: from then on nothing a worker says ends the whole pool.
-    note: what the operator should know of how its workers serve.
+    given_up: what its workers do without on this host's cards (`worker/retreat.py`).
     """
 
     settings: Settings
@@ -59,7 +59,7 @@ class Pool:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     failure: str = ""
     has_served: bool = False
-    note: str = ""
+    given_up: dict[int, str] = field(default_factory=dict)
     metrics: PoolMetrics = field(default_factory=PoolMetrics)
     context: zmq.asyncio.Context = field(default_factory=zmq.asyncio.Context)
     roll: RollKeeper | None = None
@@ -69,6 +69,10 @@ class Pool:
     @property
     def runtime_dir(self) -> Path:
         return Path(self.settings.runtime_dir)
+
+    @property
+    def way(self) -> Way:
+        return Way(self.settings, self.model, self.topology, self.given_up)
 
     @property
     def _key(self) -> str:
@@ -111,7 +115,7 @@ class Pool:
 
     async def _one_life(self, slot: int, backoff: Backoff) -> None:
         """From the start of one worker until what follows from its end."""
-        generation = f"{self._run}.{next(self._numbers)}"
+        generation, way = f"{self._run}.{next(self._numbers)}", self.way
         process = await self._start(slot, generation)
         saying = asyncio.create_task(self._relayed(process, generation))
         try:
@@ -125,7 +129,8 @@ class Pool:
         announcement.withdraw(self.runtime_dir, generation)
         if self.stopping.is_set():
             return
-        await self._after_death(process.returncode, generation, backoff, last_words, served=served)
+        if not self._retreats(process.returncode, way, last_words):
+            await self._after_death(process.returncode, generation, backoff, last_words, served=served)
         if not self.stopping.is_set():
             self.metrics.restarted("hung" if hung else "died" if served else "start")
 
@@ -153,7 +158,7 @@ class Pool:
             "--slot", str(slot), "--generation", generation, "--parent", str(os.getpid()),
             "--model", str(self.model.path),
             "--threads", str(self.topology.threads), "--max-batch", str(self.topology.max_batch),
-            "--device", self.topology.device_of(slot), "--note", self.note,
+            "--device", self.topology.device_of(slot), "--note", self.way.note,
             env=environment.inherited_environment(self.settings),
             stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
             pass_fds=self.held,
@@ -177,15 +182,20 @@ class Pool:
             await _stop(process, ended, self.log)
         return killed
 
+    def _retreats(self, code: int | None, had: Way, why: str) -> bool:
+        """Whether from now on workers serve otherwise than the one that ended."""
+        other = after(code, had, self.way)
+        if other is None:
+            return False
+        self.settings, self.model, self.topology, self.given_up = (
+            other.settings, other.model, other.topology, other.given_up,
+        )  # fmt: skip
+        self.log.warning("workers serve otherwise from now on", so=other.note, why=why)
+        return True
+
     async def _after_death(
         self, code: int | None, generation: str, backoff: Backoff, last_words: str, *, served: bool
     ) -> None:
-        other = retreat.after(code, self.settings, self.model)
-        if other is not None:
-            self.settings, self.model, what = other
-            self.note = "; ".join(filter(None, (self.note, what)))
-            self.log.warning("workers serve otherwise from now on", so=what, why=last_words, worker=generation)
-            return
         delay_s = backoff.after_death(served=served)
         how = f"ended with code {code}" if code is None or code >= 0 else f"was killed by {signal.Signals(-code).name}"
         self.has_served = self.has_served or served

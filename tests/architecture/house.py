@@ -49,7 +49,7 @@ HOUSE: dict[str, Package] = {
     "worker": Package(
         floors=(
             "cuda_device detector reduced_heads roll_keeper router topology",
-            "links",
+            "links retreat",
             "bound_network gpu_check pipeline pool",
             "detector_gpu serve",
             "opening",

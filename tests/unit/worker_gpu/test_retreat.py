@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import onnxruntime
 import pytest
 from msgspec import structs
 
@@ -21,11 +21,11 @@ from tests.unit.models.material import prepared
 from tests.unit.worker.test_pool import Logged, libraries_log_as_before, pool_without_a_model
 from tests.unit.worker_gpu.material import WIDE, on_host
 from worker import __main__ as worker_main
-from worker import detector_gpu, retreat
-from worker.backoff import Backoff
+from worker import detector_gpu
 from worker.bound_network import BoundNetwork
 from worker.opening import open_detector
-from worker.retreat import Retreat
+from worker.retreat import Retreat, Way, after
+from worker.topology import Topology
 
 __all__ = ["libraries_log_as_before"]
 
@@ -47,7 +47,11 @@ def strays(network: BoundNetwork, *, when: Callable[[BoundNetwork], bool]) -> No
 
 
 def opened_on_a_card(
-    monkeypatch: pytest.MonkeyPatch, model: ServingModel, spoil: Callable[[BoundNetwork], None], **settings: Any
+    monkeypatch: pytest.MonkeyPatch,
+    model: ServingModel,
+    spoil: Callable[[BoundNetwork], None],
+    largest: int = 2,
+    **settings: Any,
 ) -> object:
     """What a worker opens, with the CPU in the card's place and `spoil` done to every network."""
 
@@ -61,7 +65,7 @@ def opened_on_a_card(
 
     monkeypatch.setattr(detector_gpu, "open_on_gpu", open_on_gpu)
     chosen = Settings(input_side=WIDE, mask_second_side=0, **settings)
-    return open_detector("cuda:0", model, chosen, 1, 2, lambda _: None)[0]
+    return open_detector("cuda:0", model, chosen, 1, largest, lambda _: None)[0]
 
 
 def test_a_card_that_answers_as_the_cpu_does_serves_as_it_should(
@@ -98,6 +102,28 @@ def test_half_precision_that_strays_or_overflows_is_given_up_where_nobody_asked_
     with pytest.raises(Retreat) as caught:
         opened_on_a_card(monkeypatch, in_half(model), spoil, cuda_graphs=graphs)
     assert caught.value.code == exit_codes.IN_FULL
+
+
+def wants_too_much(network: BoundNetwork) -> None:
+    def run(_slot: object) -> None:
+        raise onnxruntime.capi.onnxruntime_pybind11_state.Fail(
+            "[ONNXRuntimeError] : 1 : FAIL : Non-zero status code returned while running Conv node. Status Message: "
+            "bfc_arena.cc:360 Available memory of 12221952 is smaller than requested bytes of 26214400"
+        )
+
+    network._run = run  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize(
+    ("largest", "raised", "words"),
+    [(2, Retreat, "batches of 2 want more than FACE_API_GPU_MEMORY_LIMIT_MB"), (1, ConfigurationError, "smaller than")],
+)
+def test_batches_that_the_limit_leaves_no_room_for_are_given_up_and_a_single_picture_is_refused(
+    monkeypatch: pytest.MonkeyPatch, model: ServingModel, largest: int, raised: type[Exception], words: str
+) -> None:
+    with pytest.raises(raised, match=words) as caught:
+        opened_on_a_card(monkeypatch, model, wants_too_much, largest)
+    assert getattr(caught.value, "code", exit_codes.SMALLER) == exit_codes.SMALLER
 
 
 @pytest.mark.parametrize("precision", ["fp16", "fp32", "auto"])
@@ -142,24 +168,36 @@ def test_the_pool_starts_its_next_workers_otherwise_at_once_and_says_so(tmp_path
     logged = Logged()
     pool = pool_without_a_model(tmp_path, logged)
     pool.model = replace(in_half(model), full=model, reason="the best one found")
-
-    async def ends(code: int, words: str) -> None:
-        await pool._after_death(code, "g1", Backoff(), words, served=False)
-
-    asyncio.run(ends(exit_codes.WITHOUT_GRAPHS, "recording failed"))
+    pool.topology = Topology(2, 1, 16, "one card", 1)
+    started = pool.way
+    assert pool._retreats(exit_codes.WITHOUT_GRAPHS, started, "recording failed")
     assert (pool.settings.cuda_graphs, pool.model.info.precision) == (False, "fp16")
-    asyncio.run(ends(exit_codes.IN_FULL, "it strays"))
+    assert pool._retreats(exit_codes.IN_FULL, started, "it strays")
     assert pool.model == replace(model, reason="the best one found")
     assert not pool.stopping.is_set()
     pool.context.term()
     assert [event["why"] for event in logged.events] == ["recording failed", "it strays"]
     assert all(event["level"] == "warning" for event in logged.events)
-    assert pool.note == (
+    assert pool.way.note == (
         "served without recorded CUDA graphs: they failed here, the log says how; "
         "served in fp32: fp16 failed here, the log says how"
     )
 
 
-@pytest.mark.parametrize("code", [exit_codes.WITHOUT_GRAPHS, exit_codes.IN_FULL, exit_codes.FAILED, None, -6])
+def test_batches_are_halved_once_however_many_workers_of_that_size_find_them_too_large(model: ServingModel) -> None:
+    first = Way(Settings(), model, Topology(2, 1, 16, "one card", 1))
+    second = after(exit_codes.SMALLER, first, first)
+    assert second is not None
+    assert second.topology.max_batch == 8
+    assert after(exit_codes.SMALLER, first, second) is None
+    third = after(exit_codes.SMALLER, second, second)
+    assert third is not None
+    assert third.note.startswith("served in batches of 4 at most")
+
+
+@pytest.mark.parametrize(
+    "code", [exit_codes.WITHOUT_GRAPHS, exit_codes.IN_FULL, exit_codes.SMALLER, exit_codes.FAILED, None, -6]
+)
 def test_an_end_that_says_nothing_new_changes_nothing(code: int | None, model: ServingModel) -> None:
-    assert retreat.after(code, Settings(cuda_graphs=False), model) is None
+    way = Way(Settings(cuda_graphs=False), model, Topology(2, 1, 1, "one card", 1))
+    assert after(code, way, way) is None
