@@ -25,6 +25,7 @@ import onnxruntime
 
 from loadtest.gpu_cells import WAYS, Cell, Effort, Way, cell, networks, opened, serving_model
 from loadtest.networks import SHAPES
+from models.preparing.machine import GPU_BLOCK
 from models.served.facts import ServingModel, load
 from shared.errors import ConfigurationError
 from shared.exit_codes import CONFIGURATION, OK
@@ -60,6 +61,9 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--networks", nargs="*", choices=sorted(SHAPES), default=sorted(SHAPES))
     parser.add_argument("--model", type=Path, help="a prepared model to measure besides, serving.onnx")
     parser.add_argument("--side", type=int, default=640)
+    parser.add_argument(
+        "--block", type=int, default=GPU_BLOCK, help="channels by so many; 1 leaves the networks as they are"
+    )
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 2, 4, 8, 16, 32])
     parser.add_argument("--ways", nargs="*", help="only the ways whose names begin so")
     parser.add_argument("--seconds", type=float, default=0.5, help="of each measurement")
@@ -91,7 +95,7 @@ def chosen_ways(provider: str, wanted: Sequence[str] | None) -> list[Way]:
 
 
 def _models(options: argparse.Namespace, folder: Path) -> list[tuple[str, str, ServingModel]]:
-    found = list(networks(options.networks, options.side, folder))
+    found = list(networks(options.networks, options.side, options.block, folder))
     if options.model:
         prepared = load(options.model)
         facts = prepared.info

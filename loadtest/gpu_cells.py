@@ -21,6 +21,7 @@ from msgspec import structs
 from loadtest.networks import SHAPES, random_scrfd
 from models.proving.proof import proof_pictures
 from models.rewriting.fp16 import to_half
+from models.rewriting.widen import widen
 from models.served.facts import ModelFacts, ServingModel
 from shared.canary import canary_picture
 from shared.messages import Canary, CropHeader, Request
@@ -42,13 +43,14 @@ Batches = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One way of running: what is changed from the way that is served by default."""
+    """One way of running: what is changed from the way that is served by default. options: of the CUDA provider."""
 
     name: str
     precision: str = "fp16"
     search: str = "heuristic"
     graphs: bool = True
     heads: str = "reduced"
+    options: tuple[tuple[str, str], ...] = ()
 
     def settings(self, max_batch: int, side: int) -> Settings:
         changes = {
@@ -70,6 +72,8 @@ WAYS = (
     Way("search default", search="default"),
     Way("graphs off", graphs=False),
     Way("raw heads", heads="raw"),
+    Way("bias in the convolution", options=(("fuse_conv_bias", "1"),)),
+    Way("memory by powers of two", options=(("arena_extend_strategy", "kNextPowerOfTwo"),)),
 )
 
 
@@ -95,10 +99,11 @@ class Effort:
     rounds: int
 
 
-def networks(names: list[str], side: int, folder: Path) -> Iterator[tuple[str, str, ServingModel]]:
-    """(network, precision, model) with random weights, written into `folder`."""
+def networks(names: list[str], side: int, block: int, folder: Path) -> Iterator[tuple[str, str, ServingModel]]:
+    """(network, precision, model) with random weights, written into `folder`. block: channels by so many."""
     for name in names:
         full = random_scrfd(SHAPES[name], side)
+        widen(full.graph, block, block)
         for precision, network in (("fp32", full), ("fp16", to_half(full))):
             path = folder / f"{name}-{precision}.onnx"
             onnx.save(network, path)
@@ -120,7 +125,7 @@ def opened(model: ServingModel, way: Way, provider: str, largest: int, told: Cal
     if provider == "cpu":
         detector = open_on(HostDevice(), model, settings, [side], largest, lambda _: (CPU, {}))
     else:
-        detector = open_on_gpu(model, 0, settings, [side], largest, told)
+        detector = open_on_gpu(model, 0, settings, [side], largest, told, dict(way.options))
     detector.warm_up(told)
     return detector
 

@@ -6,8 +6,9 @@ There is no silent fallback: provider, device and every node are what was asked 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import onnxruntime
@@ -81,9 +82,18 @@ class GpuDetector:
 
 
 def open_on_gpu(
-    model: ServingModel, index: int, settings: Settings, sides: Sequence[int], max_batch: int, told: Told
+    model: ServingModel,
+    index: int,
+    settings: Settings,
+    sides: Sequence[int],
+    max_batch: int,
+    told: Told,
+    options: Mapping[str, str] = MappingProxyType({}),
 ) -> GpuDetector:
-    """The model on card `index`, ready but not warm. Raises ConfigurationError with the mend."""
+    """The model on card `index`, ready but not warm. options: of the provider, over ours, for measuring.
+
+    Raises ConfigurationError with the mend.
+    """
     onnxruntime.preload_dlls()  # first of all: what there is can be told only once its libraries are found
     check_available(CUDA, onnxruntime.get_available_providers())
     device = CudaDevice(CudaRuntime(onnxruntime.cuda_version), index)
@@ -92,7 +102,8 @@ def open_on_gpu(
     assert stream is not None
 
     def provider(side: int) -> Provider:
-        return cuda_provider(settings, model.info.precision, index, stream, limits[side])
+        name, ours = cuda_provider(settings, model.info.precision, index, stream, limits[side])
+        return name, ours | dict(options)
 
     told(f"cuda:{index}, graphs {'on' if settings.cuda_graphs else 'off'}, {settings.gpu_heads} heads")
     return open_on(device, model, settings, sides, max_batch, provider)

@@ -254,7 +254,7 @@ def test_the_command_measures_judges_and_says_the_verdict(folder_of_pictures, mo
 def test_processor_flags_decide_blocks_and_byte_products():
     assert machine_with(frozenset({"avx512f", "avx512_vnni"}), on_cpu=True) == Machine(True, 16, True)
     assert machine_with(frozenset({"avx2"}), on_cpu=True) == Machine(True, 1, False)
-    assert machine_with(frozenset({"avx512f", "avx512_vnni"}), on_cpu=False) == Machine(False, 1, False)
+    assert machine_with(frozenset({"avx512f", "avx512_vnni"}), on_cpu=False) == Machine(False, 8, False)
     assert flags_of("processor: 0\nflags\t\t: fpu avx2\nflags: other") == frozenset({"fpu", "avx2"})
     assert flags_of("Features: asimd asimddp") == frozenset({"asimd", "asimddp"})
     assert flags_of("") == frozenset()

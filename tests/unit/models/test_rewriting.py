@@ -7,8 +7,11 @@ import onnx
 import pytest
 from onnx import helper
 
+from loadtest.networks import SHAPES, random_scrfd
 from models.ensure import ensure
 from models.int8.equalise import channel_shares, equalisable, equalise
+from models.preparing.machine import GPU_BLOCK
+from models.proving.runtime import open_session
 from models.rewriting.cheaper import fold_average_pools, fold_factors, merge_heads
 from models.rewriting.graphs import copied
 from models.rewriting.widen import widen
@@ -152,3 +155,26 @@ def test_what_is_not_only_convolved_is_not_scaled():
 def test_shares_have_headroom_and_a_floor():
     shares = channel_shares(np.array([10.0, 1.0, 0.01, 9.9]))
     assert shares.tolist() == pytest.approx([1.0, 0.13, 1 / 16, 1.0])
+
+
+@pytest.mark.parametrize("shape", ["2.5g", "10g"])
+def test_for_a_card_every_inner_map_gets_channels_by_eights_and_nothing_else_changes(shape: str) -> None:
+    served = random_scrfd(SHAPES[shape], 64)
+    wide = copied(served)
+    widen(wide.graph, GPU_BLOCK, GPU_BLOCK)
+    pictures = np.random.default_rng(1).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
+    found, right = (open_session(one.SerializeToString(), 1).run(None, {"images": pictures}) for one in (wide, served))
+    for one, other in zip(found, right, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+    weights = {tensor.name: tensor.dims for tensor in wide.graph.initializer}
+    ends = {output.name for output in wide.graph.output}
+    convolutions = [node for node in wide.graph.node if node.op_type == "Conv"]
+    narrow = [node for node in convolutions if weights[node.input[1]][0] % GPU_BLOCK]
+    assert len(narrow) <= len(ends)  # the heads: what is answered stays as wide as it is
+    first, *others = convolutions
+    assert weights[first.input[1]][1] == 3  # the colours
+    assert all(weights[node.input[1]][1] % GPU_BLOCK == 0 for node in others if not is_depthwise(node))
+
+
+def is_depthwise(node: onnx.NodeProto) -> bool:
+    return any(item.name == "group" and item.i > 1 for item in node.attribute)
