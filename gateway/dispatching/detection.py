@@ -103,39 +103,54 @@ async def detect_picture(dispatcher: Dispatcher, picture: Picture, question: Que
     """Faces in pixels of the upright picture. Raises what `Dispatcher.detect` raises, never fewer looks."""
     tiles = [crop for crop in picture.crops if crop.tile]
     whole = [(crop, UPRIGHT) for crop in picture.crops if not crop.tile]
-    plain = question.turns == "never" and not question.closer and not tiles
+    if question.turns == "never" and not question.closer and not tiles:
+        return await dispatcher.detect(_work(dispatcher, picture, question, whole, deadline))
     started = asyncio.get_running_loop().time()
-    alone = question if plain else replace(question, max_faces=0)
-    asked = replace(alone, confidence=doubts.doubted_from(alone.confidence)) if question.closer else alone
-    first = await dispatcher.detect(_work(dispatcher, picture, asked, whole, deadline))
-    if plain:
-        return first
-    sure, doubted = doubts.parted(first.faces, question.confidence) if question.closer else (first.faces, Faces.none())
+    alone = replace(question, max_faces=0)
+    first = await dispatcher.detect(_work(dispatcher, picture, _of_first(alone), whole, deadline))
+    sure, doubted = doubts.parted(first.faces, question.confidence)
     turned = question.turns == "always" or (question.turns == "unsure" and first.sure < SURE)
-    side = whole[0][0].side
-    nearer = list(_portions(_closer_looks(picture, doubted), side))
-    elsewhere = [
-        *(
-            (_of_turned(alone), looks)
-            for looks in _portions(_turned_looks(picture, question.turns) if turned else [], side)
-        ),
-        *((alone, looks) for looks in _portions(_tile_looks(tiles, question.turns), side)),
-    ]
-    convincing = replace(alone, confidence=doubts.convincing_from(alone.confidence))
-    further = await _all(dispatcher, picture, [*((convincing, looks) for looks in nearer), *elsewhere], deadline)
+    nearer, elsewhere = _nearer(picture, doubted, alone), _elsewhere(picture, alone, tiles, turned=turned)
+    further = await _all(dispatcher, picture, nearer + elsewhere, deadline)
     spent_ms = (asyncio.get_running_loop().time() - started) * 1000
     found = [sure, *(one.faces for one in further[len(nearer) :])]
     if nearer:
         closer = Faces.joined([one.faces for one in further[: len(nearer)]])
         found.append(doubts.agreed(doubted, closer, question.confidence))
-    if sum(map(len, found)) <= FINDS_FEW:
-        faces = _together(found, question, parts=bool(elsewhere))
-    else:  # up to 0.7 s of comparing, in which other requests go on
-        faces = await asyncio.to_thread(_together, found, question, parts=bool(elsewhere))
+    faces = await _together(found, question, parts=bool(elsewhere))
     faces = limited(faces, question.max_faces, picture.facts.width, picture.facts.height)
     places = len({(crop.x, crop.y) for crop in tiles})  # what is transparent is seen twice
     looks = Looks(0, places, len(TURNED) * turned, len(doubted))
     return _summed([first, *further], faces, looks, spent_ms)
+
+
+def _of_first(question: Question) -> Question:
+    """What is asked of the first look: what is to be doubted, too, where it will be looked at closer."""
+    if not question.closer:
+        return question
+    return replace(question, confidence=doubts.doubted_from(question.confidence))
+
+
+def _nearer(picture: Picture, doubted: Faces, question: Question) -> list[Portion]:
+    """Closer looks at what was doubted, at all that may convince."""
+    asked = replace(question, confidence=doubts.convincing_from(question.confidence))
+    looks = [(closer, UPRIGHT) for crop in _plain(picture) for closer in doubts.closer_crops(doubted, crop)]
+    return [(asked, portion) for portion in _portions(looks, picture.crops[0].side)]
+
+
+def _elsewhere(picture: Picture, question: Question, tiles: list[Crop], *, turned: bool) -> list[Portion]:
+    """Turned looks and those at tiles."""
+    side = picture.crops[0].side
+    turns = _turned_looks(picture, question.turns) if turned else []
+    return [
+        *((_of_turned(question), portion) for portion in _portions(turns, side)),
+        *((question, portion) for portion in _portions(_tile_looks(tiles, question.turns), side)),
+    ]
+
+
+def _plain(picture: Picture) -> list[Crop]:
+    """The whole picture as large as the input; what is transparent is there twice."""
+    return [crop for crop in picture.crops if crop.side == picture.crops[0].side and not crop.tile]
 
 
 def _of_turned(question: Question) -> Question:
@@ -147,16 +162,9 @@ def _of_turned(question: Question) -> Question:
 
 def _turned_looks(picture: Picture, turns: Turns) -> list[Look]:
     """Of the whole picture; in full size only where turns are always wanted."""
-    side = picture.crops[0].side
-    whole = [crop for crop in picture.crops if crop.side == side and not crop.tile]
-    small = [_smaller(crop, picture, part) for crop in whole for part in small_sides(side)]
+    whole = _plain(picture)
+    small = [_smaller(crop, picture, part) for crop in whole for part in small_sides(whole[0].side)]
     return [(crop, TURNED) for crop in (small + whole if turns == "always" else small)]
-
-
-def _closer_looks(picture: Picture, doubted: Faces) -> list[Look]:
-    side = picture.crops[0].side
-    whole = [crop for crop in picture.crops if crop.side == side and not crop.tile]
-    return [(closer, UPRIGHT) for crop in whole for closer in doubts.closer_crops(doubted, crop)]
 
 
 def _tile_looks(tiles: list[Crop], turns: Turns) -> list[Look]:
@@ -227,7 +235,7 @@ def _header(crop: Crop, turns: tuple[Turn, ...]) -> CropHeader:
     return CropHeader(rows, cols, crop.side, crop.scale, crop.x, crop.y, turns)
 
 
-def _together(found: list[Faces], question: Question, *, parts: bool) -> Faces:
+async def _together(found: list[Faces], question: Question, *, parts: bool) -> Faces:
     """What several looks found, best first. parts: whether some may have shown a part of a face as a whole one."""
     joined = Faces.joined(found)
     if len(found) == 1:
@@ -237,6 +245,13 @@ def _together(found: list[Faces], question: Question, *, parts: bool) -> Faces:
             f"the looks at this picture find more than {FINDS_MAX} boxes; raise confidence, lower nms_threshold, "
             "or ask for fewer tiles or turns"
         )
+    if len(joined) <= FINDS_FEW:
+        return _best_of(joined, question, parts=parts)
+    # Up to 0.7 s of comparing, in which other requests go on.
+    return await asyncio.to_thread(_best_of, joined, question, parts=parts)
+
+
+def _best_of(joined: Faces, question: Question, *, parts: bool) -> Faces:
     faces = suppressed(joined, question.nms_threshold)
     return without_contained(faces) if parts else faces
 
