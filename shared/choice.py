@@ -14,6 +14,8 @@ from shared.nms import non_maximum_suppression
 
 #: A box that lies so much inside a better one is the same face, seen in part: at a tile's edge, or turned.
 CONTAINED = 0.7
+#: Input pixels of a closer look's side: gateways cut for it, workers make it ready.
+CLOSER_SIDE = 160
 
 
 def suppressed(candidates: Faces, nms_threshold: float) -> Faces:

@@ -11,6 +11,7 @@ import numpy as np
 from models.served.facts import ServingModel
 from models.served.trim import Trimming, part_of
 from shared import exit_codes
+from shared.choice import CLOSER_SIDE
 from shared.errors import ConfigurationError
 from shared.settings import Settings
 from worker.cannot_run import first_line, is_too_large, reason
@@ -54,6 +55,7 @@ def sides_of(settings: Settings, model: ServingModel) -> list[int]:
     sides = {settings.input_side}
     if model.info.dynamic_size:
         sides |= {side for side in (settings.detect_second_side, settings.mask_second_side) if side}
+        sides |= {CLOSER_SIDE} if settings.detect_closer or settings.mask_closer else set()
     return sorted(sides, reverse=True)
 
 

@@ -21,7 +21,7 @@ from gateway.dispatching.work_queue import Work
 from gateway.pictures.letterbox import Letterbox
 from gateway.pictures.picture import Picture
 from gateway.pictures.picture_facts import Crop
-from shared.choice import limited, suppressed, without_contained
+from shared.choice import CLOSER_SIDE, limited, suppressed, without_contained
 from shared.deadline import Deadline
 from shared.errors import BadParameter
 from shared.faces import Faces
@@ -85,7 +85,7 @@ class Question:
 
 def passes_for(turns: Turns, tiles: int, side: int, *, closer: bool) -> float:
     """How many full inputs of this side a picture may cost at most, the plain look among them: its price."""
-    doubted = doubts.MOST * (doubts.SIDE / side) ** 2 if closer else 0.0
+    doubted = doubts.MOST * (CLOSER_SIDE / side) ** 2 if closer else 0.0
     return 1 + _TURNED_PASSES[turns] + doubted + tiles * (1 + len(TURNED) * (turns == "always"))
 
 

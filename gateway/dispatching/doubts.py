@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.pictures.picture_facts import Crop
-from shared.choice import CONTAINED, shares_inside
+from shared.choice import CLOSER_SIDE, CONTAINED, shares_inside
 from shared.faces import Faces, FloatArray
 
 #: In log odds, how far below the confidence asked for a find is doubted and not ignored: at 0.5 from 0.2 on.
@@ -24,9 +24,9 @@ DOUBTED = 1.39
 LEAST = 0.01
 #: In log odds, how far below it the mean of both looks may lie: at 0.5 it is 0.35, for two looks know more than one.
 AGREED = 0.62
-#: Pixels of a doubted find's longer side in its closer look, and of that look's input. 64 in 320 finds as many.
-FACE, SIDE = 48, 160
-#: So many are looked at, the likeliest: together they cost one plain look at 640. Only crowds have more.
+#: Pixels of a doubted find's longer side in its closer look of CLOSER_SIDE. 64 in 320 finds as many.
+FACE = 48
+#: So many are looked at, the likeliest: as many pixels as one plain look at 640. Only crowds have more.
 MOST = 16
 #: Overlap (IoU) from which on a find of the closer look is the doubted one.
 SAME = 0.4
@@ -77,13 +77,13 @@ def _closer(box: FloatArray, whole: Crop) -> Crop:
     """box: (4,) in pixels of `whole`, which may lie outside it in part."""
     rows, cols, _ = whole.pixels.shape
     zoom = FACE / max(1.0, float(box[2] - box[0]), float(box[3] - box[1]))
-    x, wide = _span(float(box[0] + box[2]) / 2, SIDE / zoom, cols)
-    y, high = _span(float(box[1] + box[3]) / 2, SIDE / zoom, rows)
-    size = min(SIDE, max(1, round(wide * zoom))), min(SIDE, max(1, round(high * zoom)))
+    x, wide = _span(float(box[0] + box[2]) / 2, CLOSER_SIDE / zoom, cols)
+    y, high = _span(float(box[1] + box[3]) / 2, CLOSER_SIDE / zoom, rows)
+    size = min(CLOSER_SIDE, max(1, round(wide * zoom))), min(CLOSER_SIDE, max(1, round(high * zoom)))
     how = cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR
     pixels = cv2.resize(whole.pixels[y : y + high, x : x + wide], size, interpolation=how)
     place = whole.x + x / whole.scale, whole.y + y / whole.scale
-    return Crop(np.ascontiguousarray(pixels, np.uint8), SIDE, whole.scale * zoom, *place, tile=True)
+    return Crop(np.ascontiguousarray(pixels, np.uint8), CLOSER_SIDE, whole.scale * zoom, *place, tile=True)
 
 
 def _span(centre: float, length: float, limit: int) -> tuple[int, int]:

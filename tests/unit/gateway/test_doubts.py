@@ -19,6 +19,7 @@ from gateway.params import DetectParams, MaskParams
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.letterbox import Letterbox
 from gateway.pictures.picture_facts import Crop, PictureFacts
+from shared.choice import CLOSER_SIDE
 from shared.deadline import Deadline
 from shared.faces import Faces
 from shared.settings import Settings
@@ -148,7 +149,7 @@ def test_a_closer_look_shows_its_find_in_one_size_and_says_where_it_is(
     x, y = data.draw(some.floats(-long / 2, width - long / 2)), data.draw(some.floats(-long / 2, height - long / 2))
     (crop,) = doubts.closer_crops(face(x, y, long, 0.4), whole(width, height))
     rows, cols, _ = crop.pixels.shape
-    assert 1 <= min(rows, cols) <= max(rows, cols) <= crop.side == doubts.SIDE
+    assert 1 <= min(rows, cols) <= max(rows, cols) <= crop.side == CLOSER_SIDE
     assert long * crop.scale <= doubts.FACE * 1.001
     right, bottom = crop.x + cols / crop.scale, crop.y + rows / crop.scale
     slack = 2 / whole(width, height).scale + 2 / crop.scale

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from shared.choice import CLOSER_SIDE
 from shared.errors import ConfigurationError
 from shared.settings import MEBIBYTE, Settings
 from tests.unit.models.material import prepared
@@ -143,8 +144,9 @@ def test_a_device_that_is_none_is_refused(device: str, tmp_path: Path) -> None:
         open_detector(device, prepared(tmp_path), Settings(), 1, 1, lambda _: None)
 
 
-def test_the_second_looks_sides_are_opened_only_for_a_network_that_takes_them(tmp_path: Path) -> None:
-    model = prepared(tmp_path)
-    assert sides_of(Settings(mask_second_side=256, detect_second_side=0), model) == [640, 256]
+def test_the_sides_of_further_looks_are_opened_only_for_a_network_that_takes_them(tmp_path: Path) -> None:
+    model, alone = prepared(tmp_path), Settings(mask_second_side=256, detect_second_side=0, mask_closer=False)
+    assert sides_of(alone, model) == [640, 256]
+    assert sides_of(Settings(mask_second_side=0), model) == [640, CLOSER_SIDE]
     fixed = prepared(tmp_path / "fixed", reshape="baked") if (tmp_path / "fixed").mkdir() is None else model
-    assert sides_of(Settings(mask_second_side=256), fixed) == ([640, 256] if fixed.info.dynamic_size else [640])
+    assert sides_of(alone, fixed) == ([640, 256] if fixed.info.dynamic_size else [640])
