@@ -29,6 +29,7 @@ from gateway.keys.keeping import Keys
 from gateway.keys.upkeep import Forget
 from gateway.keys.usage import day_of
 from gateway.people.sessions import Sessions
+from gateway.pictures import memory_need
 from gateway.pictures.picture import Pictures, open_pictures
 from gateway.pictures.picture_facts import decoders_of
 from gateway.readiness import LOOK_INTERVAL_S, Probe, Readiness
@@ -202,7 +203,7 @@ def _turnstile(settings: Settings, dispatcher: Dispatcher) -> Turnstile:
 def _admission(settings: Settings, dispatcher: Dispatcher, turnstile: Turnstile) -> Admission:
     return Admission(
         settings.max_queue,
-        settings.max_queue_bytes,
+        memory_need.bodies_max(settings, memory_need.memory_of_host()),
         settings.queue_share,
         model_interval_s=dispatcher.interval_s,
         saturated=lambda: turnstile.waiting > 0,

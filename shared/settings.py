@@ -182,8 +182,8 @@ class Settings(DecodingSettings, frozen=True, kw_only=True):
     ] = 0
     max_queue: Annotated[int, _number("Most requests inside one gateway process", 1, 100_000)] = 256
     max_queue_bytes: Annotated[
-        int, _number("Most bytes of bodies and crops inside one gateway process", MEBIBYTE, 1 << 40)
-    ] = 512 * MEBIBYTE
+        int, _number("Most bytes of bodies inside one gateway process; 0 chooses from memory", 0, 1 << 40)
+    ] = 0
     queue_share: Annotated[
         float, _number("Part of the queue's places and bytes that one client may hold, 1 is all", 0.01, 1)
     ] = 0.75

@@ -1,4 +1,4 @@
-"""How many bytes a picture needs while it is decoded, held and masked, and the budget for all.
+"""How many bytes a picture needs while it is decoded, held and masked, and what there is for all pictures and bodies.
 
 Alone knows these estimates; what encoding takes stands with each format (`encode.py`).
 """
@@ -31,9 +31,11 @@ _LAID = 36
 _ENCODED_MAX = 16
 #: More bytes a pixel than decoding, holding, masking and encoding one picture take together.
 _ALL_AT_ONCE = 64
-#: The default budget is this part of the memory, inside these bounds.
+#: The default budget is this part of the memory, inside these bounds; so is what bodies may take.
 _BUDGET_PART = 4
 _BUDGET_MIN, _BUDGET_MAX = 256 * MEBIBYTE, 8192 * MEBIBYTE
+_BODIES_PART = 8
+_BODIES_MIN, _BODIES_MAX = 128 * MEBIBYTE, 2048 * MEBIBYTE
 
 
 def decoding(header: Header, *, to_mask: bool) -> int:
@@ -94,6 +96,12 @@ def budget(settings: Settings, memory_bytes: int) -> int:
     """This gateway process's share of the host's decode budget, in bytes."""
     total = settings.decode_budget_bytes or min(max(memory_bytes // _BUDGET_PART, _BUDGET_MIN), _BUDGET_MAX)
     return max(MEBIBYTE, total // max(1, settings.gateway_processes))
+
+
+def bodies_max(settings: Settings, memory_bytes: int) -> int:
+    """Most bytes of bodies inside this gateway process: as set, or its share of a part of the host's memory."""
+    chosen = min(max(memory_bytes // _BODIES_PART, _BODIES_MIN), _BODIES_MAX) // max(1, settings.gateway_processes)
+    return settings.max_queue_bytes or chosen
 
 
 def memory_of_host() -> int:

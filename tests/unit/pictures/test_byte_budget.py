@@ -6,7 +6,7 @@ import asyncio
 
 from gateway.pictures.byte_budget import ByteBudget
 from gateway.pictures.headers.facts import Header
-from gateway.pictures.memory_need import budget, decoding, holding, masking
+from gateway.pictures.memory_need import bodies_max, budget, decoding, holding, masking
 from shared.settings import MEBIBYTE, Settings
 
 
@@ -83,6 +83,14 @@ def test_the_budget_is_a_quarter_of_the_memory_inside_its_bounds_and_shared_by_g
     assert budget(Settings(), 1 << 40) == 8192 * MEBIBYTE
     assert budget(Settings(decode_budget_bytes=300 * MEBIBYTE), 1 << 40) == 300 * MEBIBYTE
     assert budget(Settings(gateway_processes=4), 2048 * MEBIBYTE) == 128 * MEBIBYTE
+
+
+def test_what_bodies_may_take_is_a_part_of_the_memory_divided_among_gateway_processes() -> None:
+    assert bodies_max(Settings(), 4096 * MEBIBYTE) == 512 * MEBIBYTE
+    assert bodies_max(Settings(), 100 * MEBIBYTE) == 128 * MEBIBYTE
+    assert bodies_max(Settings(), 1 << 40) == 2048 * MEBIBYTE
+    assert bodies_max(Settings(gateway_processes=4), 4096 * MEBIBYTE) == 128 * MEBIBYTE
+    assert bodies_max(Settings(max_queue_bytes=300 * MEBIBYTE, gateway_processes=4), 1 << 40) == 300 * MEBIBYTE
 
 
 def test_what_needs_more_memory_is_counted_as_more() -> None:
