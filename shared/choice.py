@@ -14,8 +14,8 @@ from shared.nms import non_maximum_suppression
 
 #: A box that lies so much inside a better one is the same face, seen in part: at a tile's edge, or turned.
 CONTAINED = 0.7
-#: Input pixels of a closer look's side: gateways cut for it, workers make it ready.
-CLOSER_SIDE = 160
+#: Input pixels of the largest sheet's side: gateways paint it, workers make it ready.
+SHEET_SIDE = 384
 
 
 def suppressed(candidates: Faces, nms_threshold: float) -> Faces:

@@ -11,7 +11,7 @@ import numpy as np
 from models.served.facts import ServingModel
 from models.served.trim import Trimming, part_of
 from shared import exit_codes
-from shared.choice import CLOSER_SIDE
+from shared.choice import SHEET_SIDE
 from shared.errors import ConfigurationError
 from shared.settings import Settings
 from worker.cannot_run import first_line, is_too_large, reason
@@ -55,7 +55,8 @@ def sides_of(settings: Settings, model: ServingModel) -> list[int]:
     sides = {settings.input_side}
     if model.info.dynamic_size:
         sides |= {side for side in (settings.detect_second_side, settings.mask_second_side) if side}
-        sides |= {CLOSER_SIDE} if settings.detect_closer or settings.mask_closer else set()
+        # Smaller sheets than the largest take the next side there is on a GPU, and their own on a CPU.
+        sides |= {min(SHEET_SIDE, settings.input_side)} if settings.detect_closer or settings.mask_closer else set()
     return sorted(sides, reverse=True)
 
 

@@ -21,7 +21,7 @@ from gateway.dispatching.work_queue import Work
 from gateway.pictures.letterbox import Letterbox
 from gateway.pictures.picture import Picture
 from gateway.pictures.picture_facts import Crop
-from shared.choice import CLOSER_SIDE, limited, suppressed, without_contained
+from shared.choice import limited, suppressed, without_contained
 from shared.deadline import Deadline
 from shared.errors import BadParameter
 from shared.faces import Faces
@@ -85,7 +85,7 @@ class Question:
 
 def passes_for(turns: Turns, tiles: int, side: int, *, closer: bool) -> float:
     """How many full inputs of this side a picture may cost at most, the plain look among them: its price."""
-    doubted = doubts.MOST * (CLOSER_SIDE / side) ** 2 if closer else 0.0
+    doubted = (doubts.sheet_side(doubts.most_in(side)) / side) ** 2 if closer else 0.0
     return 1 + _TURNED_PASSES[turns] + doubted + tiles * (1 + len(TURNED) * (turns == "always"))
 
 
@@ -108,15 +108,16 @@ async def detect_picture(dispatcher: Dispatcher, picture: Picture, question: Que
     started = asyncio.get_running_loop().time()
     alone = replace(question, max_faces=0)
     first = await dispatcher.detect(_work(dispatcher, picture, _of_first(alone), whole, deadline))
-    sure, doubted = doubts.parted(first.faces, question.confidence)
+    sure, doubted = doubts.parted(first.faces, question.confidence, doubts.most_in(picture.crops[0].side))
+    sheets = [doubts.sheet_of(doubted, crop) for crop in _plain(picture)] if len(doubted) else []
     turned = question.turns == "always" or (question.turns == "unsure" and first.sure < SURE)
-    nearer, elsewhere = _nearer(picture, doubted, alone), _elsewhere(picture, alone, tiles, turned=turned)
+    nearer, elsewhere = _nearer(picture, sheets, alone), _elsewhere(picture, alone, tiles, turned=turned)
     further = await _all(dispatcher, picture, nearer + elsewhere, deadline)
     spent_ms = (asyncio.get_running_loop().time() - started) * 1000
     found = [sure, *(one.faces for one in further[len(nearer) :])]
     if nearer:
         closer = Faces.joined([one.faces for one in further[: len(nearer)]])
-        found.append(doubts.agreed(doubted, closer, question.confidence))
+        found.append(doubts.agreed(doubted, sheets[0].boxes, closer, question.confidence))
     faces = await _together(found, question, parts=bool(elsewhere))
     faces = limited(faces, question.max_faces, picture.facts.width, picture.facts.height)
     places = len({(crop.x, crop.y) for crop in tiles})  # what is transparent is seen twice
@@ -131,10 +132,10 @@ def _of_first(question: Question) -> Question:
     return replace(question, confidence=doubts.doubted_from(question.confidence))
 
 
-def _nearer(picture: Picture, doubted: Faces, question: Question) -> list[Portion]:
-    """Closer looks at what was doubted, at all that may convince."""
+def _nearer(picture: Picture, sheets: list[doubts.Sheet], question: Question) -> list[Portion]:
+    """Closer looks at what was doubted, at all that may convince; all sheets show the same finds."""
     asked = replace(question, confidence=doubts.convincing_from(question.confidence))
-    looks = [(closer, UPRIGHT) for crop in _plain(picture) for closer in doubts.closer_crops(doubted, crop)]
+    looks = [(sheet.crop, UPRIGHT) for sheet in sheets]
     return [(asked, portion) for portion in _portions(looks, picture.crops[0].side)]
 
 
@@ -227,6 +228,7 @@ def _work(
         height=picture.facts.height,
         deadline=deadline,
         trace=question.trace,
+        plain=all(turns == UPRIGHT and not crop.tile for crop, turns in looks),
     )
 
 

@@ -1,13 +1,15 @@
 """Finds that the first look is not sure of: which they are, what is shown of them closer, and when both looks agree.
 
 A face that scores less than was asked for is often a real one: small, in a mask, in the dark. Shown again at the size
-that networks know best, faces score higher and what is none does not. All figures below are development figures: they
-were chosen on half of the everyday photographs, with the open model and the official 500M.
+that networks know best, faces score higher and what is none does not. All of a picture's are shown in one sheet. All
+figures below are development figures: they were chosen on half of the everyday photographs, with the open model and
+the official 500M.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from itertools import islice
 
 import cv2
@@ -15,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.pictures.picture_facts import Crop
-from shared.choice import CLOSER_SIDE, CONTAINED, shares_inside
+from shared.choice import CONTAINED, SHEET_SIDE, shares_inside
 from shared.faces import Faces, FloatArray
 
 #: In log odds, how far below the confidence asked for a find is doubted and not ignored: at 0.5 from 0.2 on.
@@ -24,12 +26,30 @@ DOUBTED = 1.39
 LEAST = 0.01
 #: In log odds, how far below it the mean of both looks may lie: at 0.5 it is 0.35, for two looks know more than one.
 AGREED = 0.62
-#: Pixels of a doubted find's longer side in its closer look of CLOSER_SIDE. 64 in 320 finds as many.
-FACE = 48
-#: So many are looked at, the likeliest: as many pixels as one plain look at 640. Only crowds have more.
-MOST = 16
+#: Pixels of a doubted find's longer side in its cell of a sheet, and of the cell's sides. Cells of 160 find as many.
+FACE, CELL = 48, 96
 #: Overlap (IoU) from which on a find of the closer look is the doubted one.
 SAME = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """Doubted finds side by side, each in the middle of a cell of its own. boxes: (N, 4) float32, where they lie in it,
+    in its pixels, in the order of the finds.
+    """
+
+    crop: Crop
+    boxes: FloatArray
+
+
+def most_in(side: int) -> int:
+    """So many are looked at closer where the plain look has this side, the likeliest: 16 in 640. Crowds have more."""
+    return max(1, min(side, SHEET_SIDE) // CELL) ** 2
+
+
+def sheet_side(finds: int) -> int:
+    """Of the least sheet, in pixels: a multiple of CELL, and so of the network's strides."""
+    return (math.isqrt(finds - 1) + 1) * CELL
 
 
 def doubted_from(confidence: float) -> float:
@@ -42,12 +62,12 @@ def convincing_from(confidence: float) -> float:
     return max(LEAST, _likelihood(_log_odds(confidence) - 2 * AGREED))
 
 
-def parted(faces: Faces, confidence: float) -> tuple[Faces, Faces]:
-    """Those of at least the confidence, and of the others those to look at closer. faces: best first."""
+def parted(faces: Faces, confidence: float, most: int) -> tuple[Faces, Faces]:
+    """Those of at least the confidence, and of the others those to look at closer, at most so many. Best first."""
     sure = faces.scores >= np.float32(confidence)
     certain, rest = faces.taken(np.flatnonzero(sure)), np.flatnonzero(~sure)
     apart = (place for place in rest if not _lies_in(faces.boxes[place], certain.boxes))
-    return certain, faces.taken(np.fromiter(islice(apart, MOST), np.intp))
+    return certain, faces.taken(np.fromiter(islice(apart, most), np.intp))
 
 
 def _lies_in(box: FloatArray, others: FloatArray) -> bool:
@@ -55,17 +75,29 @@ def _lies_in(box: FloatArray, others: FloatArray) -> bool:
     return bool((shares_inside(box, others) > CONTAINED).any())
 
 
-def closer_crops(doubted: Faces, whole: Crop) -> list[Crop]:
-    """What is shown of each: FACE pixels large, with its surroundings. whole: the picture as the first look saw it."""
-    return [_closer(box, whole) for box in doubted.boxes * np.float32(whole.scale)]
+def sheet_of(doubted: Faces, whole: Crop) -> Sheet:
+    """What is shown of one or more. whole: the picture as the first look saw it; what lies beyond it stays black."""
+    boxes = doubted.boxes * np.float32(whole.scale)
+    middles, sizes = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
+    zooms = FACE / np.maximum(1, sizes.max(axis=1, keepdims=True))
+    side = sheet_side(len(boxes))
+    corners = CELL * np.stack(np.divmod(np.arange(len(boxes)), side // CELL)[::-1], axis=1)
+    pixels = np.zeros((side, side, 3), np.uint8)
+    for (x, y), middle, zoom in zip(corners, middles, zooms[:, 0], strict=True):
+        pixels[y : y + CELL, x : x + CELL] = _around(middle, float(zoom), whole.pixels)
+    shown = np.hstack([corners + (CELL - sizes * zooms) / 2, corners + (CELL + sizes * zooms) / 2])
+    return Sheet(Crop(pixels, side, 1.0, tile=True), shown.astype(np.float32))
 
 
-def agreed(doubted: Faces, closer: Faces, confidence: float) -> Faces:
-    """Those that both looks together are sure enough of; their score says it of both. closer: in any order."""
+def agreed(doubted: Faces, places: FloatArray, closer: Faces, confidence: float) -> Faces:
+    """Those that both looks together are sure enough of; their score says it of both.
+
+    places: (N, 4) where the doubted lie in their sheet. closer: what was seen there, in any order.
+    """
     scores = np.array(
         [
             _together(float(score), _best_of_the_same(box, closer))
-            for box, score in zip(doubted.boxes, doubted.scores, strict=True)
+            for box, score in zip(places, doubted.scores, strict=True)
         ],
         np.float32,
     )
@@ -73,23 +105,24 @@ def agreed(doubted: Faces, closer: Faces, confidence: float) -> Faces:
     return known.taken(np.flatnonzero(scores >= np.float32(confidence)))
 
 
-def _closer(box: FloatArray, whole: Crop) -> Crop:
-    """box: (4,) in pixels of `whole`, which may lie outside it in part."""
-    rows, cols, _ = whole.pixels.shape
-    zoom = FACE / max(1.0, float(box[2] - box[0]), float(box[3] - box[1]))
-    x, wide = _span(float(box[0] + box[2]) / 2, CLOSER_SIDE / zoom, cols)
-    y, high = _span(float(box[1] + box[3]) / 2, CLOSER_SIDE / zoom, rows)
-    size = min(CLOSER_SIDE, max(1, round(wide * zoom))), min(CLOSER_SIDE, max(1, round(high * zoom)))
-    how = cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR
-    pixels = cv2.resize(whole.pixels[y : y + high, x : x + wide], size, interpolation=how)
-    place = whole.x + x / whole.scale, whole.y + y / whole.scale
-    return Crop(np.ascontiguousarray(pixels, np.uint8), CLOSER_SIDE, whole.scale * zoom, *place, tile=True)
+def _around(middle: FloatArray, zoom: float, whole: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A cell of what lies around a point (2,) of `whole`, so many times as large."""
+    x, wide = _span(float(middle[0]), CELL / zoom, whole.shape[1])
+    y, high = _span(float(middle[1]), CELL / zoom, whole.shape[0])
+    part = whole[y : y + high, x : x + wide]
+    if zoom < 1:
+        size = max(1, round(wide * zoom)), max(1, round(high * zoom))
+        part = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), np.uint8)
+    scale = zoom * np.array([wide, high]) / part.shape[1::-1]
+    # OpenCV counts from the middle of the first pixel.
+    corner = CELL / 2 + (np.array([x, y]) - middle) * zoom + (scale - 1) / 2
+    return np.asarray(cv2.warpAffine(part, np.column_stack([np.diag(scale), corner]), (CELL, CELL)), np.uint8)
 
 
 def _span(centre: float, length: float, limit: int) -> tuple[int, int]:
-    """Where a stretch of this length around the centre begins, and how much of it lies within 0..limit; at least 1."""
-    first = min(max(0, round(centre - length / 2)), limit - 1)
-    return first, max(1, min(limit - first, round(length)))
+    """Where a stretch begins, and how much of it lies within 0..limit, at least 1; a pixel more each way to blend."""
+    first = min(max(0, math.floor(centre - length / 2) - 1), limit - 1)
+    return first, max(1, min(limit, math.ceil(centre + length / 2) + 1) - first)
 
 
 def _best_of_the_same(box: FloatArray, faces: Faces) -> float:

@@ -24,7 +24,8 @@ class Work:
 
     moves: how often a worker ended with it in hand. started: a worker said that it runs this one now, alone.
     noted: a worker ended with the same picture in hand, for whichever request. digest: once it was needed.
-    trace: `Trace.told` of the request, or empty.
+    trace: `Trace.told` of the request, or empty. plain: whether it looks at the whole picture as it is: what a run
+    costs is learned from these.
     """
 
     id: int
@@ -41,11 +42,7 @@ class Work:
     noted: bool = False
     digest: bytes = b""
     trace: str = ""
-
-    @property
-    def plain(self) -> bool:
-        """Whether it looks at the whole picture as it is: what a run costs is learned from these."""
-        return all(header.turns == (0,) and not (header.x or header.y) for header in self.headers)
+    plain: bool = True
 
     @property
     def suspected(self) -> bool:

@@ -39,8 +39,8 @@ class Crop(msgspec.Struct, frozen=True):
     """The picture, or a tile of it, fitted into a square network input; only the fitted rows.
 
     pixels: (rows, cols, 3) uint8 BGR, C-contiguous. side: of the input. scale: input pixels per picture pixel
-    (fitted height / picture height). x, y: its top left corner, in pixels of the upright picture. tile: of a picture
-    that is looked at in parts, beside the whole.
+    (fitted height / picture height). x, y: its top left corner, in pixels of the upright picture. tile: parts of a
+    picture, looked at beside the whole.
     """
 
     pixels: NDArray[np.uint8]

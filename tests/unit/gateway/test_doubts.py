@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,7 +20,7 @@ from gateway.params import DetectParams, MaskParams
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.letterbox import Letterbox
 from gateway.pictures.picture_facts import Crop, PictureFacts
-from shared.choice import CLOSER_SIDE
+from shared.choice import SHEET_SIDE
 from shared.deadline import Deadline
 from shared.faces import Faces
 from shared.settings import Settings
@@ -35,11 +36,17 @@ def face(x: float, y: float, size: float, score: float) -> Faces:
 
 NOBODY = Faces.none()
 SURE, DOUBTED = face(10, 10, 50, 0.9), face(400, 300, 30, 0.4)
+#: Where the first doubted find lies in its sheet, alone or with others.
+SHOWN = 24
+
+
+def crowd(many: int) -> Faces:
+    return Faces.joined([face(30 * number, 100, 15, 0.49 - number / 1000) for number in range(many)])
 
 
 @dataclass
 class Workers:
-    """What is seen at the first look and closer; both as a worker answers, so no find scores less than was asked."""
+    """What is seen at the first look and in the sheet; both as a worker answers: no find scores less than was asked."""
 
     first: Faces
     closer: Faces = NOBODY
@@ -74,13 +81,13 @@ def look(workers: Workers, confidence: float = 0.5, max_faces: int = 0) -> Detec
 
 
 def test_a_doubted_find_that_the_closer_look_sees_is_a_face_with_a_score_of_both() -> None:
-    found = look(Workers(Faces.joined([SURE, DOUBTED]), closer=face(401, 301, 30, 0.8)))
+    found = look(Workers(Faces.joined([SURE, DOUBTED]), closer=face(SHOWN + 2, SHOWN + 1, 48, 0.8)))
     np.testing.assert_allclose(found.faces.boxes, [[10, 10, 60, 60], [400, 300, 430, 330]])
     assert 0.5 < found.faces.scores[1] < 0.9
     assert found.looks == Looks(2, closer=1)
 
 
-@pytest.mark.parametrize("closer", [NOBODY, face(400, 300, 30, 0.23), face(440, 300, 30, 0.9)])
+@pytest.mark.parametrize("closer", [NOBODY, face(SHOWN, SHOWN, 48, 0.23), face(SHOWN + 40, SHOWN, 48, 0.9)])
 def test_one_that_it_does_not_see_or_sees_elsewhere_is_none(closer: Faces) -> None:
     found = look(Workers(Faces.joined([SURE, face(400, 300, 30, 0.25)]), closer))
     assert len(found.faces) == 1
@@ -88,7 +95,7 @@ def test_one_that_it_does_not_see_or_sees_elsewhere_is_none(closer: Faces) -> No
 
 def test_what_else_the_closer_look_shows_is_nobodys() -> None:
     """A look at a part takes for faces what the whole shows to be none."""
-    found = look(Workers(Faces.joined([SURE, DOUBTED]), closer=face(500, 100, 40, 0.99)))
+    found = look(Workers(Faces.joined([SURE, DOUBTED]), closer=face(60, 0, 30, 0.99)))
     np.testing.assert_array_equal(found.faces.boxes, SURE.boxes)
 
 
@@ -101,7 +108,7 @@ def test_without_doubt_one_look_is_enough_and_its_faces_stay_as_they_are() -> No
 
 
 def test_a_sure_face_stays_whatever_a_closer_look_says() -> None:
-    found = look(Workers(Faces.joined([SURE, DOUBTED]), closer=face(10, 10, 50, 0.3)))
+    found = look(Workers(Faces.joined([SURE, DOUBTED]), closer=face(SHOWN, SHOWN, 48, 0.23)))
     np.testing.assert_array_equal(found.faces.packed(), SURE.packed())
 
 
@@ -111,17 +118,37 @@ def test_a_part_of_a_sure_face_is_no_doubt() -> None:
     assert len(workers.seen) == 1
 
 
+@pytest.mark.parametrize("doubted", [1, 2, 5, 16])
+def test_all_doubted_finds_of_a_picture_are_one_more_run(doubted: int) -> None:
+    workers = Workers(crowd(doubted))
+    assert look(workers).looks == Looks(2, closer=doubted)
+    (header,) = workers.seen[1].headers
+    assert (header.side % 32, header.turns) == (0, (0,))
+
+
 def test_the_likeliest_are_looked_at_and_no_more_than_one_plain_look_costs() -> None:
-    many = Faces.joined([face(20 * number, 100, 15, 0.49 - number / 1000) for number in range(2 * doubts.MOST)])
-    workers = Workers(many)
-    assert look(workers).looks == Looks(1 + doubts.MOST, closer=doubts.MOST)
-    shown = [header for work in workers.seen[1:] for header in work.headers]
-    assert sum((header.side / SIDE) ** 2 for header in shown) <= 1
-    assert max(header.x for header in shown) < 20 * doubts.MOST
+    workers, finds = Workers(crowd(25)), doubts.most_in(SIDE)
+    assert look(workers).looks == Looks(2, closer=finds)
+    (header,) = workers.seen[1].headers
+    assert header.side == SHEET_SIDE < SIDE
+    _, doubted = doubts.parted(crowd(25), 0.5, finds)
+    np.testing.assert_array_equal(doubted.boxes, crowd(finds).boxes)
+
+
+@pytest.mark.parametrize("side", [96, 160, 320, 384, 640, 2048])
+def test_a_sheet_fits_into_the_input_of_the_plain_look(side: int) -> None:
+    """So a network of one fixed size takes it, too."""
+    assert doubts.sheet_side(doubts.most_in(side)) <= min(side, SHEET_SIDE)
+
+
+def test_what_is_learned_of_whole_pictures_is_not_learned_of_sheets() -> None:
+    workers = Workers(Faces.joined([SURE, DOUBTED]))
+    look(workers)
+    assert [work.plain for work in workers.seen] == [True, False]
 
 
 def test_max_faces_cuts_when_the_closer_looks_were_seen() -> None:
-    workers = Workers(Faces.joined([SURE, face(300, 200, 200, 0.45)]), closer=face(300, 200, 200, 0.9))
+    workers = Workers(Faces.joined([SURE, face(300, 200, 200, 0.45)]), closer=face(SHOWN, SHOWN, 48, 0.9))
     assert workers.first.scores[1] < look(workers, max_faces=1).faces.scores[0]
     np.testing.assert_array_equal(
         look(Workers(workers.first, workers.closer), max_faces=1).faces.boxes[0, :2], [300, 200]
@@ -132,49 +159,107 @@ def test_max_faces_cuts_when_the_closer_looks_were_seen() -> None:
 def test_at_any_confidence_what_is_never_asked_for_would_not_have_convinced(
     confidence: float, first: float, closer: float
 ) -> None:
-    known = doubts.agreed(face(0, 0, 30, first), face(0, 0, 30, closer), confidence)
+    shown = face(SHOWN, SHOWN, 48, closer)
+    known = doubts.agreed(face(0, 0, 30, first), shown.boxes, shown, confidence)
     assert (known.scores >= np.float32(confidence)).all()
     if first < confidence and closer < doubts.convincing_from(confidence) - 1e-6:
         assert len(known) == 0
     assert doubts.LEAST <= doubts.doubted_from(confidence) <= max(confidence, doubts.LEAST)
 
 
-@pytest.mark.parametrize("size", [(800, 600), (600, 800), (1600, 200), (641, 640), (40, 30)])
+def rectangle(x: float, y: float, width: float, height: float) -> Faces:
+    return Faces(
+        np.array([[x, y, x + width, y + height]], np.float32), np.float32([0.4]), np.zeros((1, 5, 2), np.float32)
+    )
+
+
+@pytest.mark.parametrize("size", [(800, 600), (600, 800), (1600, 200), (641, 640), (40, 30), (8000, 10), (10, 300_000)])
 @given(data=some.data())
-def test_a_closer_look_shows_its_find_in_one_size_and_says_where_it_is(
+def test_a_find_of_any_size_and_place_lies_in_its_cell_in_one_size(
     size: tuple[int, int], data: some.DataObject
 ) -> None:
-    width, height = size
-    long = data.draw(some.floats(0.5, max(size) * 1.2))
-    x, y = data.draw(some.floats(-long / 2, width - long / 2)), data.draw(some.floats(-long / 2, height - long / 2))
-    (crop,) = doubts.closer_crops(face(x, y, long, 0.4), whole(width, height))
-    rows, cols, _ = crop.pixels.shape
-    assert 1 <= min(rows, cols) <= max(rows, cols) <= crop.side == CLOSER_SIDE
-    assert long * crop.scale <= doubts.FACE * 1.001
-    right, bottom = crop.x + cols / crop.scale, crop.y + rows / crop.scale
-    slack = 2 / whole(width, height).scale + 2 / crop.scale
-    assert crop.x <= max(x, 0) + slack
-    assert crop.y <= max(y, 0) + slack
-    assert right >= min(x + long, width) - slack
-    assert bottom >= min(y + long, height) - slack
+    """Also one that reaches beyond the picture's edge."""
+    seen = whole(*size)
+    width, height = (data.draw(some.floats(1, max(size) * 1.2)) for _ in range(2))
+    x, y = data.draw(some.floats(0, size[0])) - width / 2, data.draw(some.floats(0, size[1])) - height / 2
+    sheet = doubts.sheet_of(rectangle(x, y, width, height), seen)
+    assert sheet.crop.pixels.shape == (doubts.CELL, doubts.CELL, 3)
+    middle, long = (sheet.boxes[0, :2] + sheet.boxes[0, 2:]) / 2, (sheet.boxes[0, 2:] - sheet.boxes[0, :2]).max()
+    np.testing.assert_allclose(middle, doubts.CELL / 2, atol=0.01)
+    assert long == pytest.approx(doubts.FACE * min(1, max(width, height) * seen.scale), rel=0.01)
 
 
-@pytest.mark.parametrize("size", [(8000, 10), (10, 8000), (300_000, 10)])
-@pytest.mark.parametrize("place", [0, 5, 7990])
-def test_a_find_in_a_picture_of_any_shape_can_be_shown(size: tuple[int, int], place: int) -> None:
-    (crop,) = doubts.closer_crops(face(place, place, 30, 0.4), whole(*size))
-    assert 1 <= min(crop.pixels.shape[:2]) <= max(crop.pixels.shape[:2]) <= crop.side
-
-
-def test_a_closer_look_shows_the_pixels_that_lie_there() -> None:
+def painted(boxes: list[tuple[int, int, int, int]]) -> Crop:
+    """A picture of SIDE by 480 with each box in a grey of its own."""
     seen = whole()
-    seen.pixels[240:264, 320:344] = 255  # 30 pixels of the picture
-    (crop,) = doubts.closer_crops(face(400, 300, 30, 0.4), seen)
-    bright = np.argwhere(crop.pixels[:, :, 0] > 128)
-    (top, left), (bottom, right) = bright.min(axis=0), bright.max(axis=0) + 1
-    assert (right - left, bottom - top) == (doubts.FACE, doubts.FACE)
-    assert crop.x + left / crop.scale == pytest.approx(400, abs=1)
-    assert crop.y + top / crop.scale == pytest.approx(300, abs=1)
+    for number, (x1, y1, x2, y2) in enumerate(boxes):
+        seen.pixels[y1:y2, x1:x2] = 250 - 10 * number
+    return seen
+
+
+def shown(boxes: list[tuple[int, int, int, int]], seen: Crop) -> doubts.Sheet:
+    finds = [rectangle(*(np.array([x1, y1, x2 - x1, y2 - y1]) / seen.scale)) for x1, y1, x2, y2 in boxes]
+    return doubts.sheet_of(Faces.joined(finds), seen)
+
+
+@pytest.mark.parametrize("finds", [1, 2, 3, 4, 5, 9, 10, 16])
+def test_every_cell_shows_its_own_find_where_the_sheet_says(finds: int) -> None:
+    boxes = [
+        (150 * (n % 4) + 40, 110 * (n // 4) + 50, 150 * (n % 4) + 60 + n, 110 * (n // 4) + 74) for n in range(finds)
+    ]
+    sheet = shown(boxes, painted(boxes))
+    side = sheet.crop.side
+    assert sheet.crop.pixels.shape == (side, side, 3)
+    assert (side // doubts.CELL - 1) ** 2 < finds <= (side // doubts.CELL) ** 2
+    for number, box in enumerate(sheet.boxes):
+        row, column = divmod(number, side // doubts.CELL)
+        cell = sheet.crop.pixels[:, :, 0][row * doubts.CELL :, column * doubts.CELL :][: doubts.CELL, : doubts.CELL]
+        left, top, right, bottom = (int(corner) % doubts.CELL for corner in box.round())
+        assert max(right - left, bottom - top) == doubts.FACE
+        assert (cell[top + 2 : bottom - 2, left + 2 : right - 2] == 250 - 10 * number).all()
+        cell[top - 2 : bottom + 2, left - 2 : right + 2] = 0
+        assert not cell.any()
+    cells = [(int(x // doubts.CELL), int(y // doubts.CELL)) for box in sheet.boxes for x, y in (box[:2], box[2:])]
+    assert cells[::2] == cells[1::2]
+    assert len(set(cells)) == finds
+
+
+def test_a_find_in_one_cell_is_never_that_of_another() -> None:
+    """The room around each is as wide as half a face: two boxes of that size do not even touch."""
+    boxes = [(30 * n, 100, 30 * n + 15, 115) for n in range(16)]
+    sheet = shown(boxes, painted(boxes))
+    for one, other in itertools.permutations(sheet.boxes, 2):
+        assert np.maximum(one[:2] - other[2:], other[:2] - one[2:]).max() >= doubts.CELL - doubts.FACE
+
+
+@pytest.mark.parametrize("box", [(0, 0, 20, 24), (620, 456, 640, 480), (0, 200, 10, 224), (300, 470, 318, 480)])
+def test_at_the_edge_of_the_picture_a_find_stays_in_the_middle_and_nothing_lies_beside_it(
+    box: tuple[int, int, int, int],
+) -> None:
+    seen = painted([])
+    seen.pixels[:] = 100
+    seen.pixels[box[1] : box[3], box[0] : box[2]] = 250
+    sheet = shown([box], seen)
+    left, top, right, bottom = (int(corner) for corner in sheet.boxes[0].round())
+    grey = sheet.crop.pixels[:, :, 0]
+    assert (grey[top + 3 : bottom - 3, left + 3 : right - 3] > 240).all()
+    np.testing.assert_allclose([(left + right) / 2, (top + bottom) / 2], doubts.CELL / 2, atol=2)
+    if box[0] == 0:
+        assert not grey[:, : left - 2].any()
+    if box[2] == 640:
+        assert not grey[:, right + 2 :].any()
+    if box[1] == 0:
+        assert not grey[: top - 2].any()
+    if box[3] == 480:
+        assert not grey[bottom + 2 :].any()
+
+
+def test_what_is_transparent_is_seen_twice_and_the_better_of_both_counts() -> None:
+    workers = Workers(Faces.joined([SURE, DOUBTED]), closer=face(SHOWN, SHOWN, 48, 0.8))
+    picture = Photograph(PictureFacts(WIDTH, HEIGHT, 3, 1, 1), (whole(), whole()))
+    question = Question(0.5, 0.4, closer=True)
+    found = asyncio.run(detect_picture(workers, picture, question, Deadline.after(60.0, 0.0)))  # type: ignore[arg-type]
+    assert (len(found.faces), found.looks) == (2, Looks(4, closer=1))
 
 
 def test_mask_looks_closer_and_detect_does_not_unless_asked() -> None:
@@ -194,7 +279,7 @@ def test_who_names_faces_by_detects_index_masks_what_detect_saw() -> None:
         assert looking("mask", params, Settings(detect_closer=True)).question.closer
 
 
-def test_its_price_is_that_of_one_more_look_at_most() -> None:
+def test_its_price_is_that_of_the_largest_sheet() -> None:
     picture = Header("jpeg", 400, 300)
     looks = [looking("detect", DetectParams(closer=closer), Settings()).passes(picture) for closer in (False, True)]
-    assert looks == [1, 2]
+    assert looks == [1, pytest.approx(1 + (SHEET_SIDE / SIDE) ** 2)]
