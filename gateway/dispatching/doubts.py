@@ -24,8 +24,8 @@ from shared.faces import Faces, FloatArray
 DOUBTED = 1.39
 #: The least that a worker is ever asked for: below it half the picture is a find.
 LEAST = 0.01
-#: In log odds, how far below it the mean of both looks may lie: at 0.5 it is 0.32, for two looks know more than one.
-AGREED = 0.74
+#: In log odds, how far below it the mean of both looks may lie: at 0.5 it is 0.30, for two looks know more than one.
+AGREED = 0.85
 #: Pixels of a doubted find's longer side in its cell of a sheet, and of the cell's sides. Cells of 160 find as many.
 FACE, CELL = 48, 96
 #: Overlap (IoU) from which on a find of the closer look is the doubted one.

@@ -108,7 +108,7 @@ def test_without_doubt_one_look_is_enough_and_its_faces_stay_as_they_are() -> No
 
 
 def test_a_sure_face_stays_whatever_a_closer_look_says() -> None:
-    found = look(Workers(Faces.joined([SURE, DOUBTED]), closer=face(SHOWN, SHOWN, 48, 0.23)))
+    found = look(Workers(Faces.joined([SURE, DOUBTED]), closer=face(SHOWN, SHOWN, 48, 0.15)))
     np.testing.assert_array_equal(found.faces.packed(), SURE.packed())
 
 
