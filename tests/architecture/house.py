@@ -64,7 +64,7 @@ HOUSE: dict[str, Package] = {
         without="starlette redis zmq tests",
     ),
     "models.training": Package(
-        floors=("scenes network", "run judge", "export labelling"),
+        floors=("scenes network", "run judge", "doubted", "export labelling"),
         sees="shared models.served",
         without="starlette redis zmq tests",
     ),

@@ -155,16 +155,16 @@ def collect(model: nn.Module, scenes: list[Scene]) -> Findings:
 Fit = tuple[float, float]  # slope and shift of a logit
 
 
-def fitted(logits: Floats, true: Floats) -> Fit:
-    """The logistic fit of what is true, by Newton's method."""
-    inputs = np.stack([logits, np.ones_like(logits)], axis=1).astype(np.float64)
-    prior = weights = np.array([1.0, 0.0])
+def fitted(logits: Floats, true: Floats) -> list[float]:
+    """The logistic fit of what is true (N,) by logits (N, K), by Newton's method: K slopes and the shift."""
+    inputs = np.concatenate([logits, np.ones((len(logits), 1))], axis=1).astype(np.float64)
+    prior = weights = np.append(np.ones(logits.shape[1]), 0.0)
     for _ in range(NEWTON_STEPS):
         likely = 1 / (1 + np.exp(-inputs @ weights))
         slope = inputs.T @ (likely - true) + PRIOR * (weights - prior)
-        curve = (inputs * (likely * (1 - likely))[:, None]).T @ inputs + PRIOR * np.eye(2)
+        curve = (inputs * (likely * (1 - likely))[:, None]).T @ inputs + PRIOR * np.eye(len(weights))
         weights = weights - np.linalg.solve(curve, slope)
-    return float(weights[0]), float(weights[1])
+    return [float(weight) for weight in weights]
 
 
 def threshold_of(likely: Floats, true: Floats, alarms: Floats, weights: Floats, most: int) -> float:
@@ -187,7 +187,7 @@ def fits_of(found: Findings) -> list[Fit]:
         if found.true[mine].sum() < ENOUGH_FACES and fits:
             fits.append(fits[-1])
             continue
-        slope, shift = fitted(found.logits[mine], found.true[mine])
+        slope, shift = fitted(found.logits[mine, None], found.true[mine])
         likely = np.asarray(found.logits[mine] * slope + shift, np.float32)
         shift -= threshold_of(likely, found.true[mine], found.alarms[mine], found.weights[mine], ALARMS[place])
         flatter = min(1.0, STEEPEST / slope)  # the same threshold, and the same order

@@ -10,11 +10,12 @@ import multiprocessing
 import os
 import random
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from multiprocessing.context import ForkProcess
 from pathlib import Path
 from queue import Empty
-from typing import Any
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -64,6 +65,14 @@ def collate(scenes: list[Scene]) -> Batch:
     )
 
 
+class Source(Protocol):
+    """What batches are made of."""
+
+    def batches(self, rng: random.Random) -> Iterator[list[Scene]]:
+        """Scenes of one size each, without end."""
+        ...
+
+
 @dataclass(frozen=True)
 class Supply:
     """What canvases are made of; `share` of them are crops of real photographs, where there are any."""
@@ -76,7 +85,21 @@ class Supply:
         """One scene of side x side pixels, not yet spoiled."""
         if self.shots and rng.random() < self.share:
             return photographed(self.shots, rng, side)
+        return self.composed(rng, side)
+
+    def composed(self, rng: random.Random, side: int) -> Canvas:
+        """The same, of cut-outs."""
         return compose(self.composer, rng, side)
+
+    def batches(self, rng: random.Random) -> Iterator[list[Scene]]:
+        """Scenes of one size each, without end; every one is seen in VIEWS."""
+        waiting: list[tuple[int, list[Canvas]]] = []
+        while True:
+            fresh = len(waiting) < DELAY
+            view, canvases = (1, make_canvases(self, rng)) if fresh else waiting.pop(rng.randrange(DELAY))
+            yield [finish(c, rng) for c in canvases]
+            if view < VIEWS:
+                waiting.append((view + 1, [second_view(c, rng) for c in canvases]))
 
 
 def make_canvases(supply: Supply, rng: random.Random) -> list[Canvas]:
@@ -91,29 +114,26 @@ def wait_while(pause_file: Path | None) -> None:
         time.sleep(1)
 
 
-def produce(supply: Supply, seed: int, queue: Any, pause_file: Path | None) -> None:
+def produce(source: Source, seed: int, queue: Any, pause_file: Path | None) -> None:
     """Fills the queue until the parent goes away."""
     cv2.setNumThreads(0)
     parent = os.getppid()
-    rng = random.Random(seed)
-    waiting: list[tuple[int, list[Canvas]]] = []
-    while os.getppid() == parent:
+    for scenes in source.batches(random.Random(seed)):
+        if os.getppid() != parent:
+            return
         wait_while(pause_file)
-        view, canvases = (1, make_canvases(supply, rng)) if len(waiting) < DELAY else waiting.pop(rng.randrange(DELAY))
-        queue.put(collate([finish(c, rng) for c in canvases]))
-        if view < VIEWS:
-            waiting.append((view + 1, [second_view(c, rng) for c in canvases]))
+        queue.put(collate(scenes))
 
 
 class Feed:
     """Worker processes and their queue; `take()` gives the next batch."""
 
-    def __init__(self, supply: Supply, seed: int, workers: int = 2, pause_file: Path | None = None) -> None:
+    def __init__(self, source: Source, seed: int, workers: int = 2, pause_file: Path | None = None) -> None:
         context = multiprocessing.get_context("fork")
         self.queue: Any = context.Queue(maxsize=12)
         self.workers: list[ForkProcess] = []
         for place in range(workers):
-            arguments = supply, seed * 1009 + place, self.queue, pause_file
+            arguments = source, seed * 1009 + place, self.queue, pause_file
             worker = context.Process(target=produce, args=arguments, daemon=True)
             worker.start()
             self.workers.append(worker)

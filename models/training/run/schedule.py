@@ -50,6 +50,9 @@ CYCLES = (
     Cycle("p", 15_540, 71, 1.0e-3, ("kl", "n"), teacher="h", photographed=0.35, rounded_from=0.6),
 )
 EXPORTED = ("p",)
+# What those weights doubt, and a cycle of others for closer looks at it: steps, seed, rate.
+CELL_FILES, HELD_OUT_FILES = 160, 16
+CLOSER = Cycle("closer", 11_588, 91, 1.0e-3, EXPORTED, teacher="served")
 Command = list[str]
 
 
@@ -98,7 +101,30 @@ def commands(options: argparse.Namespace) -> list[Command]:
         wanted.append(["models.training.run.train", *steps, *kind, *begin, *out, *shared, *head])
     wanted += join(EXPORTED)
     served = ["--checkpoint", str(checkpoint(options.folder, EXPORTED)), "--out", str(options.out)]
-    return [*wanted, ["models.training.export.write", *served, *material, *hand, *known(CYCLES[-1].teacher)]]
+    wanted.append(["models.training.export.write", *served, *material, *hand, *known(CYCLES[-1].teacher)])
+    return [*wanted, *closer_commands(options, photographs, [*shared, *head, *known(CLOSER.teacher)])]
+
+
+def closer_commands(options: argparse.Namespace, photographs: Command, scenes: Command) -> list[Command]:
+    """From the exported weights to those for closer looks. scenes: of what the doubts are collected."""
+    weights = ["--weights", str(options.out)]
+    held = ["--sightings", str(options.folder / f"sightings_{CLOSER.teacher}.json")]
+    faces = ["--out", scenes[scenes.index("--faces") + 1]]
+    cells, held_out = (str(options.folder / name) for name in ("cells", "cells_held_out"))
+    own = checkpoint(options.folder, (CLOSER.name,))
+    apart = scenes.index("--sprites")  # of other people's cut-outs
+    files = [str(max(1, round(count * options.scale))) for count in (CELL_FILES, HELD_OUT_FILES)]
+    others = ["--held-out", *scenes[:apart], *scenes[apart + 2 :]]
+    steps = ["--steps", str(max(1, round(CLOSER.steps * options.scale))), "--seed", str(CLOSER.seed)]
+    begin = ["--rate", str(CLOSER.rate), "--after", str(checkpoint(options.folder, CLOSER.after)), "--resume"]
+    out = options.out.with_name(f"{options.out.stem}_closer{options.out.suffix}")
+    return [
+        ["models.training.labelling.write", *photographs, "--teacher", str(options.out), *held, *faces],
+        ["models.training.doubted.collect", *scenes, *weights, "--files", files[0], "--out", cells],
+        ["models.training.doubted.collect", *others, *weights, "--files", files[1], "--out", held_out],
+        ["models.training.doubted.train", "--cells", cells, *steps, *begin, "--out", str(own)],
+        ["models.training.export.closer", "--checkpoint", str(own), *weights, "--cells", held_out, "--out", str(out)],
+    ]
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:

@@ -25,7 +25,7 @@ from models.training.material.photographs import read_photographs
 from models.training.network.detector import Detector, count_macs, count_parameters
 from models.training.network.rounding import Rounding
 from models.training.run.checkpoint import State, fresh, next_cycle, optimiser_of, resume, save
-from models.training.run.feed import Batch, Feed, Supply, wait_while
+from models.training.run.feed import Batch, Feed, Source, Supply, wait_while
 from models.training.run.losses import batch_losses
 from models.training.scenes.composer import Composer
 from models.training.scenes.photographed import shot
@@ -178,6 +178,12 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Command line."""
     parser = argparse.ArgumentParser(prog="python -m models.training.run.train", description=__doc__)
     ask_for_scenes(parser)
+    ask_for_a_run(parser)
+    return parser.parse_args(arguments)
+
+
+def ask_for_a_run(parser: argparse.ArgumentParser) -> None:
+    """The command line's part on how long, how fast and from where."""
     parser.add_argument("--out", type=Path, default=Path("build/training/last.pt"))
     parser.add_argument("--minutes", type=float, default=90.0)
     parser.add_argument("--steps", type=int, default=0, help="instead of --minutes")
@@ -193,15 +199,14 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--log-seconds", type=float, default=20.0)
     parser.add_argument("--save-seconds", type=float, default=120.0)
     parser.add_argument("--pause-file", type=Path, help="sleep while this file exists")
-    return parser.parse_args(arguments)
 
 
-def supply_of(trained: Material, options: argparse.Namespace, seed: int) -> Supply:
-    """What the command line's scenes are made of."""
-    composer = Composer(trained, seed, options.sprites)
+def supply_of(material: Material, options: argparse.Namespace, seed: int, *, held_out: bool = False) -> Supply:
+    """What the command line's scenes are made of. held_out: of photographs that are never trained on."""
+    composer = Composer(material, seed, options.sprites)
     if options.photographs is None:
         return Supply(composer)
-    photographs, _ = read_photographs(options.photographs, options.faces)
+    photographs = read_photographs(options.photographs, options.faces)[held_out]
     print(f"{len(photographs)} photographs with {sum(len(p.boxes) for p in photographs)} faces", flush=True)
     return Supply(composer, [shot(one) for one in photographs], options.photographed)
 
@@ -209,23 +214,30 @@ def supply_of(trained: Material, options: argparse.Namespace, seed: int) -> Supp
 def main(arguments: list[str] | None = None) -> None:
     """Trains as the command line says."""
     options = parse(arguments)
-    # Neither OpenCV's threads nor OpenMP's survive the fork of the processes beside.
+    prepare_process()
+    trained, _ = read_material(options.material, options.more_backgrounds, options.hand, options.head)
+    print(
+        f"{len(trained.portraits)} portraits, {len(trained.backgrounds)} backgrounds, "
+        f"{'hands' if trained.hand else 'no hands (--hand)'}, {'heads' if trained.head else 'no heads (--head)'}",
+        flush=True,
+    )
+    train(begin(options), supply_of(trained, options, options.seed), options)
+
+
+def prepare_process() -> None:
+    """Neither OpenCV's threads nor OpenMP's survive the fork of the processes beside."""
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
     keep_memory()
-    trained, _ = read_material(options.material, options.more_backgrounds, options.hand, options.head)
-    state = begin(options)
+
+
+def train(state: State, source: Source, options: argparse.Namespace) -> None:
+    """Trains on what the source gives, with other trainers beside."""
     choose_onednn(state.model)
-    print(
-        f"{len(trained.portraits)} portraits, {len(trained.backgrounds)} backgrounds, "
-        f"{'hands' if trained.hand else 'no hands (--hand)'}, {'heads' if trained.head else 'no heads (--head)'}, "
-        f"{count_parameters(state.model)} parameters, {count_macs(state.model) / 1e6:.0f} MMAC at 640",
-        flush=True,
-    )
+    print(f"{count_parameters(state.model)} parameters, {count_macs(state.model) / 1e6:.0f} MMAC at 640", flush=True)
     # A resumed run must not see the scenes of its beginning once more.
-    supply = supply_of(trained, options, options.seed)
     seen = int(state.before["step"]) + state.progress.step
-    feed = Feed(supply, options.seed + seen, options.workers, options.pause_file)
+    feed = Feed(source, options.seed + seen, options.workers, options.pause_file)
     context = multiprocessing.get_context("fork")
     beside = [
         context.Process(target=assist, args=(state, feed, options), daemon=True) for _ in range(options.trainers - 1)
