@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Meta
 
 #: Raised by one with every change of a message or of the frames around it; both sides refuse any other.
-PROTOCOL_VERSION = 6
+PROTOCOL_VERSION = 7
 
 #: What can be counted with on either side; anything else in a message makes it none (`shared/wire.py`).
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
@@ -41,7 +41,7 @@ class CropHeader(msgspec.Struct, frozen=True, array_like=True):
 
     scale: input pixels per picture pixel, the reference's det_scale (fitted height / picture height).
     x, y: the crop's top left corner, in pixels of the upright picture. turns: the quarter turns counterclockwise
-    in which it is looked at, one look each; 0 is as it is.
+    in which it is looked at, one look each; 0 is as it is. sheet: whether it shows doubted finds, each in a cell.
     """
 
     rows: Positive
@@ -51,6 +51,7 @@ class CropHeader(msgspec.Struct, frozen=True, array_like=True):
     x: Measure = 0.0
     y: Measure = 0.0
     turns: tuple[Turn, ...] = (0,)
+    sheet: bool = False
 
 
 class Canary(msgspec.Struct, frozen=True, array_like=True):

@@ -26,7 +26,7 @@ from worker.cannot_run import NotNow
 from worker.credit import CreditLedger
 from worker.guard import endpoint_of, guard_of
 from worker.micro_batch import MicroBatcher
-from worker.opening import only_sides, open_detector, trimming_of
+from worker.opening import only_sides, open_closer, open_detector, trimming_of
 from worker.outbox import Outbox
 from worker.pipeline import Pipeline
 from worker.retreat import Retreat
@@ -92,7 +92,8 @@ def _serve(options: argparse.Namespace, effective: Settings, model: ServingModel
     info = model.info.served(detector.provider, options.max_batch)
     sides = only_sides(options.device, effective, model)
     trimming = trimming_of(options.device, effective, model)
-    pipeline = Pipeline(detector, info.max_batch, log.warning, sides, trimming=trimming)
+    closer = open_closer(options.device, model, effective, options.threads, options.max_batch)
+    pipeline = Pipeline(detector, info.max_batch, log.warning, sides, trimming=trimming, closer=closer)
     capacity = capacity_of(info.max_batch, pipeline.depth, effective.answers_together, batch_s)
     runtime_dir = Path(effective.runtime_dir)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(1)

@@ -11,7 +11,7 @@ import numpy as np
 from models.served.facts import ServingModel
 from models.served.trim import Trimming, part_of
 from shared import exit_codes
-from shared.choice import SHEET_SIDE
+from shared.choice import CELL, SHEET_SIDE
 from shared.errors import ConfigurationError
 from shared.settings import Settings
 from worker.cannot_run import first_line, is_too_large, reason
@@ -50,6 +50,25 @@ def open_detector(
         raise told_as from error
 
 
+def open_closer(device: str, model: ServingModel, settings: Settings, threads: int, max_batch: int) -> Detector | None:
+    """What sees sheets in the network's place, warm; None for a model without a closer network, and on a GPU.
+
+    Raises ConfigurationError for one that cannot run here, NotNow for one that may later.
+    """
+    if device != "cpu" or model.closer is None:
+        return None
+    sides = range(CELL, min(SHEET_SIDE, settings.input_side) + 1, CELL)
+    try:
+        detector = OnnxDetector(model.closer, threads)
+        warm_up(detector, [(batch, (side, side)) for batch in _batches(model, max_batch) for side in sides])
+    except Exception as error:  # as in `open_detector`
+        told_as = reason(error, model.closer, device)
+        if told_as is None:
+            raise
+        raise told_as from error
+    return detector
+
+
 def sides_of(settings: Settings, model: ServingModel) -> list[int]:
     """The input sides to make ready before serving, largest first."""
     sides = {settings.input_side}
@@ -73,14 +92,17 @@ def trimming_of(device: str, settings: Settings, model: ServingModel) -> Trimmin
 def _on_cpu(model: ServingModel, settings: Settings, threads: int, max_batch: int) -> tuple[Detector, float]:
     trimming = trimming_of("cpu", settings, model)
     detector = OnnxDetector(model.path, threads, trimming)
-    batches = range(1, (max_batch if model.info.batch_invariant else 1) + 1)
     sides = sides_of(settings, model)
     # Of the parts that trimming may leave of an input, those of common photographs.
     sizes = {part_of(rows, cols, side, trimming) for side in sides for rows, cols in _shapes_of(side)}
-    shapes = [(batch, size) for batch in batches for size in sizes]
+    shapes = [(batch, size) for batch in _batches(model, max_batch) for size in sizes]
     began = monotonic()
     warm_up(detector, shapes)
     return detector, (monotonic() - began) / len(shapes)
+
+
+def _batches(model: ServingModel, max_batch: int) -> range:
+    return range(1, (max_batch if model.info.batch_invariant else 1) + 1)
 
 
 def _shapes_of(side: int) -> list[tuple[int, int]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,13 @@ from worker.slab import Slab
 Crops = Sequence[NDArray[np.uint8]]
 #: One look in a run: the index of its request, its pixels, what they show.
 Member = tuple[int, NDArray[np.uint8], View]
+
+
+class Kind(NamedTuple):
+    """What a run is shown: inputs of one side, and whether they are sheets for the closer network."""
+
+    side: int
+    sheets: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +50,9 @@ class Found:
 
 @dataclass(slots=True)
 class Flight:
-    """One run of the network on its way, in a room of its side. members: (request index, what it shows) a look."""
+    """One run of a network on its way, in a room of its inputs. members: (request index, what it shows) a look."""
 
-    side: int
+    at: Kind
     room: int
     members: list[tuple[int, View]]
     thresholds: list[float]
@@ -63,11 +71,12 @@ class Submitted:
 
 
 class Pipeline:
-    """A detector with its batch buffers, one per input side and room as they are met.
+    """A detector with its batch buffers, one per kind of input and room as they are met.
 
     sides: the only input sides the network is open for; empty where it takes any. A crop for another side goes
     into the next larger one: the same look, with more black around it.
     trimming: how much of the black beside pictures the network is spared; None for nothing.
+    closer: what sees sheets in the network's place; None where that sees them, too.
     depth: batches that may be submitted before the first is collected.
     """
 
@@ -79,13 +88,15 @@ class Pipeline:
         sides: Sequence[int] = (),
         *,
         trimming: Trimming | None = None,
+        closer: Detector | None = None,
     ) -> None:
         self._detector = detector if isinstance(detector, OverlappingDetector) else OneAtATime(detector)
+        self._closer = None if closer is None else OneAtATime(closer)
         self._max_batch = max_batch
         self._told = told
         self._sides = sorted(sides)
         self.trimming = trimming
-        self._slabs: dict[int, list[Slab]] = {}
+        self._slabs: dict[Kind, list[Slab]] = {}
         self._flying: list[Flight] = []
         self.depth = self._detector.depth
 
@@ -98,10 +109,11 @@ class Pipeline:
         assert 1 <= len(batch) <= self._max_batch
         submitted = Submitted(batch, perf_counter())
         try:
-            for (side, part), members in _by_input(batch, self._sides, self.trimming).items():
+            inputs = _by_input(batch, self._sides, self.trimming, apart=self._closer is not None)
+            for (at, part), members in inputs.items():
                 for start in range(0, len(members), self._max_batch):
                     some = members[start : start + self._max_batch]
-                    submitted.flights.append(self._take_off(side, part, some, batch))
+                    submitted.flights.append(self._take_off(at, part, some, batch))
         except Exception as error:  # the runtime's exceptions have no common base; every one is answered
             submitted.error = error
         return submitted
@@ -122,29 +134,32 @@ class Pipeline:
         return [self._finish(job[0], heads, inference_ms) for job, heads in zip(submitted.batch, looked, strict=True)]
 
     def healthy(self) -> bool:
-        """Whether the network still runs at all: on a black picture of every size in use."""
+        """Whether the networks still run at all: on a black picture of every size in use."""
         while self._flying:
             self._land(self._flying[0])
         try:
-            for side in self._slabs:
-                self._detector.run(np.zeros((1, side, side, 3), dtype=np.uint8))
+            for at in self._slabs:
+                self._network(at).run(np.zeros((1, at.side, at.side, 3), dtype=np.uint8))
         except Exception as error:  # as in `submit`
             self._told(f"the network fails on a black picture: {error}")
             return False
         return True
 
-    def _take_off(self, side: int, part: Size, members: list[Member], batch: Sequence[tuple[Request, Crops]]) -> Flight:
-        """Puts crops into a free room of their side and starts it; waits for the oldest run while none is free."""
-        slabs = self._slabs_of(side)
-        taken = [flight.room for flight in self._flying if flight.side == side]
+    def _network(self, at: Kind) -> OverlappingDetector:
+        return self._closer if at.sheets and self._closer else self._detector
+
+    def _take_off(self, at: Kind, part: Size, members: list[Member], batch: Sequence[tuple[Request, Crops]]) -> Flight:
+        """Puts crops into a free room of their inputs and starts it; waits for the oldest run while none is free."""
+        slabs = self._slabs_of(at)
+        taken = [flight.room for flight in self._flying if flight.at == at]
         while len(taken) == len(slabs):
             self._land(self._flying[0])
-            taken = [flight.room for flight in self._flying if flight.side == side]
+            taken = [flight.room for flight in self._flying if flight.at == at]
         room = next(number for number in range(len(slabs)) if number not in taken)
         slabs[room].fill([pixels for _, pixels, _ in members])
-        self._detector.submit(side, room, len(members), part)
+        self._network(at).submit(at.side, room, len(members), part)
         thresholds = [batch[index][0].confidence for index, _, _ in members]
-        flight = Flight(side, room, [(index, view) for index, _, view in members], thresholds)
+        flight = Flight(at, room, [(index, view) for index, _, view in members], thresholds)
         self._flying.append(flight)
         return flight
 
@@ -152,15 +167,15 @@ class Pipeline:
         """Waits for one run and frees its room."""
         self._flying = [one for one in self._flying if one is not flight]
         try:
-            flight.answer = self._detector.collect(flight.side, flight.room, flight.thresholds)
+            flight.answer = self._network(flight.at).collect(flight.at.side, flight.room, flight.thresholds)
         except Exception as error:  # as in `submit`
             flight.error = error
 
-    def _slabs_of(self, side: int) -> list[Slab]:
-        if side not in self._slabs:
-            rooms = self._detector.rooms(side, self._max_batch)
-            self._slabs[side] = [Slab(self._max_batch, side, images) for images in rooms]
-        return self._slabs[side]
+    def _slabs_of(self, at: Kind) -> list[Slab]:
+        if at not in self._slabs:
+            rooms = self._network(at).rooms(at.side, self._max_batch)
+            self._slabs[at] = [Slab(self._max_batch, at.side, images) for images in rooms]
+        return self._slabs[at]
 
     def _finish(self, request: Request, looked: list[tuple[AnyHeads, int, View]], inference_ms: float) -> Found:
         started = perf_counter()
@@ -182,22 +197,22 @@ class Pipeline:
 
 
 def _by_input(
-    batch: Sequence[tuple[Request, Crops]], only: Sequence[int], trimming: Trimming | None
-) -> dict[tuple[int, Size], list[Member]]:
-    """Members by input side and the part that must be seen; a request may have several looks of one side.
+    batch: Sequence[tuple[Request, Crops]], only: Sequence[int], trimming: Trimming | None, *, apart: bool
+) -> dict[tuple[Kind, Size], list[Member]]:
+    """Members by kind of input and the part that must be seen; a request may have several looks of one kind.
 
     Only pictures of one part share a run, so that a picture's part, and its answer, depend on itself alone.
-    only: the sides there are, ascending; empty for any.
+    only: the sides there are, ascending; empty for any. apart: whether sheets have a network of their own.
     """
-    inputs: dict[tuple[int, Size], list[Member]] = {}
+    inputs: dict[tuple[Kind, Size], list[Member]] = {}
     for index, (request, crops) in enumerate(batch):
         for header, crop in zip(request.crops, crops, strict=True):
-            side = _input_side(header.side, only)
+            at = Kind(_input_side(header.side, only), apart and header.sheet)
             for turn in header.turns:
                 pixels = np.rot90(crop, turn)  # a view: it is turned when the slab is painted
-                part = part_of(pixels.shape[0], pixels.shape[1], side, trimming)
+                part = part_of(pixels.shape[0], pixels.shape[1], at.side, trimming)
                 view = View(header.rows, header.cols, header.scale, header.x, header.y, turn)
-                inputs.setdefault((side, part), []).append((index, pixels, view))
+                inputs.setdefault((at, part), []).append((index, pixels, view))
     return inputs
 
 

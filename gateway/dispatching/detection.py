@@ -234,7 +234,7 @@ def _work(
 
 def _header(crop: Crop, turns: tuple[Turn, ...]) -> CropHeader:
     rows, cols, _ = crop.pixels.shape
-    return CropHeader(rows, cols, crop.side, crop.scale, crop.x, crop.y, turns)
+    return CropHeader(rows, cols, crop.side, crop.scale, crop.x, crop.y, turns, crop.sheet)
 
 
 async def _together(found: list[Faces], question: Question, *, parts: bool) -> Faces:

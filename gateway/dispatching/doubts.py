@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.pictures.picture_facts import Crop
-from shared.choice import CONTAINED, SHEET_SIDE, shares_inside
+from shared.choice import CELL, CONTAINED, SHEET_SIDE, shares_inside
 from shared.faces import Faces, FloatArray
 
 #: In log odds, how far below the confidence asked for a find is doubted and not ignored: at 0.5 from 0.2 on.
@@ -26,8 +26,8 @@ DOUBTED = 1.39
 LEAST = 0.01
 #: In log odds, how far below it the mean of both looks may lie: at 0.5 it is 0.30, for two looks know more than one.
 AGREED = 0.85
-#: Pixels of a doubted find's longer side in its cell of a sheet, and of the cell's sides. Cells of 160 find as many.
-FACE, CELL = 48, 96
+#: Pixels of a doubted find's longer side in its cell of a sheet.
+FACE = 48
 #: Overlap (IoU) from which on a find of the closer look is the doubted one.
 SAME = 0.4
 
@@ -86,7 +86,7 @@ def sheet_of(doubted: Faces, whole: Crop) -> Sheet:
     for (x, y), middle, zoom in zip(corners, middles, zooms[:, 0], strict=True):
         pixels[y : y + CELL, x : x + CELL] = _around(middle, float(zoom), whole.pixels)
     shown = np.hstack([corners + (CELL - sizes * zooms) / 2, corners + (CELL + sizes * zooms) / 2])
-    return Sheet(Crop(pixels, side, 1.0, tile=True), shown.astype(np.float32))
+    return Sheet(Crop(pixels, side, 1.0, tile=True, sheet=True), shown.astype(np.float32))
 
 
 def agreed(doubted: Faces, places: FloatArray, closer: Faces, confidence: float) -> Faces:

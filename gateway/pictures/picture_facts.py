@@ -40,7 +40,7 @@ class Crop(msgspec.Struct, frozen=True):
 
     pixels: (rows, cols, 3) uint8 BGR, C-contiguous. side: of the input. scale: input pixels per picture pixel
     (fitted height / picture height). x, y: its top left corner, in pixels of the upright picture. tile: parts of a
-    picture, looked at beside the whole.
+    picture, looked at beside the whole. sheet: doubted finds, each in a cell.
     """
 
     pixels: NDArray[np.uint8]
@@ -49,6 +49,7 @@ class Crop(msgspec.Struct, frozen=True):
     x: float = 0.0
     y: float = 0.0
     tile: bool = False
+    sheet: bool = False
 
 
 @dataclass(frozen=True, slots=True)

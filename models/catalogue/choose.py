@@ -39,6 +39,11 @@ class Choice:
         """For /health and the start block."""
         return self.spec.license if self.spec else "unknown: a model of your own"
 
+    @property
+    def closer(self) -> Path | None:
+        """Where its closer network has to lie; None for a model without one."""
+        return self.path.with_name(self.spec.closer) if self.spec and self.spec.closer else None
+
 
 def folders(settings: Settings) -> list[Path]:
     """Where models are looked for, in order: model_dir, pulled ones, the one that ships."""

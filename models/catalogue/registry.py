@@ -39,6 +39,7 @@ class ModelSpec:
     sha256, size: of the ONNX file itself; empty and 0 where nobody has published them (then the zip is verified).
     file_names: as which it is recognised in a model folder, besides its sum; the first is the one `pull` writes.
     exact_pixels: whether its faces are to be the reference's, so that it is shown just what the reference would show.
+    closer: the file beside it that sees sheets of closer looks in its place, no model by itself; empty for none.
     """
 
     name: str
@@ -54,6 +55,7 @@ class ModelSpec:
     landmarks: bool = True
     needs_acceptance: bool = True
     exact_pixels: bool = True
+    closer: str = ""
 
 
 def _official(
@@ -148,6 +150,7 @@ SPECS: tuple[ModelSpec, ...] = (
         about="ships with this project, for any use; less accurate than the official ones",
         needs_acceptance=False,
         exact_pixels=False,
+        closer=f"{OPEN_MODEL}_closer.onnx",
     ),
 )
 

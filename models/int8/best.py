@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -19,6 +20,7 @@ from models.int8.pixels import pixel_rule
 from models.int8.quantize import quantised, simplified
 from models.int8.work import Ranges
 from models.preparing.cache import Cache
+from models.preparing.closer import carry_closer
 from models.preparing.export import read_export, serving_form
 from models.preparing.place import Place, cache_key, is_whole
 from models.proving.expectation import TOLERANCES
@@ -71,7 +73,7 @@ def _asked_for(place: Place, exact: ServingModel, progress: Progress) -> Serving
     why = f"int8 did not pass its gate: {'; '.join(facts.shortcomings)}"
     progress(f"WARNING: int8 is served because FACE_API_PRECISION asks for it; {why}")
     info = structs.replace(model.info, note="; ".join(part for part in (model.info.note, why) if part))
-    return ServingModel(model.path, info, model.canary)
+    return replace(model, info=info)
 
 
 def _facts_of(model: ServingModel) -> Int8Facts:
@@ -118,6 +120,7 @@ def _build(place: Place, exact: ServingModel, figures: Figures, folder: Path, pr
     served = ServingNetwork(path, spare_threads())
     pictures = proof_pictures(canary_picture(), place.side, place.side)
     meddling = batch_failure(served, pictures, [served.heads(picture[None])[0] for picture in pictures])
+    carry_closer(exact, folder)
     sidecar = structs.replace(
         read_sidecar(exact.path),
         serving_sha256=sha256_of(path),

@@ -1,6 +1,6 @@
 """The folder of prepared models: keys, the lock, whole entries or none. This file alone knows its layout.
 
-<data_dir>/cache/<key>/serving.onnx, serving.json      <data_dir>/cache/lock
+<data_dir>/cache/<key>/serving.onnx, serving.json, …   <data_dir>/cache/lock
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from msgspec import structs
 
 from models.catalogue.fetch import sha256_of
 from models.preparing.cache import Cache
+from models.preparing.closer import carry_closer
 from models.preparing.place import is_whole, key_of
 from models.proving.expectation import TOLERANCES
 from models.proving.proof import ServingNetwork, proof_pictures
@@ -99,6 +100,7 @@ def _build(full: ServingModel, folder: Path, progress: Callable[[str], None]) ->
             f"{full.info.name} in half precision strays from fp32 by {drift}, more than {SCORE_TOLERANCE} or "
             f"{PIXEL_TOLERANCE} px; leave FACE_API_PRECISION at auto, or set it to fp32"
         )
+    carry_closer(full, folder)
     pixels, score = TOLERANCES["fp16"]
     write_sidecar(
         path,

@@ -13,7 +13,7 @@ import onnxruntime
 from models.catalogue.choose import FILE_BYTES_MAX, Choice
 from models.catalogue.fetch import sha256_of
 from models.preparing.machine import Machine
-from models.served.facts import NETWORK_NAME, TRIMMED_NAMES, read_sidecar
+from models.served.facts import CLOSER_NAME, NETWORK_NAME, TRIMMED_NAMES, read_sidecar
 from shared.errors import ConfigurationError
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -22,8 +22,8 @@ CODE = (
     "models.ensure",
     "models.int8.best", "models.int8.equalise", "models.int8.figures", "models.int8.heads", "models.int8.pixels",
     "models.int8.quantize", "models.int8.stem", "models.int8.work",
-    "models.preparing.export", "models.preparing.half_precision", "models.preparing.machine",
-    "models.preparing.place", "models.preparing.prepare", "models.preparing.trimmed",
+    "models.preparing.closer", "models.preparing.export", "models.preparing.half_precision",
+    "models.preparing.machine", "models.preparing.place", "models.preparing.prepare", "models.preparing.trimmed",
     "models.proving.expectation", "models.proving.gate", "models.proving.proof", "models.proving.reference",
     "models.proving.runtime",
     "models.rewriting.black_edge", "models.rewriting.cheaper", "models.rewriting.fp16", "models.rewriting.graphs",
@@ -45,19 +45,38 @@ class Place:
     @cached_property
     def source_sha256(self) -> str:
         """The file's sum. Raises ConfigurationError for one that is too large or cannot be read."""
-        path = self.choice.path
+        return _sum_of(self.choice.path)
+
+    @cached_property
+    def closer_sha256(self) -> str:
+        """The sum of its closer network, empty for a model without one. Raises ConfigurationError."""
         try:
-            if path.stat().st_size > FILE_BYTES_MAX:
-                raise ConfigurationError(f"{path}: larger than {FILE_BYTES_MAX >> 20} MiB, which no SCRFD model is")
-            return sha256_of(path)
-        except OSError as error:
-            raise ConfigurationError(f"{path}: cannot be read ({error.strerror})") from error
+            return _sum_of(self.choice.closer) if self.choice.closer else ""
+        except ConfigurationError as error:
+            raise without_closer(self.choice, error) from error
+
+
+def without_closer(choice: Choice, why: object) -> ConfigurationError:
+    """To raise where a model's closer network is missing or unfit."""
+    return ConfigurationError(
+        f"{why}; {choice.name} is not served without its closer network: put the file of this release beside "
+        f"{choice.path}, or name another model with FACE_API_MODEL"
+    )
+
+
+def _sum_of(path: Path) -> str:
+    try:
+        if path.stat().st_size > FILE_BYTES_MAX:
+            raise ConfigurationError(f"{path}: larger than {FILE_BYTES_MAX >> 20} MiB, which no SCRFD model is")
+        return sha256_of(path)
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def cache_key(place: Place, precision: str, *more: str) -> str:
     """Changes with whatever could change the prepared network or its sidecar."""
-    machine, choice = place.machine, place.choice
-    return key_of(place.source_sha256, choice.name, choice.license, precision, str(place.side), repr(machine), *more)
+    machine, choice, sums = place.machine, place.choice, (place.source_sha256, place.closer_sha256)
+    return key_of(*sums, choice.name, choice.license, precision, str(place.side), repr(machine), *more)
 
 
 def key_of(*parts: str) -> str:
@@ -75,6 +94,8 @@ def is_whole(folder: Path) -> bool:
     try:
         sidecar = read_sidecar(path)
         trimmed = [sha256_of(path.with_name(name)) for name in TRIMMED_NAMES if sidecar.trimmed_sha256]
-        return sidecar.serving_sha256 == sha256_of(path) and sidecar.trimmed_sha256 == trimmed
+        closer = sha256_of(path.with_name(CLOSER_NAME)) if sidecar.closer_sha256 else ""
+        said = sidecar.serving_sha256, sidecar.trimmed_sha256, sidecar.closer_sha256
+        return said == (sha256_of(path), trimmed, closer)
     except (ConfigurationError, OSError):
         return False

@@ -13,6 +13,7 @@ import onnx
 from models.catalogue.choose import Choice
 from models.catalogue.fetch import sha256_of
 from models.preparing.cache import Cache
+from models.preparing.closer import add_closer
 from models.preparing.export import canary_oracle, oracles, read_export, serving_form
 from models.preparing.machine import this_machine
 from models.preparing.place import Place, cache_key, is_whole
@@ -91,6 +92,7 @@ def _build(place: Place, folder: Path, progress: Progress) -> None:
         form=SERVING_FORM,
         serving_sha256=sha256_of(path),
         trimmed_sha256=[sha256_of(folder / name) for name in TRIMMED_NAMES if trimming],
+        closer_sha256=add_closer(place, folder, threads),
         info=facts,
         canary=expectation(oracle, picture, side, "fp32"),
         proof={"score_difference": proof.alone.score, "distance_difference": proof.alone.distance},

@@ -19,6 +19,8 @@ SIDECAR_NAME = "serving.json"
 NETWORK_NAME = "serving.onnx"
 #: Networks of its own for inputs cut at the bottom, and at the right (models/rewriting/black_edge.py).
 TRIMMED_NAMES = ("trimmed_rows.onnx", "trimmed_columns.onnx")
+#: The closer network, for models that have one: on CPUs it sees sheets. In fp32 beside any precision.
+CLOSER_NAME = "closer.onnx"
 #: No sidecar of ours comes near it.
 SIDECAR_BYTES_MAX = 1 << 20
 
@@ -76,6 +78,7 @@ class Int8Facts(msgspec.Struct, frozen=True, kw_only=True):
 
 class Sidecar(msgspec.Struct, frozen=True, kw_only=True):
     """The file beside the network. trimmed_sha256: of the networks under TRIMMED_NAMES, empty where there are none.
+    closer_sha256: of the one under CLOSER_NAME, empty where there is none.
 
     proof: what was compared, and the largest differences seen.
     """
@@ -83,6 +86,7 @@ class Sidecar(msgspec.Struct, frozen=True, kw_only=True):
     form: str
     serving_sha256: str
     trimmed_sha256: list[str] = []
+    closer_sha256: str = ""
     info: ModelFacts
     canary: Canary
     proof: dict[str, float] = {}
@@ -99,6 +103,7 @@ class ServingModel:
     canary: what the untouched export finds on `shared.canary.canary_picture()`.
     reason: why this model, for the start block; empty when loaded by a worker.
     full: the same in full precision, for cards on which this one strays; None where nothing else will do.
+    closer: the ONNX file of its closer network, in serving form; None for a model without one.
     """
 
     path: Path
@@ -106,12 +111,14 @@ class ServingModel:
     canary: Canary
     reason: str = ""
     full: ServingModel | None = None
+    closer: Path | None = None
 
 
 def load(path: Path) -> ServingModel:
     """A prepared model by the path of its ONNX file. Reads the sidecar only. Raises ConfigurationError."""
     sidecar = read_sidecar(path)
-    return ServingModel(path, sidecar.info, sidecar.canary)
+    closer = path.with_name(CLOSER_NAME) if sidecar.closer_sha256 else None
+    return ServingModel(path, sidecar.info, sidecar.canary, closer=closer)
 
 
 def read_sidecar(path: Path) -> Sidecar:

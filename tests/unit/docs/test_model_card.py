@@ -24,6 +24,14 @@ def test_the_figures_are_of_the_very_file_that_is_served() -> None:
     assert REPORT.files["scrfd_500m_open int8"] == served
 
 
+def test_beside_every_network_stands_its_sum() -> None:
+    networks = sorted(OPEN.glob("*.onnx"))
+    assert len(networks) == 2
+    for path in networks:
+        said = msgspec.json.decode(path.with_suffix(".json").read_bytes())
+        assert (said["name"], said["sha256"]) == (path.stem, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
 def test_every_row_of_figures_in_the_card_is_one_that_was_measured() -> None:
     rows = ROW.findall(CARD)
     assert len(rows) >= 8

@@ -141,9 +141,10 @@ def test_a_sheet_fits_into_the_input_of_the_plain_look(side: int) -> None:
     assert doubts.sheet_side(doubts.most_in(side)) <= min(side, SHEET_SIDE)
 
 
-def test_what_is_learned_of_whole_pictures_is_not_learned_of_sheets() -> None:
+def test_workers_are_told_which_crop_is_a_sheet_and_nothing_of_whole_pictures_is_learned_of_it() -> None:
     workers = Workers(Faces.joined([SURE, DOUBTED]))
     look(workers)
+    assert [header.sheet for work in workers.seen for header in work.headers] == [False, True]
     assert [work.plain for work in workers.seen] == [True, False]
 
 

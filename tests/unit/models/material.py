@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from models.catalogue.registry import OPEN_MODEL, spec_named
 from models.ensure import ensure
 from models.served.facts import ServingModel
 from shared.settings import Settings
@@ -29,3 +30,15 @@ def prepared(folder: Path, **form: Any) -> ServingModel:
     """A network drawn by chance, as it is served in full precision."""
     path = random_network(folder / "export.onnx", Form(side=SIDE, **form))
     return ensure(settings_for(folder, str(path), precision="fp32"), lambda _: None)
+
+
+def with_closer(folder: Path, *, seed: int = 1) -> Path:
+    """A network drawn by chance under the open model's name; beside it another as its closer network."""
+    spec = spec_named(OPEN_MODEL)
+    assert spec is not None
+    random_network(folder / spec.closer, Form(side=SIDE), seed=seed)
+    return random_network(folder / spec.file_names[0], Form(side=SIDE))
+
+
+def prepared_with_closer(folder: Path) -> ServingModel:
+    return ensure(settings_for(folder, str(with_closer(folder)), precision="fp32"), lambda _: None)

@@ -9,7 +9,7 @@ import pytest
 from models.catalogue import choose
 from models.catalogue.choose import ModelFile, decide, recognise, search
 from models.catalogue.choose import choose as chosen
-from models.catalogue.registry import OPEN_MODEL, SPECS, spec_for_file, spec_named
+from models.catalogue.registry import OPEN_FOLDER, OPEN_MODEL, SPECS, spec_for_file, spec_named
 from shared.errors import ConfigurationError
 from tests.unit.models.material import official_models, settings_for
 
@@ -124,3 +124,12 @@ def test_names_file_names_and_ranks_are_each_unique():
 
 def test_only_the_open_model_may_be_shown_other_pixels_than_the_reference_would_show_it():
     assert [spec.name for spec in SPECS if not spec.exact_pixels] == [OPEN_MODEL]
+
+
+def test_a_closer_network_lies_beside_its_model_and_is_no_model_to_serve():
+    (model,) = search([OPEN_FOLDER])
+    choice = decide("auto", [model], [])
+    assert choice.name == OPEN_MODEL
+    assert choice.closer.is_file()
+    assert recognise(choice.closer) is None
+    assert decide("auto", found("scrfd_10g"), []).closer is None

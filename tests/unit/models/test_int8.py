@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from msgspec import structs
 from models.__main__ import main
 from models.catalogue.choose import choose
 from models.catalogue.fetch import sha256_of
-from models.catalogue.registry import OPEN_FOLDER
+from models.catalogue.registry import OPEN_FOLDER, OPEN_MODEL, spec_named
 from models.ensure import ensure
 from models.int8 import figures as figures_files
 from models.int8.best import base_network, best_of, in_int8, int8_network, judged
@@ -117,6 +119,20 @@ def test_fp32_asked_for_by_name_is_served_whatever_passed(house):
     settings, place, exact = house
     with_facts(place, exact)
     assert ensure(structs.replace(settings, precision="fp32"), silent).info.precision == "fp32"
+
+
+def test_a_closer_network_goes_along_in_fp32(house):
+    _, place, exact = house
+    spec = spec_named(OPEN_MODEL)
+    random_network(exact.path.with_name("source") / spec.closer, Form(side=SIDE), seed=1)
+    path = exact.path.with_name("source") / "export.onnx"
+    path.write_bytes(place.choice.path.read_bytes())
+    place = replace(place, choice=replace(place.choice, path=path, spec=spec))
+    exact = prepared_fp32(place, silent)
+    served = best_of(place, exact, silent, asked_for=True)
+    assert served.info.precision == "int8"
+    assert served.closer.parent == served.path.parent != exact.path.parent
+    assert served.closer.read_bytes() == exact.closer.read_bytes()
 
 
 def test_without_figures_auto_serves_fp32_and_int8_by_name_says_how_to_get_them(tmp_path):

@@ -11,15 +11,19 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from models.served.facts import ServingModel
+from models.served.anchors import Size
+from models.served.facts import CLOSER_NAME, NETWORK_NAME, ServingModel
 from shared import exit_codes
+from shared.choice import SHEET_SIDE
 from shared.errors import ConfigurationError
 from shared.settings import Settings
-from tests.unit.models.material import prepared
+from tests.unit.models.material import prepared, prepared_with_closer
 from tests.unit.worker.test_pool import WAIT_S_MAX, Logged, libraries_log_as_before, pool_without_a_model
 from tests.unit.worker_gpu.material import WIDE
+from worker import opening
 from worker.cannot_run import NotNow, reason
-from worker.opening import open_detector
+from worker.detector import OnnxDetector
+from worker.opening import open_closer, open_detector
 
 __all__ = ["libraries_log_as_before"]
 
@@ -62,12 +66,35 @@ def test_a_network_that_cannot_run_here_is_told_with_what_to_do(tmp_path: Path, 
         open_detector("cpu", spoilt(tmp_path, spoil), Settings(input_side=WIDE), 1, 1, lambda _: None)
 
 
-def test_a_pool_whose_network_cannot_run_ends_instead_of_trying_for_ever(tmp_path: Path) -> None:
+def test_a_closer_network_is_opened_on_a_cpu_and_warm_for_every_sheet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warmed: list[tuple[int, Size]] = []
+    monkeypatch.setattr(opening, "warm_up", lambda _, shapes: warmed.extend(shapes))
+    model = prepared_with_closer(tmp_path)
+    assert isinstance(open_closer("cpu", model, Settings(), 1, 2), OnnxDetector)
+    assert sorted(warmed) == [(batch, (side, side)) for batch in (1, 2) for side in (96, 192, 288, SHEET_SIDE)]
+    assert open_closer("cuda:0", model, Settings(), 1, 2) is None
+    assert open_closer("cpu", prepared(tmp_path), Settings(), 1, 2) is None
+
+
+@pytest.mark.parametrize("spoil", [no_network, fails_when_run, unknown_operator])
+def test_a_closer_network_that_cannot_run_here_is_told_too(tmp_path: Path, spoil: Callable[[Path], None]) -> None:
+    model = prepared_with_closer(tmp_path)
+    assert model.closer is not None
+    spoil(model.closer)
+    with pytest.raises(ConfigurationError, match=r"closer\.onnx cannot be run on cpu: .*FACE_API_MODEL"):
+        open_closer("cpu", model, Settings(), 1, 1)
+
+
+@pytest.mark.parametrize("which", [NETWORK_NAME, CLOSER_NAME])
+def test_a_pool_whose_network_cannot_run_ends_instead_of_trying_for_ever(tmp_path: Path, which: str) -> None:
     logged = Logged()
     pool = pool_without_a_model(tmp_path, logged)
-    pool.model = spoilt(tmp_path, fails_when_run)
+    pool.model = prepared_with_closer(tmp_path)
+    fails_when_run(pool.model.path.with_name(which))
     assert asyncio.run(asyncio.wait_for(pool.run(), WAIT_S_MAX)) == exit_codes.CONFIGURATION
-    assert "cannot be run on cpu" in logged.events[-1]["why"]
+    assert f"{which} cannot be run on cpu" in logged.events[-1]["why"]
 
 
 @pytest.mark.parametrize(

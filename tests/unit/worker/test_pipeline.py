@@ -117,3 +117,45 @@ def test_a_failed_run_is_told_with_the_traces_of_its_requests() -> None:
     pipeline = Pipeline(StubDetector(fail), 4, told.append)
     pipeline.run([(structs.replace(request, trace="00-a-b-01"), crops)])
     assert told == ["a run of 1 failed: out of luck (traceparent 00-a-b-01)"]
+
+
+def sheet(number: int, brightness: int, side: int = 64) -> tuple[Request, list[np.ndarray]]:
+    request, crops = job(number, brightness, (side,))
+    return structs.replace(request, crops=tuple(structs.replace(one, sheet=True) for one in request.crops)), crops
+
+
+def test_sheets_are_seen_by_the_closer_network_and_everything_else_by_the_network_itself() -> None:
+    network, closer = StubDetector(), StubDetector()
+    pipeline = Pipeline(network, 4, lambda _: None, closer=closer)
+    found = pipeline.run([job(1, 50), sheet(2, 100), job(3, 150, (64, 32)), sheet(4, 200)])
+    assert [brightness_of(one) for one in found] == [50, 100, 150, 200]
+    assert (network.batches, network.sides) == ([2, 1], [64, 32])
+    assert (closer.batches, closer.sides) == ([2], [64])
+
+
+def test_without_a_closer_network_sheets_share_a_run_with_other_crops_of_their_side() -> None:
+    network = StubDetector()
+    found = Pipeline(network, 4, lambda _: None).run([job(1, 50), sheet(2, 100)])
+    assert [brightness_of(one) for one in found] == [50, 100]
+    assert network.batches == [2]
+
+
+def test_a_sheet_that_the_closer_network_fails_on_fails_alone() -> None:
+    pipeline = Pipeline(StubDetector(), 4, lambda _: None, closer=StubDetector(fail_on_poison))
+    found = pipeline.run([job(1, POISON), sheet(2, POISON), sheet(3, 150)])
+    assert [one.faces is None for one in found] == [False, True, False]
+    assert [brightness_of(found[0]), brightness_of(found[2])] == [POISON, 150]
+
+
+def test_a_worker_is_sick_when_either_of_its_networks_is() -> None:
+    def fail_on_black(images: ImageBatch) -> None:
+        if not images.any():
+            raise RuntimeError("out of luck")
+
+    told: list[str] = []
+    for network, closer, well in ((None, None, True), (fail_on_black, None, False), (None, fail_on_black, False)):
+        one, other = (StubDetector(before) if before else StubDetector() for before in (network, closer))
+        pipeline = Pipeline(one, 2, told.append, closer=other)
+        pipeline.run([job(1, 50), sheet(2, 100)])
+        assert pipeline.healthy() is well
+    assert told == ["the network fails on a black picture: out of luck"] * 2
