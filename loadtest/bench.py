@@ -8,12 +8,13 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
-from loadtest import pictures, plots, report
+from loadtest import pictures, report
 from loadtest.batches import METRICS_TOKEN
 from loadtest.limit import WHOLE, Limit
 from loadtest.measure import Measured, Shot, measure_limit, measure_server
@@ -118,6 +119,8 @@ def settings_of(options: argparse.Namespace) -> Settings:
 
 def main(arguments: list[str]) -> int:
     """0 when every answer was right."""
+    from loadtest.plots import draw  # wanting matplotlib is told before the run; who imports this module needs none
+
     options = parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))  # servers are ended on the way out
     settings = settings_of(options)
@@ -139,17 +142,17 @@ def main(arguments: list[str]) -> int:
         )  # fmt: skip
         for kind in options.kinds:
             bench.run(kind)
-    _publish(bench.results, options.out)
+    _publish(bench.results, options.out, draw)
     return int(any(one.failed or one.wrong for rows in bench.results.values() for one in rows))
 
 
-def _publish(results: report.Results, folder: Path) -> None:
+def _publish(results: report.Results, folder: Path, draw: Callable[[report.Results, Path, str], list[Path]]) -> None:
     """The table on standard output; figures and plots as files."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"bench-{time.strftime('%Y%m%d-%H%M%S')}.json"
     path.write_bytes(msgspec.json.encode(results))
     print(f"{report.table(results)}\n\n{report.summary(results)}")
-    tell("\n".join(f"written: {one}" for one in [path, *plots.draw(results, folder, path.stem)]))
+    tell("\n".join(f"written: {one}" for one in [path, *draw(results, folder, path.stem)]))
 
 
 def _kind(text: str) -> Kind:
