@@ -1,4 +1,4 @@
-"""What all sides ask of the operating system: die with the parent, count cores, hold no core files but many others."""
+"""What all sides ask of the operating system: die with the parent, count cores, give memory back, hold many files."""
 
 from __future__ import annotations
 
@@ -28,6 +28,13 @@ def die_with_parent(parent_pid: int, sign: signal.Signals = signal.SIGTERM) -> N
 def forbid_core_files() -> None:
     """A crash must not leave somebody's photograph on the disk."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def give_memory_back(but: int = 0) -> None:
+    """Returns what was freed to the kernel, as far as the C library can, but so many bytes."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(ctypes.c_size_t(but))
 
 
 def allow_open_files(wanted: int) -> int:

@@ -26,7 +26,7 @@ from shared import announcement, environment, exit_codes
 from shared.errors import ConfigurationError
 from shared.gpus import gpus_to_use
 from shared.logs import Log, format_of, open_log
-from shared.processes import die_with_parent, forbid_core_files, usable_cores
+from shared.processes import die_with_parent, forbid_core_files, give_memory_back, usable_cores
 from shared.settings import Settings
 from shared.supervision import finished
 from worker.backoff import Backoff
@@ -242,6 +242,7 @@ async def _stop(process: asyncio.subprocess.Process, ended: asyncio.Task[int], l
 
 async def _main(effective: Settings, log: Log, held: tuple[int, ...]) -> int:
     model = ensure(effective, log.info)
+    give_memory_back()  # preparing a model took 140 MiB more than this process needs from now on
     topology = choose_topology(
         effective, usable_cores(), gpus_to_use(effective.accelerator), batch_invariant=model.info.batch_invariant
     )

@@ -8,7 +8,6 @@ does. Before it sees the first file it is shut in (`sandbox/`).
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import faulthandler
 import os
 import resource
@@ -46,7 +45,7 @@ from gateway.pictures.sandbox.report import Sandbox
 from gateway.pictures.views import shape_of
 from shared.environment import load_decoding
 from shared.errors import BadImage, BadParameter, TooLarge
-from shared.processes import die_with_parent, forbid_core_files
+from shared.processes import die_with_parent, forbid_core_files, give_memory_back
 from shared.settings import MEBIBYTE, DecodingSettings
 
 #: What a decoder may take beyond the estimate before the kernel refuses: tables, code pages, a second copy.
@@ -186,13 +185,6 @@ class PictureChild:
 def _size_of(message: Mask) -> int:
     """Bytes that come with it."""
     return Marks.packed_size(message.faces, message.own) + message.overlay_size
-
-
-def give_memory_back(but: int) -> None:
-    """Returns what was freed to the kernel, as far as the C library can, but so many bytes."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(ctypes.c_size_t(but))
 
 
 class Growth:

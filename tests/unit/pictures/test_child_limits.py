@@ -81,7 +81,7 @@ def test_beyond_its_memory_limit_a_child_gets_an_error_not_the_memory() -> None:
 def test_pages_of_a_large_picture_stay_for_the_next_one_and_go_back_when_told() -> None:
     code = (
         "import numpy, pathlib\n"
-        "from gateway.pictures.picture_child import give_memory_back\n"
+        "from shared.processes import give_memory_back\n"
         "resident = lambda: int(pathlib.Path('/proc/self/statm').read_text().split()[1]) * 4096 >> 20\n"
         "before = resident()\n"
         "numpy.ones(72 << 20, numpy.uint8)\n"

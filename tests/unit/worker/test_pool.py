@@ -7,6 +7,8 @@ import io
 import json
 import logging
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from worker import pool as pool_module
 from worker.pool import Pool
 from worker.topology import Topology
 
+ROOT = Path(__file__).resolve().parents[3]
 WAIT_S_MAX = 60.0
 
 
@@ -69,6 +72,28 @@ def test_a_model_that_no_worker_can_load_ends_the_pool_with_the_reason(tmp_path:
     last = logged.events[-1]
     assert (last["part"], last["event"]) == ("pool", "cannot start")
     assert "serving.json: cannot be read" in last["why"]
+
+
+def test_what_preparing_a_model_took_goes_back_to_the_system() -> None:
+    code = (
+        "import asyncio, pathlib\n"
+        "from worker import pool\n"
+        "resident = lambda: int(pathlib.Path('/proc/self/statm').read_text().split()[1]) * 4096 >> 20\n"
+        "held = []\n"
+        "def prepare(*_):\n"
+        "    held.extend(b'x' * (100_000 + number) for number in range(1000))\n"
+        "    del held[:-1]\n"  # the last keeps the C library from giving back by itself what lies below
+        "    print(resident() - before)\n"
+        "def prepared():\n"
+        "    print(resident() - before)\n"
+        "    raise SystemExit\n"
+        "pool.ensure, pool.usable_cores, before = prepare, prepared, resident()\n"
+        "asyncio.run(pool._main(None, type('Log', (), {'info': None}), ()))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    freed, left = map(int, done.stdout.split())
+    assert freed > 60
+    assert left < 30
 
 
 def test_a_pool_whose_workers_had_served_goes_on_trying_until_it_is_stopped(tmp_path: Path) -> None:
