@@ -48,7 +48,7 @@ def hurt_and_mend(folder: Path, server: Valkey, hurt: Callable[[], None], mend: 
     """The limit holds before, during and after; each store counts its own window."""
 
     async def work() -> None:
-        async with limited(folder, server.url, redis_timeout_ms=500) as door:
+        async with limited(folder, server.url, redis_timeout_ms=2000) as door:
             await until(lambda: redis_counts(door))
             assert await passed(door, 50, "198.51.100.1") == LIMIT
             hurt()

@@ -36,6 +36,7 @@ from tests.unit.records.test_once import (  # noqa: F401 — the same on this se
     test_what_one_has_begun_no_other_begins_until_it_is_given_up_or_its_time_is_up,
     test_who_lost_his_turn_keeps_neither_job_nor_picture,
 )
+from tests.waiting import WAIT_S_MAX
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +115,7 @@ def test_hosts_that_sweep_at_once_delete_every_row_once(database: Database, monk
 
 def test_jobs_are_written_while_keys_are_changed(database: Database) -> None:
     with database.write(), ThreadPoolExecutor(1) as beside:  # holds the lock of all that change keys
-        beside.submit(table.write, database, [job("key_beside")]).result(timeout=10)
+        beside.submit(table.write, database, [job("key_beside")]).result(timeout=WAIT_S_MAX)
     assert table.page(database, "key_beside", "", 10, NOW)
 
 
@@ -134,11 +135,11 @@ def test_what_another_has_locked_is_waited_for_and_never_left_out(
             other.execute(update(IMAGES).where(IMAGES.c.id == image.id).values(bytes=1))
             with monkeypatch.context() as patience, pytest.raises(StoreDown):  # 503, not 204 for what is still there
                 patience.setattr("gateway.stores.database.STATEMENT_LIMIT_MS", 50)
-                beside.submit(delete).result(timeout=10)
+                beside.submit(delete).result(timeout=WAIT_S_MAX)
             waiting = beside.submit(delete)
             assert image_table.take_due(database, NOW + 2 * TTL_S) == []  # the sweeper goes round it
             assert not waiting.done()
-        assert waiting.result(timeout=10) == [Doomed(image.id, image.object)]
+        assert waiting.result(timeout=WAIT_S_MAX) == [Doomed(image.id, image.object)]
 
 
 def test_required_refuses_while_the_server_is_gone_and_goes_on_when_it_is_back(

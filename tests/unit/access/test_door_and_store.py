@@ -19,6 +19,7 @@ from gateway.stores.key_format import new_key
 from shared.errors import Forbidden, RateLimited, StoreDown, Unauthorized
 from tests.unit.access.doorstep import make, opened, scope
 from tests.unit.access.stores import ME, settings_in
+from tests.waiting import WAIT_S_MAX
 
 
 async def test_guesses_beyond_the_limit_ask_no_store(tmp_path: Path) -> None:
@@ -38,7 +39,7 @@ async def test_revocation_in_one_process_is_refused_in_another_within_its_check(
         key = make(here)
         entry = await there.enter(scope(key), "detect")
         here.keys.store.revoke(entry.principal.key_id, ME, time.time())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(WAIT_S_MAX):
             while True:
                 try:
                     await there.enter(scope(key), "detect")
@@ -153,7 +154,7 @@ async def test_keys_used_while_others_are_moved_to_the_new_pepper_wait_for_the_n
         def slowly(moved: Mapping[str, tuple[str, str]]) -> None:
             keys = iter(moved)
             loop.call_soon_threadsafe(begun.set)
-            assert go_on.wait(5)
+            assert go_on.wait(WAIT_S_MAX)
             assert len(list(keys)) == 1  # fails where the loop changes what this thread reads
             rehash(moved)
 

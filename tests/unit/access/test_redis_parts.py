@@ -15,7 +15,7 @@ from gateway.stores import redis_news
 from gateway.stores.redis_news import open_client
 from shared import supervision
 from shared.supervision import Loops
-from tests.waiting import until
+from tests.waiting import WAIT_S_MAX, until
 
 #: Nothing listens there; the tests never come so far.
 URL = "redis://127.0.0.1:1/0"
@@ -34,7 +34,7 @@ async def test_whatever_fails_answers_everybody_who_waits_and_the_next_are_sent(
         return [[1, 1, 60_000, "7"] for _ in batch]
 
     monkeypatch.setattr(limiter, "_send", send)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(WAIT_S_MAX):
         tries = (limiter.hit("a", 3, 60) for _ in range(300))  # more than are sent at once
         answers = await asyncio.gather(*tries, return_exceptions=True)
         assert {type(answer) for answer in answers} == {LimiterDown}
@@ -56,7 +56,7 @@ async def test_closing_answers_those_whose_question_is_under_way(monkeypatch: py
     await sent.wait()
     await limiter.aclose()
     with pytest.raises(LimiterDown):
-        await asyncio.wait_for(asking, 5)
+        await asyncio.wait_for(asking, WAIT_S_MAX)
 
 
 class Subscription:

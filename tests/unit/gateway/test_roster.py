@@ -12,6 +12,7 @@ from shared.announcement import Announcement
 from shared.faces import Faces
 from shared.messages import Grant, ToGateway
 from shared.wire import encode
+from tests.waiting import until
 
 
 async def test_a_message_that_fails_is_told_and_those_behind_it_are_read(tmp_path: Path) -> None:
@@ -33,9 +34,7 @@ async def test_a_message_that_fails_is_told_and_those_behind_it_are_read(tmp_pat
     gateway = (await asyncio.to_thread(worker.recv_multipart))[0]
     for credits_ in (1, 2, 3):
         worker.send_multipart([gateway, *encode(Grant(credits_))])
-    async with asyncio.timeout(5):
-        while len(heard) < 3:  # noqa: ASYNC110 — what it waits for is another thread's
-            await asyncio.sleep(0.005)
+    await until(lambda: len(heard) >= 3)
     assert roster.loops.failures == {"worker_messages": 1}
     await roster.aclose()
     worker.close()

@@ -132,7 +132,7 @@ def test_a_child_that_dies_while_a_mask_waits_for_memory_does_not_keep_it_waitin
     while not picture._child.gone:
         lone.run(asyncio.sleep(0.001))
     budget.give(taken)
-    assert bytes(lone.run(asyncio.wait_for(task, 20)).data).startswith(make_png.SIGNATURE)
+    assert bytes(lone.run(asyncio.wait_for(task, 60)).data).startswith(make_png.SIGNATURE)
     picture.close()
     assert lone.nothing_is_counted()
 

@@ -23,7 +23,7 @@ from tests.hostile import make_png, rasters
 from tests.hostile.gallery import Gallery
 from tests.service import is_running
 from tests.unit.pictures.children import PHOTO, ROOT, hold, opening, slow, working
-from tests.waiting import wait_until
+from tests.waiting import WAIT_S_MAX, wait_until
 
 
 def test_the_crop_is_the_letterboxed_picture(lone: Gallery) -> None:
@@ -54,7 +54,7 @@ def test_what_waits_or_runs_when_the_children_are_closed_is_answered(lone: Galle
     lone.run(lone.pictures.aclose())
     for task in tasks:
         with pytest.raises(Overloaded):
-            lone.run(asyncio.wait_for(task, 20))
+            lone.run(asyncio.wait_for(task, WAIT_S_MAX))
 
 
 def test_a_picture_opened_to_detect_can_still_be_masked(lone: Gallery) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from shared import supervision
 from shared.supervision import FAILURES_MAX, FIRST_PAUSE_S, PAUSE_S_MAX, Fate, Loops, finished
-from tests.waiting import until
+from tests.waiting import WAIT_S_MAX, until
 
 
 @pytest.fixture(autouse=True)
@@ -21,7 +21,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 @contextlib.asynccontextmanager
 async def looping() -> AsyncIterator[Loops]:
     loops = Loops()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WAIT_S_MAX):
         yield loops
         await loops.aclose()
 
