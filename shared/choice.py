@@ -14,9 +14,6 @@ from shared.nms import non_maximum_suppression
 
 #: A box that lies so much inside a better one is the same face, seen in part: at a tile's edge, or turned.
 CONTAINED = 0.7
-#: Input pixels of the sides of a sheet's cells, and of the largest sheet: gateways paint it, workers make it ready.
-#: Cells of 160 find as many.
-CELL, SHEET_SIDE = 96, 384
 
 
 def suppressed(candidates: Faces, nms_threshold: float) -> Faces:

@@ -11,7 +11,7 @@ import numpy as np
 from models.served.facts import ServingModel
 from models.served.trim import Trimming, part_of
 from shared import exit_codes
-from shared.choice import CELL, SHEET_SIDE
+from shared.cells import CELL, SHEET_SIDE
 from shared.errors import ConfigurationError
 from shared.settings import Settings
 from worker.cannot_run import first_line, is_too_large, reason

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.pictures.picture_facts import Crop
-from shared.choice import CELL, CONTAINED, SHEET_SIDE, shares_inside
+from shared.cells import CELL, SHEET_SIDE, Cut, cut
+from shared.choice import CONTAINED, shares_inside
 from shared.faces import Faces, FloatArray
 
 #: In log odds, how far below the confidence asked for a find is doubted and not ignored: at 0.5 from 0.2 on.
@@ -26,8 +27,6 @@ DOUBTED = 1.39
 LEAST = 0.01
 #: In log odds, how far below it the mean of both looks may lie: at 0.5 it is 0.30, for two looks know more than one.
 AGREED = 0.85
-#: Pixels of a doubted find's longer side in its cell of a sheet.
-FACE = 48
 #: Overlap (IoU) from which on a find of the closer look is the doubted one.
 SAME = 0.4
 
@@ -78,14 +77,14 @@ def _lies_in(box: FloatArray, others: FloatArray) -> bool:
 def sheet_of(doubted: Faces, whole: Crop) -> Sheet:
     """What is shown of one or more. whole: the picture as the first look saw it; what lies beyond it stays black."""
     boxes = doubted.boxes * np.float32(whole.scale)
-    middles, sizes = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
-    zooms = FACE / np.maximum(1, sizes.max(axis=1, keepdims=True))
+    cuts, zooms = zip(*(cut(box, whole.pixels.shape[1::-1], CELL) for box in boxes), strict=True)
+    sizes = (boxes[:, 2:] - boxes[:, :2]) * np.float32(zooms)[:, None]
     side = sheet_side(len(boxes))
     corners = CELL * np.stack(np.divmod(np.arange(len(boxes)), side // CELL)[::-1], axis=1)
     pixels = np.zeros((side, side, 3), np.uint8)
-    for (x, y), middle, zoom in zip(corners, middles, zooms[:, 0], strict=True):
-        pixels[y : y + CELL, x : x + CELL] = _around(middle, float(zoom), whole.pixels)
-    shown = np.hstack([corners + (CELL - sizes * zooms) / 2, corners + (CELL + sizes * zooms) / 2])
+    for (x, y), one in zip(corners, cuts, strict=True):
+        pixels[y : y + CELL, x : x + CELL] = _painted(one, whole.pixels)
+    shown = np.hstack([corners + (CELL - sizes) / 2, corners + (CELL + sizes) / 2])
     return Sheet(Crop(pixels, side, 1.0, tile=True, sheet=True), shown.astype(np.float32))
 
 
@@ -105,24 +104,11 @@ def agreed(doubted: Faces, places: FloatArray, closer: Faces, confidence: float)
     return known.taken(np.flatnonzero(scores >= np.float32(confidence)))
 
 
-def _around(middle: FloatArray, zoom: float, whole: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A cell of what lies around a point (2,) of `whole`, so many times as large."""
-    x, wide = _span(float(middle[0]), CELL / zoom, whole.shape[1])
-    y, high = _span(float(middle[1]), CELL / zoom, whole.shape[0])
-    part = whole[y : y + high, x : x + wide]
-    if zoom < 1:
-        size = max(1, round(wide * zoom)), max(1, round(high * zoom))
-        part = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), np.uint8)
-    scale = zoom * np.array([wide, high]) / part.shape[1::-1]
-    # OpenCV counts from the middle of the first pixel.
-    corner = CELL / 2 + (np.array([x, y]) - middle) * zoom + (scale - 1) / 2
-    return np.asarray(cv2.warpAffine(part, np.column_stack([np.diag(scale), corner]), (CELL, CELL)), np.uint8)
-
-
-def _span(centre: float, length: float, limit: int) -> tuple[int, int]:
-    """Where a stretch begins, and how much of it lies within 0..limit, at least 1; a pixel more each way to blend."""
-    first = min(max(0, math.floor(centre - length / 2) - 1), limit - 1)
-    return first, max(1, min(limit, math.ceil(centre + length / 2) + 1) - first)
+def _painted(cut: Cut, whole: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    part = whole[cut.rows, cut.cols]
+    if cut.shrunk:
+        part = np.asarray(cv2.resize(part, cut.shrunk, interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(cv2.warpAffine(part, cut.matrix, (CELL, CELL)), np.uint8)
 
 
 def _best_of_the_same(box: FloatArray, faces: Faces) -> float:

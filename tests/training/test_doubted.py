@@ -13,11 +13,12 @@ import pytest
 from gateway.dispatching import doubts
 from gateway.pictures.picture_facts import Crop
 from models.training.doubted import cells, sheets
-from models.training.doubted.cells import FACE, SIDE, Cell, cells_of, cut, is_face
-from models.training.doubted.sheets import CELL, Pool, changed, placed, sheet
+from models.training.doubted.cells import SIDE, Cell, cells_of, is_face
+from models.training.doubted.sheets import Pool, changed, placed, sheet
 from models.training.judge.detect import Found
 from models.training.material.folder import Floats
 from models.training.scenes.composer import Scene
+from shared.cells import CELL, FACE
 from shared.faces import Faces
 
 NOWHERE = np.zeros((0, 4), np.float32)
@@ -49,12 +50,11 @@ def a_cell(*, face: bool = True, score: float = 0.4, real: bool = True) -> Cell:
 @pytest.mark.parametrize("find", [box(100, 120, 30), box(140, 90, 100), box(-6, 2, 24), box(290, 300, 24)])
 def test_a_cell_shows_what_a_closer_look_is_shown(find: Floats) -> None:
     picture = scene().picture
-    pixels, _, _ = cut(picture, find)
+    (cell,) = cells_of(scene(find), found((find, 0.4)), real=True)
     doubted = Faces(find[None], np.float32([0.4]), np.zeros((1, 5, 2), np.float32))
     served = doubts.sheet_of(doubted, Crop(picture, 320, 1.0)).crop.pixels
     margin = (SIDE - CELL) // 2
-    inner = pixels[margin:-margin, margin:-margin].astype(int)
-    assert (CELL, FACE) == (doubts.CELL, doubts.FACE)
+    inner = cell.pixels[margin:-margin, margin:-margin].astype(int)
     assert np.abs(inner - served).mean() < 2  # a photograph's rows are averaged in other groups where it is shrunk
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +15,9 @@ from models.training.judge.detect import Found
 from models.training.judge.measure import ENOUGH, iou_table
 from models.training.material.folder import Floats, Picture
 from models.training.scenes.composer import Scene
+from shared.cells import Cut, cut
 
-FACE, SIDE = 48, 120  # pixels of the find's longer side in a cell, and of the cell
+SIDE = 120  # pixels of a cell's sides: more than a sheet's, for it is shown nearer and off its middle
 SMALLEST = 6.0  # pixels of a find's shorter side: smaller ones show nothing
 SURE = 0.9  # finds that score more are no doubts
 # Of a find that is a face: from this overlap on; below the other one it is none, and in between nobody knows.
@@ -121,37 +121,24 @@ def is_face(box: Floats, faces: Floats, unknown: Floats) -> bool | None:
 
 
 def _cell(scene: Scene, box: Floats, score: float, unknown: Floats, *, face: bool, real: bool) -> Cell:
-    pixels, corner, zoom = cut(scene.picture, box)
+    rows, cols = scene.picture.shape[:2]
+    shown, zoom = cut(box, (cols, rows), SIDE)
+    corner = (box[:2] + box[2:]) / 2 - SIDE / 2 / zoom
 
     def moved(points: Floats) -> Floats:
         return np.asarray((points.reshape(-1, 2) - corner) * zoom, np.float32)
 
     boxes, ignored = moved(scene.boxes).reshape(-1, 4), moved(unknown).reshape(-1, 4)
-    return Cell(pixels, moved(box).reshape(4), score, face, boxes, moved(scene.points).reshape(-1, 5, 2), ignored, real)
+    pixels, points = _painted(shown, scene.picture), moved(scene.points).reshape(-1, 5, 2)
+    return Cell(pixels, moved(box).reshape(4), score, face, boxes, points, ignored, real)
 
 
-def cut(picture: Picture, box: Floats) -> tuple[Picture, Floats, float]:
-    """(SIDE, SIDE, 3) with the box in the middle, FACE large; its corner in the picture (2,), and its zoom.
-
-    As gateway/dispatching/doubts.py paints a cell.
-    """
-    rows, cols = picture.shape[:2]
-    middle, zoom = (box[:2] + box[2:]) / 2, FACE / max(1.0, float((box[2:] - box[:2]).max()))
-    x, wide = _span(float(middle[0]), SIDE / zoom, cols)
-    y, high = _span(float(middle[1]), SIDE / zoom, rows)
-    part = picture[y : y + high, x : x + wide]
-    if zoom < 1:
-        size = max(1, round(wide * zoom)), max(1, round(high * zoom))
-        part = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), np.uint8)
-    scale = zoom * np.array([wide, high]) / part.shape[1::-1]
-    corner = SIDE / 2 + (np.array([x, y]) - middle) * zoom + (scale - 1) / 2
-    pixels = cv2.warpAffine(part, np.column_stack([np.diag(scale), corner]), (SIDE, SIDE))
-    return np.asarray(pixels, np.uint8), np.asarray(middle - SIDE / 2 / zoom, np.float32), zoom
-
-
-def _span(centre: float, length: float, limit: int) -> tuple[int, int]:
-    first = min(max(0, math.floor(centre - length / 2) - 1), limit - 1)
-    return first, max(1, min(limit, math.ceil(centre + length / 2) + 1) - first)
+def _painted(shown: Cut, picture: Picture) -> Picture:
+    """As gateway/dispatching/doubts.py paints a cell."""
+    part = picture[shown.rows, shown.cols]
+    if shown.shrunk:
+        part = np.asarray(cv2.resize(part, shown.shrunk, interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(cv2.warpAffine(part, shown.matrix, (SIDE, SIDE)), np.uint8)
 
 
 def _shares_within(box: Floats, others: Floats) -> Floats:

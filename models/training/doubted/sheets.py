@@ -15,8 +15,9 @@ from models.training.doubted.cells import SIDE, Cell, read
 from models.training.landmarks import MIRRORED
 from models.training.material.folder import Floats, Picture
 from models.training.scenes.composer import SMALLEST, Matrix, Scene
+from shared.cells import CELL
 
-CELL, ACROSS = 96, 3  # pixels of a cell as it is served, and cells to a sheet's side
+ACROSS = 3  # cells to a sheet's side
 FULL = 0.8  # of the sheets have no empty cell
 SHIFT, STRETCH = 5.0, 0.07  # pixels a find is off the middle at most, and spread of its size's logarithm
 WHOLE = 0.6  # share of a face that must lie in its cell to be taught

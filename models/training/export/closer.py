@@ -17,7 +17,6 @@ import torch
 from models.served.anchors import STRIDES
 from models.training.doubted import cells
 from models.training.doubted.cells import Cell
-from models.training.doubted.sheets import CELL
 from models.training.export.calibrate import Fit, fitted, raw_heads
 from models.training.export.serving_form import build
 from models.training.export.write import averaged, metadata, verified, write
@@ -26,6 +25,7 @@ from models.training.judge.measure import ENOUGH, iou_table
 from models.training.network.detector import Detector, count_macs, count_parameters
 from models.training.network.mirror import TwoViews
 from models.training.run.checkpoint import load, totals
+from shared.cells import CELL
 
 NAME = "scrfd_500m_open_closer"
 # As gateway/dispatching/doubts.py has them at a confidence of 0.5: what is doubted, and the least mean of both looks.

@@ -20,7 +20,7 @@ from gateway.params import DetectParams, MaskParams
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.letterbox import Letterbox
 from gateway.pictures.picture_facts import Crop, PictureFacts
-from shared.choice import SHEET_SIDE
+from shared.cells import CELL, FACE, SHEET_SIDE
 from shared.deadline import Deadline
 from shared.faces import Faces
 from shared.settings import Settings
@@ -184,10 +184,10 @@ def test_a_find_of_any_size_and_place_lies_in_its_cell_in_one_size(
     width, height = (data.draw(some.floats(1, max(size) * 1.2)) for _ in range(2))
     x, y = data.draw(some.floats(0, size[0])) - width / 2, data.draw(some.floats(0, size[1])) - height / 2
     sheet = doubts.sheet_of(rectangle(x, y, width, height), seen)
-    assert sheet.crop.pixels.shape == (doubts.CELL, doubts.CELL, 3)
+    assert sheet.crop.pixels.shape == (CELL, CELL, 3)
     middle, long = (sheet.boxes[0, :2] + sheet.boxes[0, 2:]) / 2, (sheet.boxes[0, 2:] - sheet.boxes[0, :2]).max()
-    np.testing.assert_allclose(middle, doubts.CELL / 2, atol=0.01)
-    assert long == pytest.approx(doubts.FACE * min(1, max(width, height) * seen.scale), rel=0.01)
+    np.testing.assert_allclose(middle, CELL / 2, atol=0.01)
+    assert long == pytest.approx(FACE * min(1, max(width, height) * seen.scale), rel=0.01)
 
 
 def painted(boxes: list[tuple[int, int, int, int]]) -> Crop:
@@ -211,16 +211,16 @@ def test_every_cell_shows_its_own_find_where_the_sheet_says(finds: int) -> None:
     sheet = shown(boxes, painted(boxes))
     side = sheet.crop.side
     assert sheet.crop.pixels.shape == (side, side, 3)
-    assert (side // doubts.CELL - 1) ** 2 < finds <= (side // doubts.CELL) ** 2
+    assert (side // CELL - 1) ** 2 < finds <= (side // CELL) ** 2
     for number, box in enumerate(sheet.boxes):
-        row, column = divmod(number, side // doubts.CELL)
-        cell = sheet.crop.pixels[:, :, 0][row * doubts.CELL :, column * doubts.CELL :][: doubts.CELL, : doubts.CELL]
-        left, top, right, bottom = (int(corner) % doubts.CELL for corner in box.round())
-        assert max(right - left, bottom - top) == doubts.FACE
+        row, column = divmod(number, side // CELL)
+        cell = sheet.crop.pixels[:, :, 0][row * CELL :, column * CELL :][:CELL, :CELL]
+        left, top, right, bottom = (int(corner) % CELL for corner in box.round())
+        assert max(right - left, bottom - top) == FACE
         assert (cell[top + 2 : bottom - 2, left + 2 : right - 2] == 250 - 10 * number).all()
         cell[top - 2 : bottom + 2, left - 2 : right + 2] = 0
         assert not cell.any()
-    cells = [(int(x // doubts.CELL), int(y // doubts.CELL)) for box in sheet.boxes for x, y in (box[:2], box[2:])]
+    cells = [(int(x // CELL), int(y // CELL)) for box in sheet.boxes for x, y in (box[:2], box[2:])]
     assert cells[::2] == cells[1::2]
     assert len(set(cells)) == finds
 
@@ -230,7 +230,7 @@ def test_a_find_in_one_cell_is_never_that_of_another() -> None:
     boxes = [(30 * n, 100, 30 * n + 15, 115) for n in range(16)]
     sheet = shown(boxes, painted(boxes))
     for one, other in itertools.permutations(sheet.boxes, 2):
-        assert np.maximum(one[:2] - other[2:], other[:2] - one[2:]).max() >= doubts.CELL - doubts.FACE
+        assert np.maximum(one[:2] - other[2:], other[:2] - one[2:]).max() >= CELL - FACE
 
 
 @pytest.mark.parametrize("box", [(0, 0, 20, 24), (620, 456, 640, 480), (0, 200, 10, 224), (300, 470, 318, 480)])
@@ -244,7 +244,7 @@ def test_at_the_edge_of_the_picture_a_find_stays_in_the_middle_and_nothing_lies_
     left, top, right, bottom = (int(corner) for corner in sheet.boxes[0].round())
     grey = sheet.crop.pixels[:, :, 0]
     assert (grey[top + 3 : bottom - 3, left + 3 : right - 3] > 240).all()
-    np.testing.assert_allclose([(left + right) / 2, (top + bottom) / 2], doubts.CELL / 2, atol=2)
+    np.testing.assert_allclose([(left + right) / 2, (top + bottom) / 2], CELL / 2, atol=2)
     if box[0] == 0:
         assert not grey[:, : left - 2].any()
     if box[2] == 640:
