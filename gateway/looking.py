@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from gateway.choosing import FaceChoice
 from gateway.dispatching.detection import Question, passes_for, sides_for
@@ -10,10 +11,13 @@ from gateway.endpoints import Task
 from gateway.params import DetectParams, MaskParams
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.tiling import tiles_of
+from shared.doubts import COVERING, TELLING, Rule
 from shared.settings import Settings
 
 #: By FACE_API_SCALED_JPEG: of a JPEG's longer side so many times the input's is kept; 0 is all of it.
 REACH = {"false": 0, "auto": 2, "true": 1}
+#: By `closer`.
+_RULES: dict[bool | Literal["tell"], Rule | None] = {False: None, True: COVERING, "tell": TELLING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,7 @@ class Looking:
         if not self.sides:
             return 0.0
         tiles = tiles_of(*header.upright_size, self.sides[0], self.tiles)
-        once = passes_for(self.question.turns, tiles, self.sides[0], closer=self.question.closer)
+        once = passes_for(self.question.turns, tiles, self.sides[0], closer=bool(self.question.closer))
         return once * (1 + (header.alpha and self.masks))
 
 
@@ -50,17 +54,20 @@ def reach_of(looks: Looking, params: DetectParams | MaskParams, settings: Settin
     return REACH[settings.scaled_jpeg] * settings.input_side
 
 
-def looking(task: Task, params: DetectParams | MaskParams, settings: Settings) -> Looking:
+def looking(
+    task: Task, params: DetectParams | MaskParams, settings: Settings, *, closer_network: bool = False
+) -> Looking:
     """A parameter of one's own comes before `thorough`, and that before the settings.
 
-    Who names faces by detect's index has seen what detect found: unasked, mask then looks no closer than detect does.
+    Who names faces by detect's index has seen what detect found: mask then looks closer only as detect does.
+    closer_network: whether the model that serves has one.
     """
     masks = task == "mask"
     second = settings.mask_second_side if masks else settings.detect_second_side
     turns = settings.mask_turns if masks else settings.detect_turns
     tiles = settings.mask_tiles if masks else settings.detect_tiles
     as_mask = isinstance(params, MaskParams) and not params.by_index
-    closer = settings.mask_closer if as_mask else settings.detect_closer
+    closer = settings.mask_closer if as_mask else _detect_closer(settings, closer_network=closer_network)
     if (masks and settings.mask_thorough) if params.thorough is None else params.thorough:
         turns, tiles = "always", settings.thorough_tiles
         second = second or settings.mask_second_side
@@ -70,7 +77,13 @@ def looking(task: Task, params: DetectParams | MaskParams, settings: Settings) -
     choice = FaceChoice(params.max_faces, params.order, params.min_size, params.ignore)
     most = params.max_faces if choice.plain else 0
     closer = closer if params.closer is None else params.closer
-    question = Question(params.confidence, params.nms_threshold, most, params.turns or turns, closer)
+    question = Question(params.confidence, params.nms_threshold, most, params.turns or turns, _RULES[closer])
     if isinstance(params, MaskParams) and not params.detect:
         return Looking((), 0, question, choice, masks)
     return Looking(sides_for(settings.input_side, second), tiles, question, choice, masks)
+
+
+def _detect_closer(settings: Settings, *, closer_network: bool) -> bool | Literal["tell"]:
+    if settings.detect_closer in ("auto", "tell"):
+        return "tell" if closer_network or settings.detect_closer == "tell" else False
+    return settings.detect_closer == "true"

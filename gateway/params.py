@@ -84,10 +84,11 @@ Tiles = Annotated[
     Meta(description="Most tiles a large picture is looked at in, beside the whole (0 = none)"),
 ]
 Closer = Annotated[
-    bool | None,
+    bool | Literal["tell"] | None,
     Meta(
-        description="Whether what the first look is not sure of is looked at again, closer; mask does so unless faces "
-        "are named by index"
+        description="Whether what the first look is not sure of is looked at again, closer: true finds more faces and "
+        "takes none away, as mask does; tell also denies what the closer look denies, as detect does where the model "
+        "has a closer network, and mask where faces are named by index"
     ),
 ]
 Stored = Annotated[bool, Meta(description="Whether a job and its picture may be kept, where the service keeps any")]
@@ -209,10 +210,13 @@ def range_words(kind: type[msgspec.Struct], name: str) -> str:
 
 def _choices(base: Any) -> tuple[str, ...]:
     """The words a parameter may be; none for a number."""
-    if base in (bool, bool | None):
-        return ("true", "false")
     literal = next((one for one in (base, *get_args(base)) if get_origin(one) is Literal), None)
-    return get_args(literal) if literal else ()
+    return (*(("true", "false") if _is_bool(base) else ()), *get_args(literal))
+
+
+def _is_bool(base: Any) -> bool:
+    """Whether it may be true or false, among other words or not."""
+    return bool in (base, *get_args(base))
 
 
 def _number(base: Any) -> Any:
@@ -236,8 +240,13 @@ def _value(kind: type[Params], name: str, text: str) -> Any:
 
 def _read(base: Any, text: str) -> tuple[Any, str]:
     """The text as a value of the type, or None and what it is not."""
-    if base in (bool, bool | None):
-        return TRUTHS.get(text.lower()), "is neither true nor false"
+    if _is_bool(base):
+        words = _choices(base)[2:]
+        return (
+            (text, "")
+            if text in words
+            else (TRUTHS.get(text.lower()), f"is {' nor '.join(('neither true', 'false', *words))}")
+        )
     if base in boxes.WORDS:
         return boxes.read(text, indices=base == Picks)
     if (number := _number(base)) is not None:

@@ -119,7 +119,7 @@ async def visit(request: Request, task: Task, kind: type[Params]) -> AsyncIterat
                 check_limits(header, settings)  # a refusal waits for nobody
                 refuse_senseless(params, *header.upright_size, settings)
                 kept = _kept(params, header)
-                looks = looking(task, params, settings)
+                looks = looking(task, params, settings, closer_network=services.dispatcher.closer_network)
                 async with _turn(services, header, admitted.client, looks, deadline):
                     record.timings.lap("queue")
                     picture = await services.pictures.open(

@@ -3,8 +3,8 @@
     python -m loadtest.curve a.onnx b.onnx --report build/eval/report.json --json curve.json
     python -m loadtest.plots --curve curve.json      draws it: curve.png
 
-Every network runs a whole square of 640 on one thread, each once a round, in another order each round, so that what
-else the machine does meets all alike; told is the median of the processor time and its middle half.
+Every model looks at the labelled photographs on one thread, at each in another order, so that what else the machine
+does meets all alike; told is the mean processor time of a photograph that is already fitted, and its middle half.
 """
 
 from __future__ import annotations
@@ -12,23 +12,25 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 import numpy as np
 
+from models.training.judge import sets
+from models.training.judge.canvases import Canvases
 from models.training.judge.counting import Share
-from models.training.judge.detect import SIDE, OnnxDetector
+from models.training.judge.detect import SIDE, Canvas, OnnxDetector
 from models.training.judge.evaluate import detectors_of
 from models.training.judge.report import Report
 from models.training.judge.served import FOR_RANGES, FORMS, Workshop
 
-ROUNDS = 60
+CONFIDENCE = 0.5
 
 
 class Point(msgspec.Struct, frozen=True, kw_only=True):
-    """ms: median, lower and upper quartile. recall: set -> value, low, high."""
+    """ms: mean, lower and upper quartile. recall: set -> value, low, high."""
 
     detector: str
     ms: list[float]
@@ -36,11 +38,11 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Curve(msgspec.Struct, frozen=True, kw_only=True):
-    """half: of the photographs. side: of the squares that were run, rounds: how often."""
+    """half: of the photographs, so many. side: that they are fitted to where a detector says nothing else."""
 
     half: str
     side: int
-    rounds: int
+    photographs: int
     points: list[Point]
 
 
@@ -48,18 +50,17 @@ def tell(words: str) -> None:
     print(words, file=sys.stderr, flush=True)
 
 
-def timed(detectors: Sequence[OnnxDetector], rounds: int) -> dict[str, list[float]]:
-    """Detector -> milliseconds of each of its runs."""
+def timed(detectors: Sequence[OnnxDetector], shown: Mapping[int, Sequence[Canvas]]) -> dict[str, list[float]]:
+    """Detector -> milliseconds of each photograph. shown: by side, the same photographs in one order."""
     chance = np.random.default_rng(5)
-    squares = {one.name: chance.integers(0, 256, (one.side, one.side, 3), np.uint8) for one in detectors}
     spent: dict[str, list[float]] = {one.name: [] for one in detectors}
     for detector in detectors:
-        detector.heads(squares[detector.name])
-    for _ in range(rounds):
-        for place in chance.permutation(len(detectors)):
-            one = detectors[place]
+        detector.look(shown[detector.side][0], CONFIDENCE)
+    for place in range(len(shown[detectors[0].side])):
+        for number in chance.permutation(len(detectors)):
+            one = detectors[number]
             begin = time.thread_time()
-            one.heads(squares[one.name])
+            one.look(shown[one.side][place], CONFIDENCE)
             spent[one.name].append(1000 * (time.thread_time() - begin))
     return spent
 
@@ -70,7 +71,7 @@ def points(spent: dict[str, list[float]], report: Report, half: str) -> list[Poi
     return [
         Point(
             detector=name,
-            ms=[round(float(np.percentile(runs, share)), 2) for share in (50, 25, 75)],
+            ms=[round(float(ms), 2) for ms in (np.mean(runs), *np.percentile(runs, (25, 75)))],
             recall={
                 kind: found
                 for kind, detectors in sets.items()
@@ -100,8 +101,15 @@ def table(curve: Curve) -> str:
 def measured(options: argparse.Namespace) -> Curve:
     report = msgspec.json.decode(options.report.read_bytes(), type=Report)
     workshop = Workshop(options.kept, options.calibration, options.photos, tell)
-    spent = timed(detectors_of(options, workshop), options.rounds)
-    return Curve(half=options.half, side=SIDE, rounds=options.rounds, points=points(spent, report, options.half))
+    detectors, release = detectors_of(options, workshop), options.half == "release"
+    paths = [one.path for one in sets.everyday(options.everyday) if one.release == release][:: options.every]
+    shown = {side: [Canvases(options.kept / "canvases", side).of(path) for path in paths] for side in sides(detectors)}
+    spent = timed(detectors, shown)
+    return Curve(half=options.half, side=SIDE, photographs=len(paths), points=points(spent, report, options.half))
+
+
+def sides(detectors: Sequence[OnnxDetector]) -> set[int]:
+    return {one.side for one in detectors}
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -112,13 +120,14 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--forms", nargs="+", choices=FORMS, default=list(FORMS))
     parser.add_argument("--report", type=Path, default=Path("build/eval/report.json"), help="of make eval")
     parser.add_argument("--half", choices=("development", "release"), default="development")
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--every", type=int, default=2, help="only one of so many photographs")
+    parser.add_argument("--everyday", type=Path, default=Path("../shared/everyday"))
     parser.add_argument("--json", type=Path, help="file for the curve")
     parser.add_argument(
         "--calibration", type=Path, nargs="+", default=FOR_RANGES, help="folders, for models without figures"
     )
     parser.add_argument("--photos", type=Path, default=Path("../shared/photos"))
-    parser.add_argument("--kept", type=Path, default=Path("build/eval"), help="prepared networks")
+    parser.add_argument("--kept", type=Path, default=Path("build/eval"), help="prepared networks and fitted pictures")
     return parser.parse_args(arguments)
 
 

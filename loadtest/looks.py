@@ -37,10 +37,12 @@ from models.ensure import ensure
 from shared.settings import Settings
 
 MATERIAL = ROOT.parent / "shared"
-#: `default` is what mask does unasked.
+#: `detect` and `default` are what detect and mask do unasked.
 WAYS = {
-    "plain": "second_side=160",
-    "turned": "second_side=160&turns=unsure",
+    "once": "closer=false",
+    "detect": "",
+    "plain": "second_side=160&closer=false",
+    "turned": "second_side=160&turns=unsure&closer=false",
     "default": "second_side=160&turns=unsure&closer=true",
     "tiles": "second_side=160&turns=unsure&closer=true&tiles=16",
     "thorough": "thorough=true",
@@ -193,13 +195,14 @@ def table(report: Report) -> str:
             masked, others = ", ".join(map(str, one.masked)), ", ".join(map(str, one.other_boxes))
             lines.append(f"| {one.portraits} | {one.way} | {masked} | {others} |")
     if report.labelled:
-        names = "set | way | photographs | faces ≥ 16 px | recall | visible after mask | false per 100 | looked again"
-        lines += ["", f"| {names} | passes | inference ms | answers/s |", "| --- |" + " --- |" * 10]
+        names = "set | way | photographs | faces ≥ 16 px | recall | precision | visible after mask | false per 100"
+        lines += ["", f"| {names} | looked again | passes | inference ms | answers/s |", "| --- |" + " --- |" * 11]
     for kind, rows in report.labelled.items():
         for way, row in rows.items():
             lines.append(
-                f"| {kind} | {way} | {row.photographs} | {row.faces} | {row.recall:.3f} | {row.visible:.3f} "
-                f"| {row.false_boxes} | {row.looked_again} | {row.passes} | {row.inference_ms} | {row.answers_per_s} |"
+                f"| {kind} | {way} | {row.photographs} | {row.faces} | {row.recall:.3f} | {row.precision:.3f} "
+                f"| {row.visible:.3f} | {row.false_boxes} | {row.looked_again} | {row.passes} | {row.inference_ms} "
+                f"| {row.answers_per_s} |"
             )
     if report.crowd:
         lines += ["", "| crowd | boxes | precision | the judge's boxes |", "| --- |" + " --- |" * 3]
@@ -222,6 +225,13 @@ def run(options: argparse.Namespace, service: Service, judge: Service) -> Report
             of_kind = [one for one in photographs if one.name.split("_")[0] == kind]
             tallies = look_at_labelled(service, of_kind, options.ways)
             report.labelled[kind] = {way: tally.row() for way, tally in tallies.items()}
+    if options.without_people:
+        nobody = [
+            Photograph(path.name, path.read_bytes(), as_boxes([]), as_boxes([]))
+            for path in files_of(options.without_people, options.every)
+        ]
+        tallies = look_at_labelled(service, nobody, options.ways)
+        report.labelled["without people"] = {way: tally.row() for way, tally in tallies.items()}
     if options.crowd:
         judged = judge.look(options.crowd.read_bytes(), JUDGE_WAY).boxes
         report.crowd = [
@@ -253,6 +263,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--portraits", type=Path, help="a folder of photographs of one face each")
     parser.add_argument("--labelled", type=Path, help="a folder with labels.json")
+    parser.add_argument("--without-people", type=Path, help="a folder of photographs of nobody: every box is false")
     parser.add_argument("--crops", type=int, default=0, help="so many of its large faces are cut out and turned")
     parser.add_argument("--crowd", type=Path, help="one photograph of very many")
     parser.add_argument("--draw", type=Path, help="where the crowd's thorough boxes are drawn; red: not the judge's")
@@ -269,7 +280,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--clients", type=int, default=2, help="requests at once")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
-    if not (options.portraits or options.labelled or options.crowd):
+    if not (options.portraits or options.labelled or options.without_people or options.crowd):
         options.portraits, options.labelled = MATERIAL / "photos", MATERIAL / "everyday"
         options.crowd, options.crops = MATERIAL / "photos" / "crowd_lumia.jpg", 40
     return options

@@ -36,11 +36,14 @@ class Seen:
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One way of looking. recall, visible: shares of the faces. false_boxes: per 100 photographs. Others: means."""
+    """One way of looking. recall, visible: shares of the faces; precision: of the boxes. false_boxes: per 100
+    photographs. Others: means.
+    """
 
     photographs: int
     faces: int
     recall: float
+    precision: float
     visible: float
     false_boxes: float
     looked_again: int
@@ -57,6 +60,7 @@ class Tally:
     faces: int = 0
     found: int = 0
     visible: int = 0
+    boxes: int = 0
     false_boxes: int = 0
     looked_again: int = 0
     passes: int = 0
@@ -70,6 +74,7 @@ class Tally:
         self.faces += len(asked)
         self.found += sum(matched(face, seen.boxes) for face in asked)
         self.visible += sum(covered(face, seen.boxes) < COVERED_MIN for face in asked)
+        self.boxes += len(seen.boxes)
         allowed = np.concatenate([faces, loose])
         self.false_boxes += sum(not matched(box, allowed) for box in seen.boxes)
         self.looked_again += seen.looked_again
@@ -82,6 +87,7 @@ class Tally:
             photographs=self.photographs,
             faces=self.faces,
             recall=round(self.found / faces, 4),
+            precision=round(1 - self.false_boxes / max(1, self.boxes), 4),
             visible=round(self.visible / faces, 4),
             false_boxes=round(100 * self.false_boxes / photographs, 1),
             looked_again=self.looked_again,

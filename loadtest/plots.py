@@ -103,6 +103,11 @@ def _batch_sizes(panel: Any, rows: list[Measured]) -> None:
     panel.set(xlabel="pictures in one run", ylabel="answers")
 
 
+def _series(detector: str) -> str:
+    """The model, and how it looks, of the name of one of its forms."""
+    return detector.split(maxsplit=1)[0] + "".join(detector.partition(",")[1:])
+
+
 def draw_curve(curve: Curve, path: Path) -> None:
     """A panel per set of photographs; a model's forms are joined by a line."""
     mpl.use("Agg")
@@ -111,17 +116,20 @@ def draw_curve(curve: Curve, path: Path) -> None:
     kinds = list(dict.fromkeys(kind for one in curve.points for kind in one.recall))
     figure, panels = plt.subplots(1, len(kinds), figsize=(4.5 * len(kinds), 4), squeeze=False)
     for panel, kind in zip(panels[0], kinds, strict=True):
-        for model in dict.fromkeys(one.detector.split()[0] for one in curve.points):
-            some = [one for one in curve.points if one.detector.split()[0] == model and kind in one.recall]
+        for series in dict.fromkeys(_series(one.detector) for one in curve.points):
+            some = [one for one in curve.points if _series(one.detector) == series and kind in one.recall]
             if not some:
                 continue
             cost, recall = [one.ms[0] for one in some], [one.recall[kind] for one in some]
             reach = [[value - low for value, low, _ in recall], [high - value for value, _, high in recall]]
-            panel.errorbar(cost, [value for value, _, _ in recall], yerr=reach, marker="o", capsize=3, label=model)
+            panel.errorbar(cost, [value for value, _, _ in recall], yerr=reach, marker="o", capsize=3, label=series)
             for one, (value, _, _) in zip(some, recall, strict=True):
-                words = " ".join(one.detector.split()[1:])
-                panel.annotate(words, (one.ms[0], value), xytext=(4, -10), textcoords="offset points", fontsize=7)
-        panel.set(xlabel="ms of one core, 640×640", ylabel="recall, faces ≥ 16 px", title=f"{kind} ({curve.half})")
+                words = one.detector.split(",")[0].split()[1:]
+                spot = {"xytext": (4, -10), "textcoords": "offset points"}
+                panel.annotate(" ".join(words), (one.ms[0], value), **spot, fontsize=7)
+        panel.set(
+            xlabel="ms of one core, a photograph at 640", ylabel="recall, faces ≥ 16 px", title=f"{kind} ({curve.half})"
+        )
         panel.set_xlim(left=0)
         panel.legend(fontsize=7, loc="best")
     figure.tight_layout()

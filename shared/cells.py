@@ -1,6 +1,6 @@
-"""The cells of sheets: how large a find is shown in a closer look, and which part of its picture with it.
+"""Sheets: how large a doubted find is shown in its cell, which part of the picture with it, and where. Pure.
 
-Gateways paint them, workers make their sheets ready, training learns from them.
+Gateways paint them, workers make them ready, training learns from their cells.
 """
 
 from __future__ import annotations
@@ -25,6 +25,37 @@ class Cut(NamedTuple):
     cols: slice
     shrunk: tuple[int, int] | None
     matrix: NDArray[np.float64]
+
+
+class SheetLayout(NamedTuple):
+    """Of a sheet, `side` pixels square. corners: (N, 2) x and y of the finds' cells; cuts: what these show. boxes:
+    (N, 4) float32, where the finds lie in it, each in the middle of its cell.
+    """
+
+    side: int
+    corners: NDArray[np.intp]
+    cuts: list[Cut]
+    boxes: NDArray[np.float32]
+
+
+def most_in(side: int) -> int:
+    """So many finds are looked at closer where the plain look has this side: 16 in 640. Crowds have more."""
+    return max(1, min(side, SHEET_SIDE) // CELL) ** 2
+
+
+def sheet_side(finds: int) -> int:
+    """Of the least sheet, in pixels: a multiple of CELL, and so of the network's strides."""
+    return (math.isqrt(finds - 1) + 1) * CELL
+
+
+def laid_out(boxes: NDArray[np.float32], size: tuple[int, int]) -> SheetLayout:
+    """The least sheet of one or more finds (N, 4) of a picture of `size` (columns, rows), in their order."""
+    cuts, zooms = zip(*(cut(box, size, CELL) for box in boxes), strict=True)
+    half = (boxes[:, 2:] - boxes[:, :2]) * np.array(zooms, np.float32)[:, None] / 2
+    side = sheet_side(len(boxes))
+    corners = CELL * np.stack(np.divmod(np.arange(len(boxes)), side // CELL)[::-1], axis=1)
+    middles = corners + np.float32(CELL / 2)
+    return SheetLayout(side, corners, list(cuts), np.hstack([middles - half, middles + half]).astype(np.float32))
 
 
 def cut(box: NDArray[np.float32], size: tuple[int, int], side: int) -> tuple[Cut, float]:

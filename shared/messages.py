@@ -74,6 +74,7 @@ class ModelInfo(msgspec.Struct, frozen=True):
 
     dynamic_size: whether a second look is a smaller input; where False it is a smaller picture in the full one.
     exact_pixels: whether it is shown just the pixels that the reference would show it.
+    closer_network: whether sheets are seen by a network of their own.
     """
 
     name: str
@@ -88,6 +89,7 @@ class ModelInfo(msgspec.Struct, frozen=True):
     note: str = ""
     dynamic_size: bool = True
     exact_pixels: bool = True
+    closer_network: bool = False
 
 
 class Hello(Message, frozen=True):

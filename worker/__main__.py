@@ -89,10 +89,10 @@ def _end_here(code: int) -> NoReturn:
 
 def _serve(options: argparse.Namespace, effective: Settings, model: ServingModel, log: Log) -> None:
     detector, batch_s = open_detector(options.device, model, effective, options.threads, options.max_batch, log.info)
-    info = model.info.served(detector.provider, options.max_batch)
+    closer = open_closer(options.device, model, effective, options.threads, options.max_batch)
+    info = model.info.served(detector.provider, options.max_batch, closer_network=closer is not None)
     sides = only_sides(options.device, effective, model)
     trimming = trimming_of(options.device, effective, model)
-    closer = open_closer(options.device, model, effective, options.threads, options.max_batch)
     pipeline = Pipeline(detector, info.max_batch, log.warning, sides, trimming=trimming, closer=closer)
     capacity = capacity_of(info.max_batch, pipeline.depth, effective.answers_together, batch_s)
     runtime_dir = Path(effective.runtime_dir)

@@ -55,7 +55,7 @@ def open_closer(device: str, model: ServingModel, settings: Settings, threads: i
 
     Raises ConfigurationError for one that cannot run here, NotNow for one that may later.
     """
-    if device != "cpu" or model.closer is None:
+    if model.closer is None or not _has_closer(device, model):
         return None
     sides = range(CELL, min(SHEET_SIDE, settings.input_side) + 1, CELL)
     try:
@@ -69,19 +69,24 @@ def open_closer(device: str, model: ServingModel, settings: Settings, threads: i
     return detector
 
 
-def sides_of(settings: Settings, model: ServingModel) -> list[int]:
+def sides_of(device: str, settings: Settings, model: ServingModel) -> list[int]:
     """The input sides to make ready before serving, largest first."""
     sides = {settings.input_side}
     if model.info.dynamic_size:
         sides |= {side for side in (settings.detect_second_side, settings.mask_second_side) if side}
         # Smaller sheets than the largest take the next side there is on a GPU, and their own on a CPU.
-        sides |= {min(SHEET_SIDE, settings.input_side)} if settings.detect_closer or settings.mask_closer else set()
+        sheets = settings.mask_closer or settings.detect_closer == "true"
+        sides |= {min(SHEET_SIDE, settings.input_side)} if sheets and not _has_closer(device, model) else set()
     return sorted(sides, reverse=True)
+
+
+def _has_closer(device: str, model: ServingModel) -> bool:
+    return device == "cpu" and model.closer is not None
 
 
 def only_sides(device: str, settings: Settings, model: ServingModel) -> list[int]:
     """The only sides that network will be open for, largest first; empty for a CPU's, which takes them as they come."""
-    return [] if device == "cpu" and model.info.dynamic_size else sides_of(settings, model)
+    return [] if device == "cpu" and model.info.dynamic_size else sides_of(device, settings, model)
 
 
 def trimming_of(device: str, settings: Settings, model: ServingModel) -> Trimming | None:
@@ -92,7 +97,7 @@ def trimming_of(device: str, settings: Settings, model: ServingModel) -> Trimmin
 def _on_cpu(model: ServingModel, settings: Settings, threads: int, max_batch: int) -> tuple[Detector, float]:
     trimming = trimming_of("cpu", settings, model)
     detector = OnnxDetector(model.path, threads, trimming)
-    sides = sides_of(settings, model)
+    sides = sides_of("cpu", settings, model)
     # Of the parts that trimming may leave of an input, those of common photographs.
     sizes = {part_of(rows, cols, side, trimming) for side in sides for rows, cols in _shapes_of(side)}
     shapes = [(batch, size) for batch in _batches(model, max_batch) for size in sizes]
@@ -118,7 +123,7 @@ def _on_gpu(
     from worker.gpu_check import Strays, check_against
 
     largest = max_batch if model.info.batch_invariant else 1
-    sides = sides_of(settings, model)
+    sides = sides_of(f"cuda:{index}", settings, model)
     detector = open_on_gpu(model, index, settings, sides, largest, told)
     detector.warm_up(told)
     truth = OnnxDetector(model.path, threads)

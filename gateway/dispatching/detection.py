@@ -15,14 +15,17 @@ import cv2
 import msgspec
 import numpy as np
 
-from gateway.dispatching import doubts
 from gateway.dispatching.dispatch import Detection, Dispatcher, Looks
+from gateway.dispatching.sheets import Sheet, sheet_of
 from gateway.dispatching.work_queue import Work
 from gateway.pictures.letterbox import Letterbox
 from gateway.pictures.picture import Picture
 from gateway.pictures.picture_facts import Crop
+from shared import doubts
+from shared.cells import most_in, sheet_side
 from shared.choice import limited, suppressed, without_contained
 from shared.deadline import Deadline
+from shared.doubts import Rule
 from shared.errors import BadParameter
 from shared.faces import Faces
 from shared.messages import Canary, CropHeader, ModelInfo, Turn, Welcome
@@ -71,21 +74,21 @@ Portion = tuple["Question", list[Look]]
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked of a picture. max_faces 0: all. closer: whether doubted finds are looked at again (`doubts.py`).
-    trace: of the request that asks, for the worker's words.
+    """What is asked of a picture. max_faces 0: all. closer: by which rule doubted finds are looked at again; None: they
+    are not. trace: of the request that asks, for the worker's words.
     """
 
     confidence: float
     nms_threshold: float
     max_faces: int = 0
     turns: Turns = "never"
-    closer: bool = False
+    closer: Rule | None = None
     trace: str = ""
 
 
 def passes_for(turns: Turns, tiles: int, side: int, *, closer: bool) -> float:
     """How many full inputs of this side a picture may cost at most, the plain look among them: its price."""
-    doubted = (doubts.sheet_side(doubts.most_in(side)) / side) ** 2 if closer else 0.0
+    doubted = (sheet_side(most_in(side)) / side) ** 2 if closer else 0.0
     return 1 + _TURNED_PASSES[turns] + doubted + tiles * (1 + len(TURNED) * (turns == "always"))
 
 
@@ -108,16 +111,19 @@ async def detect_picture(dispatcher: Dispatcher, picture: Picture, question: Que
     started = asyncio.get_running_loop().time()
     alone = replace(question, max_faces=0)
     first = await dispatcher.detect(_work(dispatcher, picture, _of_first(alone), whole, deadline))
-    sure, doubted = doubts.parted(first.faces, question.confidence, doubts.most_in(picture.crops[0].side))
-    sheets = [doubts.sheet_of(doubted, crop) for crop in _plain(picture)] if len(doubted) else []
+    sure, doubted, rule = first.faces, Faces.none(), question.closer
+    if rule:
+        sure, doubted = doubts.parted(first.faces, question.confidence, most_in(picture.crops[0].side), rule)
+    sheets = [sheet_of(doubted, crop) for crop in _plain(picture)] if len(doubted) else []
     turned = question.turns == "always" or (question.turns == "unsure" and first.sure < SURE)
-    nearer, elsewhere = _nearer(picture, sheets, alone), _elsewhere(picture, alone, tiles, turned=turned)
+    nearer = _nearer(picture, sheets, alone, rule) if rule else []
+    elsewhere = _elsewhere(picture, alone, tiles, turned=turned)
     further = await _all(dispatcher, picture, nearer + elsewhere, deadline)
     spent_ms = (asyncio.get_running_loop().time() - started) * 1000
     found = [sure, *(one.faces for one in further[len(nearer) :])]
-    if nearer:
+    if nearer and rule:
         closer = Faces.joined([one.faces for one in further[: len(nearer)]])
-        found.append(doubts.agreed(doubted, sheets[0].boxes, closer, question.confidence))
+        found.append(doubts.agreed(doubted, sheets[0].boxes, closer, question.confidence, rule))
     faces = await _together(found, question, parts=bool(elsewhere))
     faces = limited(faces, question.max_faces, picture.facts.width, picture.facts.height)
     places = len({(crop.x, crop.y) for crop in tiles})  # what is transparent is seen twice
@@ -132,9 +138,9 @@ def _of_first(question: Question) -> Question:
     return replace(question, confidence=doubts.doubted_from(question.confidence))
 
 
-def _nearer(picture: Picture, sheets: list[doubts.Sheet], question: Question) -> list[Portion]:
+def _nearer(picture: Picture, sheets: list[Sheet], question: Question, rule: Rule) -> list[Portion]:
     """Closer looks at what was doubted, at all that may convince; all sheets show the same finds."""
-    asked = replace(question, confidence=doubts.convincing_from(question.confidence))
+    asked = replace(question, confidence=doubts.convincing_from(question.confidence, rule))
     looks = [(sheet.crop, UPRIGHT) for sheet in sheets]
     return [(asked, portion) for portion in _portions(looks, picture.crops[0].side)]
 

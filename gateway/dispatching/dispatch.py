@@ -133,6 +133,12 @@ class Dispatcher:
         workers = self.workers
         return not workers or any(worker.model.exact_pixels for worker in workers)
 
+    @property
+    def closer_network(self) -> bool:
+        """Whether every model that serves has a closer network."""
+        workers = self.workers
+        return bool(workers) and all(worker.model.closer_network for worker in workers)
+
     def interval_s(self) -> float:
         """Seconds per picture with all workers at full batches, by the cost model; 0 while nothing is known."""
         batches = [worker.model.max_batch for worker in self.workers]

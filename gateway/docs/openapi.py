@@ -225,7 +225,7 @@ _OPTIONAL: dict[str, Json] = {
     "turns": {"type": "string", "enum": list(get_args(Turns))},
     "tiles": {"type": "integer", "minimum": 0, "maximum": TILES_MAX},
     "thorough": {"type": "boolean"},
-    "closer": {"type": "boolean"},
+    "closer": {"anyOf": [{"type": "boolean"}, {"type": "string", "const": "tell"}]},
 }
 
 

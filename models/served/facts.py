@@ -47,7 +47,7 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     exact_pixels: bool = True
     note: str = ""
 
-    def served(self, provider: str, max_batch: int) -> ModelInfo:
+    def served(self, provider: str, max_batch: int, *, closer_network: bool = False) -> ModelInfo:
         """The same with what only the serving process knows; max_batch is 1 where batches would be wrong."""
         return ModelInfo(
             name=self.name,
@@ -62,6 +62,7 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
             note=self.note,
             dynamic_size=self.dynamic_size,
             exact_pixels=self.exact_pixels,
+            closer_network=closer_network,
         )
 
 

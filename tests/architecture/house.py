@@ -24,7 +24,7 @@ HOUSE: dict[str, Package] = {
         floors=(
             "access_rules canary logs nms settings_file wire wire_keys",
             "choice split_rules",
-            "environment",
+            "doubts environment",
             "settings_told",
         ),
         without="starlette onnxruntime cv2 zmq redis sqlalchemy tests",

@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
-from gateway.dispatching import doubts  # noqa: E402
 from models.training.export import closer  # noqa: E402
-from models.training.export.closer import BAR, DOUBTED, SURE, agreement, closer_scores  # noqa: E402
+from models.training.export.closer import BAR, agreement, closer_scores  # noqa: E402
 from models.training.judge.detect import Floats  # noqa: E402
 from tests.training.test_doubted import a_cell  # noqa: E402
-
-
-def log_odds(share: float) -> float:
-    return math.log(share / (1 - share))
-
-
-def test_the_rule_is_the_gateways() -> None:
-    assert doubts.doubted_from(SURE) == pytest.approx(DOUBTED, abs=0.002)
-    assert log_odds(BAR) == pytest.approx(-doubts.AGREED, abs=0.005)
 
 
 def looks(count: int = 4000) -> tuple[Floats, Floats, Floats, Floats]:
@@ -36,7 +24,7 @@ def looks(count: int = 4000) -> tuple[Floats, Floats, Floats, Floats]:
 def test_as_many_others_pass_as_where_the_network_itself_looks_closer_and_more_faces() -> None:
     first, own, better, face = looks()
     slope, shift = agreement(first, own, better, face)
-    bar = 2 * log_odds(BAR)
+    bar = 2 * BAR
     before, after = first + own >= bar, first + slope * better + shift >= bar
     others = int((before & (face == 0)).sum())
     assert int((after & (face == 0)).sum()) in {others, others + 1}

@@ -6,16 +6,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from models.training.judge.detect import Found
+from models.training.judge.detect import Found, cell
 from models.training.judge.measure import ENOUGH, iou_table
 from models.training.material.folder import Floats, Picture
 from models.training.scenes.composer import Scene
-from shared.cells import Cut, cut
+from shared.cells import cut
 
 SIDE = 120  # pixels of a cell's sides: more than a sheet's, for it is shown nearer and off its middle
 SMALLEST = 6.0  # pixels of a find's shorter side: smaller ones show nothing
@@ -129,16 +128,8 @@ def _cell(scene: Scene, box: Floats, score: float, unknown: Floats, *, face: boo
         return np.asarray((points.reshape(-1, 2) - corner) * zoom, np.float32)
 
     boxes, ignored = moved(scene.boxes).reshape(-1, 4), moved(unknown).reshape(-1, 4)
-    pixels, points = _painted(shown, scene.picture), moved(scene.points).reshape(-1, 5, 2)
+    pixels, points = cell(shown, scene.picture, SIDE), moved(scene.points).reshape(-1, 5, 2)
     return Cell(pixels, moved(box).reshape(4), score, face, boxes, points, ignored, real)
-
-
-def _painted(shown: Cut, picture: Picture) -> Picture:
-    """As gateway/dispatching/doubts.py paints a cell."""
-    part = picture[shown.rows, shown.cols]
-    if shown.shrunk:
-        part = np.asarray(cv2.resize(part, shown.shrunk, interpolation=cv2.INTER_AREA), np.uint8)
-    return np.asarray(cv2.warpAffine(part, shown.matrix, (SIDE, SIDE)), np.uint8)
 
 
 def _shares_within(box: Floats, others: Floats) -> Floats:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,10 +25,11 @@ from models.training.network.detector import Detector, count_macs, count_paramet
 from models.training.network.mirror import TwoViews
 from models.training.run.checkpoint import load, totals
 from shared.cells import CELL
+from shared.doubts import COVERING, doubted_from
 
 NAME = "scrfd_500m_open_closer"
-# As gateway/dispatching/doubts.py has them at a confidence of 0.5: what is doubted, and the least mean of both looks.
-DOUBTED, SURE, BAR = 0.2, 0.5, 0.30
+# What is doubted where faces are covered, and in log odds the least mean of both looks.
+DOUBTED, SURE, BAR = doubted_from(0.5), 0.5, -COVERING.short
 UNSEEN = 0.005  # of a find that a closer look does not see at all
 
 Heads = Callable[[Picture], list[Floats]]
@@ -53,7 +53,7 @@ def agreement(first: Floats, own: Floats, closer: Floats, face: Floats) -> Fit:
     All (N,) log odds of doubted finds, and 1 or 0. own: of closer looks by the network that doubts. Faces are told by
     the logistic fit of both looks; as many others pass as pass where the network itself looks closer.
     """
-    bar = 2 * math.log(BAR / (1 - BAR))
+    bar = 2 * BAR
     passing = int(((first + own >= bar) & (face == 0)).sum())
     of_first, of_closer, _ = fitted(np.stack([first, closer], axis=1), face)
     slope = of_closer / of_first
@@ -72,7 +72,7 @@ def calibrate(model: Detector, weights: Path, held_out: list[Cell]) -> dict[str,
     slope, shift = agreement(first, own, closer, face)
     for place in range(len(STRIDES)):
         model.score_scale[place], model.score_shift[place] = slope, shift
-    bar = 2 * math.log(BAR / (1 - BAR))
+    bar = 2 * BAR
     return {
         "doubted": len(doubted),
         "faces": int(face.sum()),

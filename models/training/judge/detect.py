@@ -16,6 +16,10 @@ from numpy.typing import NDArray
 
 from models.served.anchors import STRIDES, anchor_centres
 from models.served.trim import Trimming, part_of
+from shared.cells import CELL, Cut, SheetLayout, laid_out, most_in
+from shared.choice import suppressed
+from shared.doubts import TELLING, agreed, convincing_from, doubted_from, parted
+from shared.faces import Faces
 
 Floats = NDArray[np.float32]
 Picture = NDArray[np.uint8]
@@ -69,6 +73,22 @@ def letterbox(picture: Picture, side: int = SIDE) -> Canvas:
     return Canvas(fitted, fitted.shape[0] / height, side)
 
 
+def sheet(layout: SheetLayout, picture: Picture) -> Picture:
+    """Doubted finds side by side, as gateway/dispatching/sheets.py paints them."""
+    pixels = np.zeros((layout.side, layout.side, 3), np.uint8)
+    for (x, y), cut in zip(layout.corners, layout.cuts, strict=True):
+        pixels[y : y + CELL, x : x + CELL] = cell(cut, picture, CELL)
+    return pixels
+
+
+def cell(cut: Cut, picture: Picture, side: int) -> Picture:
+    """(side, side, 3): what is shown of one find."""
+    part = picture[cut.rows, cut.cols]
+    if cut.shrunk:
+        part = np.asarray(cv2.resize(part, cut.shrunk, interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(cv2.warpAffine(part, cut.matrix, (side, side)), np.uint8)
+
+
 def suppress(boxes: Floats, scores: Floats, overlap: float = OVERLAP) -> list[int]:
     """Greedy NMS over (N, 4) boxes, areas with +1: indices kept, best first."""
     order = np.argsort(-scores, kind="stable")
@@ -87,8 +107,11 @@ def suppress(boxes: Floats, scores: Floats, overlap: float = OVERLAP) -> list[in
 class OnnxDetector:
     """One model file on the CPU. trimming: of what it is shown, as a worker shows it; None for the whole square.
 
-    source: sum of the file that it was made of, where it was made of another.
+    source: sum of the file that it was made of, where it was made of another. closer: what looks closer for it, as for
+    detect; None to look once.
     """
+
+    closer: OnnxDetector | None = None
 
     def __init__(self, path: Path, threads: int = 2, trimming: Trimming | None = None, side: int = SIDE) -> None:
         options = ort.SessionOptions()
@@ -118,10 +141,26 @@ class OnnxDetector:
     def look(self, canvas: Canvas, confidence: float) -> Found:
         """Faces of a canvas with at least this score, best first, in pixels of its photograph."""
         shown = self.part(canvas)
+        faces = self._found(shown, doubted_from(confidence) if self.closer else confidence)
+        if self.closer:
+            faces = self._told(faces, canvas, confidence, self.closer)
+        assert faces.landmarks is not None
+        scale = np.float32(canvas.scale)
+        return Found(faces.boxes / scale, faces.scores, faces.landmarks / scale, canvas.scale)
+
+    def _found(self, shown: Picture, confidence: float) -> Faces:
         boxes, scores, points = decode(self.heads(shown), (shown.shape[0], shown.shape[1]), confidence)
-        boxes, points = boxes / np.float32(canvas.scale), points / np.float32(canvas.scale)
-        kept = suppress(boxes, scores)
-        return Found(boxes[kept], scores[kept], points[kept], canvas.scale)
+        return Faces(boxes, scores, points).taken(np.array(suppress(boxes, scores), np.intp))
+
+    def _told(self, faces: Faces, canvas: Canvas, confidence: float, closer: OnnxDetector) -> Faces:
+        """Those that both looks tell to be faces."""
+        sure, doubted = parted(faces, confidence, most_in(canvas.side), TELLING)
+        if not len(doubted):
+            return sure
+        rows, columns = canvas.pixels.shape[:2]
+        layout = laid_out(doubted.boxes, (columns, rows))
+        seen = closer._found(sheet(layout, canvas.pixels), convincing_from(confidence, TELLING))
+        return suppressed(Faces.joined([sure, agreed(doubted, layout.boxes, seen, confidence, TELLING)]), OVERLAP)
 
     def detect(self, picture: Picture, confidence: float) -> Found:
         """Faces of a (H, W, 3) uint8 BGR photograph with at least this score, best first."""

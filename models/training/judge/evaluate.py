@@ -1,7 +1,8 @@
 """python -m models.training.judge.evaluate: how many faces detectors find, as they are served, on photographs.
 
 Any number of ONNX files, each in fp32 and int8 as a service here would run them: `a.onnx`, `a.onnx:int8` for one form
-only, `a.onnx:int8:800` at another side. The release half of the photographs is looked at with --release alone.
+only, `a.onnx:int8:800` at another side. A model with a closer network is judged with it, too, as detect serves it. The
+release half of the photographs is looked at with --release alone.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from models.training.judge.counting import Judged, figures
 from models.training.judge.detect import SIDE, Found, OnnxDetector
 from models.training.judge.measure import Verdict, judge, landmark_errors
 from models.training.judge.report import Report, table
-from models.training.judge.served import FOR_RANGES, FORMS, Workshop
+from models.training.judge.served import FOR_RANGES, FORMS, Workshop, closer_of
 from models.training.judge.sets import Photograph
 from models.training.material.folder import read_picture
 
@@ -103,7 +104,10 @@ def detectors_of(options: argparse.Namespace, workshop: Workshop) -> list[OnnxDe
     for named in options.models:
         path, form, side = [*str(named).split(":"), "", ""][:3]
         forms = [one for one in options.forms if form in ("", one)]
-        made += [workshop.detector(Path(path), one, int(side or SIDE)) for one in forms]
+        looks = (False, True) if closer_of(Path(path)) else (False,)
+        made += [
+            workshop.detector(Path(path), one, int(side or SIDE), closer=closer) for one in forms for closer in looks
+        ]
     return made
 
 

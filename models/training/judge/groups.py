@@ -18,6 +18,7 @@ import numpy as np
 
 from models.training.judge.detect import SIDE, OnnxDetector, Picture
 from models.training.judge.measure import ENOUGH, iou_table
+from models.training.judge.served import closer_of
 from models.training.material.folder import DEFAULT_FOLDER, Floats, Portrait, read_material
 from models.training.scenes.clutter import skin_patch
 
@@ -82,7 +83,7 @@ def survey(detector: OnnxDetector, portraits: list[Portrait], score: float) -> d
 
 
 def main() -> None:
-    """Prints the survey of the model named on the command line."""
+    """Prints the survey of the model named on the command line, with its closer network where it has one."""
     parser = argparse.ArgumentParser(prog="python -m models.training.judge.groups", description=__doc__)
     parser.add_argument("model", type=Path, nargs="?", default=Path("models/open/scrfd_500m_open.onnx"))
     parser.add_argument("--material", type=Path, default=DEFAULT_FOLDER)
@@ -90,7 +91,10 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     _, held_out = read_material(options.material)
-    report = survey(OnnxDetector(options.model), held_out.portraits, options.confidence)
+    detector = OnnxDetector(options.model)
+    if closer := closer_of(options.model):
+        detector.closer = OnnxDetector(closer)
+    report = survey(detector, held_out.portraits, options.confidence)
     print(f"{'':18}{'portraits':>10}" + "".join(f"{size:>7}px" for size in SIZES))
     for group, row in report.items():
         print(f"{group:18}{row['portraits']:>10}" + "".join(f"{row[str(s)]:>9.2f}" for s in SIZES))

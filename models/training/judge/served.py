@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from msgspec import structs
 
-from models.catalogue.choose import choose_file
+from models.catalogue.choose import Choice, choose_file
 from models.ensure import prepared
 from models.int8 import figures
 from models.int8.judge import make_figures, pictures_from
@@ -23,6 +23,17 @@ FORMS: tuple[Precision, ...] = ("fp32", "int8")
 FOR_RANGES = [DEFAULT_FOLDER / "backgrounds", DEFAULT_FOLDER / "portraits"]
 
 
+def closer_of(model: Path) -> Path | None:
+    """The closer network that lies beside the file; None for a model without one."""
+    closer = choose_file(model).closer
+    return closer if closer and closer.is_file() else None
+
+
+def alone(choice: Choice) -> Choice:
+    """The model without its closer network."""
+    return replace(choice, spec=choice.spec and replace(choice.spec, closer=""))
+
+
 @dataclass(frozen=True)
 class Workshop:
     """data_dir: prepared networks and figures are kept there. calibration, judging: folders for the figures of
@@ -33,13 +44,15 @@ class Workshop:
     judging: Path
     progress: Callable[[str], None]
 
-    def detector(self, model: Path, form: Precision, side: int = SIDE, threads: int = 1) -> OnnxDetector:
-        """In fp32 or int8. In int8 it is made whether it passes its gate or not.
+    def detector(
+        self, model: Path, form: Precision, side: int = SIDE, threads: int = 1, *, closer: bool = False
+    ) -> OnnxDetector:
+        """In fp32 or int8. In int8 it is made whether it passes its gate or not. closer: with its closer network.
 
         Raises ConfigurationError for no model, or one that answers the canary picture wrongly.
         """
         settings = Settings(data_dir=str(self.data_dir), precision=form, input_side=side, accelerator="cpu")
-        choice = choose_file(model)
+        choice = choose_file(model) if closer else alone(choose_file(model))
         place = place_of(choice, settings)
         if form == "int8" and figures.find(place.source_sha256, figures.folders(place.data_dir)) is None:
             self._measure(place)
@@ -48,6 +61,9 @@ class Workshop:
         detector = OnnxDetector(network.path, threads, trimming, side)
         detector.source = place.source_sha256
         detector.name = f"{model.stem} {form}" + (f" {side}" if side != SIDE else "")
+        if network.closer:
+            detector.closer = OnnxDetector(network.closer, threads)
+            detector.name += ", closer"
         return detector
 
     def _measure(self, place: Place) -> None:

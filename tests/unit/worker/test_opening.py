@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from models.served.anchors import Size
 from models.served.facts import CLOSER_NAME, NETWORK_NAME, ServingModel
 from shared import exit_codes
-from shared.choice import SHEET_SIDE
+from shared.cells import SHEET_SIDE
 from shared.errors import ConfigurationError
 from shared.settings import Settings
 from tests.unit.models.material import prepared, prepared_with_closer

@@ -5,23 +5,28 @@ from __future__ import annotations
 import asyncio
 import itertools
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from gateway.dispatching import doubts
 from gateway.dispatching.detection import Question, detect_picture
 from gateway.dispatching.dispatch import Detection, Looks
+from gateway.dispatching.sheets import Sheet, sheet_of
 from gateway.dispatching.work_queue import Work
+from gateway.endpoints import Task
 from gateway.looking import looking
 from gateway.params import DetectParams, MaskParams
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.letterbox import Letterbox
 from gateway.pictures.picture_facts import Crop, PictureFacts
-from shared.cells import CELL, FACE, SHEET_SIDE
+from shared import doubts
+from shared.cells import CELL, FACE, SHEET_SIDE, most_in, sheet_side
 from shared.deadline import Deadline
+from shared.doubts import COVERING, TELLING, Rule
 from shared.faces import Faces
 from shared.settings import Settings
 from shared.wire import looks_of
@@ -35,7 +40,7 @@ def face(x: float, y: float, size: float, score: float) -> Faces:
 
 
 NOBODY = Faces.none()
-SURE, DOUBTED = face(10, 10, 50, 0.9), face(400, 300, 30, 0.4)
+SURE, DOUBTED = face(10, 10, 50, 0.95), face(400, 300, 30, 0.4)
 #: Where the first doubted find lies in its sheet, alone or with others.
 SHOWN = 24
 
@@ -74,9 +79,9 @@ def whole(width: int = WIDTH, height: int = HEIGHT, side: int = SIDE) -> Crop:
     return Crop(np.zeros((fit.rows, fit.cols, 3), np.uint8), side, fit.scale)
 
 
-def look(workers: Workers, confidence: float = 0.5, max_faces: int = 0) -> Detection:
+def look(workers: Workers, confidence: float = 0.5, max_faces: int = 0, rule: Rule = COVERING) -> Detection:
     picture = Photograph(PictureFacts(WIDTH, HEIGHT, 3, 1, 1), (whole(),))
-    question = Question(confidence, 0.4, max_faces, closer=True)
+    question = Question(confidence, 0.4, max_faces, closer=rule)
     return asyncio.run(detect_picture(workers, picture, question, Deadline.after(60.0, 0.0)))  # type: ignore[arg-type]
 
 
@@ -103,13 +108,36 @@ def test_without_doubt_one_look_is_enough_and_its_faces_stay_as_they_are() -> No
     workers = Workers(Faces.joined([SURE, face(300, 10, 20, 0.5), face(500, 10, 20, 0.1)]))
     found = look(workers)
     assert len(workers.seen) == 1
-    np.testing.assert_array_equal(found.faces.scores, np.float32([0.9, 0.5]))
+    np.testing.assert_array_equal(found.faces.scores, np.float32([0.95, 0.5]))
     assert found.looks == Looks(1)
 
 
-def test_a_sure_face_stays_whatever_a_closer_look_says() -> None:
+def test_where_faces_are_covered_a_sure_one_stays_whatever_a_closer_look_says() -> None:
     found = look(Workers(Faces.joined([SURE, DOUBTED]), closer=face(SHOWN, SHOWN, 48, 0.15)))
     np.testing.assert_array_equal(found.faces.packed(), SURE.packed())
+
+
+@pytest.mark.parametrize(("closer", "stays"), [(0.9, True), (0.5, True), (0.15, False), (0.0, False)])
+def test_where_they_are_told_from_other_things_a_closer_look_may_deny_one(closer: float, stays: bool) -> None:
+    likely = face(400, 300, 30, 0.7)
+    found = look(Workers(Faces.joined([SURE, likely]), face(SHOWN, SHOWN, 48, closer)), rule=TELLING)
+    np.testing.assert_array_equal(found.faces.boxes, Faces.joined([SURE, likely][: 1 + stays]).boxes)
+    assert found.looks == Looks(2, closer=1)
+
+
+def test_there_a_face_is_one_where_the_mean_of_both_looks_is_enough() -> None:
+    """In log odds: 0.4 and 0.6 are as far from 0.5."""
+    for closer, faces in ((0.59, 0), (0.61, 1)):
+        assert len(look(Workers(DOUBTED, face(SHOWN, SHOWN, 48, closer)), rule=TELLING).faces) == faces
+
+
+def test_there_what_scores_too_little_comes_first_then_what_is_least_sure() -> None:
+    likely = [face(40 * number, 400, 20, 0.55 + number / 100) for number in range(10)]
+    workers, finds = Workers(Faces.joined([SURE, *likely[::-1], crowd(12)])), most_in(SIDE)
+    found = look(workers, rule=TELLING)
+    assert found.looks == Looks(2, closer=finds)
+    unseen = likely[finds - 12 :][::-1]
+    np.testing.assert_array_equal(found.faces.boxes, Faces.joined([SURE, *unseen]).boxes)  # the sheet showed nobody
 
 
 def test_a_part_of_a_sure_face_is_no_doubt() -> None:
@@ -127,18 +155,18 @@ def test_all_doubted_finds_of_a_picture_are_one_more_run(doubted: int) -> None:
 
 
 def test_the_likeliest_are_looked_at_and_no_more_than_one_plain_look_costs() -> None:
-    workers, finds = Workers(crowd(25)), doubts.most_in(SIDE)
+    workers, finds = Workers(crowd(25)), most_in(SIDE)
     assert look(workers).looks == Looks(2, closer=finds)
     (header,) = workers.seen[1].headers
     assert header.side == SHEET_SIDE < SIDE
-    _, doubted = doubts.parted(crowd(25), 0.5, finds)
+    _, doubted = doubts.parted(crowd(25), 0.5, finds, COVERING)
     np.testing.assert_array_equal(doubted.boxes, crowd(finds).boxes)
 
 
 @pytest.mark.parametrize("side", [96, 160, 320, 384, 640, 2048])
 def test_a_sheet_fits_into_the_input_of_the_plain_look(side: int) -> None:
     """So a network of one fixed size takes it, too."""
-    assert doubts.sheet_side(doubts.most_in(side)) <= min(side, SHEET_SIDE)
+    assert sheet_side(most_in(side)) <= min(side, SHEET_SIDE)
 
 
 def test_workers_are_told_which_crop_is_a_sheet_and_nothing_of_whole_pictures_is_learned_of_it() -> None:
@@ -156,14 +184,15 @@ def test_max_faces_cuts_when_the_closer_looks_were_seen() -> None:
     )
 
 
-@given(some.floats(0.01, 1), some.floats(0.01, 0.99), some.floats(0.01, 0.99))
+@given(some.floats(0.01, 1), some.floats(0.01, 0.99), some.floats(0.01, 0.99), some.sampled_from([COVERING, TELLING]))
 def test_at_any_confidence_what_is_never_asked_for_would_not_have_convinced(
-    confidence: float, first: float, closer: float
+    confidence: float, first: float, closer: float, rule: Rule
 ) -> None:
-    shown = face(SHOWN, SHOWN, 48, closer)
-    known = doubts.agreed(face(0, 0, 30, first), shown.boxes, shown, confidence)
+    shown, find = face(SHOWN, SHOWN, 48, closer), face(0, 0, 30, first)
+    known = doubts.agreed(find, shown.boxes, shown, confidence, rule)
     assert (known.scores >= np.float32(confidence)).all()
-    if first < confidence and closer < doubts.convincing_from(confidence) - 1e-6:
+    _, doubted = doubts.parted(find, confidence, 1, rule)
+    if len(doubted) and closer < doubts.convincing_from(confidence, rule) - 1e-6:
         assert len(known) == 0
     assert doubts.LEAST <= doubts.doubted_from(confidence) <= max(confidence, doubts.LEAST)
 
@@ -183,11 +212,11 @@ def test_a_find_of_any_size_and_place_lies_in_its_cell_in_one_size(
     seen = whole(*size)
     width, height = (data.draw(some.floats(1, max(size) * 1.2)) for _ in range(2))
     x, y = data.draw(some.floats(0, size[0])) - width / 2, data.draw(some.floats(0, size[1])) - height / 2
-    sheet = doubts.sheet_of(rectangle(x, y, width, height), seen)
+    sheet = sheet_of(rectangle(x, y, width, height), seen)
     assert sheet.crop.pixels.shape == (CELL, CELL, 3)
     middle, long = (sheet.boxes[0, :2] + sheet.boxes[0, 2:]) / 2, (sheet.boxes[0, 2:] - sheet.boxes[0, :2]).max()
     np.testing.assert_allclose(middle, CELL / 2, atol=0.01)
-    assert long == pytest.approx(FACE * min(1, max(width, height) * seen.scale), rel=0.01)
+    assert long == pytest.approx(FACE * min(1, max(width, height) * seen.scale), rel=0.01, abs=0.01)
 
 
 def painted(boxes: list[tuple[int, int, int, int]]) -> Crop:
@@ -198,9 +227,9 @@ def painted(boxes: list[tuple[int, int, int, int]]) -> Crop:
     return seen
 
 
-def shown(boxes: list[tuple[int, int, int, int]], seen: Crop) -> doubts.Sheet:
+def shown(boxes: list[tuple[int, int, int, int]], seen: Crop) -> Sheet:
     finds = [rectangle(*(np.array([x1, y1, x2 - x1, y2 - y1]) / seen.scale)) for x1, y1, x2, y2 in boxes]
-    return doubts.sheet_of(Faces.joined(finds), seen)
+    return sheet_of(Faces.joined(finds), seen)
 
 
 @pytest.mark.parametrize("finds", [1, 2, 3, 4, 5, 9, 10, 16])
@@ -258,26 +287,40 @@ def test_at_the_edge_of_the_picture_a_find_stays_in_the_middle_and_nothing_lies_
 def test_what_is_transparent_is_seen_twice_and_the_better_of_both_counts() -> None:
     workers = Workers(Faces.joined([SURE, DOUBTED]), closer=face(SHOWN, SHOWN, 48, 0.8))
     picture = Photograph(PictureFacts(WIDTH, HEIGHT, 3, 1, 1), (whole(), whole()))
-    question = Question(0.5, 0.4, closer=True)
+    question = Question(0.5, 0.4, closer=COVERING)
     found = asyncio.run(detect_picture(workers, picture, question, Deadline.after(60.0, 0.0)))  # type: ignore[arg-type]
     assert (len(found.faces), found.looks) == (2, Looks(4, closer=1))
 
 
-def test_mask_looks_closer_and_detect_does_not_unless_asked() -> None:
-    settings = Settings()
-    assert looking("mask", MaskParams(), settings).question.closer
-    assert not looking("mask", MaskParams(closer=False), settings).question.closer
-    assert not looking("detect", DetectParams(), settings).question.closer
-    assert looking("detect", DetectParams(closer=True), settings).question.closer
-    assert looking("detect", DetectParams(thorough=True), settings).question.closer
-    assert not looking("mask", MaskParams(), Settings(mask_closer=False)).question.closer
+def rule_of(task: Task, params: DetectParams | MaskParams, *, closer_network: bool = False, **said: Any) -> Rule | None:
+    return looking(task, params, Settings(**said), closer_network=closer_network).question.closer
+
+
+@pytest.mark.parametrize("closer_network", [False, True])
+def test_mask_looks_closer_to_cover(closer_network: bool) -> None:
+    mask = partial(rule_of, "mask", closer_network=closer_network)
+    assert mask(MaskParams()) is COVERING
+    assert mask(MaskParams(closer="tell")) is TELLING
+    assert mask(MaskParams(closer=False)) is mask(MaskParams(), mask_closer=False) is None
+
+
+def test_detect_looks_closer_to_tell_where_the_model_has_a_closer_network() -> None:
+    assert rule_of("detect", DetectParams()) is None
+    assert rule_of("detect", DetectParams(), closer_network=True) is TELLING
+    for closer_network in (False, True):
+        detect = partial(rule_of, "detect", closer_network=closer_network)
+        assert detect(DetectParams(closer=False)) is detect(DetectParams(), detect_closer="false") is None
+        assert detect(DetectParams(closer="tell")) is detect(DetectParams(), detect_closer="tell") is TELLING
+        assert detect(DetectParams(closer=True)) is detect(DetectParams(), detect_closer="true") is COVERING
+        assert detect(DetectParams(thorough=True)) is COVERING
 
 
 def test_who_names_faces_by_detects_index_masks_what_detect_saw() -> None:
-    for picks in ({"keep": (0,)}, {"only": (1,)}):
-        params = MaskParams(**picks)  # type: ignore[arg-type]
-        assert not looking("mask", params, Settings()).question.closer
-        assert looking("mask", params, Settings(detect_closer=True)).question.closer
+    for params in (MaskParams(keep=(0,)), MaskParams(only=(1,))):
+        for closer_network in (False, True):
+            for said in ("auto", "true", "false", "tell"):
+                seen = partial(rule_of, closer_network=closer_network, detect_closer=said)
+                assert seen("mask", params) is seen("detect", DetectParams())
 
 
 def test_its_price_is_that_of_the_largest_sheet() -> None:

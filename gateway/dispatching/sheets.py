@@ -1,0 +1,38 @@
+"""Doubted finds side by side, painted for a closer look."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from gateway.pictures.picture_facts import Crop
+from shared.cells import CELL, Cut, laid_out
+from shared.faces import Faces, FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """boxes: (N, 4) float32, where the finds lie in it, in its pixels and their order."""
+
+    crop: Crop
+    boxes: FloatArray
+
+
+def sheet_of(doubted: Faces, whole: Crop) -> Sheet:
+    """What is shown of one or more. whole: the picture as the first look saw it; what lies beyond it stays black."""
+    rows, cols = whole.pixels.shape[:2]
+    layout = laid_out(np.asarray(doubted.boxes * np.float32(whole.scale), np.float32), (cols, rows))
+    pixels = np.zeros((layout.side, layout.side, 3), np.uint8)
+    for (x, y), cut in zip(layout.corners, layout.cuts, strict=True):
+        pixels[y : y + CELL, x : x + CELL] = _painted(cut, whole.pixels)
+    return Sheet(Crop(pixels, layout.side, 1.0, tile=True, sheet=True), layout.boxes)
+
+
+def _painted(cut: Cut, whole: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    part = whole[cut.rows, cut.cols]
+    if cut.shrunk:
+        part = np.asarray(cv2.resize(part, cut.shrunk, interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(cv2.warpAffine(part, cut.matrix, (CELL, CELL)), np.uint8)

@@ -1,0 +1,109 @@
+"""Finds that the first look is not sure of: which they are, and what both looks say together. Pure.
+
+A face that scores less than was asked for is often a real one: small, in a mask, in the dark. Shown again at the size
+that networks know best (`cells.py`), faces score higher and what is none does not. Gateways go by these rules, and who
+judges a model as it is served. All figures are in log odds and development figures: they were chosen on half of the
+everyday photographs, with the open model and the official 500M.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.choice import CONTAINED, shares_inside
+from shared.faces import Faces, FloatArray
+
+#: How far below the confidence asked for a find is doubted and not ignored: at 0.5 from 0.2 on.
+DOUBTED = 1.39
+#: The least that a worker is ever asked for: below it half the picture is a find.
+LEAST = 0.01
+#: Overlap (IoU) from which on a find of the closer look is the doubted one.
+SAME = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a closer look decides. over: so far above the confidence a find is still doubted, and may be denied. short:
+    so far below it the mean of both looks may lie, for two looks know more than one.
+    """
+
+    over: float
+    short: float
+
+
+#: To cover: nothing that was sure is taken away, and at 0.5 a mean of 0.30 is enough.
+COVERING = Rule(over=0.0, short=0.85)
+#: To tell faces from what is none: at 0.5 finds up to 0.9 are doubted.
+TELLING = Rule(over=2.2, short=0.0)
+
+
+def doubted_from(confidence: float) -> float:
+    """The least score of a doubted find."""
+    return max(LEAST, _likelihood(_log_odds(confidence) - DOUBTED))
+
+
+def convincing_from(confidence: float, rule: Rule) -> float:
+    """The least score with which a closer look may convince of a doubted find."""
+    return max(LEAST, _likelihood(_log_odds(confidence) - 2 * rule.short - rule.over))
+
+
+def parted(faces: Faces, confidence: float, most: int, rule: Rule) -> tuple[Faces, Faces]:
+    """Those that are faces without a closer look, and those to look at closer, at most so many. Best first.
+
+    First of those that score too little the likeliest, then of the others the least likely.
+    """
+    sure = np.flatnonzero(faces.scores >= np.float32(confidence))
+    known = faces.taken(sure)
+    apart = (place for place in range(len(sure), len(faces)) if not _lies_in(faces.boxes[place], known.boxes))
+    below = np.fromiter(islice(apart, most), np.intp)
+    beyond = np.float32(_likelihood(_log_odds(confidence) + rule.over))
+    above = sure[known.scores < beyond][::-1][: most - len(below)][::-1] if rule.over else sure[:0]
+    return faces.taken(sure[: len(sure) - len(above)]), faces.taken(np.concatenate([above, below]))
+
+
+def _lies_in(box: FloatArray, others: FloatArray) -> bool:
+    """Whether it is hidden with another, which it shows a part of."""
+    return bool((shares_inside(box, others) > CONTAINED).any())
+
+
+def agreed(doubted: Faces, places: FloatArray, closer: Faces, confidence: float, rule: Rule) -> Faces:
+    """Those that both looks together are sure enough of; their score says it of both.
+
+    places: (N, 4) where the doubted lie in their sheet. closer: what was seen there, in any order.
+    """
+    scores = np.array(
+        [
+            _together(float(score), _best_of_the_same(box, closer), rule)
+            for box, score in zip(places, doubted.scores, strict=True)
+        ],
+        np.float32,
+    )
+    known = Faces(doubted.boxes, scores, doubted.landmarks)
+    return known.taken(np.flatnonzero(scores >= np.float32(confidence)))
+
+
+def _best_of_the_same(box: FloatArray, faces: Faces) -> float:
+    """The best score of a face that overlaps the box by SAME; 0 where there is none."""
+    low, high = np.maximum(box[:2], faces.boxes[:, :2]), np.minimum(box[2:], faces.boxes[:, 2:])
+    shared = np.prod(np.clip(high - low, 0, None), axis=1)
+    areas: NDArray[np.float32] = np.prod(faces.boxes[:, 2:] - faces.boxes[:, :2], axis=1) + np.prod(box[2:] - box[:2])
+    return float(faces.scores[shared >= SAME * (areas - shared)].max(initial=0.0))
+
+
+def _together(first: float, closer: float, rule: Rule) -> float:
+    """What both say, as one score: the mean of their log odds, and the rule's more; 0 if the closer one saw none."""
+    return _likelihood((_log_odds(first) + _log_odds(closer)) / 2 + rule.short) if closer else 0.0
+
+
+def _log_odds(likelihood: float) -> float:
+    sane = min(max(likelihood, 1e-6), 1 - 1e-6)
+    return math.log(sane / (1 - sane))
+
+
+def _likelihood(log_odds: float) -> float:
+    return 1 / (1 + math.exp(-log_odds))
