@@ -11,9 +11,11 @@ import msgspec
 import numpy as np
 import pytest
 
+from models.catalogue.choose import choose_file
 from models.training.judge.canvases import Canvases
 from models.training.judge.evaluate import main
 from models.training.judge.report import DEVELOPMENT, RELEASE, Report
+from models.training.judge.served import alone, closer_of
 from models.training.judge.sets import MASKED, everyday, is_release, without_people
 
 OPEN = Path("models/open/scrfd_500m_open.onnx")
@@ -95,3 +97,11 @@ def test_a_fitted_picture_is_kept_until_its_file_changes(tmp_path: Path) -> None
     picture(path, 200)
     (tmp_path / "b").touch()
     assert kept.of(path).pixels.mean() == 200
+
+
+def test_new_weights_are_judged_before_they_have_a_closer_network(tmp_path: Path) -> None:
+    fresh = tmp_path / OPEN.name
+    shutil.copyfile(OPEN, fresh)
+    assert closer_of(OPEN) is not None
+    assert closer_of(fresh) is None
+    assert alone(choose_file(fresh)).closer is None

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from models.training.judge.counting import Judged, figures
-from models.training.judge.detect import decode, letterbox, suppress
+from models.training.judge.detect import OnnxDetector, decode, letterbox, suppress
 from models.training.judge.measure import Verdict, judge, landmark_errors
 from models.training.judge.sets import BARE, MASKED, UNKNOWN, boxes
+from models.training.material.folder import Floats, Picture
+from shared.faces import Faces
 
 Box = tuple[float, float, float, float]
 
@@ -118,3 +120,32 @@ def test_decoding_places_an_anchor_without_half_a_cell() -> None:
     found, scores, points = decode(heads, (64, 64), 0.5)
     assert found.tolist() == [[8, 16, 24, 32]] and scores.tolist() == [pytest.approx(0.8)]
     assert (points == np.array([16, 24])).all()
+
+
+class Looks(OnnxDetector):
+    """Sees these faces whatever it is shown: boxes in its pixels, and scores."""
+
+    def __init__(self, *faces: tuple[float, float, float, float, float]) -> None:
+        self.faces, self.trimming, self.shown = np.float32(faces).reshape(-1, 5), None, list[tuple[int, ...]]()
+
+    def heads(self, shown: Picture) -> list[Floats]:
+        raise AssertionError
+
+    def _found(self, shown: Picture, confidence: float) -> Faces:
+        self.shown.append(shown.shape)
+        faces = Faces(self.faces[:, :4], self.faces[:, 4], np.zeros((len(self.faces), 5, 2), np.float32))
+        return faces.taken(np.flatnonzero(faces.scores >= confidence))
+
+
+@pytest.mark.parametrize(("closer", "faces"), [(0.95, 2), (0.1, 0)])
+def test_a_model_with_a_closer_network_is_judged_as_detect_serves_it(closer: float, faces: int) -> None:
+    """It is asked about both finds, each 48 px large in a cell of 96, and both looks decide."""
+    detector, canvas = Looks((10, 10, 50, 50, 0.85), (100, 100, 124, 124, 0.4)), letterbox(np.zeros((60, 80, 3), "u1"))
+    once = detector.look(canvas, 0.5)
+    assert (once.scores.tolist(), once.boxes[0].tolist()) == ([pytest.approx(0.85)], [1.25, 1.25, 6.25, 6.25])
+    detector.closer = Looks(*((24 + x, 24, 72 + x, 72, closer) for x in (0, 96)))
+    found = detector.look(canvas, 0.5)
+    assert detector.closer.shown == [(192, 192, 3)]
+    np.testing.assert_allclose(
+        found.boxes, np.array([[10, 10, 50, 50], [100, 100, 124, 124]][:faces]).reshape(-1, 4) / 8
+    )

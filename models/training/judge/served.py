@@ -30,7 +30,7 @@ def closer_of(model: Path) -> Path | None:
 
 
 def alone(choice: Choice) -> Choice:
-    """The model without its closer network."""
+    """The model as one that has no closer network: new weights are judged before they have one."""
     return replace(choice, spec=choice.spec and replace(choice.spec, closer=""))
 
 
@@ -52,7 +52,7 @@ class Workshop:
         Raises ConfigurationError for no model, or one that answers the canary picture wrongly.
         """
         settings = Settings(data_dir=str(self.data_dir), precision=form, input_side=side, accelerator="cpu")
-        choice = choose_file(model) if closer else alone(choose_file(model))
+        choice = choose_file(model) if closer_of(model) else alone(choose_file(model))
         place = place_of(choice, settings)
         if form == "int8" and figures.find(place.source_sha256, figures.folders(place.data_dir)) is None:
             self._measure(place)
@@ -61,7 +61,7 @@ class Workshop:
         detector = OnnxDetector(network.path, threads, trimming, side)
         detector.source = place.source_sha256
         detector.name = f"{model.stem} {form}" + (f" {side}" if side != SIDE else "")
-        if network.closer:
+        if closer and network.closer:
             detector.closer = OnnxDetector(network.closer, threads)
             detector.name += ", closer"
         return detector
