@@ -42,7 +42,7 @@ def test_the_sheet_holds_the_original_and_every_method() -> None:
 
 def test_the_plot_shows_the_figures_of_the_bench_and_nothing_else() -> None:
     kinds = kinds_of(SOURCE.read_text())
-    assert len(kinds) == 4
+    assert len(kinds) == 6
     assert plot_of(kinds) == (ROOT / "deploy" / "readme" / "speed.svg").read_text(), "python -m loadtest.readme_plot"
     assert plot_of(kinds[:1]).count("<rect") == 2 * len(SERVERS)
     assert "&lt;b&gt;" in plot_of([Kind("<b>", [1.0, 1.0, 1.0])])
