@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from shared.choice import CONTAINED, shares_inside
 from shared.faces import Faces, FloatArray
 
-#: How far below the confidence asked for a find is doubted and not ignored: at 0.5 from 0.2 on.
+#: How far below the confidence asked for a find is doubted and not ignored, at 0.5 from 0.2 on, and how far above it.
 DOUBTED = 1.39
 #: The least that a worker is ever asked for: below it half the picture is a find.
 LEAST = 0.01
@@ -28,18 +28,18 @@ SAME = 0.4
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a closer look decides. over: so far above the confidence a find is still doubted, and may be denied. short:
-    so far below it the mean of both looks may lie, for two looks know more than one.
+    """What a closer look decides. denies: whether what scores a little more than was asked for is doubted, too, and may
+    be denied. short: so far below the confidence the mean of both looks may lie, for two looks know more than one.
     """
 
-    over: float
+    denies: bool
     short: float
 
 
 #: To cover: nothing that was sure is taken away, and at 0.5 a mean of 0.30 is enough.
-COVERING = Rule(over=0.0, short=0.85)
-#: To tell faces from what is none: at 0.5 finds up to 0.9 are doubted.
-TELLING = Rule(over=2.2, short=0.0)
+COVERING = Rule(denies=False, short=0.85)
+#: To tell faces from what is none: at 0.5 finds up to 0.8 are doubted.
+TELLING = Rule(denies=True, short=0.0)
 
 
 def doubted_from(confidence: float) -> float:
@@ -49,7 +49,7 @@ def doubted_from(confidence: float) -> float:
 
 def convincing_from(confidence: float, rule: Rule) -> float:
     """The least score with which a closer look may convince of a doubted find."""
-    return max(LEAST, _likelihood(_log_odds(confidence) - 2 * rule.short - rule.over))
+    return max(LEAST, _likelihood(_log_odds(confidence) - 2 * rule.short - DOUBTED * rule.denies))
 
 
 def parted(faces: Faces, confidence: float, most: int, rule: Rule) -> tuple[Faces, Faces]:
@@ -61,9 +61,10 @@ def parted(faces: Faces, confidence: float, most: int, rule: Rule) -> tuple[Face
     known = faces.taken(sure)
     apart = (place for place in range(len(sure), len(faces)) if not _lies_in(faces.boxes[place], known.boxes))
     below = np.fromiter(islice(apart, most), np.intp)
-    beyond = np.float32(_likelihood(_log_odds(confidence) + rule.over))
-    above = sure[known.scores < beyond][::-1][: most - len(below)][::-1] if rule.over else sure[:0]
-    return faces.taken(sure[: len(sure) - len(above)]), faces.taken(np.concatenate([above, below]))
+    beyond = _likelihood(_log_odds(confidence) + DOUBTED)
+    deniable = int((known.scores < np.float32(beyond)).sum()) if rule.denies else 0
+    certain = len(sure) - min(deniable, most - len(below))
+    return faces.taken(sure[:certain]), faces.taken(np.concatenate([sure[certain:], below]))
 
 
 def _lies_in(box: FloatArray, others: FloatArray) -> bool:
