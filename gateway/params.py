@@ -242,11 +242,9 @@ def _read(base: Any, text: str) -> tuple[Any, str]:
     """The text as a value of the type, or None and what it is not."""
     if _is_bool(base):
         words = _choices(base)[2:]
-        return (
-            (text, "")
-            if text in words
-            else (TRUTHS.get(text.lower()), f"is {' nor '.join(('neither true', 'false', *words))}")
-        )
+        if text in words:
+            return text, ""
+        return TRUTHS.get(text.lower()), f"is {' nor '.join(('neither true', 'false', *words))}"
     if base in boxes.WORDS:
         return boxes.read(text, indices=base == Picks)
     if (number := _number(base)) is not None:

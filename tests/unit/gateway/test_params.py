@@ -55,6 +55,13 @@ def test_a_number_may_have_a_word_beside_it() -> None:
     assert refusal(MaskParams, ("quality", "kept")).endswith("quality is 1 to 100 or keep")
 
 
+@pytest.mark.parametrize(("text", "value"), [("true", True), ("1", True), ("Off", False), ("tell", "tell"), ("", None)])
+def test_a_yes_or_no_may_have_a_word_beside_it(text: str, value: object) -> None:
+    assert parse_params(DetectParams, [("closer", text)], []).closer is value
+    words = refusal(MaskParams, ("closer", "Tell"))
+    assert words == "closer='Tell' is neither true nor false nor tell; closer is true | false | tell"
+
+
 @pytest.mark.parametrize("method", ["gaussian", "pixelate", "solid", "elliptical"])
 @pytest.mark.parametrize("output", ["jpeg", "png", "webp"])
 def test_the_references_methods_and_formats_are_known(method: str, output: str) -> None:
