@@ -93,7 +93,10 @@ def measure(
                 for side, one, tree in zip(SIDES, both, trees, strict=True)
             ]
             for kind in options.kinds:
-                shot = Shot(folder=folder / kind.name, faces=[], clients=options.clients, seconds=options.seconds)
+                shot = Shot(
+                    folder=folder / kind.name, faces=[], clients=options.clients, seconds=options.seconds,
+                    target=f"/api/v1/{options.target}",
+                )  # fmt: skip
                 for _ in range(options.rounds):
                     for side, server in zip(SIDES, servers, strict=True):
                         one = msgspec.structs.replace(measure_server(server, shot), contestant=side)
@@ -144,6 +147,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     names = {kind.name: kind for kind in (*KINDS, *LARGE)}
     parser.add_argument("--kinds", nargs="+", type=names.__getitem__, default=list(KINDS), metavar="KIND",
                         help=f"of {', '.join(names)}")  # fmt: skip
+    parser.add_argument("--target", choices=("detect", "mask"), default="detect")
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--starts", type=int, default=3, help="of both services")
     parser.add_argument("--rounds", type=int, default=3, help="in each of them")
