@@ -26,6 +26,9 @@ from tests.service import Service, running_service, start
 
 #: Of leaving clients, and of phases with and without idle connections.
 ROUNDS, PAIRS = 3, 5
+#: Of those who left, so many may be inferred all the same: what workers hold and finish while eighty leave at once. The
+#: faster the machine, the more.
+WASTED_MAX = 0.15
 #: FACE_API_HEADER_TIMEOUT as it is unless set.
 HEADER_DEADLINE_S = 10.0
 
@@ -121,7 +124,7 @@ async def leavers(service: Service, seconds: float) -> tuple[list[str], bool]:
             f" others kept {min(others):.2f} to {max(others):.2f} cores busy"
         ),
     ]
-    return lines, abandoned > 0 and wasted < 0.1 * abandoned and statistics.median(ratios) > 0.9
+    return lines, abandoned > 0 and wasted < WASTED_MAX * abandoned and statistics.median(ratios) > 0.9
 
 
 async def _inferred(service: Service) -> int:
