@@ -75,7 +75,7 @@ def sides_of(device: str, settings: Settings, model: ServingModel) -> list[int]:
     if model.info.dynamic_size:
         sides |= {side for side in (settings.detect_second_side, settings.mask_second_side) if side}
         # Smaller sheets than the largest take the next side there is on a GPU, and their own on a CPU.
-        sheets = settings.mask_closer or settings.detect_closer == "true"
+        sheets = settings.mask_closer or settings.detect_closer in ("true", "tell")
         sides |= {min(SHEET_SIDE, settings.input_side)} if sheets and not _has_closer(device, model) else set()
     return sorted(sides, reverse=True)
 

@@ -23,7 +23,7 @@ from tests.unit.worker_gpu.material import WIDE
 from worker import opening
 from worker.cannot_run import NotNow, reason
 from worker.detector import OnnxDetector
-from worker.opening import open_closer, open_detector
+from worker.opening import open_closer, open_detector, sides_of
 
 __all__ = ["libraries_log_as_before"]
 
@@ -75,6 +75,8 @@ def test_a_closer_network_is_opened_on_a_cpu_and_warm_for_every_sheet(
     assert isinstance(open_closer("cpu", model, Settings(), 1, 2), OnnxDetector)
     assert sorted(warmed) == [(batch, (side, side)) for batch in (1, 2) for side in (96, 192, 288, SHEET_SIDE)]
     assert open_closer("cuda:0", model, Settings(), 1, 2) is None
+    assert SHEET_SIDE not in sides_of("cpu", Settings(), model)
+    assert SHEET_SIDE in sides_of("cuda:0", Settings(), model)
     assert open_closer("cpu", prepared(tmp_path), Settings(), 1, 2) is None
 
 

@@ -149,5 +149,8 @@ def test_the_sides_of_further_looks_are_opened_only_for_a_network_that_takes_the
     assert sides_of("cuda:0", alone, model) == [640, 256]
     assert sides_of("cuda:0", Settings(mask_second_side=0), model) == [640, SHEET_SIDE]
     assert sides_of("cuda:0", Settings(mask_second_side=0, input_side=320), model) == [320]
+    for said, more in (("auto", []), ("false", []), ("true", [SHEET_SIDE]), ("tell", [SHEET_SIDE])):
+        settings = Settings(mask_second_side=0, mask_closer=False, detect_closer=said)
+        assert sides_of("cuda:0", settings, model) == [640, *more]
     fixed = prepared(tmp_path / "fixed", reshape="baked") if (tmp_path / "fixed").mkdir() is None else model
     assert sides_of("cuda:0", alone, fixed) == ([640, 256] if fixed.info.dynamic_size else [640])
