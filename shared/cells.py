@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 #: Input pixels of a find's longer side in its cell, of a cell's sides, and of the largest sheet's. Cells of 160 find as
 #: many.
 FACE, CELL, SHEET_SIDE = 48, 96, 384
+#: Of one picture at most: they cost as much as the plain look at 640.
+SHEETS = 3
 
 
 class Cut(NamedTuple):
@@ -28,19 +30,26 @@ class Cut(NamedTuple):
 
 
 class SheetLayout(NamedTuple):
-    """Of a sheet, `side` pixels square. corners: (N, 2) x and y of the finds' cells; cuts: what these show. boxes:
-    (N, 4) float32, where the finds lie in it, each in the middle of its cell.
+    """Of a sheet, `side` pixels square. x: how far to the right of the first it lies. corners: (N, 2) x and y of the
+    finds' cells in it; cuts: what these show. boxes: (N, 4) float32, where the finds lie in the row of sheets, each in
+    the middle of its cell.
     """
 
     side: int
+    x: int
     corners: NDArray[np.intp]
     cuts: list[Cut]
     boxes: NDArray[np.float32]
 
 
 def most_in(side: int) -> int:
-    """So many finds are looked at closer where the plain look has this side: 16 in 640. Crowds have more."""
+    """So many finds a sheet holds where the plain look has this side: 16 in 640."""
     return max(1, min(side, SHEET_SIDE) // CELL) ** 2
+
+
+def most_of(side: int) -> int:
+    """So many finds of a picture are looked at closer there: 48 in 640. Large crowds have more."""
+    return SHEETS * most_in(side)
 
 
 def sheet_side(finds: int) -> int:
@@ -48,14 +57,22 @@ def sheet_side(finds: int) -> int:
     return (math.isqrt(finds - 1) + 1) * CELL
 
 
-def laid_out(boxes: NDArray[np.float32], size: tuple[int, int]) -> SheetLayout:
-    """The least sheet of one or more finds (N, 4) of a picture of `size` (columns, rows), in their order."""
+def laid_out(boxes: NDArray[np.float32], size: tuple[int, int], room: int) -> list[SheetLayout]:
+    """As few sheets as hold all finds (N, 4) of a picture of `size` (columns, rows), in their order, none without one.
+
+    room: so many a sheet holds at most. Only the last may have fewer: it is as small as they let it be.
+    """
+    parts = [boxes[first : first + room] for first in range(0, len(boxes), room)]
+    return [_sheet(part, size, place * SHEET_SIDE) for place, part in enumerate(parts)]
+
+
+def _sheet(boxes: NDArray[np.float32], size: tuple[int, int], x: int) -> SheetLayout:
     cuts, zooms = zip(*(cut(box, size, CELL) for box in boxes), strict=True)
     half = (boxes[:, 2:] - boxes[:, :2]) * np.array(zooms, np.float32)[:, None] / 2
     side = sheet_side(len(boxes))
     corners = CELL * np.stack(np.divmod(np.arange(len(boxes)), side // CELL)[::-1], axis=1)
-    middles = corners + np.float32(CELL / 2)
-    return SheetLayout(side, corners, list(cuts), np.hstack([middles - half, middles + half]).astype(np.float32))
+    middles = corners + np.array([x, 0]) + CELL / 2
+    return SheetLayout(side, x, corners, list(cuts), np.hstack([middles - half, middles + half]).astype(np.float32))
 
 
 def cut(box: NDArray[np.float32], size: tuple[int, int], side: int) -> tuple[Cut, float]:

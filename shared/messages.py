@@ -41,7 +41,8 @@ class CropHeader(msgspec.Struct, frozen=True, array_like=True):
 
     scale: input pixels per picture pixel, the reference's det_scale (fitted height / picture height).
     x, y: the crop's top left corner, in pixels of the upright picture. turns: the quarter turns counterclockwise
-    in which it is looked at, one look each; 0 is as it is. sheet: whether it shows doubted finds, each in a cell.
+    in which it is looked at, one look each; 0 is as it is. sheet: whether it shows doubted finds, each in a
+    cell; x is then where it lies in the row of sheets.
     """
 
     rows: Positive

@@ -16,13 +16,13 @@ import msgspec
 import numpy as np
 
 from gateway.dispatching.dispatch import Detection, Dispatcher, Looks
-from gateway.dispatching.sheets import Sheet, sheet_of
+from gateway.dispatching.sheets import sheets_of
 from gateway.dispatching.work_queue import Work
 from gateway.pictures.letterbox import Letterbox
 from gateway.pictures.picture import Picture
 from gateway.pictures.picture_facts import Crop
 from shared import doubts
-from shared.cells import most_in, sheet_side
+from shared.cells import SHEETS, most_in, most_of, sheet_side
 from shared.choice import limited, suppressed, without_contained
 from shared.deadline import Deadline
 from shared.doubts import Rule
@@ -88,7 +88,7 @@ class Question:
 
 def passes_for(turns: Turns, tiles: int, side: int, *, closer: bool) -> float:
     """How many full inputs of this side a picture may cost at most, the plain look among them: its price."""
-    doubted = (sheet_side(most_in(side)) / side) ** 2 if closer else 0.0
+    doubted = SHEETS * (sheet_side(most_in(side)) / side) ** 2 if closer else 0.0
     return 1 + _TURNED_PASSES[turns] + doubted + tiles * (1 + len(TURNED) * (turns == "always"))
 
 
@@ -113,10 +113,10 @@ async def detect_picture(dispatcher: Dispatcher, picture: Picture, question: Que
     first = await dispatcher.detect(_work(dispatcher, picture, _of_first(alone), whole, deadline))
     sure, doubted, rule = first.faces, Faces.none(), question.closer
     if rule:
-        sure, doubted = doubts.parted(first.faces, question.confidence, most_in(picture.crops[0].side), rule)
-    sheets = [sheet_of(doubted, crop) for crop in _plain(picture)] if len(doubted) else []
+        sure, doubted = doubts.parted(first.faces, question.confidence, most_of(picture.crops[0].side), rule)
+    sheets = [sheets_of(doubted, crop) for crop in _plain(picture)] if len(doubted) else []
     turned = question.turns == "always" or (question.turns == "unsure" and first.sure < SURE)
-    nearer = _nearer(picture, sheets, alone, rule) if rule else []
+    nearer = _nearer(picture, [crop for one in sheets for crop in one.crops], alone, rule) if rule else []
     elsewhere = _elsewhere(picture, alone, tiles, turned=turned)
     further = await _all(dispatcher, picture, nearer + elsewhere, deadline)
     spent_ms = (asyncio.get_running_loop().time() - started) * 1000
@@ -138,10 +138,10 @@ def _of_first(question: Question) -> Question:
     return replace(question, confidence=doubts.doubted_from(question.confidence))
 
 
-def _nearer(picture: Picture, sheets: list[Sheet], question: Question, rule: Rule) -> list[Portion]:
-    """Closer looks at what was doubted, at all that may convince; all sheets show the same finds."""
+def _nearer(picture: Picture, sheets: list[Crop], question: Question, rule: Rule) -> list[Portion]:
+    """Closer looks at what was doubted, at all that may convince."""
     asked = replace(question, confidence=doubts.convincing_from(question.confidence, rule))
-    looks = [(sheet.crop, UPRIGHT) for sheet in sheets]
+    looks = [(sheet, UPRIGHT) for sheet in sheets]
     return [(asked, portion) for portion in _portions(looks, picture.crops[0].side)]
 
 

@@ -9,26 +9,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.pictures.picture_facts import Crop
-from shared.cells import CELL, Cut, laid_out
+from shared.cells import CELL, Cut, SheetLayout, laid_out, most_in
 from shared.faces import Faces, FloatArray
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
-    """boxes: (N, 4) float32, where the finds lie in it, in its pixels and their order."""
+class Sheets:
+    """A row of sheets. boxes: (N, 4) float32, where the finds lie in that row, in its pixels and their order."""
 
-    crop: Crop
+    crops: list[Crop]
     boxes: FloatArray
 
 
-def sheet_of(doubted: Faces, whole: Crop) -> Sheet:
+def sheets_of(doubted: Faces, whole: Crop) -> Sheets:
     """What is shown of one or more. whole: the picture as the first look saw it; what lies beyond it stays black."""
     rows, cols = whole.pixels.shape[:2]
-    layout = laid_out(np.asarray(doubted.boxes * np.float32(whole.scale), np.float32), (cols, rows))
+    boxes = np.asarray(doubted.boxes * np.float32(whole.scale), np.float32)
+    layouts = laid_out(boxes, (cols, rows), most_in(whole.side))
+    crops = [
+        Crop(_sheet(layout, whole.pixels), layout.side, 1.0, x=float(layout.x), tile=True, sheet=True)
+        for layout in layouts
+    ]
+    return Sheets(crops, np.concatenate([layout.boxes for layout in layouts]))
+
+
+def _sheet(layout: SheetLayout, whole: NDArray[np.uint8]) -> NDArray[np.uint8]:
     pixels = np.zeros((layout.side, layout.side, 3), np.uint8)
     for (x, y), cut in zip(layout.corners, layout.cuts, strict=True):
-        pixels[y : y + CELL, x : x + CELL] = _painted(cut, whole.pixels)
-    return Sheet(Crop(pixels, layout.side, 1.0, tile=True, sheet=True), layout.boxes)
+        pixels[y : y + CELL, x : x + CELL] = _painted(cut, whole)
+    return pixels
 
 
 def _painted(cut: Cut, whole: NDArray[np.uint8]) -> NDArray[np.uint8]:

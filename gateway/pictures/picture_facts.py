@@ -40,7 +40,7 @@ class Crop(msgspec.Struct, frozen=True):
 
     pixels: (rows, cols, 3) uint8 BGR, C-contiguous. side: of the input. scale: input pixels per picture pixel
     (fitted height / picture height). x, y: its top left corner, in pixels of the upright picture. tile: parts of a
-    picture, looked at beside the whole. sheet: doubted finds, each in a cell.
+    picture, looked at beside the whole. sheet: doubted finds, each in a cell; x is where it lies in the row of sheets.
     """
 
     pixels: NDArray[np.uint8]

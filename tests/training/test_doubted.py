@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from gateway.dispatching.sheets import sheet_of
+from gateway.dispatching.sheets import sheets_of
 from gateway.pictures.picture_facts import Crop
 from models.training.doubted import cells, sheets
 from models.training.doubted.cells import SIDE, Cell, cells_of, is_face
@@ -52,7 +52,7 @@ def test_a_cell_shows_what_a_closer_look_is_shown(find: Floats) -> None:
     picture = scene().picture
     (cell,) = cells_of(scene(find), found((find, 0.4)), real=True)
     doubted = Faces(find[None], np.float32([0.4]), np.zeros((1, 5, 2), np.float32))
-    served = sheet_of(doubted, Crop(picture, 320, 1.0)).crop.pixels
+    served = sheets_of(doubted, Crop(picture, 320, 1.0)).crops[0].pixels
     margin = (SIDE - CELL) // 2
     inner = cell.pixels[margin:-margin, margin:-margin].astype(int)
     assert np.abs(inner - served).mean() < 2  # a photograph's rows are averaged in other groups where it is shrunk

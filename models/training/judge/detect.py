@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from models.served.anchors import STRIDES, anchor_centres
 from models.served.trim import Trimming, part_of
-from shared.cells import CELL, Cut, SheetLayout, laid_out, most_in
+from shared.cells import CELL, Cut, SheetLayout, laid_out, most_in, most_of
 from shared.choice import suppressed
 from shared.doubts import TELLING, agreed, convincing_from, doubted_from, parted
 from shared.faces import Faces
@@ -154,13 +154,19 @@ class OnnxDetector:
 
     def _told(self, faces: Faces, canvas: Canvas, confidence: float, closer: OnnxDetector) -> Faces:
         """Those that both looks tell to be faces."""
-        sure, doubted = parted(faces, confidence, most_in(canvas.side), TELLING)
+        sure, doubted = parted(faces, confidence, most_of(canvas.side), TELLING)
         if not len(doubted):
             return sure
         rows, columns = canvas.pixels.shape[:2]
-        layout = laid_out(doubted.boxes, (columns, rows))
-        seen = closer._found(sheet(layout, canvas.pixels), convincing_from(confidence, TELLING))
-        return suppressed(Faces.joined([sure, agreed(doubted, layout.boxes, seen, confidence, TELLING)]), OVERLAP)
+        layouts = laid_out(doubted.boxes, (columns, rows), most_in(canvas.side))
+        seen = Faces.joined([closer._seen_in(layout, canvas.pixels, confidence) for layout in layouts])
+        places = np.concatenate([layout.boxes for layout in layouts])
+        return suppressed(Faces.joined([sure, agreed(doubted, places, seen, confidence, TELLING)]), OVERLAP)
+
+    def _seen_in(self, layout: SheetLayout, picture: Picture, confidence: float) -> Faces:
+        """What may convince, in pixels of the row of sheets."""
+        seen = self._found(sheet(layout, picture), convincing_from(confidence, TELLING))
+        return Faces(seen.boxes + np.array([layout.x, 0] * 2, np.float32), seen.scores, seen.landmarks)
 
     def detect(self, picture: Picture, confidence: float) -> Found:
         """Faces of a (H, W, 3) uint8 BGR photograph with at least this score, best first."""

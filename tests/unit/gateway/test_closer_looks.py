@@ -15,7 +15,7 @@ from hypothesis import strategies as some
 
 from gateway.dispatching.detection import Question, detect_picture
 from gateway.dispatching.dispatch import Detection, Looks
-from gateway.dispatching.sheets import Sheet, sheet_of
+from gateway.dispatching.sheets import Sheets, sheets_of
 from gateway.dispatching.work_queue import Work
 from gateway.endpoints import Task
 from gateway.looking import looking
@@ -24,7 +24,7 @@ from gateway.pictures.headers.facts import Header
 from gateway.pictures.letterbox import Letterbox
 from gateway.pictures.picture_facts import Crop, PictureFacts
 from shared import doubts
-from shared.cells import CELL, FACE, SHEET_SIDE, most_in, sheet_side
+from shared.cells import CELL, FACE, SHEET_SIDE, SHEETS, most_in, most_of, sheet_side
 from shared.deadline import Deadline
 from shared.doubts import COVERING, TELLING, Rule
 from shared.faces import Faces
@@ -133,10 +133,10 @@ def test_there_a_face_is_one_where_the_mean_of_both_looks_is_enough() -> None:
 
 def test_there_what_scores_too_little_comes_first_then_what_is_least_sure() -> None:
     likely = [face(40 * number, 400, 20, 0.55 + number / 100) for number in range(10)]
-    workers, finds = Workers(Faces.joined([SURE, *likely[::-1], crowd(12)])), most_in(SIDE)
+    workers, finds = Workers(Faces.joined([SURE, *likely[::-1], crowd(44)])), most_of(SIDE)
     found = look(workers, rule=TELLING)
-    assert found.looks == Looks(2, closer=finds)
-    unseen = likely[finds - 12 :][::-1]
+    assert found.looks == Looks(1 + SHEETS, closer=finds)
+    unseen = likely[finds - 44 :][::-1]
     np.testing.assert_array_equal(found.faces.boxes, Faces.joined([SURE, *unseen]).boxes)  # the sheet showed nobody
 
 
@@ -147,20 +147,42 @@ def test_a_part_of_a_sure_face_is_no_doubt() -> None:
 
 
 @pytest.mark.parametrize("doubted", [1, 2, 5, 16])
-def test_all_doubted_finds_of_a_picture_are_one_more_run(doubted: int) -> None:
+def test_the_doubted_finds_of_most_pictures_are_one_more_run(doubted: int) -> None:
     workers = Workers(crowd(doubted))
     assert look(workers).looks == Looks(2, closer=doubted)
     (header,) = workers.seen[1].headers
     assert (header.side % 32, header.turns) == (0, (0,))
 
 
-def test_the_likeliest_are_looked_at_and_no_more_than_one_plain_look_costs() -> None:
-    workers, finds = Workers(crowd(25)), most_in(SIDE)
-    assert look(workers).looks == Looks(2, closer=finds)
-    (header,) = workers.seen[1].headers
-    assert header.side == SHEET_SIDE < SIDE
-    _, doubted = doubts.parted(crowd(25), 0.5, finds, COVERING)
+@pytest.mark.parametrize(
+    ("doubted", "sides"), [(17, [384, 96]), (25, [384, 288]), (32, [384, 384]), (33, [384, 384, 96])]
+)
+def test_a_crowds_lie_in_several_sheets_of_which_the_last_is_no_larger_than_it_must_be(
+    doubted: int, sides: list[int]
+) -> None:
+    workers = Workers(crowd(doubted))
+    assert look(workers).looks == Looks(1 + len(sides), closer=doubted)
+    assert [(header.side, header.x, header.y) for header in workers.seen[1].headers] == [
+        (side, SHEET_SIDE * place, 0) for place, side in enumerate(sides)
+    ]
+
+
+def test_the_likeliest_are_looked_at_in_no_more_sheets_than_one_plain_look_costs() -> None:
+    workers, finds = Workers(crowd(60)), most_of(SIDE)
+    assert look(workers).looks == Looks(1 + SHEETS, closer=finds)
+    assert SHEETS * SHEET_SIDE**2 < 1.1 * SIDE**2
+    _, doubted = doubts.parted(crowd(60), 0.5, finds, COVERING)
     np.testing.assert_array_equal(doubted.boxes, crowd(finds).boxes)
+
+
+@pytest.mark.parametrize("number", [0, 15, 16, 31, 40])
+def test_a_find_is_told_by_its_own_sheet_alone(number: int) -> None:
+    """All sheets are alike inside; the workers tell where in the row of them a face lies."""
+    place, cell = divmod(number, most_in(SIDE))
+    column, row = (cell % 4, cell // 4) if place < 2 else (cell % 3, cell // 3)
+    seen = face(SHEET_SIDE * place + CELL * column + SHOWN, CELL * row + SHOWN, FACE, 0.9)
+    found = look(Workers(crowd(41), closer=seen))
+    np.testing.assert_array_equal(found.faces.boxes, crowd(41).boxes[[number]])
 
 
 @pytest.mark.parametrize("side", [96, 160, 320, 384, 640, 2048])
@@ -212,9 +234,9 @@ def test_a_find_of_any_size_and_place_lies_in_its_cell_in_one_size(
     seen = whole(*size)
     width, height = (data.draw(some.floats(1, max(size) * 1.2)) for _ in range(2))
     x, y = data.draw(some.floats(0, size[0])) - width / 2, data.draw(some.floats(0, size[1])) - height / 2
-    sheet = sheet_of(rectangle(x, y, width, height), seen)
-    assert sheet.crop.pixels.shape == (CELL, CELL, 3)
-    middle, long = (sheet.boxes[0, :2] + sheet.boxes[0, 2:]) / 2, (sheet.boxes[0, 2:] - sheet.boxes[0, :2]).max()
+    sheets = sheets_of(rectangle(x, y, width, height), seen)
+    assert [crop.pixels.shape for crop in sheets.crops] == [(CELL, CELL, 3)]
+    middle, long = (sheets.boxes[0, :2] + sheets.boxes[0, 2:]) / 2, (sheets.boxes[0, 2:] - sheets.boxes[0, :2]).max()
     np.testing.assert_allclose(middle, CELL / 2, atol=0.01)
     assert long == pytest.approx(FACE * min(1, max(width, height) * seen.scale), rel=0.01, abs=0.01)
 
@@ -227,9 +249,9 @@ def painted(boxes: list[tuple[int, int, int, int]]) -> Crop:
     return seen
 
 
-def shown(boxes: list[tuple[int, int, int, int]], seen: Crop) -> Sheet:
+def shown(boxes: list[tuple[int, int, int, int]], seen: Crop) -> Sheets:
     finds = [rectangle(*(np.array([x1, y1, x2 - x1, y2 - y1]) / seen.scale)) for x1, y1, x2, y2 in boxes]
-    return sheet_of(Faces.joined(finds), seen)
+    return sheets_of(Faces.joined(finds), seen)
 
 
 @pytest.mark.parametrize("finds", [1, 2, 3, 4, 5, 9, 10, 16])
@@ -237,28 +259,28 @@ def test_every_cell_shows_its_own_find_where_the_sheet_says(finds: int) -> None:
     boxes = [
         (150 * (n % 4) + 40, 110 * (n // 4) + 50, 150 * (n % 4) + 60 + n, 110 * (n // 4) + 74) for n in range(finds)
     ]
-    sheet = shown(boxes, painted(boxes))
-    side = sheet.crop.side
-    assert sheet.crop.pixels.shape == (side, side, 3)
+    sheets = shown(boxes, painted(boxes))
+    (crop,) = sheets.crops
+    side = crop.side
+    assert crop.pixels.shape == (side, side, 3)
     assert (side // CELL - 1) ** 2 < finds <= (side // CELL) ** 2
-    for number, box in enumerate(sheet.boxes):
+    for number, box in enumerate(sheets.boxes):
         row, column = divmod(number, side // CELL)
-        cell = sheet.crop.pixels[:, :, 0][row * CELL :, column * CELL :][:CELL, :CELL]
+        cell = crop.pixels[:, :, 0][row * CELL :, column * CELL :][:CELL, :CELL]
         left, top, right, bottom = (int(corner) % CELL for corner in box.round())
         assert max(right - left, bottom - top) == FACE
         assert (cell[top + 2 : bottom - 2, left + 2 : right - 2] == 250 - 10 * number).all()
         cell[top - 2 : bottom + 2, left - 2 : right + 2] = 0
         assert not cell.any()
-    cells = [(int(x // CELL), int(y // CELL)) for box in sheet.boxes for x, y in (box[:2], box[2:])]
+    cells = [(int(x // CELL), int(y // CELL)) for box in sheets.boxes for x, y in (box[:2], box[2:])]
     assert cells[::2] == cells[1::2]
     assert len(set(cells)) == finds
 
 
 def test_a_find_in_one_cell_is_never_that_of_another() -> None:
     """The room around each is as wide as half a face: two boxes of that size do not even touch."""
-    boxes = [(30 * n, 100, 30 * n + 15, 115) for n in range(16)]
-    sheet = shown(boxes, painted(boxes))
-    for one, other in itertools.permutations(sheet.boxes, 2):
+    boxes = [(30 * (n % 20), 100, 30 * (n % 20) + 15, 115) for n in range(40)]
+    for one, other in itertools.permutations(shown(boxes, whole()).boxes, 2):
         assert np.maximum(one[:2] - other[2:], other[:2] - one[2:]).max() >= CELL - FACE
 
 
@@ -269,9 +291,9 @@ def test_at_the_edge_of_the_picture_a_find_stays_in_the_middle_and_nothing_lies_
     seen = painted([])
     seen.pixels[:] = 100
     seen.pixels[box[1] : box[3], box[0] : box[2]] = 250
-    sheet = shown([box], seen)
-    left, top, right, bottom = (int(corner) for corner in sheet.boxes[0].round())
-    grey = sheet.crop.pixels[:, :, 0]
+    sheets = shown([box], seen)
+    left, top, right, bottom = (int(corner) for corner in sheets.boxes[0].round())
+    grey = sheets.crops[0].pixels[:, :, 0]
     assert (grey[top + 3 : bottom - 3, left + 3 : right - 3] > 240).all()
     np.testing.assert_allclose([(left + right) / 2, (top + bottom) / 2], CELL / 2, atol=2)
     if box[0] == 0:
@@ -323,7 +345,7 @@ def test_who_names_faces_by_detects_index_masks_what_detect_saw() -> None:
                 assert seen("mask", params) is seen("detect", DetectParams())
 
 
-def test_its_price_is_that_of_the_largest_sheet() -> None:
+def test_its_price_is_that_of_all_sheets_there_may_be() -> None:
     picture = Header("jpeg", 400, 300)
     looks = [looking("detect", DetectParams(closer=closer), Settings()).passes(picture) for closer in (False, True)]
-    assert looks == [1, pytest.approx(1 + (SHEET_SIDE / SIDE) ** 2)]
+    assert looks == [1, pytest.approx(1 + SHEETS * (SHEET_SIDE / SIDE) ** 2)]
