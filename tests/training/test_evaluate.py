@@ -43,6 +43,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, with_open_model: Path) -> P
 def evaluated(folder: Path, *more: str) -> Report:
     told = folder / "report.json"
     named = {"everyday": "everyday", "alarms": "alarms", "photos": "none", "truth": "none.onnx", "kept": "kept"}
+    named["real"] = "none"
     options = [part for name, value in named.items() for part in (f"--{name}", str(folder / value))]
     main([str(OPEN), "--forms", "fp32", "--json", str(told), *options, *more])
     return msgspec.json.decode(told.read_bytes(), type=Report)

@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
+from models.training.judge.sets import left_out
 from models.training.material import fetch_sources, photographs
-from models.training.material.photographs import LONGEST, Photograph, held_out, read_photographs
+from models.training.material.photographs import LONGEST, Photograph, held_out, names_in, read_photographs
 from models.training.run.assign import anchor_boxes, assign
 from models.training.scenes.composer import finish, second_view
 from models.training.scenes.photographed import crop, photographed, settled, shot, side_by_side
@@ -35,10 +36,21 @@ def photograph(seed: int = 0) -> Photograph:
 
 
 def test_a_tenth_is_held_out_and_pictures_of_the_same_people_never_part() -> None:
-    labels = {f"{i:03}.jpg": label(together=i < 30) for i in range(100)}
-    held = held_out(labels)
+    together = {f"{i:03}.jpg": i < 30 for i in range(100)}
+    held = held_out(together)
     assert len(held) == 7 and all(int(name[:3]) >= 30 for name in held)
-    assert held == held_out(dict(reversed(labels.items())))
+    assert held == held_out(dict(reversed(together.items())))
+
+
+def test_what_training_leaves_out_is_judged_by_set(tmp_path: Path) -> None:
+    (tmp_path / "coco").mkdir()
+    (tmp_path / "coco" / "labels.json").write_text(json.dumps({f"{i:03}.jpg": {} for i in range(30)}))
+    scenes = {f"{i:03}.jpg": {"near_duplicate_risk": "crops of one"} if i % 2 else {} for i in range(20)}
+    (tmp_path / "scenes.json").write_text(json.dumps(scenes))
+    left = left_out(tmp_path)
+    assert {str(path.relative_to(tmp_path)) for path in left} == held_out(names_in(tmp_path))
+    assert sorted(left.values()) == ["everyday scenes"] * 3 + ["gatherings"]
+    assert left_out(tmp_path / "none") == {}
 
 
 def test_large_photographs_are_read_smaller_and_their_faces_with_them(tmp_path: Path) -> None:

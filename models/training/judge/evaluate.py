@@ -74,10 +74,11 @@ def gathered(options: argparse.Namespace, workshop: Workshop) -> list[Photograph
     """All photographs asked for; both halves only for a release."""
     photographs = sets.everyday(options.everyday)
     photographs += sets.without_people(alarms.present(options.alarms))
-    tuned = not options.quick and (not options.sets or set(options.sets) & set(sets.TUNED.values()))
-    if tuned and options.truth.is_file():
+    unmarked = {} if options.quick else sets.tuned(options.photos) | sets.left_out(options.real)
+    unmarked = {path: kind for path, kind in unmarked.items() if not options.sets or kind in options.sets}
+    if unmarked and options.truth.is_file():
         canvases = Canvases(options.kept / "canvases")
-        photographs += sets.tuned(options.photos, workshop.detector(options.truth, "fp32"), canvases)
+        photographs += sets.by_detector(unmarked, workshop.detector(options.truth, "fp32"), canvases)
     wanted = [one for one in photographs if options.release or not one.release]
     return [one for one in wanted if not options.sets or one.kind in options.sets]
 
@@ -122,13 +123,16 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         "models", nargs="*", default=["models/open/scrfd_500m_open.onnx"], help="FILE.onnx[:fp32|:int8]"
     )
     parser.add_argument("--forms", nargs="+", choices=FORMS, default=list(FORMS))
-    parser.add_argument("--quick", action="store_true", help="int8 only, without the photographs that were tuned to")
+    parser.add_argument("--quick", action="store_true", help="int8 only, and only photographs whose faces were marked")
     parser.add_argument("--release", action="store_true", help="this is for a release: look at the release half, too")
     parser.add_argument("--sets", nargs="+", help="only these: masks, samples, portraits, …")
     parser.add_argument("--everyday", type=Path, default=Path("../shared/everyday"))
     parser.add_argument("--photos", type=Path, default=Path("../shared/photos"))
     parser.add_argument(
-        "--truth", type=Path, default=Path("../shared/models/scrfd_2.5g_bnkps.onnx"), help="of --photos"
+        "--real", type=Path, default=Path("../shared/training/real"), help="of which training left some out"
+    )
+    parser.add_argument(
+        "--truth", type=Path, default=Path("../shared/models/scrfd_2.5g_bnkps.onnx"), help="of --photos and --real"
     )
     parser.add_argument("--alarms", type=Path, default=alarms.FOLDER, help="photographs without people")
     parser.add_argument(

@@ -14,11 +14,14 @@ from numpy.typing import NDArray
 from models.training.judge.canvases import Canvases
 from models.training.judge.detect import OnnxDetector
 from models.training.judge.measure import Floats
+from models.training.material.photographs import held_out, names_in
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 #: `../shared/photos` by the first word of the name. They were tuned to, all of them.
 TUNED = {"crowd": "crowds and groups", "group": "crowds and groups", "portrait": "portraits"}
 WITHOUT_PEOPLE = "without people"
+#: `../shared/training/real` by its folders: what training left out. What a score means was chosen by them, too.
+LEFT_OUT = {"coco": "everyday scenes", "scenes": "gatherings"}
 #: Where another detector is the truth: its score that makes a face, and the one that excuses a finding.
 STRICT, LOOSE = 0.5, 0.3
 MASKED, BARE, UNKNOWN = 1, 0, -1
@@ -82,13 +85,22 @@ def _masked(kinds: list[str], faces: int) -> NDArray[np.int8]:
     return np.array(known or [UNKNOWN] * faces, np.int8)
 
 
-def tuned(folder: Path, truth: OnnxDetector, canvases: Canvases) -> list[Photograph]:
-    """The photographs that choices were made by; what is true is another detector's faces."""
+def tuned(folder: Path) -> dict[Path, str]:
+    """The photographs that choices were made by, and the set of each."""
+    kinds = {path: TUNED.get(path.name.split("_")[0]) for path in pictures_in(folder)}
+    return {path: kind for path, kind in kinds.items() if kind}
+
+
+def left_out(folder: Path) -> dict[Path, str]:
+    """The real photographs that training never saw, and the set of each; none where the folder is not there."""
+    names = sorted(held_out(names_in(folder))) if folder.is_dir() else []
+    return {folder / name: LEFT_OUT[name.split("/")[0]] for name in names}
+
+
+def by_detector(kinds: dict[Path, str], truth: OnnxDetector, canvases: Canvases) -> list[Photograph]:
+    """Photographs of which nobody marked the faces: what is true is another detector's."""
     photographs = []
-    for path in pictures_in(folder):
-        kind = TUNED.get(path.name.split("_")[0])
-        if kind is None:
-            continue
+    for path, kind in kinds.items():
         loose = truth.look(canvases.of(path), LOOSE)
         strict = loose.at(STRICT)
         masked = np.full(len(strict.boxes), UNKNOWN, np.int8)

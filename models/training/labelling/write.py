@@ -19,6 +19,7 @@ from models.training.judge.measure import iou_table
 from models.training.labelling.keypoints import Head, head_of
 from models.training.labelling.looks import Sighting, sightings_of
 from models.training.material.folder import Floats, read_picture
+from models.training.material.photographs import names_in
 
 CORRECTIONS = Path(__file__).with_name("corrections.json")
 SURE = 0.6, 2  # score and looks of a face that nobody marked
@@ -191,18 +192,15 @@ def cached_sightings(detector: OnnxDetector, folder: Path, names: list[str], cac
 def labels_of(folder: Path, detector: OnnxDetector, cache: Path) -> dict[str, Label]:
     """Name -> label of everything below the folder: coco/ with people's keypoints, scenes/ without."""
     marked = json.loads((folder / "coco" / "labels.json").read_text())
-    scenes = json.loads((folder / "scenes.json").read_text())
-    names = [f"coco/photos/{name}" for name in sorted(marked)] + [f"scenes/{name}" for name in sorted(scenes)]
-    sightings = cached_sightings(detector, folder, names, cache)
+    names = names_in(folder)
+    sightings = cached_sightings(detector, folder, list(names), cache)
     corrections = json.loads(CORRECTIONS.read_text())
     labels = {}
-    for name in names:
-        last = name.rsplit("/", 1)[1]
-        if name.startswith("coco/"):
-            label = people_label(marked[last]["people"], marked[last]["crowd_regions"], sightings[name])
-            together = False
+    for name, together in names.items():
+        if person := marked.get(name.removeprefix("coco/photos/")):
+            label = people_label(person["people"], person["crowd_regions"], sightings[name])
         else:
-            label, together = seen_label(sightings[name]), bool(scenes[last].get("near_duplicate_risk"))
+            label = seen_label(sightings[name])
         labels[name] = {**corrected(label, corrections.get(name, {})), "together": together}
     return labels
 

@@ -58,15 +58,23 @@ def read_labels(path: Path) -> dict[str, Any]:
     return held
 
 
-def held_out(labels: dict[str, Any]) -> set[str]:
-    """Names of the tenth that is never trained on; photographs that may show the same people stay together, outside."""
-    free = [name for name, label in labels.items() if not label["together"]]
+def names_in(folder: Path) -> dict[str, bool]:
+    """Names below the folder -> whether others may show the same people: coco/ with keypoints, scenes/ without."""
+    marked = json.loads((folder / "coco" / "labels.json").read_text())
+    scenes = json.loads((folder / "scenes.json").read_text())
+    names = dict.fromkeys((f"coco/photos/{name}" for name in sorted(marked)), False)
+    return names | {f"scenes/{name}": bool(scenes[name].get("near_duplicate_risk")) for name in sorted(scenes)}
+
+
+def held_out(together: dict[str, bool]) -> set[str]:
+    """Names of the tenth that is never trained on; photographs that may show the same people stay outside, together."""
+    free = [name for name, others in together.items() if not others]
     return set(split_names(free, len(free) // HOLD_OUT_EVERY)[1])
 
 
 def read_photographs(folder: Path, labels: Path) -> tuple[list[Photograph], list[Photograph]]:
     """(training, validation), by name."""
     known = read_labels(labels)
-    held = held_out(known)
+    held = held_out({name: label["together"] for name, label in known.items()})
     photographs = [read_photograph(folder, name, known[name]) for name in sorted(known)]
     return [p for p in photographs if p.name not in held], [p for p in photographs if p.name in held]
