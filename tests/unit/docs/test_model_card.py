@@ -14,7 +14,7 @@ OPEN = Path(__file__).parents[3] / "models" / "open"
 CARD = (OPEN / "README.md").read_text(encoding="utf-8")
 REPORT = msgspec.json.decode((OPEN / "figures.json").read_bytes(), type=Report)
 ROW = re.compile(
-    r"^\| (?:masks|samples|crowds and groups|portraits) \(\d+, \d+\) \|.*$|^\| scrfd_\S+ (?:int8|fp32) \| \d+ \| .*$",
+    r"^\| (?:everyday scenes|gatherings|masks|samples|crowds and groups|portraits) \(\d+, \d+\) \|.*$|^\| scrfd_\S+ (?:int8|fp32) \| \d+ \| .*$",
     re.MULTILINE,
 )
 
