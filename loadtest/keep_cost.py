@@ -2,8 +2,8 @@
 
 `python -m loadtest.keep_cost PHOTOS` makes 12-megapixel JPEGs and masks them three ways, in turn: the service's picture
 children with quality=95 and with quality=keep; and as scripts do it who have only a command line: decode, blur, encode
-each box, and `jpegtran -drop` it onto the file (Debian: libjpeg-turbo-progs; left out where it is not there). CPU time over this process and whatever
-it starts, medians over rounds; finding the faces is in none of them.
+each box, and `jpegtran -drop` it onto the file (Debian: libjpeg-turbo-progs; left out where it is not there). CPU time
+over this process and whatever it starts, medians over rounds; finding the faces is in none of them.
 """
 
 from __future__ import annotations
