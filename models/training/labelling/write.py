@@ -197,8 +197,8 @@ def labels_of(folder: Path, detector: OnnxDetector, cache: Path) -> dict[str, La
     corrections = json.loads(CORRECTIONS.read_text())
     labels = {}
     for name, together in names.items():
-        if person := marked.get(name.removeprefix("coco/photos/")):
-            label = people_label(person["people"], person["crowd_regions"], sightings[name])
+        if known := marked.get(name.removeprefix("coco/photos/")):
+            label = people_label(known["people"], known["crowd_regions"], sightings[name])
         else:
             label = seen_label(sightings[name])
         labels[name] = {**corrected(label, corrections.get(name, {})), "together": together}

@@ -157,7 +157,7 @@ def test_the_doubted_finds_of_most_pictures_are_one_more_run(doubted: int) -> No
 @pytest.mark.parametrize(
     ("doubted", "sides"), [(17, [384, 96]), (25, [384, 288]), (32, [384, 384]), (33, [384, 384, 96])]
 )
-def test_a_crowds_lie_in_several_sheets_of_which_the_last_is_no_larger_than_it_must_be(
+def test_those_of_a_crowd_lie_in_several_sheets_of_which_the_last_is_no_larger_than_it_must_be(
     doubted: int, sides: list[int]
 ) -> None:
     workers = Workers(crowd(doubted))
