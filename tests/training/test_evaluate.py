@@ -13,10 +13,10 @@ import pytest
 
 from models.catalogue.choose import choose_file
 from models.training.judge.canvases import Canvases
-from models.training.judge.evaluate import main
+from models.training.judge.evaluate import main, parse
 from models.training.judge.report import DEVELOPMENT, RELEASE, Report
 from models.training.judge.served import alone, closer_of
-from models.training.judge.sets import MASKED, everyday, is_release, without_people
+from models.training.judge.sets import MASKED, everyday, is_release, left_out, without_people
 
 OPEN = Path("models/open/scrfd_500m_open.onnx")
 NAMES = {half: [n for n in (f"made_{i}.png" for i in range(40)) if is_release(n) == half][:2] for half in (False, True)}
@@ -106,3 +106,10 @@ def test_new_weights_are_judged_before_they_have_a_closer_network(tmp_path: Path
     assert closer_of(OPEN) is not None
     assert closer_of(fresh) is None
     assert alone(choose_file(fresh)).closer is None
+
+
+def test_a_folder_that_is_none_of_real_photographs_is_told_from_one_that_is_not_there(tmp_path: Path, capsys) -> None:
+    with pytest.raises(SystemExit):
+        parse(["--real", str(tmp_path)])
+    assert "coco/labels.json, scenes.json" in capsys.readouterr().err
+    assert left_out(parse(["--real", str(tmp_path / "none")]).real) == {}

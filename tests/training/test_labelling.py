@@ -10,7 +10,7 @@ import pytest
 from models.training.judge.measure import iou_table
 from models.training.labelling.keypoints import LEFT_EAR, LEFT_EYE, MARKS, NOSE, OVAL, RIGHT_EAR, RIGHT_EYE, head_of
 from models.training.labelling.looks import Sighting, lean_into, merged
-from models.training.labelling.write import corrected, face, people_label, seen_label
+from models.training.labelling.write import boxed_label, corrected, face, people_label, seen_label
 from models.training.material.folder import Floats
 
 SCALE = 4.0  # pixels a centimetre
@@ -97,3 +97,13 @@ def test_what_was_seen_by_eye_has_the_last_word() -> None:
     after = corrected(label, wrong)
     assert [one["box"] for one in after["faces"]] == [[40, 0, 50, 10], [60, 0, 70, 10]]
     assert after["doubtful"] == [[20, 0, 30, 10]] and after["regions"] == [[80, 0, 90, 10]]
+
+
+def test_where_somebody_looked_through_only_what_they_boxed_is_a_face_and_a_sure_look_adds_where_its_eyes_are() -> None:
+    one, unsure, elsewhere = seen([1, 0, 10, 10], 0.9, 4), seen([20, 0, 30, 10], 0.3, 1), seen([60, 0, 70, 10], 0.9, 5)
+    label = boxed_label(
+        {"faces": [[0, 0, 10, 10], [20, 0, 30, 10]], "hidden": [[40, 0, 50, 10]]}, [one, unsure, elsewhere]
+    )
+    assert [held["box"] for held in label["faces"]] == [[0, 0, 10, 10], [20, 0, 30, 10]]
+    assert [held["points"][0][0] for held in label["faces"]] == [0, None]
+    assert label["doubtful"] == [[40, 0, 50, 10]] and label["regions"] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 from pathlib import Path
@@ -11,12 +12,23 @@ import numpy as np
 import pytest
 
 from models.training.judge.sets import left_out
+from models.training.labelling.write import BOXED
 from models.training.material import fetch_sources, photographs
-from models.training.material.photographs import LONGEST, Photograph, held_out, names_in, read_photographs
+from models.training.material.photographs import (
+    GATHERED,
+    LONGEST,
+    Photograph,
+    gathered_rows,
+    held_out,
+    names_in,
+    read_photographs,
+)
 from models.training.run.assign import anchor_boxes, assign
 from models.training.scenes.composer import finish, second_view
 from models.training.scenes.photographed import crop, photographed, settled, shot, side_by_side
 
+OPEN = {"CC BY 2.0", "CC BY 3.0", "CC BY 4.0", "CC0 1.0", "US government work", "no known copyright restrictions",
+        "Unsplash licence", "OGL 3.0", "public domain"}  # fmt: skip
 NOBODY_KNOWS = [[None, None]] * 5
 
 
@@ -51,6 +63,35 @@ def test_what_training_leaves_out_is_judged_by_set(tmp_path: Path) -> None:
     assert {str(path.relative_to(tmp_path)) for path in left} == held_out(names_in(tmp_path))
     assert sorted(left.values()) == ["everyday scenes"] * 3 + ["gatherings"]
     assert left_out(tmp_path / "none") == {}
+
+
+def test_what_is_gathered_later_changes_nobody_who_was_held_out() -> None:
+    before = {f"coco/photos/{i:03}.jpg": False for i in range(40)}
+    later = {f"gathered/{i:03}.jpg": i >= 30 for i in range(60)}
+    held = held_out(before | later)
+    assert held_out(before) == {name for name in held if name.startswith("coco/")}
+    assert len(held) == 4 + 3 and all(not later.get(name, False) for name in held)
+
+
+def test_every_gathered_photograph_is_named_once_with_licence_source_credit_and_sum_and_was_looked_through() -> None:
+    rows = gathered_rows()
+    assert len({row["file"] for row in rows}) == len({row["sha256"] for row in rows}) == len(rows)
+    assert {row["licence"] for row in rows} <= OPEN
+    assert all(row["credit"] and ":" in row["source"] and len(row["sha256"]) == 64 for row in rows)
+    assert {row["others"] for row in rows} <= {"yes", "no"}
+    assert {f"{GATHERED}/{row['file']}" for row in rows} == set(json.loads(BOXED.read_text()))
+
+
+def test_only_the_very_file_is_gathered_and_kept_no_larger_than_its_boxes_are_drawn(
+    tmp_path: Path, monkeypatch
+) -> None:
+    data = cv2.imencode(".jpg", np.zeros((30, 2 * fetch_sources.GATHERED_LONGEST, 3), np.uint8))[1].tobytes()
+    row = {"file": "a.jpg", "source": "owner/name:some where/a.jpg", "sha256": hashlib.sha256(data).hexdigest()}
+    monkeypatch.setattr(fetch_sources, "gathered_rows", lambda: [row, row | {"file": "b.jpg", "sha256": "another"}])
+    monkeypatch.setattr(fetch_sources, "fetch", lambda addresses: data)
+    assert fetch_sources.gather(tmp_path / "gathered") == ["b.jpg"]
+    kept = cv2.imread(str(tmp_path / "gathered" / "a.jpg"))
+    assert kept.shape == (15, fetch_sources.GATHERED_LONGEST, 3)
 
 
 def test_large_photographs_are_read_smaller_and_their_faces_with_them(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from models.training.judge.report import Report, table
 from models.training.judge.served import FOR_RANGES, FORMS, Workshop, closer_of
 from models.training.judge.sets import Photograph
 from models.training.material.folder import read_picture
+from models.training.material.photographs import missing_in
 
 GREEN, RED, ORANGE = (60, 200, 60), (40, 40, 230), (0, 165, 255)
 
@@ -143,6 +144,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--json", type=Path, help="file for the report")
     parser.add_argument("--kept", type=Path, default=Path("build/eval"), help="prepared networks and fitted pictures")
     options = parser.parse_args(arguments)
+    if options.real.is_dir() and (missing := missing_in(options.real)):
+        parser.error(f"--real {options.real} lacks {', '.join(missing)}: name the folder of the recipe's photographs")
     options.forms = ["int8"] if options.quick else options.forms
     return options
 

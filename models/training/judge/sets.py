@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from models.training.judge.canvases import Canvases
 from models.training.judge.detect import OnnxDetector
 from models.training.judge.measure import Floats
-from models.training.material.photographs import held_out, names_in
+from models.training.material.photographs import COCO, GATHERED, SCENES, held_out, names_in
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 #: `../shared/photos` by the first word of the name. They were tuned to, all of them.
 TUNED = {"crowd": "crowds and groups", "group": "crowds and groups", "portrait": "portraits"}
 WITHOUT_PEOPLE = "without people"
 #: `../shared/training/real` by its folders: what training left out. What a score means was chosen by them, too.
-LEFT_OUT = {"coco": "everyday scenes", "scenes": "gatherings"}
+LEFT_OUT = {COCO: "everyday scenes", SCENES: "gatherings", GATHERED: "further scenes"}
 #: Where another detector is the truth: its score that makes a face, and the one that excuses a finding.
 STRICT, LOOSE = 0.5, 0.3
 MASKED, BARE, UNKNOWN = 1, 0, -1

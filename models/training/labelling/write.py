@@ -1,7 +1,7 @@
 """python -m models.training.labelling.write: what is known of the faces in the real photographs, for training.
 
 Alone knows when a face is sure, doubtful or left to chance: people's keypoints where there are any, what the detector
-agrees upon with itself (looks.py), and what was corrected by eye (corrections.json).
+agrees upon with itself (looks.py), and what was corrected (corrections.json) or boxed (gathered.json) by eye.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from models.training.judge.measure import iou_table
 from models.training.labelling.keypoints import Head, head_of
 from models.training.labelling.looks import Sighting, sightings_of
 from models.training.material.folder import Floats, read_picture
-from models.training.material.photographs import names_in
+from models.training.material.photographs import as_floats, names_in
 
 CORRECTIONS = Path(__file__).with_name("corrections.json")
+BOXED = Path(__file__).with_name("gathered.json")  # name -> faces, and hidden: boxes of which nothing is known
 SURE = 0.6, 2  # score and looks of a face that nobody marked
 LIKELY = 0.3, 2  # of what may be a face although people marked everyone
 SAME = 0.3  # IoU at which a sighting and a head are one
@@ -142,6 +143,18 @@ def seen_label(sightings: list[Sighting]) -> Label:
     return {"faces": faces, "doubtful": rounded([one.box for one in sightings if not sure(one)]), "regions": []}
 
 
+def boxed_label(known: dict[str, list[list[float]]], sightings: list[Sighting]) -> Label:
+    """The label of a photograph that was looked through by eye: what nobody boxed is no face.
+
+    The detector only adds where eyes, nose and mouth are, in faces of which it is sure.
+    """
+    clear, faces = [one for one in sightings if sure(one)], []
+    for box in as_floats(known["faces"], 4):
+        place = matching(box, clear)
+        faces.append(face(box, None if place is None else clear[place].points))
+    return {"faces": faces, "doubtful": known["hidden"], "regions": []}
+
+
 def rounded(boxes: list[Floats]) -> list[list[float]]:
     """As they are written."""
     return [[round(float(v), 1) for v in box] for box in boxes]
@@ -190,15 +203,17 @@ def cached_sightings(detector: OnnxDetector, folder: Path, names: list[str], cac
 
 
 def labels_of(folder: Path, detector: OnnxDetector, cache: Path) -> dict[str, Label]:
-    """Name -> label of everything below the folder: coco/ with people's keypoints, scenes/ without."""
+    """Name -> label of every photograph below the folder."""
     marked = json.loads((folder / "coco" / "labels.json").read_text())
     names = names_in(folder)
     sightings = cached_sightings(detector, folder, list(names), cache)
-    corrections = json.loads(CORRECTIONS.read_text())
+    corrections, by_eye = json.loads(CORRECTIONS.read_text()), json.loads(BOXED.read_text())
     labels = {}
     for name, together in names.items():
         if known := marked.get(name.removeprefix("coco/photos/")):
             label = people_label(known["people"], known["crowd_regions"], sightings[name])
+        elif boxed := by_eye.get(name):
+            label = boxed_label(boxed, sightings[name])
         else:
             label = seen_label(sightings[name])
         labels[name] = {**corrected(label, corrections.get(name, {})), "together": together}

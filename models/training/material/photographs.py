@@ -5,6 +5,7 @@ Unlike portraits they hold any number of people, and not all of them are known: 
 
 from __future__ import annotations
 
+import csv
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ from models.training.material.folder import Floats, Picture, read_picture, shrun
 
 LONGEST = 1600  # pixels: larger photographs are read smaller
 HOLD_OUT_EVERY = 10
+COCO, SCENES, GATHERED = "coco", "scenes", "gathered"  # the folders of a material's real photographs
+LIST = Path(__file__).with_name("gathered.tsv")  # file, licence, source, credit, others, sha256 of what was gathered
 
 
 @dataclass(frozen=True)
@@ -58,18 +61,40 @@ def read_labels(path: Path) -> dict[str, Any]:
     return held
 
 
+def gathered_rows(listed: Path = LIST) -> list[dict[str, str]]:
+    """What is known of each gathered photograph, by the list's column."""
+    with listed.open(encoding="utf-8", newline="") as lines:
+        return list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
+
+
+def missing_in(folder: Path) -> list[str]:
+    """Which of the files that say what is in a folder of real photographs are not there."""
+    return [name for name in (f"{COCO}/labels.json", "scenes.json") if not (folder / name).is_file()]
+
+
 def names_in(folder: Path) -> dict[str, bool]:
-    """Names below the folder -> whether others may show the same people: coco/ with keypoints, scenes/ without."""
-    marked = json.loads((folder / "coco" / "labels.json").read_text())
+    """Names below the folder -> whether others may show the same people.
+
+    coco/ with keypoints, scenes/ without, gathered/ where it is there: boxed by eye.
+    """
+    marked = json.loads((folder / COCO / "labels.json").read_text())
     scenes = json.loads((folder / "scenes.json").read_text())
-    names = dict.fromkeys((f"coco/photos/{name}" for name in sorted(marked)), False)
-    return names | {f"scenes/{name}": bool(scenes[name].get("near_duplicate_risk")) for name in sorted(scenes)}
+    names = dict.fromkeys((f"{COCO}/photos/{name}" for name in sorted(marked)), False)
+    names |= {f"{SCENES}/{name}": bool(scenes[name].get("near_duplicate_risk")) for name in sorted(scenes)}
+    if (folder / GATHERED).is_dir():
+        names |= {f"{GATHERED}/{row['file']}": row["others"] == "yes" for row in gathered_rows()}
+    return names
 
 
 def held_out(together: dict[str, bool]) -> set[str]:
-    """Names of the tenth that is never trained on; photographs that may show the same people stay outside, together."""
+    """Names of the tenth that is never trained on; photographs that may show the same people stay outside, together.
+
+    What was gathered later does not change who was held out before.
+    """
     free = [name for name, others in together.items() if not others]
-    return set(split_names(free, len(free) // HOLD_OUT_EVERY)[1])
+    later = [name for name in free if name.startswith(f"{GATHERED}/")]
+    first = sorted(set(free) - set(later))
+    return {one for names in (first, later) for one in split_names(names, len(names) // HOLD_OUT_EVERY)[1]}
 
 
 def read_photographs(folder: Path, labels: Path) -> tuple[list[Photograph], list[Photograph]]:
