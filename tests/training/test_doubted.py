@@ -14,9 +14,8 @@ from gateway.dispatching.sheets import sheets_of
 from gateway.pictures.picture_facts import Crop
 from models.training.doubted import cells, sheets
 from models.training.doubted.cells import SIDE, Cell, cells_of, is_face
-from models.training.doubted.collect import is_kept
 from models.training.doubted.sheets import Pool, changed, placed, sheet
-from models.training.judge.detect import Found, OnnxDetector
+from models.training.judge.detect import Found
 from models.training.material.folder import Floats
 from models.training.scenes.composer import Scene
 from shared.cells import CELL, FACE
@@ -153,12 +152,3 @@ def test_a_pool_takes_in_what_is_added_and_says_what_is_missing(tmp_path: Path) 
     cells.write(tmp_path / "0001.cells", [a_cell(score=0.25)] * 200)
     drawn.refresh()
     assert 0.25 in {drawn.draw(random.Random(seed)).score for seed in range(60)}
-
-
-def test_what_scores_much_beside_the_boxes_is_no_face_only_where_eyes_went_through_the_finds() -> None:
-    pixels = np.zeros((SIDE, SIDE, 3), np.uint8)
-    nobody = Cell(pixels, box(40, 40, 48), 0.6, False, NOWHERE, np.zeros((0, 5, 2), np.float32), NOWHERE, True)
-    detector, rng = OnnxDetector(Path("models/open/scrfd_500m_open.onnx")), random.Random(1)
-    assert not is_kept(nobody, "photographed", detector, rng)
-    assert is_kept(nobody, "photographed", detector, rng, boxed=True)
-    assert is_kept(nobody, "bare", detector, rng)
