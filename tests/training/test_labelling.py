@@ -106,4 +106,4 @@ def test_where_somebody_looked_through_only_what_they_boxed_is_a_face_and_a_sure
     )
     assert [held["box"] for held in label["faces"]] == [[0, 0, 10, 10], [20, 0, 30, 10]]
     assert [held["points"][0][0] for held in label["faces"]] == [0, None]
-    assert label["doubtful"] == [[40, 0, 50, 10]] and label["regions"] == []
+    assert label["doubtful"] == [] and label["regions"] == [[40, 0, 50, 10]]

@@ -65,12 +65,23 @@ def test_what_training_leaves_out_is_judged_by_set(tmp_path: Path) -> None:
     assert left_out(tmp_path / "none") == {}
 
 
-def test_what_is_gathered_later_changes_nobody_who_was_held_out() -> None:
-    before = {f"coco/photos/{i:03}.jpg": False for i in range(40)}
-    later = {f"gathered/{i:03}.jpg": i >= 30 for i in range(60)}
-    held = held_out(before | later)
-    assert held_out(before) == {name for name in held if name.startswith("coco/")}
-    assert len(held) == 4 + 3 and all(not later.get(name, False) for name in held)
+def test_what_was_gathered_changes_nobody_who_was_held_out_and_neither_does_what_could_not_be_had(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "coco").mkdir()
+    (tmp_path / "coco" / "labels.json").write_text(json.dumps({f"{i:03}.jpg": {} for i in range(40)}))
+    (tmp_path / "scenes.json").write_text("{}")
+    before = held_out(names_in(tmp_path))
+    (tmp_path / GATHERED).mkdir()
+    every = [row["file"] for row in gathered_rows()]
+    for file in every:
+        (tmp_path / GATHERED / file).touch()
+    held = held_out(names_in(tmp_path))
+    assert len(before) == 4 and before < held and len(held) > 40
+    for file in every[::3]:
+        (tmp_path / GATHERED / file).unlink()
+    left = names_in(tmp_path)
+    assert held_out(left) == held & set(left) < held
 
 
 def test_every_gathered_photograph_is_named_once_with_licence_source_credit_and_sum_and_was_looked_through() -> None:

@@ -25,12 +25,11 @@ from models.training.material.photographs import GATHERED
 from models.training.run.feed import Supply
 from models.training.run.train import ask_for_scenes, supply_of
 from models.training.scenes.composer import Canvas, Scene, finish, second_view, similarity
-from models.training.scenes.photographed import SPINS, photographed, settled, warped
+from models.training.scenes.photographed import SPINS, Shot, photographed, settled, warped
 from models.training.scenes.sprites import pyramid
 
 LEAST = 0.08  # finds that score less are too many, and hardly ever faces
 BARE, PHOTOGRAPHED = 0.3, 0.4  # shares of the scenes: crops of pictures without faces, and of photographs with people
-BOXED_BARE, BOXED_PHOTOGRAPHED = 0.1, 0.9  # the same where only photographs that were boxed by eye are asked for
 SIDES = ((320, 0.8), (640, 0.2))  # pixels of a scene, and share
 KEPT = 40  # scenes that wait for their second view
 SEEN_TWICE = 0.5  # share of the scenes that are second views
@@ -43,12 +42,14 @@ IN_A_FILE = 400
 
 
 class Scenes:
-    """Endless scenes: bare, photographed or composed, half of them seen a second time."""
+    """Endless scenes, half of them seen twice: bare, composed, photographed, or boxed: photographed, and by eye."""
 
-    def __init__(self, supply: Supply, bare: list[list[Picture]], rng: random.Random, *, boxed: bool = False) -> None:
+    def __init__(self, supply: Supply, bare: list[list[Picture]], rng: random.Random) -> None:
         self._supply, self._bare, self._rng = supply, bare, rng
-        self._shares = (BOXED_BARE, BOXED_PHOTOGRAPHED) if boxed else (BARE, PHOTOGRAPHED)
-        self._shots = [one for one in supply.shots if not boxed or one.known.name.startswith(f"{GATHERED}/")]
+        self._photographs: dict[str, list[Shot]] = {"photographed": [], "boxed": []}
+        for one in supply.shots:
+            by_eye = one.known.name.startswith(f"{GATHERED}/")
+            self._photographs["boxed" if by_eye else "photographed"].append(one)
         self._waiting: list[tuple[str, Canvas]] = []
 
     def next(self) -> tuple[str, Scene]:
@@ -64,11 +65,11 @@ class Scenes:
 
     def _new(self, side: int) -> tuple[str, Canvas]:
         rng, drawn = self._rng, self._rng.random()
-        bare, photographs = self._shares
-        if drawn < bare:
+        if drawn < BARE:
             return "bare", bare_crop(rng.choice(self._bare), rng, side)
-        if drawn < bare + photographs and self._shots:
-            return "photographed", photographed(self._shots, rng, side)
+        if drawn < BARE + PHOTOGRAPHED and self._supply.shots:
+            kind = rng.choices(list(self._photographs), [len(shots) for shots in self._photographs.values()])[0]
+            return kind, photographed(self._photographs[kind], rng, side)
         return "composed", self._supply.composed(rng, side)
 
 
@@ -88,11 +89,11 @@ def doubts(detector: OnnxDetector, picture: Picture) -> Found:
     return Found(boxes[kept], scores[kept], points[kept], 1.0)
 
 
-def is_kept(cell: Cell, kind: str, detector: OnnxDetector, rng: random.Random, *, boxed: bool = False) -> bool:
+def is_kept(cell: Cell, kind: str, detector: OnnxDetector, rng: random.Random) -> bool:
     """Whether a cell teaches: not every likely face, and nobody in a photograph who may have been overlooked."""
     if cell.face:
         return cell.score <= LIKELY or rng.random() < LIKELY_KEPT
-    return boxed or kind != "photographed" or not perhaps_overlooked(cell, detector)
+    return kind != "photographed" or not perhaps_overlooked(cell, detector)
 
 
 def perhaps_overlooked(cell: Cell, detector: OnnxDetector) -> bool:
@@ -106,15 +107,13 @@ def perhaps_overlooked(cell: Cell, detector: OnnxDetector) -> bool:
     return float(closer.scores[same].max(initial=0.0)) >= OVERLOOKED_CLOSER
 
 
-def collected(
-    scenes: Scenes, detector: OnnxDetector, rng: random.Random, counts: Counter[str], *, boxed: bool = False
-) -> Iterator[Cell]:
+def collected(scenes: Scenes, detector: OnnxDetector, rng: random.Random, counts: Counter[str]) -> Iterator[Cell]:
     """Cells without end; counts: how many scenes, and cells by kind."""
     while True:
         kind, scene = scenes.next()
         counts["scenes"] += 1
         for cell in cells_of(scene, doubts(detector, scene.picture), real=kind != "composed"):
-            if is_kept(cell, kind, detector, rng, boxed=boxed):
+            if is_kept(cell, kind, detector, rng):
                 counts[f"{kind} {'faces' if cell.face else 'others'}"] += 1
                 yield cell
 
@@ -127,7 +126,6 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("build/training/cells"), help="folder of the files")
     parser.add_argument("--files", type=int, default=150, help=f"files of {IN_A_FILE} cells; those there count")
     parser.add_argument("--held-out", action="store_true", help="of people and pictures that are never trained on")
-    parser.add_argument("--boxed", action="store_true", help="of those photographs alone that were boxed by eye")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(arguments)
     if options.held_out and options.sprites:
@@ -145,9 +143,9 @@ def main(arguments: list[str] | None = None) -> None:
     material = sides[options.held_out]
     rng, detector = random.Random(options.seed * 1009 + there), OnnxDetector(options.weights, threads=1)
     supply = supply_of(material, options, options.seed, held_out=options.held_out)
-    scenes = Scenes(supply, [pyramid(picture) for picture in material.backgrounds], rng, boxed=options.boxed)
+    scenes = Scenes(supply, [pyramid(picture) for picture in material.backgrounds], rng)
     counts: Counter[str] = Counter()
-    stream, began = collected(scenes, detector, rng, counts, boxed=options.boxed), time.monotonic()
+    stream, began = collected(scenes, detector, rng, counts), time.monotonic()
     for number in range(there, options.files):
         cells.write(options.out / f"{number:04}.cells", [next(stream) for _ in range(IN_A_FILE)])
         told = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))

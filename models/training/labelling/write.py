@@ -19,7 +19,7 @@ from models.training.judge.measure import iou_table
 from models.training.labelling.keypoints import Head, head_of
 from models.training.labelling.looks import Sighting, sightings_of
 from models.training.material.folder import Floats, read_picture
-from models.training.material.photographs import as_floats, names_in
+from models.training.material.photographs import COCO, as_floats, names_in
 
 CORRECTIONS = Path(__file__).with_name("corrections.json")
 BOXED = Path(__file__).with_name("gathered.json")  # name -> faces, and hidden: boxes of which nothing is known
@@ -152,7 +152,7 @@ def boxed_label(known: dict[str, list[list[float]]], sightings: list[Sighting]) 
     for box in as_floats(known["faces"], 4):
         place = matching(box, clear)
         faces.append(face(box, None if place is None else clear[place].points))
-    return {"faces": faces, "doubtful": known["hidden"], "regions": []}
+    return {"faces": faces, "doubtful": [], "regions": known["hidden"]}
 
 
 def rounded(boxes: list[Floats]) -> list[list[float]]:
@@ -204,13 +204,13 @@ def cached_sightings(detector: OnnxDetector, folder: Path, names: list[str], cac
 
 def labels_of(folder: Path, detector: OnnxDetector, cache: Path) -> dict[str, Label]:
     """Name -> label of every photograph below the folder."""
-    marked = json.loads((folder / "coco" / "labels.json").read_text())
+    marked = json.loads((folder / COCO / "labels.json").read_text())
     names = names_in(folder)
     sightings = cached_sightings(detector, folder, list(names), cache)
     corrections, by_eye = json.loads(CORRECTIONS.read_text()), json.loads(BOXED.read_text())
     labels = {}
     for name, together in names.items():
-        if known := marked.get(name.removeprefix("coco/photos/")):
+        if known := marked.get(name.removeprefix(f"{COCO}/photos/")):
             label = people_label(known["people"], known["crowd_regions"], sightings[name])
         elif boxed := by_eye.get(name):
             label = boxed_label(boxed, sightings[name])

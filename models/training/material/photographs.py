@@ -75,26 +75,25 @@ def missing_in(folder: Path) -> list[str]:
 def names_in(folder: Path) -> dict[str, bool]:
     """Names below the folder -> whether others may show the same people.
 
-    coco/ with keypoints, scenes/ without, gathered/ where it is there: boxed by eye.
+    coco/ with keypoints, scenes/ without, and of gathered/, boxed by eye, what could be had.
     """
     marked = json.loads((folder / COCO / "labels.json").read_text())
     scenes = json.loads((folder / "scenes.json").read_text())
     names = dict.fromkeys((f"{COCO}/photos/{name}" for name in sorted(marked)), False)
     names |= {f"{SCENES}/{name}": bool(scenes[name].get("near_duplicate_risk")) for name in sorted(scenes)}
-    if (folder / GATHERED).is_dir():
-        names |= {f"{GATHERED}/{row['file']}": row["others"] == "yes" for row in gathered_rows()}
-    return names
+    there = [row for row in gathered_rows() if (folder / GATHERED / row["file"]).is_file()]
+    return names | {f"{GATHERED}/{row['file']}": row["others"] == "yes" for row in there}
 
 
 def held_out(together: dict[str, bool]) -> set[str]:
     """Names of the tenth that is never trained on; photographs that may show the same people stay outside, together.
 
-    What was gathered later does not change who was held out before.
+    Who of the gathered is held out goes by their list: whatever of it could not be had, the others stay where they are.
     """
-    free = [name for name, others in together.items() if not others]
-    later = [name for name in free if name.startswith(f"{GATHERED}/")]
-    first = sorted(set(free) - set(later))
-    return {one for names in (first, later) for one in split_names(names, len(names) // HOLD_OUT_EVERY)[1]}
+    first = [name for name, others in together.items() if not others and not name.startswith(f"{GATHERED}/")]
+    listed = [f"{GATHERED}/{row['file']}" for row in gathered_rows() if row["others"] == "no"]
+    tenths = (split_names(names, len(names) // HOLD_OUT_EVERY)[1] for names in (first, listed))
+    return set().union(*tenths) & set(together)
 
 
 def read_photographs(folder: Path, labels: Path) -> tuple[list[Photograph], list[Photograph]]:
