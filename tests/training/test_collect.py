@@ -33,7 +33,8 @@ def test_what_scores_much_beside_the_boxes_is_no_face_only_where_eyes_went_throu
 def test_a_scene_says_whether_eyes_went_through_its_photograph(monkeypatch) -> None:
     nowhere, points = np.zeros((0, 4), np.float32), np.zeros((0, 5, 2), np.float32)
     black = np.zeros((64, 64, 3), np.uint8)
-    named = (Photograph(name, black, nowhere, points, nowhere, nowhere) for name in ("scenes/a.jpg", "gathered/b.jpg"))
+    names, sure = ("scenes/a.jpg", "gathered/b.jpg"), np.zeros(0, np.float32)
+    named = (Photograph(name, black, nowhere, points, sure, nowhere, nowhere, nowhere) for name in names)
     supply = SimpleNamespace(shots=[shot(one) for one in named], composed=lambda *_: ["nobody"])
     monkeypatch.setattr(collect, "photographed", lambda shots, *_: [one.known.name for one in shots])
     monkeypatch.setattr(collect, "bare_crop", lambda *_: ["nobody"])

@@ -10,7 +10,7 @@ import pytest
 from models.training.judge.measure import iou_table
 from models.training.labelling.keypoints import LEFT_EAR, LEFT_EYE, MARKS, NOSE, OVAL, RIGHT_EAR, RIGHT_EYE, head_of
 from models.training.labelling.looks import Sighting, lean_into, merged
-from models.training.labelling.write import boxed_label, corrected, face, people_label, seen_label
+from models.training.labelling.write import boxed_label, corrected, denied, face, people_label, seen_label, sureness
 from models.training.material.folder import Floats
 
 SCALE = 4.0  # pixels a centimetre
@@ -107,3 +107,12 @@ def test_where_somebody_looked_through_only_what_they_boxed_is_a_face_and_a_sure
     assert [held["box"] for held in label["faces"]] == [[0, 0, 10, 10], [20, 0, 30, 10]]
     assert [held["points"][0][0] for held in label["faces"]] == [0, None]
     assert label["doubtful"] == [] and label["regions"] == [[40, 0, 50, 10]]
+
+
+def test_a_face_tells_how_sure_the_best_look_is_and_finds_beside_what_was_boxed_or_left_open_are_denied() -> None:
+    one, faint = seen([1, 0, 10, 10], 0.9, 4), seen([60, 0, 70, 10], 0.2, 5)
+    elsewhere, hidden = seen([80, 0, 90, 10], 0.4, 1), seen([42, 0, 48, 10], 0.9, 4)
+    sightings = [one, faint, elsewhere, hidden]
+    label = boxed_label({"faces": [[0, 0, 10, 10]], "hidden": [[40, 0, 50, 10]]}, sightings)
+    assert sureness([0, 0, 10, 10], sightings) == 0.9 and sureness([20, 0, 30, 10], sightings) == 0
+    assert denied(label, sightings) == [[80, 0, 90, 10]]

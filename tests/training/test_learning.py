@@ -23,10 +23,10 @@ from models.training.export.unfold import served_checkpoint  # noqa: E402
 from models.training.export.write import verify  # noqa: E402
 from models.training.network.detector import Detector, count_macs  # noqa: E402
 from models.training.network.mirror import TwoViews  # noqa: E402
-from models.training.run.checkpoint import Progress, fresh, load, next_cycle, resume, save  # noqa: E402
+from models.training.run.checkpoint import Progress, State, fresh, load, next_cycle, resume, save  # noqa: E402
 from models.training.run.feed import Batch, collate  # noqa: E402
 from models.training.run.losses import LEAST, MOST, stride_weights  # noqa: E402
-from models.training.run.train import rate_at, train_step, used_share  # noqa: E402
+from models.training.run.train import Forward, rate_at, train_step, used_share  # noqa: E402
 from models.training.scenes import layouts  # noqa: E402
 from models.training.scenes.composer import Composer, finish  # noqa: E402
 from tests.training import drawn  # noqa: E402
@@ -37,6 +37,10 @@ def batch() -> Batch:
     torch.set_num_threads(1)  # two would wait for one another on a busy machine
     composer, rng = Composer(drawn.material(2), 1), random.Random(2)
     return collate([finish(layouts.mosaic(composer, rng, 128), rng) for _ in range(2)])
+
+
+def learn(state: State, batch: Batch, rate: float) -> None:
+    train_step(state, Forward(state.model, rounded_from=1.0), batch, 0.0, rate)
 
 
 def shaken() -> Detector:
@@ -52,8 +56,9 @@ def shaken() -> Detector:
 
 def test_the_loss_falls_on_one_repeated_batch(batch: Batch) -> None:
     state = fresh(1, 2e-3)
-    for _ in range(25):
-        train_step(state, batch, 2e-3)
+    forward = Forward(state.model, rounded_from=0.5)
+    for step in range(25):
+        train_step(state, forward, batch, step / 25, 2e-3)
     sums = [sum(parts) for parts in state.recent]
     assert np.mean(sums[-3:]) < 0.8 * np.mean(sums[:3])
 
@@ -61,7 +66,7 @@ def test_the_loss_falls_on_one_repeated_batch(batch: Batch) -> None:
 def test_another_cycle_begins_with_the_weights_and_remembers_what_came_before(batch: Batch, tmp_path: Path) -> None:
     state = fresh(1, 2e-3)
     for cycle in (1, 2):
-        train_step(state, batch, 2e-3)
+        learn(state, batch, 2e-3)
         save(state, tmp_path / "last.pt", {})
         following = next_cycle(tmp_path / "last.pt", 1, 2e-3)
         assert all(map(torch.equal, following.model.state_dict().values(), state.model.state_dict().values()))
@@ -76,7 +81,7 @@ def test_joined_cycles_are_their_mean_with_batch_norms_measured_anew(batch: Batc
     held = []
     for seed in (1, 2):
         state = fresh(seed, 2e-3)
-        train_step(state, batch, 2e-3)
+        learn(state, batch, 2e-3)
         save(state, tmp_path / f"{seed}.pt", {"seed": seed})
         held.append(load(tmp_path / f"{seed}.pt"))
     pictures = [torch.randn(4, 3, 64, 64, generator=torch.Generator().manual_seed(place)) for place in range(3)]
@@ -135,7 +140,7 @@ def test_a_served_file_becomes_a_checkpoint_that_answers_as_it_does_without_its_
 
 def test_a_checkpoint_resumes_where_it_stopped(batch: Batch, tmp_path: Path) -> None:
     state = fresh(1, 1e-3)
-    train_step(state, batch, 1e-3)
+    learn(state, batch, 1e-3)
     save(state, tmp_path / "last.pt", {})
     again = resume(tmp_path / "last.pt", 1, 1e-3)
     assert again.progress.step == 1 and again.progress.pictures == 2

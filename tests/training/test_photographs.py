@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -24,8 +26,8 @@ from models.training.material.photographs import (
     read_photographs,
 )
 from models.training.run.assign import anchor_boxes, assign
-from models.training.scenes.composer import finish, second_view
-from models.training.scenes.photographed import crop, photographed, settled, shot, side_by_side
+from models.training.scenes.composer import finish, map_box, second_view
+from models.training.scenes.photographed import chosen, crop, frame, photographed, settled, shot, side_by_side
 
 OPEN = {"CC BY 2.0", "CC BY 3.0", "CC BY 4.0", "CC0 1.0", "US government work", "no known copyright restrictions",
         "Unsplash licence", "OGL 3.0", "public domain"}  # fmt: skip
@@ -33,8 +35,8 @@ NOBODY_KNOWS = [[None, None]] * 5
 
 
 def label(*boxes: list[float], together: bool = False) -> dict[str, object]:
-    faces = [{"box": box, "points": NOBODY_KNOWS} for box in boxes]
-    return {"faces": faces, "doubtful": [[1, 1, 20, 20]], "regions": [], "together": together}
+    faces = [{"box": box, "points": NOBODY_KNOWS, "sure": 0.5} for box in boxes]
+    return {"faces": faces, "doubtful": [[1, 1, 20, 20]], "regions": [], "denied": [], "together": together}
 
 
 def photograph(seed: int = 0) -> Photograph:
@@ -43,8 +45,9 @@ def photograph(seed: int = 0) -> Photograph:
     boxes = np.array([[100, 80, 150, 140], [140, 90, 180, 140]], np.float32)
     points = np.full((2, 5, 2), np.nan, np.float32)
     points[0] = [[115, 105], [135, 105], [125, 115], [118, 125], [132, 125]]
-    doubtful = np.array([[300, 60, 340, 110]], np.float32)
-    return Photograph("drawn", picture, boxes, points, doubtful, np.array([[0, 200, 400, 300]], np.float32))
+    doubtful, region = np.array([[300, 60, 340, 110], [0, 200, 400, 300]], np.float32)
+    sure, denied = np.array([0.9, 0.1], np.float32), np.array([[20, 20, 60, 60]], np.float32)
+    return Photograph("drawn", picture, boxes, points, sure, doubtful[None], region[None], denied)
 
 
 def test_a_tenth_is_held_out_and_pictures_of_the_same_people_never_part() -> None:
@@ -125,10 +128,31 @@ def test_a_crop_holds_its_faces_where_they_are() -> None:
 def test_the_far_face_is_ignored_where_the_near_one_covers_it() -> None:
     known = photograph()
     boxes = np.array([[100, 80, 160, 150], [110, 90, 150, 140]], np.float32)
-    one = shot(Photograph("drawn", known.picture, boxes, known.points, known.doubtful[:0], known.regions[:0]))
+    nowhere = np.zeros((0, 4), np.float32)
+    one = shot(replace(known, boxes=boxes, doubtful=nowhere, regions=nowhere))
     rng = random.Random(3)
     for _ in range(10):
         assert len(finish(crop(one, rng, 200), rng).boxes) <= 1
+
+
+def test_what_the_teacher_misses_is_shown_most_often_and_what_it_wrongly_takes_for_a_face_too() -> None:
+    hard = photograph()
+    easy = replace(hard, sure=np.array([0.9, 0.9], np.float32), denied=hard.denied[:0])
+    shots, rng = [shot(easy), shot(hard)], random.Random(1)
+    among = Counter(one.weight for one in chosen(shots, rng, 1000))
+    assert among[shots[1].weight] > 4 * among[shots[0].weight] > 0
+    assert shots[1].places.tolist() == [*hard.boxes.tolist(), *hard.denied.tolist()]
+    sure, unsure, none = shots[1].weights
+    assert unsure > 4 * max(sure, none) and min(sure, none) > 0
+
+
+def test_a_crop_shows_the_place_that_it_lies_about() -> None:
+    one = shot(photograph())
+    for place in range(3):
+        alone = replace(one, weights=[float(place == other) for other in range(3)])
+        shown = [map_box(one.places[place], frame(alone, random.Random(seed), 160)) for seed in range(100)]
+        inside = [(box[:2] + box[2:] >= 0).all() and (box[:2] + box[2:] <= 320).all() for box in shown]
+        assert sum(inside) >= 75
 
 
 @pytest.mark.parametrize("scale", [0.2, 3.0])

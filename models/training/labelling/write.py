@@ -155,6 +155,24 @@ def boxed_label(known: dict[str, list[list[float]]], sightings: list[Sighting]) 
     return {"faces": faces, "doubtful": [], "regions": known["hidden"]}
 
 
+def denied(label: Label, sightings: list[Sighting]) -> list[list[float]]:
+    """Boxes of finds that the eye took for no face in a photograph that was looked through."""
+    faces = as_floats([one["box"] for one in label["faces"]], 4)
+    found = [one.box for one in sightings if one.score >= LIKELY[0] and not iou_table(one.box[None], faces).any()]
+    return rounded([box for box in found if not any(holds(place, *middle(box)) for place in label["regions"])])
+
+
+def middle(box: Floats) -> tuple[float, float]:
+    """Its centre."""
+    return float(box[0] + box[2]) / 2, float(box[1] + box[3]) / 2
+
+
+def sureness(box: list[float], sightings: list[Sighting]) -> float:
+    """Score 0..1 of the look that sees a face best; 0 where none does."""
+    place = matching(np.array(box, np.float32), sightings)
+    return 0.0 if place is None else round(sightings[place].score, 3)
+
+
 def rounded(boxes: list[Floats]) -> list[list[float]]:
     """As they are written."""
     return [[round(float(v), 1) for v in box] for box in boxes]
@@ -216,7 +234,11 @@ def labels_of(folder: Path, detector: OnnxDetector, cache: Path) -> dict[str, La
             label = boxed_label(boxed, sightings[name])
         else:
             label = seen_label(sightings[name])
-        labels[name] = {**corrected(label, corrections.get(name, {})), "together": together}
+        label = corrected(label, corrections.get(name, {}))
+        for one in label["faces"]:
+            one["sure"] = sureness(one["box"], sightings[name])
+        none = denied(label, sightings[name]) if name in by_eye else []
+        labels[name] = {**label, "denied": none, "together": together}
     return labels
 
 
@@ -234,7 +256,7 @@ def main() -> None:
     labels = labels_of(options.photographs, OnnxDetector(options.teacher), options.sightings)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(labels, indent=1) + "\n")
-    for kind in ("faces", "doubtful", "regions"):
+    for kind in ("faces", "doubtful", "regions", "denied"):
         print(f"{sum(len(label[kind]) for label in labels.values())} {kind}")
 
 

@@ -26,15 +26,19 @@ class Photograph:
     """A photograph with what is known of the faces in it, all in its pixels.
 
     picture: (H, W, 3) uint8 BGR; boxes (N, 4) float32 and points (N, 5, 2) float32 of faces, points NaN where unknown;
-    doubtful: (M, 4) float32 heads that may show a face; regions: (K, 4) float32 places where anything may be.
+    sure: (N,) float32 0..1, how sure of each the teacher is; doubtful: (M, 4) float32 heads that may show a face;
+    regions: (K, 4) float32 places where anything may be; denied: (L, 4) float32 what the teacher takes for a face
+    and is none.
     """
 
     name: str
     picture: Picture
     boxes: Floats
     points: Floats
+    sure: Floats
     doubtful: Floats
     regions: Floats
+    denied: Floats
 
 
 def as_floats(values: Any, *shape: int) -> Floats:
@@ -50,13 +54,15 @@ def read_photograph(folder: Path, name: str, label: dict[str, Any]) -> Photograp
         picture,
         as_floats([face["box"] for face in label["faces"]], 4) * scale,
         as_floats([face["points"] for face in label["faces"]], 5, 2) * scale,
+        as_floats([face["sure"] for face in label["faces"]]),
         as_floats(label["doubtful"], 4) * scale,
         as_floats(label["regions"], 4) * scale,
+        as_floats(label["denied"], 4) * scale,
     )
 
 
 def read_labels(path: Path) -> dict[str, Any]:
-    """Name below the folder -> faces, doubtful, regions, together."""
+    """Name below the folder -> faces, doubtful, regions, denied, together."""
     held: dict[str, Any] = json.loads(path.read_text())
     return held
 

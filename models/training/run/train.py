@@ -22,7 +22,8 @@ from torch import Tensor, nn
 
 from models.training.material.folder import DEFAULT_FOLDER, Material, read_material
 from models.training.material.photographs import read_photographs
-from models.training.network.detector import Detector, count_macs, count_parameters
+from models.training.network.detector import Detector, Levels, count_macs, count_parameters
+from models.training.network.halving import Halving, is_worthwhile
 from models.training.network.rounding import Rounding
 from models.training.run.checkpoint import State, fresh, next_cycle, optimiser_of, resume, save
 from models.training.run.feed import Batch, Feed, Source, Supply, wait_while
@@ -81,11 +82,26 @@ def update_average(average: Detector, model: Detector, step: int) -> None:
         torch._foreach_lerp_([mine[n] for n in floats], [theirs[n] for n in floats], 1 - decay)
 
 
-def train_step(state: State, batch: Batch, rate: float) -> None:
+class Forward:
+    """The network as the run has it by now: first in bfloat16 where that is quicker, then rounded as int8 rounds."""
+
+    def __init__(self, model: Detector, rounded_from: float) -> None:
+        self.rounded_from = rounded_from
+        self.rounding, self.halving = Rounding(model), Halving(model)
+
+    def __call__(self, pictures: Tensor, used: float) -> tuple[Levels, Levels, Levels]:
+        """What the detector gives for (B, 3, H, W) when a share 0..1 of the run is used."""
+        self.rounding.on = used >= self.rounded_from
+        # bfloat16 tells no more than 256 steps itself: too few to learn to bear int8's.
+        self.halving.on = is_worthwhile() and not self.rounding.on
+        return self.halving(pictures)
+
+
+def train_step(state: State, forward: Forward, batch: Batch, used: float, rate: float) -> None:
     """One update of the weights."""
     for group in state.optimiser.param_groups:
         group["lr"] = rate
-    losses = batch_losses(state.model(to_tensor(batch.pictures)), batch)
+    losses = batch_losses(forward(to_tensor(batch.pictures), used), batch)
     state.optimiser.zero_grad(set_to_none=True)
     losses.total.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(state.model.parameters(), CLIP)
@@ -105,12 +121,11 @@ def assist(state: State, feed: Feed, options: argparse.Namespace) -> None:
     held = state.optimiser.state_dict()
     state.optimiser = optimiser_of(state.model, options.rate)
     state.optimiser.load_state_dict(held)
-    rounding = Rounding(state.model)
+    forward = Forward(state.model, options.rounded_from)
     while os.getppid() == parent and (used := used_share(options, state)) < 1:
         wait_while(options.pause_file)
-        rounding.on = used >= options.rounded_from
         rate = rate_at(used, state.progress.step, options.rate)
-        train_step(state, feed.take(), rate)
+        train_step(state, forward, feed.take(), used, rate)
 
 
 def progress_line(state: State, used: float, rate: float, speed: float) -> str:
@@ -130,15 +145,14 @@ def run(state: State, feed: Feed, options: argparse.Namespace) -> None:
     progress = state.progress
     saved = logged = last = time.monotonic()
     counted = progress.pictures
-    rounding = Rounding(state.model)
+    forward = Forward(state.model, options.rounded_from)
     while (used := used_share(options, state)) < 1:
         if options.pause_file is not None and options.pause_file.exists():
             wait_while(options.pause_file)
             logged = last = time.monotonic()
             counted = progress.pictures
-        rounding.on = used >= options.rounded_from
         rate = rate_at(used, progress.step, options.rate)
-        train_step(state, feed.take(), rate)
+        train_step(state, forward, feed.take(), used, rate)
         update_average(state.average, state.model, progress.step)
         now = time.monotonic()
         progress.spent(now - last)

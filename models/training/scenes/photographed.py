@@ -18,7 +18,9 @@ from models.training.scenes.sprites import pyramid
 SIZES = (10.0, 450.0)  # pixels of the face about which a crop lies, root of its area
 NEAREST = 2.5  # times a photograph is enlarged at most
 LEAST = 8.0  # pixels: a face that small in the photograph itself shows too little to be taught
-ABOUT_A_FACE = 0.8  # of the crops; the others lie anywhere
+ABOUT_A_PLACE = 0.8  # of the crops: about a face, or what was wrongly taken for one; the others lie anywhere
+# Weights in that choice of a face that the teacher is sure of, and of what is none; what it misses weighs 1 more.
+SEEN, DENIED = 0.1, 0.2
 FOURS = 0.4  # of the scenes are four crops side by side, so that small faces do not lie in empty pictures
 WORN, MASKED = 0.4, 0.75  # of the faces that get something to wear; of these with a mask
 SPINS = (5.0, 5.0, 14.0, 25.0)  # degrees, spread of a crop's lean
@@ -26,15 +28,23 @@ SPINS = (5.0, 5.0, 14.0, 25.0)  # degrees, spread of a crop's lean
 
 @dataclass(frozen=True)
 class Shot:
-    """A photograph with its halvings."""
+    """A photograph with its halvings, places (P, 4) worth a crop, and how often they are to be the middle of one."""
 
     levels: list[Picture]
     known: Photograph
+    places: Floats
+    weights: list[float]
+
+    @property
+    def weight(self) -> float:
+        """How often the photograph is to be chosen: one hard face in it is enough."""
+        return max(self.weights, default=SEEN)
 
 
 def shot(photograph: Photograph) -> Shot:
-    """Ready to be cropped."""
-    return Shot(pyramid(photograph.picture), photograph)
+    """Ready to be cropped. Nine of ten faces are easy: those that the teacher misses come as often as all these."""
+    weights = [SEEN + 1 - float(sure) for sure in photograph.sure] + [DENIED] * len(photograph.denied)
+    return Shot(pyramid(photograph.picture), photograph, np.concatenate([photograph.boxes, photograph.denied]), weights)
 
 
 def size_of(box: Floats) -> float:
@@ -44,10 +54,9 @@ def size_of(box: Floats) -> float:
 
 def frame(one: Shot, rng: random.Random, side: int) -> Matrix:
     """The 2x3 map of a photograph into a crop of side x side: about a face of some size, or anywhere."""
-    boxes = one.known.boxes
     height, width = one.levels[0].shape[:2]
-    if len(boxes) and rng.random() < ABOUT_A_FACE:
-        box = boxes[rng.randrange(len(boxes))]
+    if len(one.places) and rng.random() < ABOUT_A_PLACE:
+        (box,) = rng.choices(one.places, one.weights)
         most = min(SIZES[1], 0.8 * side, NEAREST * size_of(box))
         size = math.exp(rng.uniform(math.log(SIZES[0]), math.log(max(SIZES[0] + 1, most))))
         source = float(box[0] + box[2]) / 2, float(box[1] + box[3]) / 2
@@ -126,8 +135,14 @@ def side_by_side(crops: list[Canvas], side: int) -> Canvas:
     return whole
 
 
+def chosen(shots: list[Shot], rng: random.Random, count: int) -> list[Shot]:
+    """So many of them, by weight."""
+    return rng.choices(shots, [one.weight for one in shots], k=count)
+
+
 def photographed(shots: list[Shot], rng: random.Random, side: int) -> Canvas:
     """A scene of side x side pixels: one crop, or four."""
     if rng.random() < FOURS:
-        return side_by_side([crop(rng.choice(shots), rng, side // 2) for _ in range(4)], side)
-    return crop(rng.choice(shots), rng, side)
+        return side_by_side([crop(one, rng, side // 2) for one in chosen(shots, rng, 4)], side)
+    (one,) = chosen(shots, rng, 1)
+    return crop(one, rng, side)
