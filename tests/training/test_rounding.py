@@ -7,7 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from models.training.network.detector import Detector  # noqa: E402
-from models.training.network.rounding import Rounding, rounded  # noqa: E402
+from models.training.network.rounding import Rounding, rounded, rounded_weights  # noqa: E402
 
 
 def test_rounding_leaves_at_most_256_values_each_at_most_half_a_step_away() -> None:
@@ -25,6 +25,20 @@ def test_gradients_pass_the_rounding() -> None:
     x = torch.randn(2, 3, 4, 4, requires_grad=True)
     rounded(x, signed=True).sum().backward()
     assert x.grad is not None and (x.grad == 1).all()
+
+
+def test_weights_are_rounded_to_what_int8_tells_of_each_output_channel() -> None:
+    weights = (
+        torch.randn(4, 3, 3, 3, generator=torch.Generator().manual_seed(1))
+        * torch.tensor([0.1, 1, 5, 0])[:, None, None, None]
+    )
+    weights.requires_grad_()
+    out = rounded_weights(weights)
+    step = weights.abs().amax(dim=(1, 2, 3), keepdim=True) / 127
+    assert ((out - weights).abs() <= step * 0.5001).all()
+    assert all(len(torch.unique(channel)) > 1 for channel in (out / step)[:3].round())
+    out.sum().backward()
+    assert weights.grad is not None and (weights.grad == 1).all()
 
 
 def test_a_detector_rounds_only_while_it_is_told_to() -> None:

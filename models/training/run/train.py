@@ -87,7 +87,8 @@ class Forward:
 
     def __init__(self, model: Detector, rounded_from: float) -> None:
         self.rounded_from = rounded_from
-        self.rounding, self.halving = Rounding(model), Halving(model)
+        self.halving = Halving(model)
+        self.rounding = Rounding(model)  # goes around what halving put into the layers
 
     def __call__(self, pictures: Tensor, used: float) -> tuple[Levels, Levels, Levels]:
         """What the detector gives for (B, 3, H, W) when a share 0..1 of the run is used."""
