@@ -15,6 +15,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.cells import FACE
 from shared.choice import CONTAINED, shares_inside
 from shared.faces import Faces, FloatArray
 
@@ -22,6 +23,9 @@ from shared.faces import Faces, FloatArray
 DOUBTED = 1.39
 #: The least that a worker is ever asked for: below it half the picture is a find.
 LEAST = 0.01
+#: Input pixels of a find's longer side up to which it may be denied. Of a larger one, which its cell shows smaller, the
+#: first look saw more. A closer look may convince of it all the same.
+LARGEST_DENIED = 1.6 * FACE
 #: Overlap (IoU) from which on a find of the closer look is the doubted one.
 SAME = 0.4
 
@@ -52,19 +56,26 @@ def convincing_from(confidence: float, rule: Rule) -> float:
     return max(LEAST, _likelihood(_log_odds(confidence) - 2 * rule.short - DOUBTED * rule.denies))
 
 
-def parted(faces: Faces, confidence: float, most: int, rule: Rule) -> tuple[Faces, Faces]:
+def parted(faces: Faces, confidence: float, most: int, rule: Rule, scale: float) -> tuple[Faces, Faces]:
     """Those that are faces without a closer look, and those to look at closer, at most so many. Best first.
 
-    First of those that score too little the likeliest, then of the others the least likely.
+    First of those that score too little the likeliest, then of the others the least likely. scale: input pixels a pixel
+    of the boxes.
     """
     sure = np.flatnonzero(faces.scores >= np.float32(confidence))
     known = faces.taken(sure)
     apart = (place for place in range(len(sure), len(faces)) if not _lies_in(faces.boxes[place], known.boxes))
     below = np.fromiter(islice(apart, most), np.intp)
+    deniable = sure[_deniable(known, confidence, scale)] if rule.denies else sure[:0]
+    asked = deniable[max(0, len(deniable) - (most - len(below))) :]
+    return faces.taken(np.setdiff1d(sure, asked)), faces.taken(np.concatenate([asked, below]))
+
+
+def _deniable(known: Faces, confidence: float, scale: float) -> NDArray[np.bool_]:
+    """(N,) which faces are neither sure enough nor large enough to stay whatever a closer look says."""
     beyond = _likelihood(_log_odds(confidence) + DOUBTED)
-    deniable = int((known.scores < np.float32(beyond)).sum()) if rule.denies else 0
-    certain = len(sure) - min(deniable, most - len(below))
-    return faces.taken(sure[:certain]), faces.taken(np.concatenate([sure[certain:], below]))
+    longer = (known.boxes[:, 2:] - known.boxes[:, :2]).max(axis=1, initial=0.0) * np.float32(scale)
+    return np.asarray((known.scores < np.float32(beyond)) & (longer <= LARGEST_DENIED))
 
 
 def _lies_in(box: FloatArray, others: FloatArray) -> bool:

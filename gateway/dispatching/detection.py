@@ -113,7 +113,8 @@ async def detect_picture(dispatcher: Dispatcher, picture: Picture, question: Que
     first = await dispatcher.detect(_work(dispatcher, picture, _of_first(alone), whole, deadline))
     sure, doubted, rule = first.faces, Faces.none(), question.closer
     if rule:
-        sure, doubted = doubts.parted(first.faces, question.confidence, most_of(picture.crops[0].side), rule)
+        seen = picture.crops[0]
+        sure, doubted = doubts.parted(first.faces, question.confidence, most_of(seen.side), rule, seen.scale)
     sheets = [sheets_of(doubted, crop) for crop in _plain(picture)] if len(doubted) else []
     turned = question.turns == "always" or (question.turns == "unsure" and first.sure < SURE)
     nearer = _nearer(picture, [crop for one in sheets for crop in one.crops], alone, rule) if rule else []

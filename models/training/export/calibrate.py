@@ -43,8 +43,8 @@ PAGES = 120  # drawn pages, as of noise, text and windows
 # Of each stride. Scenes are harder than photographs: of what is kept so, more is true there. Where no face is, in
 # composed scenes full of hands and drawn faces, in photographs and on pages, a few may have a finding: the very worst
 # of them says more about chance than about the weights. How many goes by what a false box of the stride covers.
-PRECISION = 0.95
-ALARMS = (30, 2, 1)
+PRECISION = 0.94
+ALARMS = (40, 4, 2)
 ENOUGH_FACES = 8  # true findings a stride needs to be fitted by itself; else it takes what the finer one has
 PRIOR = 0.01  # weight that draws a fit to slope 1 and shift 0, where findings are too few to say
 NEWTON_STEPS = 40

@@ -171,8 +171,19 @@ def test_the_likeliest_are_looked_at_in_no_more_sheets_than_one_plain_look_costs
     workers, finds = Workers(crowd(60)), most_of(SIDE)
     assert look(workers).looks == Looks(1 + SHEETS, closer=finds)
     assert SHEETS * SHEET_SIDE**2 < 1.1 * SIDE**2
-    _, doubted = doubts.parted(crowd(60), 0.5, finds, COVERING)
+    _, doubted = doubts.parted(crowd(60), 0.5, finds, COVERING, 1.0)
     np.testing.assert_array_equal(doubted.boxes, crowd(finds).boxes)
+
+
+def test_what_a_closer_look_would_show_smaller_is_not_denied() -> None:
+    small, large = face(0, 0, 40, 0.6), face(200, 200, 200, 0.55)
+    both = Faces.joined([small, large])
+    for scale, asked in ((1.0, [small]), (0.3, [small, large]), (3.0, [])):
+        sure, doubted = doubts.parted(both, 0.5, 16, TELLING, scale)
+        np.testing.assert_array_equal(doubted.boxes, Faces.joined([Faces.none(), *asked]).boxes)
+        assert len(sure) + len(doubted) == 2
+    _, doubted = doubts.parted(face(200, 200, 200, 0.4), 0.5, 16, TELLING, 1.0)
+    assert len(doubted) == 1  # it may still be convinced of
 
 
 @pytest.mark.parametrize("number", [0, 15, 16, 31, 40])
@@ -213,7 +224,7 @@ def test_at_any_confidence_what_is_never_asked_for_would_not_have_convinced(
     shown, find = face(SHOWN, SHOWN, 48, closer), face(0, 0, 30, first)
     known = doubts.agreed(find, shown.boxes, shown, confidence, rule)
     assert (known.scores >= np.float32(confidence)).all()
-    _, doubted = doubts.parted(find, confidence, 1, rule)
+    _, doubted = doubts.parted(find, confidence, 1, rule, 1.0)
     if len(doubted) and closer < doubts.convincing_from(confidence, rule) - 1e-6:
         assert len(known) == 0
     assert doubts.LEAST <= doubts.doubted_from(confidence) <= max(confidence, doubts.LEAST)
