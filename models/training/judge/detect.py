@@ -154,7 +154,7 @@ class OnnxDetector:
 
     def _told(self, faces: Faces, canvas: Canvas, confidence: float, closer: OnnxDetector) -> Faces:
         """Those that both looks tell to be faces."""
-        sure, doubted = parted(faces, confidence, most_of(canvas.side), TELLING, 1.0)
+        sure, doubted = parted(faces, confidence, most_of(canvas.side), TELLING, scale=1.0)
         if not len(doubted):
             return sure
         rows, columns = canvas.pixels.shape[:2]

@@ -124,13 +124,11 @@ def people_label(people: list[dict[str, Any]], crowds: list[list[float]], sighti
                 weight = 0.5 if own.score < SURE[0] else 0.75
                 box = np.asarray(weight * own.box + (1 - weight) * box, np.float32)
         faces.append(face(box, with_eyes(points, keypoints)))
-    regions = np.array([[x, y, x + w, y + h] for x, y, w, h in crowds], np.float32).reshape(-1, 4)
+    regions = as_floats([[x, y, x + w, y + h] for x, y, w, h in crowds], 4)
     for place, one in enumerate(sightings):
         if place in used:
             continue
-        middle = (one.box[:2] + one.box[2:]) / 2
-        in_crowd = bool(((middle >= regions[:, :2]) & (middle <= regions[:, 2:])).all(axis=1).any())
-        if in_crowd and sure(one):
+        if lies_in(one.box, regions) and sure(one):
             faces.append(face(one.box, one.points))
         elif one.score >= LIKELY[0] and one.seen >= LIKELY[1]:
             doubtful.append(one.box)
@@ -159,12 +157,13 @@ def denied(label: Label, sightings: list[Sighting]) -> list[list[float]]:
     """Boxes of finds that the eye took for no face in a photograph that was looked through."""
     faces = as_floats([one["box"] for one in label["faces"]], 4)
     found = [one.box for one in sightings if one.score >= LIKELY[0] and not iou_table(one.box[None], faces).any()]
-    return rounded([box for box in found if not any(holds(place, *middle(box)) for place in label["regions"])])
+    return rounded([box for box in found if not lies_in(box, as_floats(label["regions"], 4))])
 
 
-def middle(box: Floats) -> tuple[float, float]:
-    """Its centre."""
-    return float(box[0] + box[2]) / 2, float(box[1] + box[3]) / 2
+def lies_in(box: Floats, regions: Floats) -> bool:
+    """Whether the middle of a box (4,) lies in one of the regions (N, 4)."""
+    middle = (box[:2] + box[2:]) / 2
+    return bool(((middle >= regions[:, :2]) & (middle <= regions[:, 2:])).all(axis=1).any())
 
 
 def sureness(box: list[float], sightings: list[Sighting]) -> float:

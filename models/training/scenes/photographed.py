@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -35,7 +36,7 @@ class Shot:
     places: Floats
     weights: list[float]
 
-    @property
+    @cached_property
     def weight(self) -> float:
         """How often the photograph is to be chosen: one hard face in it is enough."""
         return max(self.weights, default=SEEN)
