@@ -137,7 +137,7 @@ def collect(model: nn.Module, scenes: list[Scene]) -> Findings:
         faces += int(large.sum())
         blind = np.concatenate([scene.boxes[~large], scene.ignored])
         near = iou_table(boxes, blind).max(axis=1) if len(blind) and len(boxes) else np.zeros(len(boxes))
-        hidden = np.isin(np.arange(len(boxes)), inside(scene.regions, boxes))
+        hidden = inside(scene.regions, boxes)
         for index in range(len(boxes)):
             if index in pairs and not large[pairs[index]]:
                 continue

@@ -7,6 +7,7 @@ uses it; a face no anchor passes for gets its best one, so none is lost.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from models.training.network.anchors import ANCHOR_SIZES, all_centres, counts
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 NOWHERE: Floats = np.zeros((0, 4), np.float32)
 IGNORE_SCALE = 3.0  # an ignored face silences anchors within this factor of its size
 
@@ -47,8 +49,9 @@ def nearest_cells(boxes: Floats, height: int, width: int) -> Ints:
     return np.concatenate(parts, axis=1)
 
 
+@lru_cache(maxsize=8)
 def anchor_boxes(height: int, width: int) -> Floats:
-    """(anchors, 4) float32 squares in pixels."""
+    """(anchors, 4) float32 squares in pixels, not to be written to."""
     centre, _ = all_centres(height, width)
     sizes = [
         np.tile(np.array(pair, np.float32), count // ANCHORS_PER_CELL)
@@ -69,7 +72,7 @@ def paired_iou(a: Floats, b: Floats) -> Floats:
 def assign(boxes: Floats, ignored: Floats, height: int, width: int, regions: Floats = NOWHERE) -> Assignment:
     """ATSS for faces (N, 4), ignored faces (M, 4) and regions (K, 4) of which nothing is known, in one picture."""
     squares = anchor_boxes(height, width)
-    silent = np.union1d(silence(ignored, squares), inside(regions, squares))
+    silent = np.nonzero(silence(ignored, squares) | inside(regions, squares))[0]
     if len(boxes) == 0:
         none = np.zeros(0, np.int64)
         return Assignment(none, none, silent)
@@ -98,25 +101,27 @@ def assign(boxes: Floats, ignored: Floats, height: int, width: int, regions: Flo
     return Assignment(anchors, owner[anchors], np.setdiff1d(silent, anchors))
 
 
-def silence(ignored: Floats, squares: Floats) -> Ints:
-    """(Q,) int64 anchors whose centre lies in an ignored face of about their size."""
-    if len(ignored) == 0:
-        return np.zeros(0, np.int64)
-    centre = (squares[:, :2] + squares[:, 2:]) / 2
+def contained(squares: Floats, box: Floats) -> Bools:
+    """(anchors,) whether an anchor's centre lies in a box (4,)."""
+    x, y = (squares[:, 0] + squares[:, 2]) / 2, (squares[:, 1] + squares[:, 3]) / 2
+    return (x >= box[0]) & (y >= box[1]) & (x <= box[2]) & (y <= box[3])
+
+
+def silence(ignored: Floats, squares: Floats) -> Bools:
+    """(anchors,) whether an anchor's centre lies in an ignored face of about its size."""
     side = squares[:, 2] - squares[:, 0]
     quiet = np.zeros(len(squares), bool)
     for box in ignored:
         size = float(np.sqrt(max(1.0, float((box[2] - box[0]) * (box[3] - box[1])))))
-        inside = ((centre >= box[:2]) & (centre <= box[2:])).all(axis=1)
-        quiet |= inside & (side < size * IGNORE_SCALE) & (side > size / IGNORE_SCALE)
-        quiet |= inside & (side <= ANCHOR_SIZES[0][1]) & (size < ANCHOR_SIZES[0][0])
-    return np.nonzero(quiet)[0]
+        within = contained(squares, box)
+        quiet |= within & (side < size * IGNORE_SCALE) & (side > size / IGNORE_SCALE)
+        quiet |= within & (side <= ANCHOR_SIZES[0][1]) & (size < ANCHOR_SIZES[0][0])
+    return quiet
 
 
-def inside(regions: Floats, squares: Floats) -> Ints:
-    """(Q,) int64 anchors of any size whose centre lies in a region."""
-    centre = (squares[:, :2] + squares[:, 2:]) / 2
+def inside(regions: Floats, squares: Floats) -> Bools:
+    """(anchors,) whether an anchor's centre, of any size, lies in a region."""
     quiet = np.zeros(len(squares), bool)
     for region in regions:
-        quiet |= ((centre >= region[:2]) & (centre <= region[2:])).all(axis=1)
-    return np.nonzero(quiet)[0]
+        quiet |= contained(squares, region)
+    return quiet

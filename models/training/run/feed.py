@@ -27,7 +27,7 @@ from models.training.scenes.layouts import compose
 from models.training.scenes.photographed import Shot, photographed
 
 DELAY = 30  # batches that wait for another view, so that a scene's views lie far apart
-VIEWS = 3  # of each scene: composing one takes as long as learning from it
+VIEWS = 5  # of each scene: composing one takes longer than learning from it
 # Side of the canvases, pictures a batch, share of the batches.
 SIZES = ((320, 8, 0.70), (448, 4, 0.10), (640, 2, 0.20))
 

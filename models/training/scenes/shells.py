@@ -12,6 +12,7 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from models.training.material.folder import Floats, Picture
 from models.training.scenes.stance import turned
@@ -108,14 +109,14 @@ def sheet(shell: Shell, yaw: float, pitch: float, scale: float, light: tuple[Flo
 
 
 def splat(place: Floats, colour: Picture, fine: int) -> Picture:
-    """(fine, fine, 4) uint8 BGRA: points laid from the far ones to the near ones."""
-    inside = (np.abs(place[:, :2]) < REACH * 0.999).all(axis=1)
+    """(fine, fine, 4) uint8 BGRA: points within the cut-out laid from the far ones to the near ones."""
+    inside = within(place)
     place, colour = place[inside], colour[inside]
-    column, row = np.floor((place[:, :2] / REACH + 1) * (fine / 2)).astype(np.int32).T
+    cell = ((place[:, :2] / REACH + 1) * (fine / 2)).astype(np.int32)
     order = np.argsort((place[:, 2] * 4000).astype(np.int16), kind="stable")  # a radix sort
-    picture = np.zeros((fine, fine, 4), np.uint8)
-    picture[row[order], column[order]] = colour[order]
-    return closed(picture)
+    picture = np.zeros(fine * fine, np.uint32)  # a pixel's four bytes are moved as one
+    picture[(cell[:, 1] * fine + cell[:, 0])[order]] = np.ascontiguousarray(colour).view(np.uint32)[order, 0]
+    return closed(picture.view(np.uint8).reshape(fine, fine, 4))
 
 
 def draw(shells: list[Shell], yaw: float, pitch: float, side: int, rng: random.Random) -> Picture:
@@ -126,12 +127,17 @@ def draw(shells: list[Shell], yaw: float, pitch: float, side: int, rng: random.R
     return shrunk(splat(*visible(place, colour, skin(yaw, pitch)), 2 * side), side)
 
 
+def within(place: Floats) -> NDArray[np.bool_]:
+    """Which of (N, 3) points lie within the cut-out."""
+    return (np.abs(place[:, 0]) < REACH * 0.999) & (np.abs(place[:, 1]) < REACH * 0.999)
+
+
 def visible(place: Floats, colour: Picture, head: Floats) -> tuple[Floats, Picture]:
     """Those of the points that lie within the cut-out and not behind the head."""
-    inside = (np.abs(place[:, :2]) < REACH * 0.999).all(axis=1)
+    inside = within(place)
     place, colour = place[inside], colour[inside]
-    column, row = ((place[:, :2] / REACH + 1) * (COARSE / 2)).astype(np.int32).T
-    shows = place[:, 2] > head[row, column] - BEHIND
+    cell = ((place[:, :2] / REACH + 1) * (COARSE / 2)).astype(np.int32)
+    shows = place[:, 2] > head.ravel()[cell[:, 1] * COARSE + cell[:, 0]] - BEHIND
     return place[shows], colour[shows]
 
 
