@@ -19,8 +19,6 @@ from shared.cells import FACE
 from shared.choice import CONTAINED, shares_inside
 from shared.faces import Faces, FloatArray
 
-#: How far below the confidence asked for a find is doubted and not ignored, at 0.5 from 0.2 on, and how far above it.
-DOUBTED = 1.39
 #: The least that a worker is ever asked for: below it half the picture is a find.
 LEAST = 0.01
 #: Input pixels of a find's longer side up to which it may be denied. Of a larger one, which its cell shows smaller, the
@@ -32,28 +30,30 @@ SAME = 0.4
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a closer look decides. denies: whether what scores a little more than was asked for is doubted, too, and may
-    be denied. short: so far below the confidence the mean of both looks may lie, for two looks know more than one.
+    """What a closer look decides. below: how far below the confidence asked for a find is doubted and not ignored.
+    above: how far above it one is doubted, too, and may be denied. short: so far below the confidence the mean of both
+    looks may lie, for two looks know more than one.
     """
 
-    denies: bool
+    below: float
+    above: float
     short: float
 
 
-#: To cover: nothing that was sure is taken away, and at 0.5 a mean of 0.30 is enough.
-COVERING = Rule(denies=False, short=0.85)
-#: To tell faces from what is none: at 0.5 finds up to 0.8 are doubted.
-TELLING = Rule(denies=True, short=0.0)
+#: To cover: at 0.5 finds from 0.20 on are doubted, a mean of 0.30 is enough, and nothing that was sure is taken away.
+COVERING = Rule(below=1.39, above=0.0, short=0.85)
+#: To tell faces from what is none: at 0.5 finds from 0.22 to 0.90 are doubted.
+TELLING = Rule(below=1.25, above=2.2, short=0.0)
 
 
-def doubted_from(confidence: float) -> float:
+def doubted_from(confidence: float, rule: Rule) -> float:
     """The least score of a doubted find."""
-    return max(LEAST, _likelihood(_log_odds(confidence) - DOUBTED))
+    return max(LEAST, _likelihood(_log_odds(confidence) - rule.below))
 
 
 def convincing_from(confidence: float, rule: Rule) -> float:
     """The least score with which a closer look may convince of a doubted find."""
-    return max(LEAST, _likelihood(_log_odds(confidence) - 2 * rule.short - DOUBTED * rule.denies))
+    return max(LEAST, _likelihood(_log_odds(confidence) - 2 * rule.short - rule.above))
 
 
 def parted(faces: Faces, confidence: float, most: int, rule: Rule, scale: float) -> tuple[Faces, Faces]:
@@ -66,14 +66,14 @@ def parted(faces: Faces, confidence: float, most: int, rule: Rule, scale: float)
     known = faces.taken(sure)
     apart = (place for place in range(len(sure), len(faces)) if not _lies_in(faces.boxes[place], known.boxes))
     below = np.fromiter(islice(apart, most), np.intp)
-    deniable = sure[_deniable(known, confidence, scale)] if rule.denies else sure[:0]
+    deniable = sure[_deniable(known, confidence, rule, scale)] if rule.above else sure[:0]
     asked = deniable[max(0, len(deniable) - (most - len(below))) :]
     return faces.taken(np.setdiff1d(sure, asked)), faces.taken(np.concatenate([asked, below]))
 
 
-def _deniable(known: Faces, confidence: float, scale: float) -> NDArray[np.bool_]:
+def _deniable(known: Faces, confidence: float, rule: Rule, scale: float) -> NDArray[np.bool_]:
     """(N,) which faces are neither sure enough nor large enough to stay whatever a closer look says."""
-    beyond = _likelihood(_log_odds(confidence) + DOUBTED)
+    beyond = _likelihood(_log_odds(confidence) + rule.above)
     longer = (known.boxes[:, 2:] - known.boxes[:, :2]).max(axis=1, initial=0.0) * np.float32(scale)
     return np.asarray((known.scores < np.float32(beyond)) & (longer <= LARGEST_DENIED))
 

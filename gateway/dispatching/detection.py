@@ -136,7 +136,7 @@ def _of_first(question: Question) -> Question:
     """What is asked of the first look: what is to be doubted, too, where it will be looked at closer."""
     if not question.closer:
         return question
-    return replace(question, confidence=doubts.doubted_from(question.confidence))
+    return replace(question, confidence=doubts.doubted_from(question.confidence, question.closer))
 
 
 def _nearer(picture: Picture, sheets: list[Crop], question: Question, rule: Rule) -> list[Portion]:

@@ -29,7 +29,7 @@ from shared.doubts import COVERING, doubted_from
 
 NAME = "scrfd_500m_open_closer"
 # What is doubted where faces are covered, and in log odds the least mean of both looks.
-DOUBTED, SURE, BAR = doubted_from(0.5), 0.5, -COVERING.short
+DOUBTED, SURE, BAR = doubted_from(0.5, COVERING), 0.5, -COVERING.short
 UNSEEN = 0.005  # of a find that a closer look does not see at all
 
 Heads = Callable[[Picture], list[Floats]]

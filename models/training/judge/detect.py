@@ -141,7 +141,7 @@ class OnnxDetector:
     def look(self, canvas: Canvas, confidence: float) -> Found:
         """Faces of a canvas with at least this score, best first, in pixels of its photograph."""
         shown = self.part(canvas)
-        faces = self._found(shown, doubted_from(confidence) if self.closer else confidence)
+        faces = self._found(shown, doubted_from(confidence, TELLING) if self.closer else confidence)
         if self.closer:
             faces = self._told(faces, canvas, confidence, self.closer)
         assert faces.landmarks is not None

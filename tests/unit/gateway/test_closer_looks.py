@@ -227,7 +227,7 @@ def test_at_any_confidence_what_is_never_asked_for_would_not_have_convinced(
     _, doubted = doubts.parted(find, confidence, 1, rule, 1.0)
     if len(doubted) and closer < doubts.convincing_from(confidence, rule) - 1e-6:
         assert len(known) == 0
-    assert doubts.LEAST <= doubts.doubted_from(confidence) <= max(confidence, doubts.LEAST)
+    assert doubts.LEAST <= doubts.doubted_from(confidence, rule) <= max(confidence, doubts.LEAST)
 
 
 def rectangle(x: float, y: float, width: float, height: float) -> Faces:
