@@ -49,6 +49,8 @@ def decided(reading: Reading, twin: Reading | None = None) -> str:
     """Why what witnesses see otherwise is right, in words of README.md; "" when it is not."""
     if reading.service and ON_PURPOSE.search(reading.service):
         return "refused by a limit, or of a kind that is not accepted"
+    if "a strip lies outside" in reading.service and 'Wrong "StripByteCounts"' in reading.complaint:
+        return "refused: raw rows that would be read out of what lies behind them"
     damaged = "part of its data cannot be read" in reading.service or "could not be decoded" in reading.service
     if damaged and "extraneous bytes before" in reading.complaint:
         return "refused: bytes left over that go on as blocks do"

@@ -186,6 +186,13 @@ def test_what_a_closer_look_would_show_smaller_is_not_denied() -> None:
     assert len(doubted) == 1  # it may still be convinced of
 
 
+@pytest.mark.parametrize(("rule", "least", "sure"), [(COVERING, 0.2, 0.5), (TELLING, 0.22, 0.9)])
+def test_what_is_doubted_lies_between_two_scores(rule: Rule, least: float, sure: float) -> None:
+    assert doubts.doubted_from(0.5, rule) == pytest.approx(least, abs=0.005)
+    for score, asked in ((sure - 0.01, 1), (sure + 0.01, 0)):
+        assert len(doubts.parted(face(0, 0, 30, score), 0.5, 16, rule, 1.0)[1]) == asked
+
+
 @pytest.mark.parametrize("number", [0, 15, 16, 31, 40])
 def test_a_find_is_told_by_its_own_sheet_alone(number: int) -> None:
     """All sheets are alike inside; the workers tell where in the row of them a face lies."""
