@@ -51,14 +51,16 @@ def nearest_cells(boxes: Floats, height: int, width: int) -> Ints:
 
 @lru_cache(maxsize=8)
 def anchor_boxes(height: int, width: int) -> Floats:
-    """(anchors, 4) float32 squares in pixels, not to be written to."""
+    """(anchors, 4) float32 squares in pixels, read-only: made once for each size."""
     centre, _ = all_centres(height, width)
     sizes = [
         np.tile(np.array(pair, np.float32), count // ANCHORS_PER_CELL)
         for pair, count in zip(ANCHOR_SIZES, counts(height, width), strict=True)
     ]
     half = np.concatenate(sizes)[:, None] / 2
-    return np.concatenate([centre - half, centre + half], axis=1)
+    squares = np.concatenate([centre - half, centre + half], axis=1)
+    squares.flags.writeable = False
+    return squares
 
 
 def paired_iou(a: Floats, b: Floats) -> Floats:

@@ -95,9 +95,8 @@ def test_every_refusal_is_json_with_its_status(service: Service, keys: Keys, png
     expiring, masks = keys.make(expires_in_s=0.01), keys.make(scopes=("mask",))
     revoked = keys.make(name="revoked")
     keys.store.revoke(keys.store.page(0, search="revoked")[0][0].id, ME, time.time())
-    wait_until(
-        lambda: {ask(service, revoked, png).status_code for _ in range(8)} == {403}
-    )  # one may have looked between
+    # A process that looked in between knows it as good until it looks again.
+    wait_until(lambda: {ask(service, revoked, png).status_code for _ in range(8)} == {403})
     for key, path, status, words in (
         (None, "/api/v1/detect", 401, "Missing API key"),
         (new_key(), "/api/v1/detect", 401, "Invalid API key"),
