@@ -7,7 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from models.training.landmarks import MIRRORED  # noqa: E402
-from models.training.network.detector import NECK, Detector  # noqa: E402
+from models.training.network.detector import NARROW, Detector  # noqa: E402
 from models.training.network.mirror import EDGES, TwoViews, mirrored  # noqa: E402
 
 
@@ -33,7 +33,7 @@ def test_a_mirrored_backbone_sees_in_the_mirror_image_what_the_network_sees_in_t
 
 
 def test_a_mirrored_head_tells_edges_and_landmarks_in_the_places_of_the_picture(detector: Detector) -> None:
-    features = torch.randn(1, NECK, 6, 7, generator=torch.Generator().manual_seed(2))
+    features = torch.randn(1, NARROW.neck, 6, 7, generator=torch.Generator().manual_seed(2))
     for head, twin in zip(detector.heads, mirrored(detector).heads, strict=True):
         told = [part.reshape(6, 7, 2, -1).flip(1) for part in head(features)]
         seen = [part.reshape(6, 7, 2, -1) for part in twin(features.flip(-1))]

@@ -18,7 +18,7 @@ from torch.optim.swa_utils import update_bn
 
 from models.training.export.unfold import served_checkpoint
 from models.training.material.folder import read_material
-from models.training.network.detector import Detector
+from models.training.network.detector import detector_of
 from models.training.run.checkpoint import load, totals
 from models.training.run.feed import Feed
 from models.training.run.train import ask_for_scenes, supply_of, to_tensor
@@ -40,8 +40,7 @@ def joined(held: list[dict[str, Any]], pictures: Iterable[Tensor]) -> dict[str, 
 
     pictures: (B, 3, S, S) float32 as the network takes them, to measure what its batch norms hold.
     """
-    model = Detector()
-    model.load_state_dict(mean_of([one["average"] for one in held]))
+    model = detector_of(mean_of([one["average"] for one in held]))
     update_bn(pictures, model)
     longest = max(held, key=lambda one: totals(one)["step"])
     weights = model.state_dict()

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from models.served.anchors import STRIDES
 from models.training.export.calibrate import Fit
 from models.training.export.serving_form import BOTH, PLAIN, normed
-from models.training.network.detector import Detector
+from models.training.network.detector import Detector, shape_of
 from models.training.network.mirror import one_view
 from models.training.run.checkpoint import optimiser_of
 
@@ -34,7 +34,7 @@ def unfold(graph: onnx.ModelProto, fits: list[Fit], pictures: Iterable[Tensor]) 
     held = {item.name: torch.from_numpy(numpy_helper.to_array(item).copy()) for item in graph.graph.initializer}
     served = {name.removeprefix(PLAIN): value for name, value in held.items() if name.startswith(PLAIN)}
     served |= one_view({name.removeprefix("detector."): v for name, v in held.items() if name.startswith(BOTH)})
-    model = Detector().eval().requires_grad_(False)
+    model = Detector(shape_of(served)).eval().requires_grad_(False)
     names = {layer: name for name, layer in model.named_modules()}
     norms: Norms = {}
     for owner, convolution, norm in normed(model):

@@ -22,7 +22,7 @@ from models.training.export.calibrate import calibrate, photograph_scenes, valid
 from models.training.export.serving_form import OUTPUTS, ServingForm, build, fold
 from models.training.material.folder import DEFAULT_FOLDER, read_material
 from models.training.material.photographs import read_photographs
-from models.training.network.detector import Detector, count_macs, count_parameters
+from models.training.network.detector import Detector, count_macs, count_parameters, detector_of
 from models.training.network.mirror import TwoViews
 from models.training.run.checkpoint import load, totals
 
@@ -34,9 +34,7 @@ SIZES = ((1, 640, 640), (4, 256, 256), (4, 640, 640), (2, 96, 352))
 
 def averaged(held: dict[str, Any]) -> Detector:
     """The detector with a checkpoint's averaged weights."""
-    model = Detector().eval().requires_grad_(False)
-    model.load_state_dict(held["average"])
-    return model
+    return detector_of(held["average"])
 
 
 def verify(model: Detector, data: bytes, sizes: tuple[tuple[int, int, int], ...] = SIZES) -> float:

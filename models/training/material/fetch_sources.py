@@ -96,7 +96,7 @@ SOURCES = (
         "Everyday photographs: Open Images, websites of governments and associations, stock photographs, COCO 2017",
         "CC BY, CC0 1.0, OGL 3.0, Unsplash licence, public domain by photograph (gathered.tsv)",
         "https://github.com",
-        "1,232 photographs -> real/gathered/, no larger than 1280 pixels, boxed by eye (labelling/gathered.json)",
+        "1,747 photographs -> real/gathered/, no larger than 1280 pixels, boxed by eye (labelling/gathered.json)",
     ),
     Source(
         "Photographs without people: COCO 2017, maxogden/cats, GroceryStoreDataset, clothing-dataset-small",

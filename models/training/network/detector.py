@@ -1,4 +1,4 @@
-"""The detector's layers: alone knows the architecture of scrfd_500m_open.
+"""The detector's layers: alone knows the architecture of the open networks.
 
 A depthwise-separable backbone, a PAFPN neck and batch-norm heads at strides
 8, 16 and 32, shaped like SCRFD-500M (arXiv 2105.04714); one view (mirror.py)
@@ -8,6 +8,7 @@ is no dearer than it.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -16,13 +17,24 @@ from torch.nn import functional
 from models.served.anchors import ANCHORS_PER_CELL, STRIDES
 
 STEM = 16
-WIDTHS = (32, 64, 128, 256)  # channels at strides 4, 8, 16, 32
 DEPTHS = (1, 4, 5, 2)  # blocks after each reduction
-NECK = 56
-HEAD = 64
 SCORE_PRIOR = 0.01  # focal loss starts from "nearly everything is background"
 
 Levels = list[Tensor]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Channels of a detector: at strides 4, 8, 16, 32, of its neck, and within a head."""
+
+    widths: tuple[int, int, int, int]
+    neck: int
+    head: int
+
+
+NARROW = Shape((32, 64, 128, 256), 56, 64)
+# Wider where cells are few: at 640x640 one view of it takes as long as two of the narrow one.
+WIDE = Shape((32, 96, 256, 512), 80, 96)
 
 
 class Separable(nn.Module):
@@ -59,13 +71,13 @@ class Point(nn.Module):
 class Backbone(nn.Module):
     """A BGR picture to feature maps at strides 8, 16 and 32."""
 
-    def __init__(self) -> None:
+    def __init__(self, widths: tuple[int, ...]) -> None:
         super().__init__()
         self.stem = nn.Conv2d(3, STEM, 3, 2, 1, bias=False)
         self.stem_norm = nn.BatchNorm2d(STEM)
         inside = STEM
         self.stages = nn.ModuleList()
-        for place, (width, depth) in enumerate(zip(WIDTHS, DEPTHS, strict=True)):
+        for place, (width, depth) in enumerate(zip(widths, DEPTHS, strict=True)):
             # The widest view is bought where cells are few: 5x5 at stride 32.
             kernel = 5 if place == 3 else 3
             blocks = [Separable(inside, width, 2)]
@@ -86,15 +98,15 @@ class Backbone(nn.Module):
 class Neck(nn.Module):
     """PAFPN: coarse meaning flows down, then fine places flow back up."""
 
-    def __init__(self) -> None:
+    def __init__(self, widths: tuple[int, ...], neck: int) -> None:
         super().__init__()
-        self.lateral = nn.ModuleList(Point(width, NECK) for width in WIDTHS[1:])
-        self.smooth = nn.ModuleList(Separable(NECK, NECK) for _ in range(2))
-        self.reduce = nn.ModuleList(Separable(NECK, NECK, 2) for _ in range(2))
-        self.blend = nn.ModuleList(Separable(NECK, NECK) for _ in range(2))
+        self.lateral = nn.ModuleList(Point(width, neck) for width in widths[1:])
+        self.smooth = nn.ModuleList(Separable(neck, neck) for _ in range(2))
+        self.reduce = nn.ModuleList(Separable(neck, neck, 2) for _ in range(2))
+        self.blend = nn.ModuleList(Separable(neck, neck) for _ in range(2))
 
     def forward(self, levels: Levels) -> Levels:
-        """Three maps of the backbone -> three maps of NECK channels."""
+        """Three maps of the backbone -> three maps of the neck's channels."""
         fine, middle, coarse = (lat(x) for lat, x in zip(self.lateral, levels, strict=True))
         middle = self.smooth[1](middle + functional.interpolate(coarse, scale_factor=2.0))
         fine = self.smooth[0](fine + functional.interpolate(middle, scale_factor=2.0))
@@ -106,12 +118,12 @@ class Neck(nn.Module):
 class Head(nn.Module):
     """Scores, edge distances and landmark offsets of one stride."""
 
-    def __init__(self, kernel: int) -> None:
+    def __init__(self, neck: int, width: int, kernel: int) -> None:
         super().__init__()
-        self.trunk = nn.Sequential(Separable(NECK, HEAD, 1, kernel), Separable(HEAD, HEAD, 1, kernel))
-        self.score = nn.Conv2d(HEAD, ANCHORS_PER_CELL, 1)
-        self.box = nn.Conv2d(HEAD, ANCHORS_PER_CELL * 4, 1)
-        self.points = nn.Conv2d(HEAD, ANCHORS_PER_CELL * 10, 1)
+        self.trunk = nn.Sequential(Separable(neck, width, 1, kernel), Separable(width, width, 1, kernel))
+        self.score = nn.Conv2d(width, ANCHORS_PER_CELL, 1)
+        self.box = nn.Conv2d(width, ANCHORS_PER_CELL * 4, 1)
+        self.points = nn.Conv2d(width, ANCHORS_PER_CELL * 10, 1)
         nn.init.constant_(self.score.bias, -math.log(1 / SCORE_PRIOR - 1))  # type: ignore[arg-type]
         nn.init.normal_(self.score.weight, std=0.01)
         nn.init.normal_(self.box.weight, std=0.01)
@@ -122,7 +134,7 @@ class Head(nn.Module):
             self.points.bias.zero_()  # type: ignore[union-attr]
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, NECK, h, w) -> (B, h*w*2, 1) logits, (.., 4) and (.., 10) in strides."""
+        """(B, neck, h, w) -> (B, h*w*2, 1) logits, (.., 4) and (.., 10) in strides."""
         x = self.trunk(x)
         return tuple(
             part.permute(0, 2, 3, 1).reshape(part.shape[0], -1, width)
@@ -136,11 +148,11 @@ class Detector(nn.Module):
     score_scale: Tensor
     score_shift: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, shape: Shape = NARROW) -> None:
         super().__init__()
-        self.backbone = Backbone()
-        self.neck = Neck()
-        self.heads = nn.ModuleList(Head(kernel) for kernel in (3, 3, 5))
+        self.backbone = Backbone(shape.widths)
+        self.neck = Neck(shape.widths, shape.neck)
+        self.heads = nn.ModuleList(Head(shape.neck, shape.head, kernel) for kernel in (3, 3, 5))
         # Calibration of the score, one pair a stride; fitted after training.
         self.register_buffer("score_scale", torch.ones(len(STRIDES)))
         self.register_buffer("score_shift", torch.zeros(len(STRIDES)))
@@ -150,6 +162,20 @@ class Detector(nn.Module):
         levels = self.neck(self.backbone(x))
         parts = [head(level) for head, level in zip(self.heads, levels, strict=True)]
         return [p[0] for p in parts], [p[1] for p in parts], [p[2] for p in parts]
+
+
+def shape_of(weights: dict[str, Tensor]) -> Shape:
+    """The shape of the detector whose weights these are."""
+    first, second, third, fourth = (len(weights[f"backbone.stages.{place}.0.point.weight"]) for place in range(4))
+    neck, head = (len(weights[f"{name}.point.weight"]) for name in ("neck.lateral.0", "heads.0.trunk.0"))
+    return Shape((first, second, third, fourth), neck, head)
+
+
+def detector_of(weights: dict[str, Tensor]) -> Detector:
+    """The detector whose weights these are, in evaluation mode, not to be trained."""
+    model = Detector(shape_of(weights)).eval().requires_grad_(False)
+    model.load_state_dict(weights)
+    return model
 
 
 def count_parameters(model: nn.Module) -> int:

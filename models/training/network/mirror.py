@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from models.served.anchors import ANCHORS_PER_CELL
 from models.training.landmarks import MIRRORED
-from models.training.network.detector import HEAD, Detector, Head, Levels
+from models.training.network.detector import Detector, Head, Levels
 
 EDGES = (2, 1, 0, 3)  # left, top, right, bottom as the mirror shows them
 BOXES = [4 * anchor + edge for anchor in range(ANCHORS_PER_CELL) for edge in EDGES]
@@ -57,7 +57,9 @@ def one_view(ends: dict[str, Tensor]) -> dict[str, Tensor]:
 
     A bias comes back as the mean that both views have; of these the mean is the same.
     """
-    return {name: 2 * value[:, :HEAD] if name.endswith("weight") else value for name, value in ends.items()}
+    return {
+        name: 2 * value[:, : value.shape[1] // 2] if name.endswith("weight") else value for name, value in ends.items()
+    }
 
 
 class TwoViews(nn.Module):

@@ -13,7 +13,8 @@ from typing import Any
 
 import torch
 
-from models.training.network.detector import Detector
+from models.training.network.detector import NARROW, Detector, Shape, detector_of, shape_of
+from models.training.network.widening import widened
 
 SUMS = ("step", "pictures", "seconds")
 DECAY = 0.02  # weight decay of convolutions; norms and biases have none
@@ -64,10 +65,10 @@ class State:
     recent: list[tuple[float, float, float]] = field(default_factory=list)
 
 
-def fresh(seed: int, rate: float) -> State:
+def fresh(seed: int, rate: float, shape: Shape = NARROW) -> State:
     """An untrained state."""
     torch.manual_seed(seed)
-    model = Detector()
+    model = Detector(shape)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = copy.deepcopy(model).eval().requires_grad_(False)
     model.share_memory()
@@ -112,7 +113,7 @@ def load(path: Path) -> dict[str, Any]:
 def resume(path: Path, seed: int, rate: float) -> State:
     """The state a checkpoint holds."""
     held = load(path)
-    state = fresh(seed, rate)
+    state = fresh(seed, rate, shape_of(held["model"]))
     state.model.load_state_dict(held["model"])
     state.average.load_state_dict(held["average"])
     state.optimiser.load_state_dict(held["optimiser"])
@@ -121,10 +122,20 @@ def resume(path: Path, seed: int, rate: float) -> State:
     return state
 
 
-def next_cycle(path: Path, seed: int, rate: float) -> State:
-    """The beginning of another cycle (warm restart, arXiv 1608.03983) from a checkpoint's weights."""
-    state = resume(path, seed, rate)
-    state.before = totals(load(path))
+def next_cycle(path: Path, seed: int, rate: float, shape: Shape | None = None) -> State:
+    """The beginning of another cycle (warm restart, arXiv 1608.03983) from a checkpoint's weights.
+
+    shape: what they are widened to; None leaves them as they are.
+    """
+    held = load(path)
+    if shape in (None, shape_of(held["average"])):
+        state = resume(path, seed, rate)
+    else:
+        state = fresh(seed, rate, shape)
+        wide = widened(detector_of(held["average"]), shape, torch.Generator().manual_seed(seed))
+        state.model.load_state_dict(wide.state_dict())
+        state.average.load_state_dict(wide.state_dict())
+    state.before = totals(held)
     state.progress = Progress()
     return state
 

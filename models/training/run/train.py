@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from models.training.material.folder import DEFAULT_FOLDER, Material, read_material
 from models.training.material.photographs import read_photographs
-from models.training.network.detector import Detector, Levels, count_macs, count_parameters
+from models.training.network.detector import NARROW, WIDE, Detector, Levels, count_macs, count_parameters
 from models.training.network.halving import Halving, is_worthwhile
 from models.training.network.rounding import Rounding
 from models.training.run.checkpoint import State, fresh, next_cycle, optimiser_of, resume, save
@@ -173,8 +173,8 @@ def begin(options: argparse.Namespace) -> State:
     if options.resume and options.out.exists():
         return resume(options.out, options.seed, options.rate)
     if options.after is not None:
-        return next_cycle(options.after, options.seed, options.rate)
-    return fresh(options.seed, options.rate)
+        return next_cycle(options.after, options.seed, options.rate, WIDE if options.wide else None)
+    return fresh(options.seed, options.rate, WIDE if options.wide else NARROW)
 
 
 def ask_for_scenes(parser: argparse.ArgumentParser) -> None:
@@ -209,6 +209,7 @@ def ask_for_a_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--resume", action="store_true", help="go on from --out if it exists")
     parser.add_argument("--after", type=Path, help="checkpoint whose weights begin this cycle")
+    parser.add_argument("--wide", action="store_true", help="the network is the wide one; --after may be narrow")
     parser.add_argument("--trainers", type=int, default=2, help="processes of one thread each")
     parser.add_argument("--workers", type=int, default=1, help="processes that compose scenes")
     parser.add_argument("--log-seconds", type=float, default=20.0)
