@@ -18,10 +18,10 @@ from models.training.doubted import cells
 from models.training.doubted.cells import Cell
 from models.training.export.calibrate import Fit, fitted, raw_heads
 from models.training.export.serving_form import build
-from models.training.export.write import averaged, metadata, verified, write
+from models.training.export.write import metadata, verified, write
 from models.training.judge.detect import Floats, OnnxDetector, Picture, decode
 from models.training.judge.measure import ENOUGH, iou_table
-from models.training.network.detector import Detector, count_macs, count_parameters
+from models.training.network.detector import Detector, count_macs, count_parameters, detector_of
 from models.training.network.mirror import TwoViews
 from models.training.run.checkpoint import load, totals
 from shared.cells import CELL
@@ -105,7 +105,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parse(arguments)
     torch.set_num_threads(1)
     held = load(options.checkpoint)
-    model, trained = averaged(held), totals(held)
+    model, trained = detector_of(held["average"]), totals(held)
     held_out = [cell for path in sorted(options.cells.glob("*.cells")) for cell in cells.read(path)]
     validation = calibrate(model, options.weights, held_out)
     data = build(model, metadata(NAME, trained, options.date)).SerializeToString()

@@ -32,11 +32,6 @@ TOLERANCE = 2e-4  # largest difference from PyTorch, in scores and in strides
 SIZES = ((1, 640, 640), (4, 256, 256), (4, 640, 640), (2, 96, 352))
 
 
-def averaged(held: dict[str, Any]) -> Detector:
-    """The detector with a checkpoint's averaged weights."""
-    return detector_of(held["average"])
-
-
 def verify(model: Detector, data: bytes, sizes: tuple[tuple[int, int, int], ...] = SIZES) -> float:
     """Largest difference between ONNX Runtime and PyTorch over (batch, height, width)."""
     session = ort.InferenceSession(data, providers=["CPUExecutionProvider"])
@@ -113,7 +108,7 @@ def main(arguments: list[str] | None = None) -> None:
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
     held = load(options.checkpoint)
-    model, trained = averaged(held), totals(held)
+    model, trained = detector_of(held["average"]), totals(held)
     _, valid = read_material(options.material, hand=options.hand)
     photographs = read_photographs(options.photographs, options.faces)[1] if options.photographs else []
     scenes = validation_scenes(valid, options.sprites) + photograph_scenes(photographs)

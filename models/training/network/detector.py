@@ -33,7 +33,7 @@ class Shape:
 
 
 NARROW = Shape((32, 64, 128, 256), 56, 64)
-# Wider where cells are few: at 640x640 one view of it takes as long as two of the narrow one.
+# Wider where cells are few: at 640x640 one view of it takes about as long as two of the narrow one.
 WIDE = Shape((32, 96, 256, 512), 80, 96)
 
 

@@ -112,7 +112,11 @@ def load(path: Path) -> dict[str, Any]:
 
 def resume(path: Path, seed: int, rate: float) -> State:
     """The state a checkpoint holds."""
-    held = load(path)
+    return restored(load(path), seed, rate)
+
+
+def restored(held: dict[str, Any], seed: int, rate: float) -> State:
+    """The same, of a checkpoint's contents."""
     state = fresh(seed, rate, shape_of(held["model"]))
     state.model.load_state_dict(held["model"])
     state.average.load_state_dict(held["average"])
@@ -129,7 +133,7 @@ def next_cycle(path: Path, seed: int, rate: float, shape: Shape | None = None) -
     """
     held = load(path)
     if shape in (None, shape_of(held["average"])):
-        state = resume(path, seed, rate)
+        state = restored(held, seed, rate)
     else:
         state = fresh(seed, rate, shape)
         wide = widened(detector_of(held["average"]), shape, torch.Generator().manual_seed(seed))
