@@ -45,9 +45,10 @@ def reach_of(looks: Looking, params: DetectParams | MaskParams, settings: Settin
     """Pixels that the longer side of a JPEG keeps where it may be decoded smaller to be looked at; 0: not smaller.
 
     exact_pixels: whether a model that serves is shown just what the reference would show it. Tiles want all pixels. A
-    picture to mask is decoded whole in any case; it is seen as detect sees it where faces are named by detect's order.
+    picture to mask is decoded whole in any case, unless its file is kept; it is seen as detect sees it there, and where
+    faces are named by detect's order.
     """
-    if looks.tiles or (isinstance(params, MaskParams) and not params.by_index):
+    if looks.tiles or (isinstance(params, MaskParams) and not params.by_index and not params.options.keeps):
         return 0
     if settings.scaled_jpeg == "auto" and exact_pixels:
         return 0

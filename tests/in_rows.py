@@ -11,7 +11,8 @@ import numpy as np
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.headers.jpeg import is_closed
 from gateway.pictures.image_decode import decode, decode_rows
-from gateway.pictures.libjpeg import LibjpegError, Rows
+from gateway.pictures.libjpeg_calls import LibjpegError
+from gateway.pictures.libjpeg_rows import Rows
 from gateway.pictures.picture_work import Decoded, open_picture
 from shared.errors import BadImage
 from shared.settings import Settings

@@ -1,5 +1,5 @@
-"""`make verify`: `quality=keep` over every JPEG there is, wild and hostile ones among them: no block outside a mask
-changes, what cannot be kept is refused with words, and no child ends.
+"""`make verify`: `quality=keep` over every JPEG there is, wild and hostile ones among them, seen whole and smaller: no
+block outside a mask changes, what cannot be kept is refused with words, and no child ends.
 
 Not collected by the ordinary suite, for its time: `python -m pytest tests/verify_kept.py`.
 """
@@ -66,7 +66,8 @@ def _kept(gallery: Gallery, data: bytes) -> bool:
     region = Region(left, top, min(width, left + width // 3 + 1), min(height, top + height // 3 + 1))
     box = [float(region.left), float(region.top), float(region.right), float(region.bottom)]
     method = list(METHODS)[crc32(data) % len(METHODS)]
-    answer = gallery.mask(data, [box], quality=KEEP, method=method, padding=0).data
+    reach = (0, max(width, height) // 4, 64)[crc32(data) % 3]
+    answer = gallery.mask(data, [box], reach, quality=KEEP, method=method, padding=0).data
     place = StoredFrame(header.width, header.height, header.orientation).of(region)
     kept = outside(bytes(answer), (place.left, place.top, place.right, place.bottom))
     before, after = stored(_whole(data)), stored(answer)

@@ -54,6 +54,14 @@ def put(parts: Sequence[Bytes], room: memoryview) -> int | None:
     return None
 
 
+def blank(size: int) -> mmap.mmap:
+    """So many zeros of this process alone; those that nobody touches take no memory. Raises MemoryError."""
+    try:
+        return mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    except OSError:
+        raise MemoryError from None
+
+
 def stored(parts: Iterable[Bytes]) -> int:
     """A new descriptor whose memory holds the parts one after the other. The caller closes it."""
     descriptor = _create()

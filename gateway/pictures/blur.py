@@ -33,6 +33,17 @@ def cell_of(strength: int) -> float:
     return kernel_of(strength) * _CELL_PER_KERNEL
 
 
+def coarseness(strength: int) -> int:
+    """How many pixels of the picture become one, in each direction, before they are blurred."""
+    return _shrink_for(kernel_of(strength))
+
+
+def beside(strength: int) -> int:
+    """How many pixels around a region its blur looks at, at most."""
+    shrink = coarseness(strength)
+    return (_reach(kernel_of(strength), shrink) + 2) * shrink
+
+
 @dataclass(frozen=True, slots=True)
 class Blurred:
     """The blur of some of the picture, shrunk.
@@ -55,23 +66,25 @@ class Blurred:
         return large[down : down + region.height, along : along + region.width]
 
 
-def blurred(pixels: Pixels, hidden: list[Region], kernel: int) -> list[Blurred]:
+def blurred(pixels: Pixels, hidden: list[Region], kernel: int, shrunk: int = 1) -> list[Blurred]:
     """For each region a blur that holds it; the picture (H, W, 3) uint8 stays as it is.
 
-    kernel: odd, in pixels. Truncated at the kernel's edge, mirrored at the picture's.
+    kernel: odd, in pixels. Truncated at the kernel's edge, mirrored at the picture's. shrunk: how many times smaller
+    `pixels` are than the picture of the regions and the kernel: a power of two, no more than the blur's coarseness.
     """
     if not hidden:
         return []
     shrink = _shrink_for(kernel)
-    whole = Region(0, 0, -(-pixels.shape[1] // shrink), -(-pixels.shape[0] // shrink))
+    own = shrink // shrunk
+    whole = Region(0, 0, -(-pixels.shape[1] // own), -(-pixels.shape[0] // own))
     around = [_around(region, _reach(kernel, shrink) + 1, shrink, whole) for region in hidden]
     together = Region(
         min(one.left for one in around), min(one.top for one in around),
         max(one.right for one in around), max(one.bottom for one in around),
     )  # fmt: skip
     if together.area <= sum(one.area for one in around):
-        return [_blur(pixels, together, shrink, kernel)] * len(hidden)
-    return [_blur(pixels, one, shrink, kernel) for one in around]
+        return [_blur(pixels, together, shrink, kernel, own)] * len(hidden)
+    return [_blur(pixels, one, shrink, kernel, own) for one in around]
 
 
 def _shrink_for(kernel: int) -> int:
@@ -92,14 +105,17 @@ def _around(region: Region, more: int, shrink: int, within: Region) -> Region:
     )  # fmt: skip
 
 
-def _blur(pixels: Pixels, extent: Region, shrink: int, kernel: int) -> Blurred:
-    """Right but for as far as the kernel reaches from each edge that is not the picture's."""
-    window = pixels[extent.top * shrink : extent.bottom * shrink, extent.left * shrink : extent.right * shrink]
+def _blur(pixels: Pixels, extent: Region, shrink: int, kernel: int, own: int) -> Blurred:
+    """Right but for as far as the kernel reaches from each edge that is not the picture's.
+
+    own: how many of `pixels` are a coarse one, in each direction.
+    """
+    window = pixels[extent.top * own : extent.bottom * own, extent.left * own : extent.right * own]
     size, sigma = (2 * _reach(kernel, shrink) + 1,) * 2, kernel * SIGMA_PER_KERNEL / shrink
     if shrink == 1:
         coarse = cv2.GaussianBlur(window, size, sigma, borderType=cv2.BORDER_REFLECT_101)
     else:  # float: faster when small
-        few = _shrunk(window, shrink).astype(np.float32)
+        few = _shrunk(window, own).astype(np.float32)
         coarse = np.rint(cv2.GaussianBlur(few, size, sigma, borderType=cv2.BORDER_REFLECT)).astype(np.uint8)
     return Blurred(cast("Pixels", coarse), extent, shrink)
 

@@ -9,7 +9,7 @@ from shared.settings import MEBIBYTE, DecodingSettings
 KEPT_BYTES = 128 * MEBIBYTE
 #: For glibc's allocator. No picture is mapped by itself: what is goes back when it is freed, however soon the next one
 #: comes, and no limit for that can be set above 32 MiB, less than 12 megapixels. Huge pages, where the kernel has them.
-#: One arena, for the threads of `libjpeg.py` too: it is the one whose pages are kept.
+#: One arena, for the threads of `libjpeg_calls.py` too: it is the one whose pages are kept.
 ALLOCATOR = {
     "MALLOC_TRIM_THRESHOLD_": str(KEPT_BYTES),
     "MALLOC_MMAP_MAX_": "0",

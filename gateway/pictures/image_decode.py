@@ -15,7 +15,7 @@ from PIL import Image
 
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.input_formats import INPUTS
-from gateway.pictures.libjpeg import Rows, read_rows
+from gateway.pictures.libjpeg_rows import Rows, read_rows
 from gateway.pictures.pillow_files import ERRORS, bands, opened
 from shared.errors import BadImage
 

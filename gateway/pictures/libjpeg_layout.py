@@ -7,7 +7,7 @@ library itself compares the sizes when it is asked to begin. Only the fields we 
 from __future__ import annotations
 
 import ctypes
-from ctypes import Structure, c_double, c_int, c_long, c_ubyte, c_uint, c_ushort, c_void_p
+from ctypes import Structure, c_double, c_int, c_long, c_size_t, c_ubyte, c_uint, c_ushort, c_void_p
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ GRAYSCALE, RGB, YCBCR, BGR = 1, 2, 3, 8
 REACHED_SOS = 1
 #: Coefficients of a block.
 BLOCK = 64
+#: Which of a decompressor's modules decodes Huffman codes.
+ENTROPY = 6
 
 
 def _all(kind: Any, names: str) -> Fields:
@@ -95,6 +97,20 @@ class Decompress(Structure):
         ("unread_marker", c_int),
         ("modules", c_void_p * 11),
     ]
+
+
+class ByteSource(Structure):
+    """jpeg_source_mgr: where the next byte lies, and how many there are from it on."""
+
+    _fields_ = [("next_byte", c_void_p), ("bytes_left", c_size_t)]
+
+
+class HuffmanBits(Structure):
+    """jdhuff.c's bitread_perm_state and savable_state: bits that were read and not used, and by component the last
+    block's first coefficient. No header shows where in a decoder they lie, and it is not the same in all versions.
+    """
+
+    _fields_ = [("get_buffer", c_size_t), *_all(c_int, "bits_left padding"), ("last_first", c_int * 4)]
 
 
 class Compress(Structure):

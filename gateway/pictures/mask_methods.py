@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from gateway.pictures.blur import blurred, cell_of, kernel_of
+from gateway.pictures.blur import beside, blurred, cell_of, coarseness, kernel_of
 from gateway.pictures.regions import Pixels, Region
 
 #: Blue, green, red, 0..255 each.
@@ -27,12 +27,16 @@ class MaskMethod:
     """One way to hide faces.
 
     words: what it does, for callers. paint: hides the regions. cell: from the strength, pixels of one distinct cell
-    that is left of a face; None where nothing is. lays: whether a picture is laid over what is painted.
+    that is left of a face; None where nothing is. beside: from the strength, how far around the regions paint looks,
+    in pixels. by_copy: from the strength, how many times smaller a copy of the picture may be of which its blur is the
+    same and all that shows; 0 where there is none. lays: whether a picture is laid over what is painted.
     """
 
     words: str
     paint: Paint
     cell: Callable[[int], float] | None
+    beside: Callable[[int], int]
+    by_copy: Callable[[int], int]
     lays: bool = False
 
 
@@ -110,20 +114,34 @@ def _mean_of_frame(pixels: Pixels, region: Region) -> Color:
     return blue, green, red
 
 
+def _none(_strength: int) -> int:
+    return 0
+
+
+def _frame(_strength: int) -> int:
+    return 1
+
+
 #: By the names callers know them by.
 METHODS = {
     "gaussian": MaskMethod(
-        "Gaussian blur. `strength` = kernel size; even ones are rounded up to odd.", _gaussian, cell_of
+        "Gaussian blur. `strength` = kernel size; even ones are rounded up to odd.",
+        _gaussian,
+        cell_of,
+        beside,
+        coarseness,
     ),
-    "pixelate": MaskMethod("Pixelation. `strength` = block size.", _pixelate, float),
-    "solid": MaskMethod("Rectangle in `color` over the face, black by default.", _solid, None),
-    "elliptical": MaskMethod("Gaussian blur with an elliptical mask.", _elliptical, cell_of),
-    "erase": MaskMethod("The face is overwritten; nothing of it is left in the picture.", _erase, None),
+    "pixelate": MaskMethod("Pixelation. `strength` = block size.", _pixelate, float, _none, _none),
+    "solid": MaskMethod("Rectangle in `color` over the face, black by default.", _solid, None, _none, _none),
+    "elliptical": MaskMethod("Gaussian blur with an elliptical mask.", _elliptical, cell_of, beside, _none),
+    "erase": MaskMethod("The face is overwritten; nothing of it is left in the picture.", _erase, None, _frame, _none),
     "overlay": MaskMethod(
         "The face is overwritten, and `overlay` laid over it, turned as the face is: a drawing by name, or a small "
         "picture of yours in the form part `overlay`.",
         _erase,
         None,
+        _frame,
+        _none,
         lays=True,
     ),
 }

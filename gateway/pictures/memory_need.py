@@ -21,8 +21,8 @@ _TWICE_BGR, _WITH_ALPHA, _BY_PILLOW = 7, 9, 9
 _RESULT = 5
 #: A progressive JPEG's coefficients are all held until its last scan, and those of any that is kept but for its masks.
 _COEFFICIENT = 2
-#: A masked window in its stored frame; a sample of a strip while it becomes coefficients.
-_TURNED, _BLOCKS = 3, 11
+#: A masked window in its stored frame; a sample of a strip while it is encoded and read as coefficients.
+_TURNED, _BLOCKS = 3, 6
 #: The picture and the file's inks beside it while they go through their profile; copies of the profile itself.
 _INKS, _PROFILE = 11, 4
 #: A caller's own overlay, its copies and products.

@@ -163,7 +163,7 @@ class PictureChild:
         marked = Marks.packed_size(message.faces, message.own)
         marks = Marks.unpacked(packed[:marked], message.faces)
         opened = self._held[message.id]
-        kept_bytes = 0 if opened.kept is None else len(opened.kept.data)
+        kept_bytes = 0 if opened.kept is None else opened.kept.size
         self._expect(memory_need.masking(opened.header, message.options.format, kept_bytes, message.overlay))
         overlay = None
         if message.overlay is not None:

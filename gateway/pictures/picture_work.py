@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 
 import numpy as np
@@ -24,13 +25,15 @@ from gateway.pictures.headers.jpeg_blocks import without_left_over
 from gateway.pictures.image_decode import ROWS_PART_MAX, decode, decode_rows, reads_rows, shrink_for
 from gateway.pictures.image_header import check_complete
 from gateway.pictures.input_formats import INPUTS
-from gateway.pictures.kept_jpeg import KeptFile, KeptJpeg
-from gateway.pictures.libjpeg import LibjpegError
+from gateway.pictures.jpeg_scan import JpegScan
+from gateway.pictures.kept_jpeg import KeptFile, KeptJpeg, Shown
+from gateway.pictures.libjpeg_calls import LibjpegError
 from gateway.pictures.marks import Marks
 from gateway.pictures.masking import KEEP, MaskOptions, hide, is_weak, keep_words, weak_words
 from gateway.pictures.metadata import kept_metadata
 from gateway.pictures.picture_facts import Crop, Masked
 from gateway.pictures.regions import Pixels, Region
+from gateway.pictures.spliced_jpeg import CutFile, SplicedJpeg, cut
 from gateway.pictures.views import crop_of, rows_looked_at, shapes_of, shown
 from shared.errors import BadParameter
 from shared.settings import DecodingSettings
@@ -45,7 +48,7 @@ _NO_PIXELS = np.empty((0, 0, 3), np.uint8)
 class Decoded:
     """A decoded picture and its crops.
 
-    pixels: (H, W, 3) uint8 BGR, upright, to be masked in sRGB; (0, 0, 3) where only some rows were decoded. alpha:
+    pixels: (H, W, 3) uint8 BGR, upright, to be masked in sRGB; (0, 0, 3) where not all of it was decoded. alpha:
     (H, W) uint8. decode_ms, preprocess_ms: milliseconds. as_stored: a colour profile is stored that cannot be used, so
     that no colour was changed. kept: to change only blocks of the file; then the pixels are not in sRGB. exif: what of
     its metadata the masked picture carries.
@@ -58,7 +61,7 @@ class Decoded:
     decode_ms: float
     preprocess_ms: float
     as_stored: bool
-    kept: KeptFile | None = None
+    kept: KeptFile | CutFile | None = None
     exif: bytes = b""
 
 
@@ -88,26 +91,33 @@ def open_picture(
     check_complete(data, header, settings)
     shrink = shrink_for(header, reach)
     wanted: Wanted = (*header.upright_size, sides, tiles)
+    part = _cut(data, header, shrink, complaints) if kept else None
     in_rows = None if to_mask or shrink > 1 else _decoded_in_rows(data, header, wanted, complaints)
-    if in_rows is None:
+    if part is not None:
+        pixels, alpha = part[0], None
+    elif in_rows is None:
         data, pixels, alpha = _decoded(data, header, shrink, complaints, with_alpha=to_mask)
     else:
         pixels, alpha = in_rows, None
     decoded = perf_counter()
     shapes, fits = shapes_of(*wanted), shown(pixels, *wanted)
-    pixels = pixels if in_rows is None else _NO_PIXELS
+    pixels = pixels if in_rows is None and (part is None or shrink == 1) else _NO_PIXELS
     crops = [*map(crop_of, shapes, fits)]
     if alpha is not None and alpha.min() < 255:  # fitted, then composed: nearly the same, for far less memory
         crops += map(crop_of, shapes, map(on_white, fits, shown(alpha, *wanted)))
     fitted = perf_counter()
-    if to_mask and shrink > 1:
+    if to_mask and shrink > 1 and part is None:
         del pixels
         data, pixels, alpha = _decoded(data, header, 1, complaints, with_alpha=True)
     profile = kept_profile(data, header) if kept else None
     as_stored = profile is None if kept else to_mask and not to_srgb(data, header, pixels)
     # Pixels that stay as they are stored stay turned as they are.
     exif = kept_metadata(INPUTS[header.format].exif(data), metadata, header.orientation if kept else 1)
-    file = KeptFile(bytes(INPUTS[header.format].ready(data, header)), profile or b"") if kept else None
+    file: KeptFile | CutFile | None = None
+    if part is not None:
+        file = CutFile(part[1], profile or b"", part[0], shrink)
+    elif kept:
+        file = KeptFile(bytes(INPUTS[header.format].ready(data, header)), profile or b"")
     decode_ms = (decoded - begin + perf_counter() - fitted) * 1000
     told = decode_ms, (fitted - decoded) * 1000, as_stored
     return Decoded(header, pixels, alpha, tuple(crops), *told, file, exif)
@@ -126,6 +136,21 @@ def _decoded(
         said = complaints()
     refuse_damage(said)
     return data, pixels, alpha
+
+
+def _cut(
+    data: memoryview, header: Header, shrink: int, complaints: Callable[[], str]
+) -> tuple[Pixels, JpegScan] | None:
+    """See `cut`. None where a file's bits cannot be, or where anything at all is to be said of it: whatever is odd or
+    damaged is decoded whole, and judged by what that decoder makes of it.
+    """
+    if header.format != "jpeg" or not is_closed(data):
+        return None
+    try:
+        return cut(INPUTS[header.format].ready(data, header), header, shrink)
+    except LibjpegError:
+        complaints()
+        return None
 
 
 def _decoded_in_rows(data: memoryview, header: Header, wanted: Wanted, complaints: Callable[[], str]) -> Pixels | None:
@@ -149,7 +174,7 @@ def mask_picture(
 
     overlay: (H, W, 4) uint8 BGRA of the caller, for a method that lays one.
     """
-    height, width = opened.pixels.shape[:2]
+    width, height = opened.header.upright_size
     refuse_too_long(options.format, width, height)
     weak = not options.annotate and is_weak(marks.boxes, options)
     if weak and settings.refuse_weak_masks:
@@ -159,12 +184,13 @@ def mask_picture(
     kept = _read_again(opened)
     read = perf_counter()
     hidden = hidden if kept is None else kept.grown(hidden)
+    shown: Shown = ()
     if options.annotate:
         annotate(opened.pixels, opened.alpha, marks)
     else:
-        hide(opened.pixels, hidden, options, overlay)
+        shown = _hidden(kept, opened, hidden, options, overlay)
     masked = perf_counter()
-    encoded = _encoded(opened, options) if kept is None else _written(kept, opened, hidden)
+    encoded = _encoded(opened, options) if kept is None else _written(kept, shown, hidden)
     done = perf_counter()
     media = OUTPUTS[options.format].media_type
     encode_ms = (done - masked + read - begin) * 1000
@@ -176,15 +202,35 @@ def _encoded(opened: Decoded, options: MaskOptions) -> memoryview:
     return encode(opened.pixels, opened.alpha, options.format, options.quality, opened.exif)
 
 
-def _read_again(opened: Decoded) -> KeptJpeg | None:
+def _read_again(opened: Decoded) -> KeptJpeg | SplicedJpeg | None:
     """Its blocks, where the file is kept but for its masks."""
+    file = opened.kept
+    if file is None:
+        return None
+    if isinstance(file, CutFile):
+        return SplicedJpeg(file, opened.header, opened.exif)
     with _as_parameter():
-        return None if opened.kept is None else KeptJpeg(opened.kept, opened.header, opened.exif)
+        return KeptJpeg(file, opened.header, opened.exif)
 
 
-def _written(kept: KeptJpeg, opened: Decoded, hidden: list[Region]) -> memoryview:
+def _hidden(
+    kept: KeptJpeg | SplicedJpeg | None,
+    opened: Decoded,
+    hidden: list[Region],
+    options: MaskOptions,
+    overlay: Pixels | None,
+) -> Shown:
+    """How the regions look when they are hidden, by now in the picture, too, where all of it was decoded."""
+    if isinstance(kept, SplicedJpeg):
+        with _as_parameter():
+            return kept.hidden(hidden, options, overlay)
+    hide(opened.pixels, hidden, options, overlay)
+    return [partial(region.of, opened.pixels) for region in hidden]
+
+
+def _written(kept: KeptJpeg | SplicedJpeg, shown: Shown, hidden: list[Region]) -> memoryview:
     with _as_parameter():
-        return kept.write(opened.pixels, hidden)
+        return kept.write(shown, hidden)
 
 
 @contextlib.contextmanager

@@ -23,7 +23,7 @@ from gateway.pictures.headers.heif_boxes import Item, Property
 from gateway.pictures.image_decode import decode_rows
 from gateway.pictures.image_header import read_header
 from gateway.pictures.input_formats import INPUTS
-from gateway.pictures.libjpeg import LibjpegError
+from gateway.pictures.libjpeg_calls import LibjpegError
 from gateway.pictures.marks import Marks
 from gateway.pictures.mask_methods import METHODS
 from gateway.pictures.masking import KEEP, MaskOptions
@@ -67,16 +67,20 @@ def _rows() -> None:
 
 
 def _keep(settings: DecodingSettings) -> None:
-    """A file that is kept but for its masks, and one that cannot be: where libjpeg cannot be called, neither can."""
+    """A file that is kept but for its masks, whole and in rows, and one that cannot be.
+
+    Where libjpeg cannot be called, none can.
+    """
     file = memoryview(next(_files()))
-    for data in (file, file[: len(file) // 2]):
+    for data, reach in ((file, 0), (file, _SIDE // 2), (file[: len(file) // 2], 0)):
         with contextlib.suppress(BadParameter, BadImage):
-            _through(data, MaskOptions(quality=KEEP), settings)
+            _through(data, MaskOptions(quality=KEEP), settings, reach)
 
 
-def _through(data: memoryview, options: MaskOptions, settings: DecodingSettings) -> None:
+def _through(data: memoryview, options: MaskOptions, settings: DecodingSettings, reach: int = 0) -> None:
+    sides = (_SIDE // 2,)
     opened = open_picture(
-        data, read_header(data), (_SIDE // 2,), settings, to_mask=True, kept=options.keeps, metadata="all"
+        data, read_header(data), sides, settings, to_mask=True, kept=options.keeps, metadata="all", reach=reach
     )
     boxes = np.array([[8, 8, 40, 40]], np.float32)
     mask_picture(opened, Marks.all_of(Faces(boxes, np.ones(1, np.float32), None)), options, settings)

@@ -63,9 +63,10 @@ class Gallery:
         sides: tuple[int, ...] = (640,),
         to_mask: bool = False,
         kept: bool = False,
+        reach: int = 0,
         seconds: float = 120,
     ) -> Picture:
-        return self.run(self.opening(data, sides=sides, to_mask=to_mask, kept=kept, seconds=seconds))
+        return self.run(self.opening(data, sides=sides, to_mask=to_mask, kept=kept, reach=reach, seconds=seconds))
 
     async def opening(
         self,
@@ -74,15 +75,16 @@ class Gallery:
         sides: tuple[int, ...] = (640,),
         to_mask: bool = False,
         kept: bool = False,
+        reach: int = 0,
         seconds: float = 120,
     ) -> Picture:
         """The same, to be awaited."""
         async with in_time(Deadline.after(seconds, self._loop.time())):
-            return await self.pictures.open(data, sides=sides, to_mask=to_mask, kept=kept)
+            return await self.pictures.open(data, sides=sides, to_mask=to_mask, kept=kept, reach=reach)
 
-    def mask(self, data: bytes, boxes: list[list[float]], **options: Any) -> Masked:
+    def mask(self, data: bytes, boxes: list[list[float]], reach: int = 0, **options: Any) -> Masked:
         """Opens, masks these boxes, closes."""
-        picture = self.open(data, to_mask=True, kept=options.get("quality") == KEEP)
+        picture = self.open(data, to_mask=True, kept=options.get("quality") == KEEP, reach=reach)
         try:
             found = np.array(boxes, np.float32).reshape(-1, 4)
             faces = Faces(found, np.ones(len(found), np.float32), None)

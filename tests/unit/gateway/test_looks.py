@@ -253,3 +253,9 @@ def test_mask_sees_what_detect_saw_where_it_names_faces_by_its_order() -> None:
     assert reach(MaskParams()) == 0
     assert reach(MaskParams(keep=((1.0, 1.0, 9.0, 9.0),))) == 0
     assert reach(MaskParams(keep=(0,))) == reach(MaskParams(only=(0,))) == reach(DetectParams()) == 2 * SIDE
+
+
+def test_mask_sees_what_detect_saw_where_it_does_not_decode_the_whole_file() -> None:
+    assert reach(MaskParams(quality="keep")) == reach(DetectParams()) == 2 * SIDE
+    assert reach(MaskParams(quality="keep"), exact_pixels=True) == 0
+    assert reach(MaskParams(quality="keep", tiles=4)) == 0

@@ -17,7 +17,7 @@ from gateway.pictures.headers.facts import Header
 from gateway.pictures.image_decode import decode, decode_rows, reads_rows
 from gateway.pictures.image_header import check_complete, read_header
 from gateway.pictures.letterbox import Letterbox
-from gateway.pictures.libjpeg import LibjpegError
+from gateway.pictures.libjpeg_calls import LibjpegError
 from gateway.pictures.picture_work import open_picture
 from shared.errors import BadImage
 from shared.settings import MEBIBYTE, Settings

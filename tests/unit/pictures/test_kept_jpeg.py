@@ -12,7 +12,8 @@ from PIL import Image, ImageOps
 
 from gateway.pictures.exif_tags import Metadata
 from gateway.pictures.image_header import read_header
-from gateway.pictures.libjpeg import LibjpegError, StoredJpeg
+from gateway.pictures.libjpeg import StoredJpeg
+from gateway.pictures.libjpeg_calls import LibjpegError
 from gateway.pictures.marks import Marks
 from gateway.pictures.mask_methods import METHODS
 from gateway.pictures.masking import KEEP, MaskOptions
@@ -71,10 +72,7 @@ def masked(data: bytes, box: list[float] | None = None, metadata: Metadata = "no
 def stored(data: bytes | memoryview) -> list[np.ndarray]:
     """Of each component (rows, columns, 64) coefficients."""
     file = StoredJpeg(data)
-    return [
-        np.stack([file.row(index, row).copy() for row in range(each.rows)])
-        for index, each in enumerate(file.components)
-    ]
+    return [file.plane(index).copy() for index in range(len(file.components))]
 
 
 def outside(data: bytes, box: tuple[int, int, int, int]) -> list[np.ndarray]:
@@ -228,7 +226,7 @@ def test_what_libjpeg_cannot_read_ends_no_process() -> None:
 def test_coefficients_that_no_table_has_room_for_are_not_written() -> None:
     for name, place in (("4:4:4", 0), ("optimised", 5)):
         file = StoredJpeg(FILES[name])
-        file.row(0, 0)[0, place] = 20_000
+        file.plane(0)[0, 0, place] = 20_000
         with pytest.raises(LibjpegError):
             file.write([])
 

@@ -1,0 +1,176 @@
+"""The data of a JPEG's only scan, as bits: cut between its rows of MCUs, and joined again.
+
+Rows can be looked at by themselves, as a file of their own, and what is put in their place is joined with what stays:
+those bits are copied, whatever they say. ITU T.81 annexes B and F.
+
+A row's first blocks are told from the last ones of the row before it. So a part begins with a flat row that ends where
+that row did, and what follows it means what it meant in the file. The first row needs none, and must have none: colours
+are smoothed over rows, but not over the picture's edge.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gateway.pictures.anonymous_memory import Bytes
+from gateway.pictures.headers.jpeg import EOI, FRAMES, SOS, pieces
+from gateway.pictures.libjpeg_calls import Codes, LibjpegError, usual_codes
+from gateway.pictures.libjpeg_rows import ReadScan
+
+#: (N,) uint8 that hold bits, the first one highest; and from which to which of them.
+Plain = NDArray[np.uint8]
+Piece = tuple[Plain, int, int]
+
+_END_OF_BLOCK = 0
+_LENGTHS = 16
+_STUFFED, _STUFFING = b"\xff", b"\xff\0"
+
+
+@dataclass(frozen=True, slots=True)
+class JpegScan:
+    """A file's head, and its data without stuffing.
+
+    begins: (rows + 1,) the bit at which each row of MCUs begins, and at which the last one ends. first, factors, codes:
+    as in `ReadScan`. mcus: in a row. height: pixels of the picture. mcu_height: pixels of a row.
+    """
+
+    head: bytes
+    plain: Plain
+    begins: NDArray[np.int64]
+    first: NDArray[np.int64]
+    factors: tuple[tuple[int, int], ...]
+    codes: tuple[int, ...]
+    mcus: int
+    height: int
+    mcu_height: int
+
+    @property
+    def rows(self) -> int:
+        return len(self.begins) - 1
+
+    def part(self, top: int, bottom: int) -> bytes:
+        """A file of the rows `top` to `bottom` - 1, as wide as the picture, with `flat_rows` above them.
+
+        Raises LibjpegError where these cannot be coded.
+        """
+        height = min(bottom * self.mcu_height, self.height) + (flat_rows(top) - top) * self.mcu_height
+        flat = [self._flat_row(self.first[top].tolist())] * flat_rows(top)
+        return _file(self.head, height, [*flat, self.piece(top, bottom)])
+
+    def _flat_row(self, first: list[int]) -> Piece:
+        """A row of MCUs in which nothing changes. first: (components,) the first coefficients of all its blocks."""
+        begun, same = "", ""
+        for value, (across, down), number in zip(first, self.factors, self.codes, strict=True):
+            dc, ac = (_words(codes) for codes in usual_codes()[number])
+            size = abs(value).bit_length()
+            if size not in dc:
+                raise LibjpegError("coefficients out of range")
+            told = f"{value if value > 0 else value + (1 << size) - 1:0{size}b}" if size else ""
+            flat = dc[0] + ac[_END_OF_BLOCK]
+            begun += dc[size] + told + ac[_END_OF_BLOCK] + flat * (across * down - 1)
+            same += flat * across * down
+        bits = np.frombuffer((begun + same * (self.mcus - 1)).encode(), np.uint8) - ord("0")
+        return np.packbits(bits), 0, len(bits)
+
+    def piece(self, top: int, bottom: int) -> Piece:
+        """The bits of rows."""
+        return self.plain, int(self.begins[top]), int(self.begins[bottom])
+
+    def whole(self, head: bytes, parts: Sequence[Piece]) -> bytes:
+        """A file as high as this one. head: of another, up to its data."""
+        return _file(head, self.height, parts)
+
+
+def flat_rows(top: int) -> int:
+    """Rows of MCUs in a part before those it is of, which begin with row `top` of the picture."""
+    return min(top, 1)
+
+
+def scan_of(data: Bytes, read: ReadScan) -> JpegScan:
+    """data: the file that was read. Raises LibjpegError where its data are not one piece with stuffing alone."""
+    whole = memoryview(data)
+    stored = np.frombuffer(whole, np.uint8)[read.start :]
+    marks = np.flatnonzero(stored[:-1] == 0xFF)
+    stuffed = stored[marks + 1] == 0
+    ends = np.flatnonzero(~stuffed)
+    if not len(ends):
+        raise LibjpegError("data without an end")
+    size, marks = int(marks[ends[0]]), marks[: ends[0]]
+    plain = bytes(whole[read.start : read.start + size]).replace(_STUFFING, _STUFFED)
+    taken = np.minimum(read.taken - read.start, size)  # by then libjpeg may have taken the marker behind the data
+    begins = (taken - np.searchsorted(marks, taken)) * 8 - read.unused
+    if begins[0] or (np.diff(begins) <= 0).any() or not 0 <= len(plain) * 8 - begins[-1] < 8:
+        raise LibjpegError("rows that do not follow one another")
+    head = bytes(whole[: read.start])
+    height, width = struct.unpack_from(">HH", head, _frame_at(head) + 1)
+    across, down = (8 * max(each[axis] for each in read.factors) for axis in (0, 1))
+    return JpegScan(
+        head, np.frombuffer(plain, np.uint8), begins, read.first, read.factors, read.codes,
+        mcus=-(-width // across), height=height, mcu_height=down,
+    )  # fmt: skip
+
+
+def _frame_at(head: bytes) -> int:
+    """Where the payload of the frame header begins."""
+    for marker, _at, start, _end in pieces(memoryview(head)):
+        if marker in FRAMES:
+            return start
+        if marker == SOS:
+            break
+    raise LibjpegError("no frame")
+
+
+def _file(head: bytes, height: int, parts: Sequence[Piece]) -> bytes:
+    at = _frame_at(head) + 1
+    data = joined(parts).tobytes().replace(_STUFFED, _STUFFING)
+    return b"".join((head[:at], struct.pack(">H", height), head[at + 2 :], data, b"\xff", bytes((EOI,))))
+
+
+def joined(parts: Sequence[Piece]) -> Plain:
+    """The bits of all, one after the other; ones fill the last byte."""
+    total = sum(end - begin for _plain, begin, end in parts)
+    whole = np.zeros(-(-total // 8), np.uint8)
+    at = 0
+    for plain, begin, end in parts:
+        if begin < end:
+            moved = _moved(plain, begin, end, at % 8)
+            whole[at // 8 : at // 8 + len(moved)] |= moved
+            at += end - begin
+    if total % 8:
+        whole[-1] |= 0xFF >> total % 8
+    return whole
+
+
+def _moved(plain: Plain, begin: int, end: int, lead: int) -> Plain:
+    """Some bits behind `lead` zeros, 0..7; zeros fill the last byte."""
+    window, by = plain[begin // 8 : -(-end // 8)], lead - begin % 8
+    bits = lead + end - begin
+    moved = np.zeros(max(len(window) + 1, -(-bits // 8)), np.uint8)
+    if by >= 0:
+        moved[: len(window)] = window >> by
+        if by:
+            moved[1 : len(window) + 1] |= window << (8 - by)
+    else:
+        moved[: len(window)] = window << -by
+        moved[: len(window) - 1] |= window[1:] >> (8 + by)
+    moved = moved[: -(-bits // 8)]
+    moved[0] &= 0xFF >> lead
+    moved[-1] &= 0xFF << (-bits % 8) & 0xFF
+    return moved
+
+
+def _words(codes: Codes) -> dict[int, str]:
+    """Symbol → its code, in zeros and ones. T.81 annex C."""
+    lengths, symbols = codes
+    told, code, at = {}, 0, 0
+    for length, count in zip(range(1, _LENGTHS + 1), lengths, strict=True):
+        for symbol in symbols[at : at + count]:
+            told[symbol] = f"{code:0{length}b}"
+            code += 1
+        code, at = code << 1, at + count
+    return told

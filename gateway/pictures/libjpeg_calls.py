@@ -1,0 +1,118 @@
+"""How libjpeg is called: the library that Pillow brings, its structures, its errors.
+
+An error leaves libjpeg by `error_exit`, which must not return. So whatever a file can make fail runs on a thread of
+its own, which begins inside libjpeg and has nothing of Python on its stack; `error_exit` ends that thread.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from ctypes import byref, c_size_t, c_uint, c_ulong, c_void_p
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from PIL import _imaging
+
+from gateway.pictures import libjpeg_layout as layout
+from gateway.pictures.anonymous_memory import Bytes
+from gateway.pictures.libjpeg_layout import ComponentInfo, Compress, Decompress, Errors, HuffmanTable
+
+#: How many codes of each length there are, from 1 to 16 bits, and their symbols.
+Codes = tuple[list[int], list[int]]
+
+_MAPPED = re.compile(r"(/\S*/libjpeg[^/\s]*\.so\.62\S*)$", re.MULTILINE)
+
+
+class LibjpegError(Exception):
+    """libjpeg cannot do this with this file, or is not there."""
+
+
+def infos_of(struct: Decompress | Compress) -> list[ComponentInfo]:
+    """Of its components: views, which end with it."""
+    size = ctypes.sizeof(ComponentInfo)
+    return [ComponentInfo.from_address(struct.comp_info + size * index) for index in range(struct.components)]
+
+
+def codes_at(address: int | None) -> Codes | None:
+    """The codes of a table; None where there is none."""
+    if address is None:
+        return None
+    table = HuffmanTable.from_address(address)
+    lengths = table.lengths[1:]
+    return lengths, table.symbols[: sum(lengths)]
+
+
+@cache
+def usual_codes() -> tuple[tuple[Codes, Codes], ...]:
+    """For DC and AC, those of T.81 annex K: of brightness, of colour."""
+    errors, written = own_errors(), Compress()
+    written.err = ctypes.addressof(errors)
+    calls = library()
+    calls.jpeg_CreateCompress(byref(written), layout.LIB_VERSION, c_size_t(ctypes.sizeof(Compress)))
+    try:
+        written.input_components, written.in_space = 3, layout.YCBCR
+        run("jpeg_set_defaults", written)
+        tables = [(codes_at(written.dc_tables[number]), codes_at(written.ac_tables[number])) for number in (0, 1)]
+    finally:
+        calls.jpeg_destroy_compress(byref(written))
+    return tuple((dc, ac) for dc, ac in tables if dc and ac)
+
+
+def run(name: str, struct: Decompress | Compress) -> int:
+    """Calls a function of libjpeg's with one argument on a thread of its own. Raises LibjpegError."""
+    system, thread, answer = c_library(), c_ulong(), c_void_p()
+    if system.pthread_create(byref(thread), None, getattr(library(), name), byref(struct)):
+        raise MemoryError
+    system.pthread_join(thread, byref(answer))
+    if answer.value == ctypes.addressof(struct):  # what `error_exit` was given
+        raise LibjpegError(name)
+    return answer.value or 0
+
+
+def own_errors() -> Errors:
+    """libjpeg's own, which writes warnings to standard error; errors end the thread with their only argument."""
+    errors = Errors()
+    library().jpeg_std_error(byref(errors))
+    errors.error_exit = ctypes.cast(c_library().pthread_exit, c_void_p).value
+    return errors
+
+
+def create(read: Decompress, errors: Errors) -> None:
+    """Who has called this calls `destroy`."""
+    read.err = ctypes.addressof(errors)
+    library().jpeg_CreateDecompress(byref(read), layout.LIB_VERSION, c_size_t(ctypes.sizeof(Decompress)))
+
+
+def read_header(read: Decompress, data: Bytes) -> None:
+    """Up to the first scan's data. `data` must live as long as it is read. Raises LibjpegError."""
+    stored = np.frombuffer(data, np.uint8)
+    library().jpeg_mem_src(byref(read), c_void_p(stored.ctypes.data), c_ulong(len(stored)))
+    if run("jpeg_consume_input", read) != layout.REACHED_SOS:
+        raise LibjpegError("no picture")
+
+
+def destroy(read: Decompress, _errors: Errors) -> None:
+    """Frees all that libjpeg holds of it."""
+    library().jpeg_destroy_decompress(byref(read))
+
+
+@cache
+def library() -> ctypes.CDLL:
+    """The libjpeg that Pillow has loaded into this process. Raises LibjpegError when it is of another layout."""
+    assert _imaging is not None
+    found = _MAPPED.search(Path("/proc/self/maps").read_text(encoding="utf-8"))
+    if found is None:
+        raise LibjpegError("no libjpeg.so.62")
+    calls = ctypes.CDLL(found[1])
+    calls.jpeg_write_coefficients.restype = c_void_p
+    calls.jpeg_read_scanlines.argtypes = [c_void_p, c_void_p, c_uint]
+    calls.jpeg_skip_scanlines.argtypes = [c_void_p, c_uint]
+    return calls
+
+
+@cache
+def c_library() -> ctypes.CDLL:
+    """What this process is linked with."""
+    return ctypes.CDLL(None)
