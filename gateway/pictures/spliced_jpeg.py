@@ -6,7 +6,7 @@ where rows begin costs no more than to decode the picture as small as a detector
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import cast
@@ -31,6 +31,8 @@ from gateway.pictures.regions import Pixels, Region
 _SMALLEST = 8
 #: Rows of MCUs from `top` to `bottom` - 1.
 Span = tuple[int, int]
+#: Its rows, where it lies, what gives its pixels.
+Hiding = tuple[Span, Region, Callable[[], Pixels]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,18 +101,18 @@ class SplicedJpeg:
     def write(self, shown: Shown, regions: Sequence[Region]) -> memoryview:
         """The file with these regions, whole blocks, as they are to be shown. Raises LibjpegError."""
         scan, pieces, done, head = self._scan, list[Piece](), 0, b""
-        for top, bottom in _together(self._spans(regions, 0), gap=1) or [(0, 0)]:
+        masks = list(zip(self._spans(regions, 0), regions, shown, strict=True))
+        for top, bottom in _together((span for span, _region, _window in masks), gap=1) or [(0, 0)]:
             end = min(bottom + 1, scan.rows)  # the first blocks behind a mask are told from its last ones
-            fresh = self._rewritten(top, end, shown, regions)
+            fresh = self._rewritten(top, end, [mask for mask in masks if top <= mask[0][0] < end])
             pieces += [scan.piece(done, top), fresh.piece(flat_rows(top), fresh.rows)]
             done, head = end, fresh.head
         return memoryview(scan.whole(head, [*pieces, scan.piece(done, scan.rows)]))
 
-    def _rewritten(self, top: int, bottom: int, shown: Shown, regions: Sequence[Region]) -> JpegScan:
+    def _rewritten(self, top: int, bottom: int, masks: Iterable[Hiding]) -> JpegScan:
         part = StoredJpeg(self._scan.part(top, bottom))
-        for window, region, (first, last) in zip(shown, regions, self._spans(regions, 0), strict=True):
-            if top <= first and last <= bottom:
-                self._grid.show(window(), region, part, (top - flat_rows(top)) * self._scan.mcu_height)
+        for _span, region, window in masks:
+            self._grid.show(window(), region, part, (top - flat_rows(top)) * self._scan.mcu_height)
         written = part.write(self._segments)
         return scan_of(written, read_scan(written, _SMALLEST))
 

@@ -19,6 +19,7 @@ from models.training.material import fetch_sources, photographs
 from models.training.material.photographs import (
     GATHERED,
     LONGEST,
+    UNPROVEN,
     Photograph,
     gathered_rows,
     held_out,
@@ -90,17 +91,33 @@ def test_what_was_gathered_changes_nobody_who_was_held_out_and_neither_does_what
 def test_every_gathered_photograph_is_named_once_with_licence_source_credit_and_sum_and_was_looked_through() -> None:
     rows = gathered_rows()
     assert len({row["file"] for row in rows}) == len({row["sha256"] for row in rows}) == len(rows)
-    assert {row["licence"] for row in rows} <= OPEN
+    left = [row for row in rows if row["licence"] == UNPROVEN]
+    assert len(left) == 3 and {row["licence"] for row in rows if row not in left} <= OPEN
     assert all(row["credit"] and ":" in row["source"] and len(row["sha256"]) == 64 for row in rows)
     assert {row["others"] for row in rows} <= {"yes", "no"}
-    assert {f"{GATHERED}/{row['file']}" for row in rows} == set(json.loads(BOXED.read_text()))
+    assert {f"{GATHERED}/{row['file']}" for row in rows if row not in left} == set(json.loads(BOXED.read_text()))
+
+
+def test_what_is_unproven_is_neither_fetched_nor_learned_from_and_holds_its_place(tmp_path: Path, monkeypatch) -> None:
+    row = {"file": "a.jpg", "licence": UNPROVEN, "others": "no", "source": "owner/name:a.jpg", "sha256": "0"}
+    monkeypatch.setattr(fetch_sources, "gathered_rows", lambda: [row])
+    monkeypatch.setattr(fetch_sources, "fetch", lambda _addresses: pytest.fail("it was fetched"))
+    assert fetch_sources.gather(tmp_path / GATHERED) == []
+    (tmp_path / "coco").mkdir()
+    (tmp_path / "coco" / "labels.json").write_text("{}")
+    (tmp_path / "scenes.json").write_text("{}")
+    rows = gathered_rows()
+    for each in rows:
+        (tmp_path / GATHERED / each["file"]).touch()
+    assert set(names_in(tmp_path)) == {f"{GATHERED}/{each['file']}" for each in rows if each["licence"] != UNPROVEN}
 
 
 def test_only_the_very_file_is_gathered_and_kept_no_larger_than_its_boxes_are_drawn(
     tmp_path: Path, monkeypatch
 ) -> None:
     data = cv2.imencode(".jpg", np.zeros((30, 2 * fetch_sources.GATHERED_LONGEST, 3), np.uint8))[1].tobytes()
-    row = {"file": "a.jpg", "source": "owner/name:some where/a.jpg", "sha256": hashlib.sha256(data).hexdigest()}
+    named = {"file": "a.jpg", "licence": "CC0 1.0", "source": "owner/name:some where/a.jpg"}
+    row = named | {"sha256": hashlib.sha256(data).hexdigest()}
     monkeypatch.setattr(fetch_sources, "gathered_rows", lambda: [row, row | {"file": "b.jpg", "sha256": "another"}])
     monkeypatch.setattr(fetch_sources, "fetch", lambda addresses: data)
     assert fetch_sources.gather(tmp_path / "gathered") == ["b.jpg"]

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from models.training.material.folder import DEFAULT_FOLDER
-from models.training.material.photographs import GATHERED, gathered_rows
+from models.training.material.photographs import GATHERED, UNPROVEN, gathered_rows
 
 LONGEST = 512  # pixels: portraits are kept no larger
 GATHERED_LONGEST = 1280  # nor what was gathered: its boxes are in pixels of that
@@ -96,7 +96,7 @@ SOURCES = (
         "Everyday photographs: Open Images, websites of governments and associations, stock photographs, COCO 2017",
         "CC BY, CC0 1.0, OGL 3.0, Unsplash licence, public domain by photograph (gathered.tsv)",
         "https://github.com",
-        "1,747 photographs -> real/gathered/, no larger than 1280 pixels, boxed by eye (labelling/gathered.json)",
+        "1,744 photographs -> real/gathered/, no larger than 1280 pixels, boxed by eye (labelling/gathered.json)",
     ),
     Source(
         "Photographs without people: COCO 2017, maxogden/cats, GroceryStoreDataset, clothing-dataset-small",
@@ -165,7 +165,7 @@ def gather(folder: Path) -> list[str]:
     folder.mkdir(parents=True, exist_ok=True)
     for row in gathered_rows():
         path = folder / row["file"]
-        if path.exists():
+        if path.exists() or row["licence"] == UNPROVEN:
             continue
         data = fetch([address_of(row["source"])])
         if data is None or hashlib.sha256(data).hexdigest() != row["sha256"]:

@@ -18,6 +18,7 @@ from models.training.material.folder import Floats, Picture, read_picture, shrun
 LONGEST = 1600  # pixels: larger photographs are read smaller
 HOLD_OUT_EVERY = 10
 COCO, SCENES, GATHERED = "coco", "scenes", "gathered"  # the folders of a material's real photographs
+UNPROVEN = "unproven"  # in place of a licence: left out, and listed still, so that nobody else is held out or no longer
 LIST = Path(__file__).with_name("gathered.tsv")  # file, licence, source, credit, others, sha256 of what was gathered
 
 
@@ -87,7 +88,8 @@ def names_in(folder: Path) -> dict[str, bool]:
     scenes = json.loads((folder / "scenes.json").read_text())
     names = dict.fromkeys((f"{COCO}/photos/{name}" for name in sorted(marked)), False)
     names |= {f"{SCENES}/{name}": bool(scenes[name].get("near_duplicate_risk")) for name in sorted(scenes)}
-    there = [row for row in gathered_rows() if (folder / GATHERED / row["file"]).is_file()]
+    licensed = [row for row in gathered_rows() if row["licence"] != UNPROVEN]
+    there = [row for row in licensed if (folder / GATHERED / row["file"]).is_file()]
     return names | {f"{GATHERED}/{row['file']}": row["others"] == "yes" for row in there}
 
 
