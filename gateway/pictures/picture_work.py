@@ -82,40 +82,40 @@ def open_picture(
 
     to_mask: a picture that is partly transparent is fitted a second time as it looks on white, so that a face
     which only transparency draws is found as well; then its colours become sRGB, which detection never sees.
-    kept: its colours stay as stored, and so does the file, a JPEG, for `KeptJpeg`.
-    reach: what is fitted may be a JPEG decoded smaller, whose longer side keeps so many pixels; 0: all. What is masked
-    is decoded whole, beside it.
+    kept: its colours stay as stored, and so does the file, a JPEG: its bits for `SplicedJpeg`, else all of it for
+    `KeptJpeg`. reach: what is fitted may be a JPEG decoded smaller, whose longer side keeps so many pixels; 0: all.
+    What is masked is decoded whole, beside it, unless there are bits.
     complaints: what the decoders have said since it was last asked; without it damage that they alone see is not.
     """
     begin = perf_counter()
     check_complete(data, header, settings)
     shrink = shrink_for(header, reach)
     wanted: Wanted = (*header.upright_size, sides, tiles)
-    part = _cut(data, header, shrink, complaints) if kept else None
-    in_rows = None if to_mask or shrink > 1 else _decoded_in_rows(data, header, wanted, complaints)
-    if part is not None:
-        pixels, alpha = part[0], None
-    elif in_rows is None:
+    pixels, alpha, scan = None, None, None
+    if kept:
+        pixels, scan = _cut(data, header, shrink, complaints)
+    elif not to_mask and shrink == 1:
+        pixels = _decoded_in_rows(data, header, wanted, complaints)
+    not_all = pixels is not None and (scan is None or shrink > 1)
+    if pixels is None:
         data, pixels, alpha = _decoded(data, header, shrink, complaints, with_alpha=to_mask)
-    else:
-        pixels, alpha = in_rows, None
     decoded = perf_counter()
     shapes, fits = shapes_of(*wanted), shown(pixels, *wanted)
-    pixels = pixels if in_rows is None and (part is None or shrink == 1) else _NO_PIXELS
+    copy, pixels = pixels, _NO_PIXELS if not_all else pixels
     crops = [*map(crop_of, shapes, fits)]
     if alpha is not None and alpha.min() < 255:  # fitted, then composed: nearly the same, for far less memory
         crops += map(crop_of, shapes, map(on_white, fits, shown(alpha, *wanted)))
     fitted = perf_counter()
-    if to_mask and shrink > 1 and part is None:
-        del pixels
+    if to_mask and shrink > 1 and scan is None:
+        del copy, pixels
         data, pixels, alpha = _decoded(data, header, 1, complaints, with_alpha=True)
     profile = kept_profile(data, header) if kept else None
     as_stored = profile is None if kept else to_mask and not to_srgb(data, header, pixels)
     # Pixels that stay as they are stored stay turned as they are.
     exif = kept_metadata(INPUTS[header.format].exif(data), metadata, header.orientation if kept else 1)
     file: KeptFile | CutFile | None = None
-    if part is not None:
-        file = CutFile(part[1], profile or b"", part[0], shrink)
+    if scan is not None:
+        file = CutFile(scan, profile or b"", copy, shrink)
     elif kept:
         file = KeptFile(bytes(INPUTS[header.format].ready(data, header)), profile or b"")
     decode_ms = (decoded - begin + perf_counter() - fitted) * 1000
@@ -140,17 +140,17 @@ def _decoded(
 
 def _cut(
     data: memoryview, header: Header, shrink: int, complaints: Callable[[], str]
-) -> tuple[Pixels, JpegScan] | None:
-    """See `cut`. None where a file's bits cannot be, or where anything at all is to be said of it: whatever is odd or
-    damaged is decoded whole, and judged by what that decoder makes of it.
+) -> tuple[Pixels | None, JpegScan | None]:
+    """See `cut`. Neither where a file's bits cannot be, or where anything at all is to be said of it: whatever is odd
+    or damaged is decoded whole, and judged by what that decoder makes of it.
     """
     if header.format != "jpeg" or not is_closed(data):
-        return None
+        return None, None
     try:
         return cut(INPUTS[header.format].ready(data, header), header, shrink)
     except LibjpegError:
         complaints()
-        return None
+        return None, None
 
 
 def _decoded_in_rows(data: memoryview, header: Header, wanted: Wanted, complaints: Callable[[], str]) -> Pixels | None:
