@@ -186,19 +186,11 @@ def test_bits_that_nobody_masks_are_copied_whatever_they_say():
     odd = row[:place] + zeros + row[place:]
     told = np.packbits(np.frombuffer(odd.encode(), np.uint8) - ord("0"))
     data = file.whole(file.head, [file.piece(0, 2), (told, 0, len(odd)), file.piece(3, file.rows)])
-    if not _is_readable(data):
-        pytest.skip("that place was no end of a block")
+    assert read_scan(data, 8), "that place is an end of a block, of which libjpeg has nothing to say"
     answer = bytes(masked(data, [(20, 300, 60, 320)], method="solid").data)
     after = scan(answer)
     own = "".join(f"{byte:08b}" for byte in after.plain)
     assert own[int(after.begins[2]) : int(after.begins[3])] == odd
-
-
-def _is_readable(data: bytes) -> bool:
-    try:
-        return read_scan(data, 8) is not None
-    except LibjpegError:
-        return False
 
 
 @pytest.mark.parametrize("seed", range(20))
