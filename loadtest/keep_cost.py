@@ -3,9 +3,9 @@
 `python -m loadtest.keep_cost PHOTOS` makes 12-megapixel JPEGs and masks them three ways, in turn: the service's picture
 children with quality=95 and with quality=keep; and as scripts do it who have only a command line: decode, blur, encode
 each box, and `jpegtran -drop` it onto the file (Debian: libjpeg-turbo-progs; left out where it is not there). CPU time
-over this process and whatever it starts, medians over rounds. Finding the faces is in none of them, fitting the picture
-for that is in all; what is kept is decoded smaller for it, as the open model wants it, and whole with --exactly, as
-official models do.
+over this process and whatever it starts; means over rounds, since a child's time is told in hundredths of a second.
+Finding the faces is in none of them, fitting the picture for that is in all; what is kept is decoded smaller for it, as
+the open model wants it, and whole with --exactly, as official models do.
 """
 
 from __future__ import annotations
@@ -84,10 +84,10 @@ async def _compare(crowd: str, ways: dict[str, Way], jobs: list[Job], pictures: 
             begin = _cpu(pictures)
             sizes[name] = await way(jobs[turn % len(jobs)])
             spent[name].append(_cpu(pictures) - begin)
-    first = statistics.median(next(iter(spent.values())))
+    first = statistics.fmean(next(iter(spent.values())))
     for name, seconds in spent.items():
-        middle = statistics.median(seconds)
-        print(f"{crowd:7} {name:15} {middle * 1000:8.1f} {middle / first:14.2f} {sizes[name]:10,}", flush=True)
+        mean = statistics.fmean(seconds)
+        print(f"{crowd:7} {name:15} {mean * 1000:8.1f} {mean / first:14.2f} {sizes[name]:10,}", flush=True)
 
 
 async def _by_service(pictures: Pictures, job: Job, options: MaskOptions, reach: int) -> int:

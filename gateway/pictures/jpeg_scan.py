@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.pictures.anonymous_memory import Bytes
-from gateway.pictures.headers.jpeg import EOI, FRAMES, SOS, pieces
+from gateway.pictures.headers.jpeg import DATA, EOI, FRAMES, SOS, pieces
 from gateway.pictures.libjpeg_calls import Codes, LibjpegError, usual_codes
 from gateway.pictures.libjpeg_rows import ReadScan
 
@@ -59,8 +59,14 @@ class JpegScan:
         Raises LibjpegError where these cannot be coded.
         """
         height = min(bottom * self.mcu_height, self.height) + (flat_rows(top) - top) * self.mcu_height
-        flat = [self._flat_row(self.first[top].tolist())] * flat_rows(top)
-        return _file(self.head, height, [*flat, self.piece(top, bottom)])
+        return _file(self.head, height, [*self._above(top), self.piece(top, bottom)])
+
+    def lead(self, top: int) -> int:
+        """The bits before row `top` in a part that begins with it, or in one that was read and written again."""
+        return sum(end - begin for _plain, begin, end in self._above(top))
+
+    def _above(self, top: int) -> list[Piece]:
+        return [self._flat_row(self.first[top].tolist())] * flat_rows(top)
 
     def _flat_row(self, first: list[int]) -> Piece:
         """A row of MCUs in which nothing changes. first: (components,) the first coefficients of all its blocks."""
@@ -101,7 +107,7 @@ def scan_of(data: Bytes, read: ReadScan) -> JpegScan:
     if not len(ends):
         raise LibjpegError("data without an end")
     size, marks = int(marks[ends[0]]), marks[: ends[0]]
-    plain = bytes(whole[read.start : read.start + size]).replace(_STUFFING, _STUFFED)
+    plain = _unstuffed(stored[:size], marks)
     taken = np.minimum(read.taken - read.start, size)  # by then libjpeg may have taken the marker behind the data
     begins = (taken - np.searchsorted(marks, taken)) * 8 - read.unused
     if begins[0] or (np.diff(begins) <= 0).any() or not 0 <= len(plain) * 8 - begins[-1] < 8:
@@ -110,9 +116,27 @@ def scan_of(data: Bytes, read: ReadScan) -> JpegScan:
     height, width = struct.unpack_from(">HH", head, _frame_at(head) + 1)
     across, down = (8 * max(each[axis] for each in read.factors) for axis in (0, 1))
     return JpegScan(
-        head, np.frombuffer(plain, np.uint8), begins, read.first, read.factors, read.codes,
+        head, plain, begins, read.first, read.factors, read.codes,
         mcus=-(-width // across), height=height, mcu_height=down,
     )  # fmt: skip
+
+
+def tail_of(written: Bytes, begin: int) -> tuple[bytes, Piece]:
+    """The head of a file that libjpeg has written, and its bits from `begin` on.
+
+    Only where its last block ends by a code that says so: that ends in a zero, and what fills the last byte are ones.
+    """
+    whole = memoryview(written)
+    start, end = next((start, end) for marker, _at, start, end in pieces(whole) if marker == DATA)
+    stored = np.frombuffer(whole, np.uint8)[start:end]
+    plain = _unstuffed(stored, np.flatnonzero(stored == 0xFF))
+    filling = (~int(plain[-1]) & -~int(plain[-1])).bit_length() - 1
+    return bytes(whole[:start]), (plain, begin, len(plain) * 8 - filling)
+
+
+def _unstuffed(stored: Plain, marks: NDArray[np.intp]) -> Plain:
+    """Data without the byte behind each of these."""
+    return np.delete(stored, marks + 1)
 
 
 def _frame_at(head: bytes) -> int:

@@ -80,6 +80,11 @@ class StoredJpeg:
         memory = (ctypes.c_short * (stride // 2 * rows)).from_address(first)
         return np.ctypeslib.as_array(memory).reshape(rows, stride // _BLOCK_BYTES, BLOCK)[:, :columns]
 
+    @property
+    def ends_in_a_number(self) -> bool:
+        """Whether the last block's last coefficient is not zero, so that no code tells the block's end."""
+        return bool(self.plane(len(self.components) - 1)[-1, -1, -1])
+
     def _row_at(self, component: int, row: int) -> int:
         rows = self._access(ctypes.addressof(self._read), self._planes[component], row, 1, 1)
         address = c_void_p.from_address(rows).value
@@ -147,7 +152,7 @@ class StoredJpeg:
         All others fit: they were read by the same tables.
         """
         for index in range(len(self.components)):
-            first = self.plane(index)[:, :, 0]
+            first = np.ascontiguousarray(self.plane(index)[:, :, 0])  # read twice, and they lie far apart
             if first.min() < -_FIRST_MAX or first.max() > _FIRST_MAX:
                 raise LibjpegError("coefficients out of range")
 

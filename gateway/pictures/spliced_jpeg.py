@@ -18,7 +18,7 @@ from gateway.pictures.anonymous_memory import Bytes, blank
 from gateway.pictures.blur import blurred, kernel_of
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.image_decode import upright
-from gateway.pictures.jpeg_scan import JpegScan, Piece, flat_rows, scan_of
+from gateway.pictures.jpeg_scan import JpegScan, Piece, flat_rows, scan_of, tail_of
 from gateway.pictures.kept_jpeg import Grid, Shown, segments
 from gateway.pictures.libjpeg import StoredJpeg
 from gateway.pictures.libjpeg_calls import LibjpegError
@@ -104,17 +104,21 @@ class SplicedJpeg:
         masks = list(zip(self._spans(regions, 0), regions, shown, strict=True))
         for top, bottom in _together((span for span, _region, _window in masks), gap=1) or [(0, 0)]:
             end = min(bottom + 1, scan.rows)  # the first blocks behind a mask are told from its last ones
-            fresh = self._rewritten(top, end, [mask for mask in masks if top <= mask[0][0] < end])
-            pieces += [scan.piece(done, top), fresh.piece(flat_rows(top), fresh.rows)]
-            done, head = end, fresh.head
+            head, fresh = self._rewritten(top, end, [mask for mask in masks if top <= mask[0][0] < end])
+            pieces += [scan.piece(done, top), fresh]
+            done = end
         return memoryview(scan.whole(head, [*pieces, scan.piece(done, scan.rows)]))
 
-    def _rewritten(self, top: int, bottom: int, masks: Iterable[Hiding]) -> JpegScan:
+    def _rewritten(self, top: int, bottom: int, masks: Iterable[Hiding]) -> tuple[bytes, Piece]:
+        """A file's head with what is to be written, and the bits of these rows with their masks."""
         part = StoredJpeg(self._scan.part(top, bottom))
         for _span, region, window in masks:
             self._grid.show(window(), region, part, (top - flat_rows(top)) * self._scan.mcu_height)
         written = part.write(self._segments)
-        return scan_of(written, read_scan(written, _SMALLEST))
+        if not part.ends_in_a_number:
+            return tail_of(written, self._scan.lead(top))
+        fresh = scan_of(written, read_scan(written, _SMALLEST))
+        return fresh.head, fresh.piece(flat_rows(top), fresh.rows)
 
     def _spans(self, regions: Iterable[Region], beside: int) -> Iterator[Span]:
         """For each region the rows that it touches, with so many pixels above and below."""

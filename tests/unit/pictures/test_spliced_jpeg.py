@@ -147,6 +147,18 @@ def test_a_child_answers_as_it_would_outside_its_door(monkeypatch):
         gallery.close()
 
 
+def test_so_it_is_where_no_code_tells_that_a_block_ends(monkeypatch):
+    """Of noise hardly a number is zero, the last of a block neither: where the bits end is then read, not told."""
+    noise = np.random.default_rng(3).integers(0, 256, (HEIGHT, 64, 3), np.uint8)
+    data, ends = by_opencv(noise, SAMPLINGS["4:4:4"], quality=100), set()
+    file = scan(data)
+    for top in range(0, HEIGHT, 8):
+        ends.add(StoredJpeg(file.part(top // 8, min(top // 8 + 2, file.rows))).ends_in_a_number)
+        boxes = [(10, top, 20, top + 4)]
+        assert bytes(masked(data, boxes, method="solid").data) == whole(monkeypatch, data, boxes, method="solid")
+    assert ends == {True, False}
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_only_files_of_one_scan_coded_as_usual_are_cut(name):
     kept = opened(FILES[name]).kept
