@@ -89,3 +89,10 @@ def test_a_cycle_widens_once_and_a_broken_off_one_goes_on_wide(narrow: Detector,
 def test_the_command_line_says_how_wide_a_run_from_nothing_is(wide: bool, tmp_path: Path) -> None:
     options = Namespace(resume=True, out=tmp_path / "none.pt", after=None, seed=1, rate=1e-3, wide=wide)
     assert shape_of(begin(options).model.state_dict()) == (WIDE if wide else NARROW)
+
+
+def test_a_narrow_run_is_not_gone_on_with_as_a_wide_one(tmp_path: Path) -> None:
+    out = tmp_path / "last.pt"
+    save(fresh(1, 1e-3), out, {})
+    with pytest.raises(SystemExit, match="leave --wide out"):
+        begin(Namespace(resume=True, out=out, after=None, seed=1, rate=1e-3, wide=True))

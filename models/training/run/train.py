@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from models.training.material.folder import DEFAULT_FOLDER, Material, read_material
 from models.training.material.photographs import read_photographs
-from models.training.network.detector import NARROW, WIDE, Detector, Levels, count_macs, count_parameters
+from models.training.network.detector import NARROW, WIDE, Detector, Levels, count_macs, count_parameters, shape_of
 from models.training.network.halving import Halving, is_worthwhile
 from models.training.network.rounding import Rounding
 from models.training.run.checkpoint import State, fresh, next_cycle, optimiser_of, resume, save
@@ -169,9 +169,15 @@ def run(state: State, feed: Feed, options: argparse.Namespace) -> None:
 
 
 def begin(options: argparse.Namespace) -> State:
-    """The state the command line asks for: gone on with, after another cycle, or fresh."""
+    """The state the command line asks for: gone on with, after another cycle, or fresh.
+
+    Ends the process where it asks for another network than the one that is gone on with.
+    """
     if options.resume and options.out.exists():
-        return resume(options.out, options.seed, options.rate)
+        state = resume(options.out, options.seed, options.rate)
+        if options.wide and shape_of(state.model.state_dict()) != WIDE:
+            raise SystemExit(f"{options.out} is of the narrow network: leave --wide out, or name another --out")
+        return state
     if options.after is not None:
         return next_cycle(options.after, options.seed, options.rate, WIDE if options.wide else None)
     return fresh(options.seed, options.rate, WIDE if options.wide else NARROW)
