@@ -8,8 +8,10 @@ Should libjpeg call `error_exit` there all the same, it ends the process, as a d
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import io
+from collections.abc import Iterator
 from ctypes import c_void_p
 from dataclasses import dataclass
 from functools import cache
@@ -34,7 +36,7 @@ from gateway.pictures.libjpeg_calls import (
     run,
     usual_codes,
 )
-from gateway.pictures.libjpeg_layout import BLOCK, ByteSource, ComponentInfo, Decompress, HuffmanBits
+from gateway.pictures.libjpeg_layout import BLOCK, ByteSource, ComponentInfo, Decompress, Errors, HuffmanBits
 
 #: (H,) which rows of a picture.
 Rows = NDArray[np.bool_]
@@ -74,24 +76,11 @@ def read_rows(data: Bytes, rows: Rows, picture: NDArray[np.uint8]) -> None:
     rows: (H,) which. picture: (H, W, 3) uint8 BGR as stored, C-contiguous. Raises LibjpegError where the file is
     of another size or kind, and where libjpeg has anything to say of it, be it harmless.
     """
-    errors, read = own_errors(), Decompress()
-    create(read, errors)
-    try:
-        read_header(read, data)
-        factors = tuple((info.across, info.down) for info in infos_of(read))
-        one_scan = not read.progressive and read.comps_in_scan == read.components
-        if (read.height, read.width) != picture.shape[:2] or not one_scan or factors not in _SKIPPED_RIGHTLY:
-            raise LibjpegError("another size or kind")
-        read.out_space = layout.BGR
-        run("jpeg_start_decompress", read)
-        ending_thread, errors.error_exit = errors.error_exit, ctypes.cast(c_library().abort, c_void_p).value
+    with _reading(data) as read:
+        if (read.height, read.width) != picture.shape[:2]:
+            raise LibjpegError("another size")
+        _start(read)
         _pass_over(read, rows, picture)
-        errors.error_exit = ending_thread
-        run("jpeg_finish_decompress", read)
-    finally:
-        destroy(read, errors)
-    if errors.num_warnings:
-        raise LibjpegError("warnings")
 
 
 def read_scan(data: Bytes, shrink: int) -> ReadScan:
@@ -101,6 +90,18 @@ def read_scan(data: Bytes, shrink: int) -> ReadScan:
     sampling, and where libjpeg has anything to say of it, be it harmless.
     """
     return _read_scan(data, shrink, _bits_lie())
+
+
+def lacking() -> str:
+    """What is slower than it could be since this libjpeg is another than it was made for, and the mend; or nothing."""
+    try:
+        _bits_lie()
+    except LibjpegError as error:
+        return (
+            f"quality=keep reads and writes JPEGs whole, which is slower: libjpeg is not as it was known ({error}). "
+            "Pillow as deploy/requirements/ has it brings one that is"
+        )
+    return ""
 
 
 @cache
@@ -121,28 +122,51 @@ def _bits_lie() -> int:
 
 
 def _read_scan(data: Bytes, shrink: int, at: int) -> ReadScan:
+    with _reading(data) as read:
+        infos = infos_of(read)
+        factors, codes = _factors_of(infos), tuple(info.dc_number for info in infos)
+        if read.restart_interval or not _coded_as_usual(read, infos):
+            raise LibjpegError("another kind")
+        start = len(data) - ByteSource.from_address(read.src).bytes_left
+        read.scale_num, read.scale_denom = 1, shrink
+        _start(read)
+        picture, ends = _watched(read, len(data), at)
+    places = np.array([(start, 0, *([0] * len(factors))), *ends], np.int64)
+    return ReadScan(picture, start, places[:, 0], places[:, 1], places[:, 2:], factors, codes)
+
+
+@contextlib.contextmanager
+def _reading(data: Bytes) -> Iterator[Decompress]:
+    """A file of one scan and usual sampling; who is given it starts it and reads it to its end.
+
+    Raises LibjpegError for others, and in the end where libjpeg had anything to say of it.
+    """
     errors, read = own_errors(), Decompress()
     create(read, errors)
     try:
         read_header(read, data)
-        infos = infos_of(read)
-        factors, codes = tuple((info.across, info.down) for info in infos), tuple(info.dc_number for info in infos)
-        one_scan = not read.progressive and read.comps_in_scan == read.components and not read.restart_interval
-        if not one_scan or factors not in _SKIPPED_RIGHTLY or not _coded_as_usual(read, infos):
+        one_scan = not read.progressive and read.comps_in_scan == read.components
+        if not one_scan or _factors_of(infos_of(read)) not in _SKIPPED_RIGHTLY:
             raise LibjpegError("another kind")
-        start = len(data) - ByteSource.from_address(read.src).bytes_left
-        read.out_space, read.scale_num, read.scale_denom = layout.BGR, 1, shrink
-        run("jpeg_start_decompress", read)
-        ending_thread, errors.error_exit = errors.error_exit, ctypes.cast(c_library().abort, c_void_p).value
-        picture, ends = _watched(read, len(data), at)
+        ending_thread = errors.error_exit
+        yield read
         errors.error_exit = ending_thread
         run("jpeg_finish_decompress", read)
     finally:
         destroy(read, errors)
     if errors.num_warnings:
         raise LibjpegError("warnings")
-    places = np.array([(start, 0, *([0] * len(factors))), *ends], np.int64)
-    return ReadScan(picture, start, places[:, 0], places[:, 1], places[:, 2:], factors, codes)
+
+
+def _start(read: Decompress) -> None:
+    """From now on rows can be read, on this thread."""
+    read.out_space = layout.BGR
+    run("jpeg_start_decompress", read)
+    Errors.from_address(read.err).error_exit = ctypes.cast(c_library().abort, c_void_p).value
+
+
+def _factors_of(infos: list[ComponentInfo]) -> tuple[tuple[int, int], ...]:
+    return tuple((info.across, info.down) for info in infos)
 
 
 def _watched(read: Decompress, size: int, at: int) -> tuple[NDArray[np.uint8], list[tuple[int, ...]]]:

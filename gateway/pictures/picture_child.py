@@ -24,6 +24,7 @@ from gateway.pictures import memory_need
 from gateway.pictures.anonymous_memory import Bytes, Slab, close_all, mapped, put
 from gateway.pictures.child_libraries import KEPT_BYTES
 from gateway.pictures.decoder_complaints import Complaints
+from gateway.pictures.libjpeg_rows import lacking
 from gateway.pictures.marks import Marks
 from gateway.pictures.picture_messages import (
     PACKET_BYTES_MAX,
@@ -231,6 +232,8 @@ def main(arguments: list[str]) -> int:
     slab = Slab(slab_descriptor)
     close_all([slab_descriptor])
     rehearse(settings)
+    if lack := lacking():
+        print(lack, file=sys.stderr)  # its gateway logs it
     complaints.take()
     with socket.socket(fileno=link_descriptor) as link:
         growth = Growth()

@@ -9,11 +9,12 @@ import cv2
 import numpy as np
 import pytest
 
-from gateway.pictures import picture_work
+from gateway.pictures import libjpeg_rows, picture_work
 from gateway.pictures.blur import coarseness
 from gateway.pictures.image_decode import decode
 from gateway.pictures.image_header import read_header
 from gateway.pictures.jpeg_scan import JpegScan, flat_rows, joined, scan_of
+from gateway.pictures.kept_jpeg import KeptFile
 from gateway.pictures.libjpeg import StoredJpeg
 from gateway.pictures.libjpeg_calls import LibjpegError
 from gateway.pictures.libjpeg_rows import read_scan
@@ -163,6 +164,19 @@ def test_so_it_is_where_no_code_tells_that_a_block_ends(monkeypatch):
 def test_only_files_of_one_scan_coded_as_usual_are_cut(name):
     kept = opened(FILES[name]).kept
     assert isinstance(kept, CutFile) == (name in USUAL)
+
+
+def test_a_libjpeg_whose_bits_lie_elsewhere_is_told_of_and_its_files_are_read_whole(monkeypatch):
+    assert libjpeg_rows.lacking() == ""
+    data, expected = FILES["4:2:0"], masked(FILES["4:2:0"], BOXES["one"], method="solid").data
+    monkeypatch.setattr(libjpeg_rows, "_BITS_MAY_LIE", ())
+    libjpeg_rows._bits_lie.cache_clear()
+    try:
+        assert "quality=keep reads and writes JPEGs whole" in libjpeg_rows.lacking()
+        assert isinstance(opened(data).kept, KeptFile)
+        assert masked(data, BOXES["one"], method="solid").data == expected
+    finally:
+        libjpeg_rows._bits_lie.cache_clear()
 
 
 @pytest.mark.parametrize("name", USUAL)
