@@ -10,15 +10,19 @@ import io
 import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
+from unittest import mock
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from gateway.pictures import picture_work
 from gateway.pictures.encode import OUTPUTS
 from gateway.pictures.exif_tags import METADATA
 from gateway.pictures.headers.facts import Header
+from gateway.pictures.libjpeg import StoredJpeg
+from gateway.pictures.libjpeg_calls import LibjpegError
 from gateway.pictures.marks import Marks
 from gateway.pictures.mask_methods import METHODS
 from gateway.pictures.masking import KEEP, MaskOptions
@@ -47,11 +51,40 @@ def check_whole(data: bytes) -> None:
     if header is None or header.width * header.height > _PIXELS_MAX or header.decoded_bytes > _DECODED_BYTES_MAX:
         return
     if header.format == "jpeg":
+        check_kept(data, header)
         in_rows.check(memoryview(data), header, next(in_rows.patterns(header.height, zlib.crc32(data))))
     try:
         serve(data, header)
     except (BadImage, TooLarge, BadParameter) as error:
         check_words(error)
+
+
+def check_kept(data: bytes, header: Header) -> None:
+    """Where only the rows with masks of a JPEG are read and written, it is the picture that the whole way writes."""
+    choice = zlib.crc32(data)
+    reach = max(header.width, header.height) // (1, 2, 4)[choice % 3]
+    kept = partial(_kept, data, header, ("solid", "pixelate", "erase")[choice // 3 % 3])
+    try:
+        in_rows_alone = kept(reach)
+        with mock.patch.object(picture_work, "cut", side_effect=LibjpegError):
+            whole = kept(0)
+    except (BadImage, TooLarge, BadParameter) as error:
+        check_words(error)
+        return
+    for one, other in zip(_numbers(in_rows_alone), _numbers(whole), strict=True):
+        assert np.array_equal(one, other)
+
+
+def _kept(data: bytes, header: Header, method: str, reach: int) -> bytes:
+    opened = open_picture(memoryview(data), header, (_SIDE,), _SETTINGS, to_mask=True, kept=True, reach=reach)
+    options = MaskOptions(method=method, format="jpeg", quality=KEEP, strength=9)
+    return bytes(mask_picture(opened, Marks.all_of(_FACE), options, _SETTINGS).data)
+
+
+def _numbers(data: bytes) -> list[NDArray[np.int16]]:
+    """Of each component."""
+    file = StoredJpeg(data)
+    return [file.plane(index).copy() for index in range(len(file.components))]
 
 
 def serve(data: bytes, header: Header) -> None:
