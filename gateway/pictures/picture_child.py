@@ -76,8 +76,7 @@ class PictureChild:
         self._settings = settings
         self._complaints = complaints
         self._held: dict[int, Decoded] = {}
-        self._need = 0  # bytes, of the last job
-        self._freed = 0  # bytes of pictures that were closed, less those of pictures opened since
+        self._at_start = growth.resident()
         self._decoder = msgspec.msgpack.Decoder(ToChild)
         self._encoder = msgspec.msgpack.Encoder()
 
@@ -89,7 +88,7 @@ class PictureChild:
             waiting.register(self._link, select.POLLIN)
             while True:
                 if not waiting.poll(_IDLE_MILLISECONDS):
-                    self._give_memory_back(_IDLE_BYTES)
+                    give_memory_back(_IDLE_BYTES)
                 packet, descriptors, _flags, _address = socket.recv_fds(self._link, PACKET_BYTES_MAX, 4)
                 if not packet:
                     return
@@ -122,17 +121,15 @@ class PictureChild:
         self._keep_little()
 
     def _keep_little(self) -> None:
-        """What was freed goes back once it can be more than a process may keep. Trimming takes milliseconds."""
-        if self._need + self._freed > KEPT_BYTES:
-            self._give_memory_back()
-
-    def _give_memory_back(self, but: int = 0) -> None:
-        give_memory_back(but)
-        self._need = self._freed = 0
+        """What was freed goes back where it is more than a process may keep. Trimming, and touching it anew, takes
+        milliseconds.
+        """
+        held = sum(opened.held_bytes for opened in self._held.values())
+        if self._growth.resident() - self._at_start - held > KEPT_BYTES:
+            give_memory_back()
 
     def _expect(self, need: int) -> None:
-        """Lets this process grow by twice the estimate and a little more, and remembers it."""
-        self._need = need
+        """Lets this process grow by twice the estimate and a little more."""
         self._growth.limit(need * 2 + _SLACK_BYTES)
 
     def _received(self, descriptors: list[int], size: int) -> memoryview:
@@ -148,16 +145,13 @@ class PictureChild:
         )  # fmt: skip
         if message.to_mask:
             self._held[message.id] = opened
-            self._freed = max(0, self._freed - opened.pixels.nbytes)
         shapes = tuple(map(shape_of, opened.crops))
         pixels = [crop.pixels.reshape(-1).data for crop in opened.crops]
         opened.crops = ()
         self._send(Opened(message.id, shapes, opened.decode_ms, opened.preprocess_ms), pixels)
 
     def _forget(self, number: int) -> None:
-        held = self._held.pop(number, None)
-        self._freed += 0 if held is None else held.pixels.nbytes
-        del held
+        self._held.pop(number, None)
         self._keep_little()
 
     def _mask(self, message: Mask, packed: memoryview) -> None:
@@ -189,7 +183,7 @@ def _size_of(message: Mask) -> int:
 
 
 class Growth:
-    """How much this process may grow. Its size is read from a file that stays open: behind the door none opens."""
+    """How large this process is, and may become. It is read from a file that stays open: behind the door none opens."""
 
     def __init__(self) -> None:
         self._statm = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
@@ -205,8 +199,17 @@ class Growth:
         _lower(resource.RLIMIT_FSIZE, most)
         _lower(resource.RLIMIT_NOFILE, _DESCRIPTORS_MAX)
 
+    def resident(self) -> int:
+        """Bytes of memory that are its own, which others do not share."""
+        _size, resident, shared = self._pages()
+        return (resident - shared) * _PAGE_BYTES
+
     def _size(self) -> int:
-        return int(os.pread(self._statm, 64, 0).split()[0]) * _PAGE_BYTES
+        return self._pages()[0] * _PAGE_BYTES
+
+    def _pages(self) -> list[int]:
+        """Of address space, resident, and of those shared with a file or others; proc(5), statm."""
+        return [int(word) for word in os.pread(self._statm, 64, 0).split()[:3]]
 
 
 def _lower(limit: int, most: int) -> None:

@@ -64,6 +64,13 @@ class Decoded:
     kept: KeptFile | CutFile | None = None
     exif: bytes = b""
 
+    @property
+    def held_bytes(self) -> int:
+        """What it takes while it is held to be masked."""
+        copy = self.kept.copy.nbytes if isinstance(self.kept, CutFile) and self.kept.shrunk > 1 else 0
+        file = 0 if self.kept is None else self.kept.size
+        return self.pixels.nbytes + (0 if self.alpha is None else self.alpha.nbytes) + file + copy
+
 
 def open_picture(
     data: memoryview,
