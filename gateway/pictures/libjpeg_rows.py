@@ -89,26 +89,28 @@ def read_scan(data: Bytes, shrink: int) -> ReadScan:
     Raises LibjpegError where it has several scans, restart markers, codes other than the usual ones or unusual
     sampling, and where libjpeg has anything to say of it, be it harmless.
     """
-    return _read_scan(data, shrink, _bits_lie())
+    at = _bits_lie()
+    if at is None:
+        raise LibjpegError("another decoder")
+    return _read_scan(data, shrink, at)
 
 
 def lacking() -> str:
-    """What is slower than it could be since this libjpeg is another than it was made for, and the mend; or nothing."""
+    """What is slower or refused since this libjpeg is another than it was made for, and the mend; or nothing."""
     try:
-        _bits_lie()
+        if _bits_lie() is not None:
+            return ""
+        lack = "quality=keep reads and writes JPEGs whole, which is slower: libjpeg is not as it was known"
     except LibjpegError as error:
-        return (
-            f"quality=keep reads and writes JPEGs whole, which is slower: libjpeg is not as it was known ({error}). "
-            "Pillow as deploy/requirements/ has it brings one that is"
-        )
-    return ""
+        lack = f"quality=keep is refused: libjpeg cannot be called ({error})"
+    return f"{lack}. Pillow as deploy/requirements/ has it brings one that is known"
 
 
 @cache
-def _bits_lie() -> int:
+def _bits_lie() -> int | None:
     """Where in a Huffman decoder its bits lie: where a picture's first coefficients, which are known, are seen.
 
-    Raises LibjpegError when it is nowhere.
+    None when it is nowhere. Raises LibjpegError where libjpeg cannot be called.
     """
     file = io.BytesIO()
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (96, 64, 3), np.uint8)).save(file, "JPEG", quality=90)
@@ -118,7 +120,7 @@ def _bits_lie() -> int:
         read = _read_scan(file.getvalue(), 8, at)
         if np.array_equal(read.first[1:].T, last) and 0 < read.unused.max() < BLOCK:
             return at
-    raise LibjpegError("another decoder")
+    return None
 
 
 def _read_scan(data: Bytes, shrink: int, at: int) -> ReadScan:

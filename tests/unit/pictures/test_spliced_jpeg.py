@@ -179,6 +179,11 @@ def test_a_libjpeg_whose_bits_lie_elsewhere_is_told_of_and_its_files_are_read_wh
         libjpeg_rows._bits_lie.cache_clear()
 
 
+def test_a_libjpeg_that_cannot_be_called_is_told_of(monkeypatch):
+    monkeypatch.setattr(libjpeg_rows, "_bits_lie", _never)
+    assert libjpeg_rows.lacking().startswith("quality=keep is refused")
+
+
 @pytest.mark.parametrize("name", USUAL)
 def test_rows_are_a_file_of_their_own_with_the_same_numbers(name):
     data = FILES[name]
