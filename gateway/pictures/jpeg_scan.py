@@ -13,6 +13,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,8 @@ from gateway.pictures.libjpeg_rows import ReadScan
 #: (N,) uint8 that hold bits, the first one highest; and from which to which of them.
 Plain = NDArray[np.uint8]
 Piece = tuple[Plain, int, int]
+#: (N,) uint8: the same with stuffing, as a file has it.
+Stored = NDArray[np.uint8]
 
 _END_OF_BLOCK = 0
 _LENGTHS = 16
@@ -33,14 +36,16 @@ _STUFFED, _STUFFING = b"\xff", b"\xff\0"
 
 @dataclass(frozen=True, slots=True)
 class JpegScan:
-    """A file's head, and its data without stuffing.
+    """A file's head and the data of its scan.
 
-    begins: (rows + 1,) the bit at which each row of MCUs begins, and at which the last one ends. first, factors, codes:
-    as in `ReadScan`. mcus: in a row. height: pixels of the picture. mcu_height: pixels of a row.
+    stuffing: (N,) which bytes of the data are that. begins: (rows + 1,) the bit at which each row of MCUs begins, and
+    at which the last one ends, stuffing not counted. first, factors, codes: as in `ReadScan`. mcus: in a row. height:
+    pixels of the picture. mcu_height: pixels of a row.
     """
 
     head: bytes
-    plain: Plain
+    data: Stored
+    stuffing: NDArray[np.intp]
     begins: NDArray[np.int64]
     first: NDArray[np.int64]
     factors: tuple[tuple[int, int], ...]
@@ -72,7 +77,7 @@ class JpegScan:
         """A row of MCUs in which nothing changes. first: (components,) the first coefficients of all its blocks."""
         begun, same = "", ""
         for value, (across, down), number in zip(first, self.factors, self.codes, strict=True):
-            dc, ac = (_words(codes) for codes in usual_codes()[number])
+            dc, ac = _usual_words(number)
             size = abs(value).bit_length()
             if size not in dc:
                 raise LibjpegError("coefficients out of range")
@@ -85,11 +90,23 @@ class JpegScan:
 
     def piece(self, top: int, bottom: int) -> Piece:
         """The bits of rows."""
-        return self.plain, int(self.begins[top]), int(self.begins[bottom])
+        return self._bits(int(self.begins[top]), int(self.begins[bottom]))
 
-    def whole(self, head: bytes, parts: Sequence[Piece]) -> bytes:
-        """A file as high as this one. head: of another, up to its data."""
-        return _file(head, self.height, parts)
+    def whole(self, head: bytes, top: int, parts: Sequence[Piece]) -> bytes:
+        """A file as high as this one: its own rows before `top`, then parts. head: of another, up to its data."""
+        end = int(self.begins[top])
+        full = end // 8  # bytes that are copied as they are stored
+        return _file(head, self.height, [self._bits(full * 8, end), *parts], self.data[: self._stored_at(full)].data)
+
+    def _bits(self, begin: int, end: int) -> Piece:
+        first = begin // 8
+        start, stop = self._stored_at(first), self._stored_at(-(-end // 8))
+        inside = slice(*np.searchsorted(self.stuffing, (start, stop)))
+        return _unstuffed(self.data[start:stop], self.stuffing[inside] - start), begin - first * 8, end - first * 8
+
+    def _stored_at(self, plain: int) -> int:
+        """Where a byte is stored, were no stuffing counted until it."""
+        return plain + int(np.searchsorted(self.stuffing - np.arange(len(self.stuffing)), plain, side="right"))
 
 
 def flat_rows(top: int) -> int:
@@ -106,17 +123,16 @@ def scan_of(data: Bytes, read: ReadScan) -> JpegScan:
     ends = np.flatnonzero(~stuffed)
     if not len(ends):
         raise LibjpegError("data without an end")
-    size, marks = int(marks[ends[0]]), marks[: ends[0]]
-    plain = _unstuffed(stored[:size], marks)
+    size, stuffing = int(marks[ends[0]]), marks[: ends[0]] + 1
     taken = np.minimum(read.taken - read.start, size)  # by then libjpeg may have taken the marker behind the data
-    begins = (taken - np.searchsorted(marks, taken)) * 8 - read.unused
-    if begins[0] or (np.diff(begins) <= 0).any() or not 0 <= len(plain) * 8 - begins[-1] < 8:
+    begins = (taken - np.searchsorted(stuffing, taken)) * 8 - read.unused
+    if begins[0] or (np.diff(begins) <= 0).any() or not 0 <= (size - len(stuffing)) * 8 - begins[-1] < 8:
         raise LibjpegError("rows that do not follow one another")
     head = bytes(whole[: read.start])
     height, width = struct.unpack_from(">HH", head, _frame_at(head) + 1)
     across, down = (8 * max(each[axis] for each in read.factors) for axis in (0, 1))
     return JpegScan(
-        head, plain, begins, read.first, read.factors, read.codes,
+        head, stored[:size].copy(), stuffing, begins, read.first, read.factors, read.codes,
         mcus=-(-width // across), height=height, mcu_height=down,
     )  # fmt: skip
 
@@ -129,14 +145,13 @@ def tail_of(written: Bytes, begin: int) -> tuple[bytes, Piece]:
     whole = memoryview(written)
     start, end = next((start, end) for marker, _at, start, end in pieces(whole) if marker == DATA)
     stored = np.frombuffer(whole, np.uint8)[start:end]
-    plain = _unstuffed(stored, np.flatnonzero(stored == 0xFF))
+    plain = _unstuffed(stored, np.flatnonzero(stored == 0xFF) + 1)
     filling = (~int(plain[-1]) & -~int(plain[-1])).bit_length() - 1
     return bytes(whole[:start]), (plain, begin, len(plain) * 8 - filling)
 
 
-def _unstuffed(stored: Plain, marks: NDArray[np.intp]) -> Plain:
-    """Data without the byte behind each of these."""
-    return np.delete(stored, marks + 1)
+def _unstuffed(stored: Stored, stuffing: NDArray[np.intp]) -> Plain:
+    return np.delete(stored, stuffing)
 
 
 def _frame_at(head: bytes) -> int:
@@ -149,10 +164,11 @@ def _frame_at(head: bytes) -> int:
     raise LibjpegError("no frame")
 
 
-def _file(head: bytes, height: int, parts: Sequence[Piece]) -> bytes:
+def _file(head: bytes, height: int, parts: Sequence[Piece], begun: Bytes = b"") -> bytes:
+    """begun: whole bytes before the parts, with their stuffing."""
     at = _frame_at(head) + 1
     data = joined(parts).tobytes().replace(_STUFFED, _STUFFING)
-    return b"".join((head[:at], struct.pack(">H", height), head[at + 2 :], data, b"\xff", bytes((EOI,))))
+    return b"".join((head[:at], struct.pack(">H", height), head[at + 2 :], begun, data, b"\xff", bytes((EOI,))))
 
 
 def joined(parts: Sequence[Piece]) -> Plain:
@@ -163,7 +179,8 @@ def joined(parts: Sequence[Piece]) -> Plain:
     for plain, begin, end in parts:
         if begin < end:
             moved = _moved(plain, begin, end, at % 8)
-            whole[at // 8 : at // 8 + len(moved)] |= moved
+            whole[at // 8] |= moved[0]
+            whole[at // 8 + 1 : at // 8 + len(moved)] = moved[1:]
             at += end - begin
     if total % 8:
         whole[-1] |= 0xFF >> total % 8
@@ -172,20 +189,23 @@ def joined(parts: Sequence[Piece]) -> Plain:
 
 def _moved(plain: Plain, begin: int, end: int, lead: int) -> Plain:
     """Some bits behind `lead` zeros, 0..7; zeros fill the last byte."""
-    window, by = plain[begin // 8 : -(-end // 8)], lead - begin % 8
+    window, by = plain[begin // 8 : -(-end // 8)], (lead - begin) % 8
+    moved = np.empty(len(window) + 1, np.uint8)
+    np.right_shift(window, by, out=moved[:-1])
+    moved[-1] = 0
+    if by:
+        moved[1:] |= window << (8 - by)
     bits = lead + end - begin
-    moved = np.zeros(max(len(window) + 1, -(-bits // 8)), np.uint8)
-    if by >= 0:
-        moved[: len(window)] = window >> by
-        if by:
-            moved[1 : len(window) + 1] |= window << (8 - by)
-    else:
-        moved[: len(window)] = window << -by
-        moved[: len(window) - 1] |= window[1:] >> (8 + by)
-    moved = moved[: -(-bits // 8)]
+    moved = moved[int(lead < begin % 8) :][: -(-bits // 8)]
     moved[0] &= 0xFF >> lead
     moved[-1] &= 0xFF << (-bits % 8) & 0xFF
     return moved
+
+
+@cache
+def _usual_words(number: int) -> tuple[dict[int, str], ...]:
+    """For DC and AC; see `usual_codes`."""
+    return tuple(_words(codes) for codes in usual_codes()[number])
 
 
 def _words(codes: Codes) -> dict[int, str]:

@@ -7,23 +7,19 @@ old one, and nothing in it that depends on what was under the masks but the mask
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from gateway.pictures.headers.facts import Header
-from gateway.pictures.image_decode import upright
+from gateway.pictures.jpeg_grid import Grid, Window
 from gateway.pictures.libjpeg import Segment, StoredJpeg
-from gateway.pictures.regions import Pixels, Region
-from gateway.pictures.stored_frame import BACK, StoredFrame
+from gateway.pictures.regions import Region
 
-_SIDE = 8
-#: Rows of pixels that become blocks at once, for the memory that takes.
-STRIP_ROWS = 512
 _APP1, _APP2 = 0xE1, 0xE2
 #: Bytes of a profile in one segment; 255 of them have room for any that is used (`headers.facts.PROFILE_BYTES_MAX`).
 _PROFILE_PART = 65_519
-#: For each region what gives its pixels, (rows, columns, 3) uint8 BGR upright: they are not all there at once.
-Shown = Sequence[Callable[[], Pixels]]
+#: For each region what it is to show.
+Shown = Sequence[Window]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,39 +33,6 @@ class KeptFile:
     def size(self) -> int:
         """Bytes."""
         return len(self.data)
-
-
-class Grid:
-    """How the blocks of a file lie. factors: (across, down) of each component."""
-
-    def __init__(self, header: Header, factors: Sequence[tuple[int, int]]) -> None:
-        self.frame = StoredFrame(header.width, header.height, header.orientation)
-        self.across, self.down = (max(each[axis] for each in factors) for axis in (0, 1))
-        self.cell = (
-            _SIDE * max(self.across // across for across, _down in factors),
-            _SIDE * max(self.down // down for _across, down in factors),
-        )
-
-    def grown(self, regions: Sequence[Region]) -> list[Region]:
-        """Regions of the upright picture, each as large as the blocks of all planes that it touches."""
-        return [
-            replace(self.frame.on_grid(region, *self.cell), whole=region.whole, tilt=region.tilt) for region in regions
-        ]
-
-    def show(self, window: Pixels, region: Region, stored: StoredJpeg, above: int = 0) -> None:
-        """Gives a region, whole blocks, the coefficients of its pixels, (rows, columns, 3) uint8 BGR upright.
-
-        stored: of the file, or of a part that has `above` rows of the picture above it.
-        """
-        place, window = self.frame.of(region), upright(window, BACK[self.frame.orientation])
-        rows = STRIP_ROWS // self.cell[1] * self.cell[1]
-        for top in range(0, place.height, rows):
-            fresh = stored.like(window[top : top + rows])
-            for index, component in enumerate(stored.components):
-                column = place.left * component.across // (self.across * _SIDE)
-                row = (place.top + top - above) * component.down // (self.down * _SIDE)
-                taken = fresh.plane(index)[: component.rows - row, : component.columns - column]
-                stored.plane(index)[row : row + taken.shape[0], column : column + taken.shape[1]] = taken
 
 
 class KeptJpeg:
@@ -87,8 +50,7 @@ class KeptJpeg:
 
     def write(self, shown: Shown, regions: Sequence[Region]) -> memoryview:
         """The file with these regions, whole blocks, as they are to be shown. Raises LibjpegError."""
-        for region, window in zip(regions, shown, strict=True):
-            self._grid.show(window(), region, self._stored)
+        self._grid.show(zip(regions, shown, strict=True), self._stored)
         return self._stored.write(self._segments)
 
 

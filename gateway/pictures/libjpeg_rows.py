@@ -46,8 +46,6 @@ Rows = NDArray[np.bool_]
 _SKIPPED_RIGHTLY = {((1, 1),)} | {(first, (1, 1), (1, 1)) for first in ((1, 1), (2, 1), (4, 1), (1, 2), (2, 2))}
 #: Bytes into a Huffman decoder at which `HuffmanBits` may begin.
 _BITS_MAY_LIE = range(16, 96, 8)
-#: More rows than libjpeg ever gives at once.
-_ROWS_AT_ONCE = 64
 _POINTER = ctypes.sizeof(c_void_p)
 
 
@@ -178,15 +176,16 @@ def _watched(read: Decompress, size: int, at: int) -> tuple[NDArray[np.uint8], l
     struct, first, reading = ctypes.addressof(read), places.ctypes.data, library().jpeg_read_scanlines
     source, bits = ByteSource.from_address(read.src), HuffmanBits.from_address(read.modules[layout.ENTROPY] + at)
     ends: list[tuple[int, ...]] = []
-    row = 0
-    while row < len(picture):
-        passed = reading(struct, first + row * _POINTER, min(len(picture) - row, _ROWS_AT_ONCE))
+    row, begun, height = 0, 0, len(picture)
+    while row < height:  # a row or two at once: whatever stands in here is done a thousand times
+        passed = reading(struct, first + row * _POINTER, height - row)
         row += passed
-        if read.input_imcu_row > len(ends):
+        if read.input_imcu_row > begun:
+            begun += 1
             ends.append((size - source.bytes_left, bits.bits_left, *bits.last_first[: read.components]))
-        if not passed or read.input_imcu_row != len(ends):
+        if not passed or read.input_imcu_row != begun:
             raise LibjpegError("rows that are not watched")
-    if len(ends) != read.imcu_rows:
+    if begun != read.imcu_rows:
         raise LibjpegError("rows that are not watched")
     return picture, ends
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from gateway.pictures.encode import OUTPUTS
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.input_formats import INPUTS
-from gateway.pictures.kept_jpeg import STRIP_ROWS
+from gateway.pictures.jpeg_grid import SHEET_ROWS
 from gateway.pictures.tiling import tiles_of
 from shared import numerals
 from shared.settings import MEBIBYTE, Settings
@@ -75,7 +75,7 @@ def masking(header: Header, output: str, kept_bytes: int = 0, overlay: Header | 
     per_pixel, more = encoder.need + encoder.alpha_need * header.alpha, 0
     if kept_bytes:
         per_pixel += _COEFFICIENT * header.samples + _TURNED * (header.orientation != 1)
-        more = 2 * kept_bytes + header.width * min(header.height, STRIP_ROWS) * header.samples * _BLOCKS
+        more = 2 * kept_bytes + header.width * SHEET_ROWS * header.samples * _BLOCKS
     if overlay is not None:
         more += decoding(overlay, to_mask=True) + overlay.width * overlay.height * _LAID
     return header.width * header.height * per_pixel + more

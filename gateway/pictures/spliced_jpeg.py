@@ -6,7 +6,7 @@ where rows begin costs no more than to decode the picture as small as a detector
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import cast
@@ -18,8 +18,9 @@ from gateway.pictures.anonymous_memory import Bytes, blank
 from gateway.pictures.blur import blurred, kernel_of
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.image_decode import upright
+from gateway.pictures.jpeg_grid import Grid, Window
 from gateway.pictures.jpeg_scan import JpegScan, Piece, flat_rows, scan_of, tail_of
-from gateway.pictures.kept_jpeg import Grid, Shown, segments
+from gateway.pictures.kept_jpeg import Shown, segments
 from gateway.pictures.libjpeg import StoredJpeg
 from gateway.pictures.libjpeg_calls import LibjpegError
 from gateway.pictures.libjpeg_rows import read_scan
@@ -31,8 +32,8 @@ from gateway.pictures.regions import Pixels, Region
 _SMALLEST = 8
 #: Rows of MCUs from `top` to `bottom` - 1.
 Span = tuple[int, int]
-#: Its rows, where it lies, what gives its pixels.
-Hiding = tuple[Span, Region, Callable[[], Pixels]]
+#: Its rows, where it lies, what it is to show.
+Hiding = tuple[Span, Region, Window]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class CutFile:
     @property
     def size(self) -> int:
         """Bytes, but for the copy."""
-        return len(self.scan.head) + len(self.scan.plain)
+        return len(self.scan.head) + len(self.scan.data)
 
 
 def cut(data: Bytes, header: Header, shrink: int) -> tuple[Pixels, JpegScan]:
@@ -100,20 +101,21 @@ class SplicedJpeg:
 
     def write(self, shown: Shown, regions: Sequence[Region]) -> memoryview:
         """The file with these regions, whole blocks, as they are to be shown. Raises LibjpegError."""
-        scan, pieces, done, head = self._scan, list[Piece](), 0, b""
+        scan, pieces, head = self._scan, list[Piece](), b""
         masks = list(zip(self._spans(regions, 0), regions, shown, strict=True))
-        for top, bottom in _together((span for span, _region, _window in masks), gap=1) or [(0, 0)]:
+        spans = _together((span for span, _region, _window in masks), gap=1) or [(0, 0)]
+        following = [top for top, _bottom in spans[1:]] + [scan.rows]
+        for (top, bottom), other in zip(spans, following, strict=True):
             end = min(bottom + 1, scan.rows)  # the first blocks behind a mask are told from its last ones
             head, fresh = self._rewritten(top, end, [mask for mask in masks if top <= mask[0][0] < end])
-            pieces += [scan.piece(done, top), fresh]
-            done = end
-        return memoryview(scan.whole(head, [*pieces, scan.piece(done, scan.rows)]))
+            pieces += [fresh, scan.piece(end, other)]
+        return memoryview(scan.whole(head, spans[0][0], pieces))
 
     def _rewritten(self, top: int, bottom: int, masks: Iterable[Hiding]) -> tuple[bytes, Piece]:
         """A file's head with what is to be written, and the bits of these rows with their masks."""
         part = StoredJpeg(self._scan.part(top, bottom))
-        for _span, region, window in masks:
-            self._grid.show(window(), region, part, (top - flat_rows(top)) * self._scan.mcu_height)
+        above = (top - flat_rows(top)) * self._scan.mcu_height
+        self._grid.show(((region, window) for _span, region, window in masks), part, above)
         written = part.write(self._segments)
         if not part.ends_in_a_number:
             return tail_of(written, self._scan.lead(top))

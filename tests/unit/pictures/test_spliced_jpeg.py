@@ -78,6 +78,11 @@ def scan(data: bytes) -> JpegScan:
     return scan_of(data, read_scan(data, 8))
 
 
+def bits_of(file: JpegScan, row: int) -> str:
+    plain, begin, end = file.piece(row, row + 1)
+    return "".join(f"{byte:08b}" for byte in plain)[begin:end]
+
+
 @pytest.mark.parametrize("shrunk", REACHES)
 @pytest.mark.parametrize("boxes", BOXES.values(), ids=BOXES)
 @pytest.mark.parametrize("sampling", SAMPLINGS.values(), ids=SAMPLINGS)
@@ -211,17 +216,14 @@ def test_bits_that_nobody_masks_are_copied_whatever_they_say():
     """A block may end with more zeros than it needs: libjpeg would not write it so."""
     file = scan(by_opencv(PICTURE, SAMPLINGS["4:4:4"]))
     zeros, end = "11111111001", "1010"  # sixteen zeros; nothing else in the block
-    bits = "".join(f"{byte:08b}" for byte in file.plain)
-    row = bits[int(file.begins[2]) : int(file.begins[3])]
+    row = bits_of(file, 2)
     place = row.index(end)
     odd = row[:place] + zeros + row[place:]
     told = np.packbits(np.frombuffer(odd.encode(), np.uint8) - ord("0"))
-    data = file.whole(file.head, [file.piece(0, 2), (told, 0, len(odd)), file.piece(3, file.rows)])
+    data = file.whole(file.head, 2, [(told, 0, len(odd)), file.piece(3, file.rows)])
     assert read_scan(data, 8), "that place is an end of a block, of which libjpeg has nothing to say"
     answer = bytes(masked(data, [(20, 300, 60, 320)], method="solid").data)
-    after = scan(answer)
-    own = "".join(f"{byte:08b}" for byte in after.plain)
-    assert own[int(after.begins[2]) : int(after.begins[3])] == odd
+    assert bits_of(scan(answer), 2) == odd
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -257,7 +259,7 @@ def test_a_damaged_file_is_cut_where_it_is_read_or_not_at_all():
         except LibjpegError:
             continue
         cut += 1
-        again = file.whole(file.head, [file.piece(0, 3), file.piece(3, file.rows)])
+        again = file.whole(file.head, 3, [file.piece(3, file.rows)])
         for before, after in zip(stored(data), stored(again), strict=True):
             assert (before == after).all()
     assert cut
