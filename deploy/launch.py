@@ -36,6 +36,9 @@ from shared.processes import forbid_core_files, gateway_processes
 from shared.settings import Settings
 from shared.supervision import Loops
 
+#: How often it is looked at which parts are in force: they may be replaced while their ends are waited for.
+LOOK_INTERVAL_S = 5.0
+
 
 def listen(host: str, port: int) -> socket.socket:
     """The listening socket, handed to gunicorn. Raises ConfigurationError when the address cannot be had."""
@@ -123,7 +126,7 @@ async def _until_over(asked: Asked, service: Service) -> int:
     try:
         while True:
             watched = {stop, *(part.ended for part in service.in_force)}
-            await asyncio.wait(watched, timeout=1.0, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(watched, timeout=LOOK_INTERVAL_S, return_when=asyncio.FIRST_COMPLETED)
             if stop.done():
                 service.log.info("stopping: requests in flight are finished, then the workers end")
                 return OK

@@ -32,6 +32,7 @@ from gateway.edge.open_files import connections_that_fit
 from gateway.reporting.metrics import Sample
 from gateway.services import Services, services_of
 from shared.access_rules import items, parse_networks
+from shared.beat import to_next_beat
 from shared.environment import load
 from shared.settings import Settings
 
@@ -109,7 +110,7 @@ class DrainingServer(Server):
         while not await self.on_tick(0):
             if self._stop_at is None:
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(TICK_S):
+                    async with asyncio.timeout(to_next_beat(TICK_S)):
                         await self._asked_to_stop.wait()
             else:
                 await asyncio.sleep(min(TICK_S, max(0.0, self._stop_at - monotonic())))

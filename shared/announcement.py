@@ -12,11 +12,11 @@ from pathlib import Path
 
 import msgspec
 
+from shared.file_marks import Mark, mark_of
+
 FOLDER = "workers"
 #: The longest path a unix socket may have (sockaddr_un.sun_path, less the closing zero), and the longest generation.
 SOCKET_PATH_MAX, GENERATION_MAX = 107, 14
-#: Times of files move on in steps of a few milliseconds (the kernel's tick).
-SETTLED_S = 0.1
 
 
 class Announcement(msgspec.Struct, frozen=True):
@@ -64,18 +64,14 @@ class Watch:
     """`announced`, but read again only when the folder has changed: looking often costs next to nothing."""
 
     runtime_dir: Path
-    _changed: int = -1
+    _mark: Mark | None = None
     _found: dict[str, Announcement] = field(default_factory=dict)
 
     def announced(self, now: float) -> dict[str, Announcement]:
-        """now: seconds since the epoch. A change so recent that another may bear the same time is not trusted."""
-        try:
-            changed = folder(self.runtime_dir).stat().st_mtime_ns
-        except FileNotFoundError:
-            return {}
-        if changed != self._changed:
-            self._found = announced(self.runtime_dir)
-            self._changed = changed if now - changed * 1e-9 > SETTLED_S else -1
+        """now: seconds since the epoch."""
+        mark = mark_of(now, folder(self.runtime_dir))
+        if mark is None or mark != self._mark:
+            self._found, self._mark = announced(self.runtime_dir), mark
         return self._found
 
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, TypeVar
 
+from shared.beat import to_next_beat
+
 #: The pause after a failure; each further one in a row doubles it.
 FIRST_PAUSE_S, PAUSE_S_MAX = 0.1, 10.0
 #: So many failures in a row, and the loop counts as failing until a round goes well.
@@ -88,11 +90,11 @@ class Loop:
 
     async def _run(self) -> None:
         if self.rested:
-            await asyncio.sleep(self.pause())
+            await asyncio.sleep(to_next_beat(self.pause()))
         while not self._ending:
             try:
                 await self._round()
-                pause = self.pause()
+                pause = to_next_beat(self.pause())
             except asyncio.CancelledError as error:
                 if self._task.cancelling():
                     raise
@@ -147,7 +149,7 @@ class Loops:
         last_round_s: float = LAST_ROUND_S,
         rested: bool = False,
     ) -> Loop:
-        """Runs rounds of `work` from now on, with a pause of so many seconds after each.
+        """Runs rounds of `work` from now on, with a pause after each: to the next beat of so many seconds.
 
         last_round_s: how long a round may go on when the loop is ended; 0 for rounds that only wait for something.
         rested: a pause comes first, for work that its owner has just done.

@@ -14,6 +14,7 @@ import zmq
 import zmq.asyncio
 
 from shared.announcement import Announcement, announced
+from shared.beat import to_next_beat
 from shared.messages import Heartbeat
 from shared.wire import WireError, decode_to_gateway, encode
 
@@ -89,7 +90,7 @@ async def _ask(socket: zmq.asyncio.Socket) -> str:
         await socket.send_multipart(encode(Heartbeat(sequence)))
         while not await _answered(socket, sequence, silence) and not silence.too_long(monotonic()):
             pass
-        await asyncio.sleep(ASK_INTERVAL_S)
+        await asyncio.sleep(to_next_beat(ASK_INTERVAL_S))
     return f"gave no sign of life for {silence.limit_s:.1f} s"
 
 

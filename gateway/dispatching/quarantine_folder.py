@@ -14,7 +14,7 @@ from pathlib import Path
 from gateway import presence
 from gateway.dispatching.quarantine import Finding, Quarantine, Standing, digest_of, in_force, quarantine_of
 from gateway.dispatching.work_queue import Work
-from shared.announcement import SETTLED_S
+from shared.file_marks import SETTLED_S
 
 FOLDER = "quarantine"
 

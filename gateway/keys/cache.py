@@ -1,7 +1,8 @@
 """Every key as this process knows it, kept fresh in the background: the hot path asks no database.
 
 It alone decides when the store is asked: every few seconds whether anything changed, at once when told so or
-when a well-formed key is unknown. Revocations reach every process within `check_seconds`.
+when a well-formed key is unknown; and not where its files show that nothing did. Revocations reach every process
+within `check_seconds`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from gateway.keys.pepper import Peppers
 from gateway.keys.records import NO_VERSION, Changes, KeyRecord
 from gateway.stores.key_format import redact
 from gateway.stores.threads import StoreThreads
+from shared.beat import to_next_beat
 from shared.errors import FaceApiError
+from shared.file_marks import Mark
 
 WAIT_S_MAX = 4.0
 PAUSE_S_MIN = 0.05  # between two questions to the store, however many unknown keys arrive
@@ -25,6 +28,10 @@ PAUSE_S_MIN = 0.05  # between two questions to the store, however many unknown k
 
 class KeySource(Protocol):
     """Where keys come from; blocking. StoreDown when it cannot say."""
+
+    def mark(self) -> Mark | None:
+        """What stays the same while nothing changes, keys and peppers alike; None where only asking tells."""
+        ...
 
     def changes_since(self, version: int) -> Changes: ...
 
@@ -53,6 +60,7 @@ class KeyCache:
         self._digest_of: dict[str, str] = {}
         self._version, self._proof = NO_VERSION, 0
         self._heard_at: float | None = None
+        self._mark: Mark | None = None
         self._down = False
         self._asking: asyncio.Task[FaceApiError | None] | None = None
         self._next: asyncio.Task[FaceApiError | None] | None = None
@@ -102,7 +110,7 @@ class KeyCache:
     async def round(self) -> None:
         """Called over and over: waits until it is time to look or somebody pokes, then asks the store."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._check_seconds):
+            async with asyncio.timeout(to_next_beat(self._check_seconds)):
                 await self._poke.wait()
         self._poke.clear()
         with contextlib.suppress(FaceApiError):
@@ -123,8 +131,12 @@ class KeyCache:
 
     async def _ask(self) -> FaceApiError | None:
         """What went wrong with the store is returned, not raised: nobody may be left to hear it."""
+        mark = self._source.mark()  # before the question: what changes meanwhile is another one
         try:
-            await self._hear()
+            if mark is None or mark != self._mark:
+                self._mark = None
+                await self._hear()
+                self._mark = mark
         except FaceApiError as error:
             self._note_down(error)
             return error

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from gateway.keys.cache import KeyCache
 from gateway.keys.opening import open_store, peppers_for
-from gateway.keys.pepper import load_peppers
+from gateway.keys.pepper import load_peppers, pepper_files
 from gateway.keys.records import Changes
 from gateway.keys.store import Store
 from gateway.stores.threads import StoreThreads
 from shared.errors import FaceApiError, StoreDown
+from shared.file_marks import Mark
 from shared.settings import Settings
 
 if TYPE_CHECKING:  # who has no Redis does not load its library
@@ -49,7 +50,7 @@ async def open_keys(settings: Settings, redis: Redis | None) -> AsyncIterator[Ke
         stack.callback(threads.close)
         peppers = await threads.call(lambda: peppers_for(settings, store))
         cache = KeyCache(
-            _Prepared(store),
+            _Prepared(store, settings),
             threads,
             lambda: load_peppers(settings, make=False) or peppers,
             check_seconds=settings.key_check_seconds,
@@ -64,9 +65,12 @@ async def open_keys(settings: Settings, redis: Redis | None) -> AsyncIterator[Ke
 class _Prepared:
     """The store, made ready before the first question; it may have been down when the process started."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self._store, self._settings = store, settings
         self._prepared = False
+
+    def mark(self) -> Mark | None:
+        return self._store.mark(*pepper_files(self._settings))
 
     def changes_since(self, version: int) -> Changes:
         if not self._prepared:

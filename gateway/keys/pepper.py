@@ -40,11 +40,16 @@ class Peppers:
         return hmac.digest(self._secrets[0], key, "sha256").hex()
 
 
+def pepper_files(settings: Settings) -> list[Path]:
+    """Where other peppers than now may come from."""
+    return [] if settings.key_pepper else [Path(settings.data_dir) / FILE_NAME]
+
+
 def load_peppers(settings: Settings, *, make: bool) -> Peppers | None:
     """The peppers of the settings, else of the file; without one it is made, or None where `make` is false."""
     if settings.key_pepper:
         return _bounded([settings.key_pepper, *earlier_peppers(settings)])
-    path = Path(settings.data_dir) / FILE_NAME
+    (path,) = pepper_files(settings)
     if make and not path.exists():
         make_private_folder(path.parent)
         write_new_private(path, secrets.token_hex(32) + "\n")
@@ -72,7 +77,7 @@ def rotate_file(settings: Settings, in_use: Collection[str] = ()) -> Peppers:
             "the pepper comes from FACE_API_KEY_PEPPER: put a new one there and the present one "
             "into FACE_API_KEY_PEPPER_PREVIOUS"
         )
-    path = Path(settings.data_dir) / FILE_NAME
+    (path,) = pepper_files(settings)
     known = path.read_text(encoding="ascii").split() if path.exists() else []
     kept, dropped = known[: PEPPERS_MAX - 1], known[PEPPERS_MAX - 1 :]
     if any(_name(secret.encode()) in in_use for secret in dropped):

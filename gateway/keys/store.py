@@ -7,7 +7,9 @@ seen version N finds all that came later with one query (`changes_since`).
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -20,6 +22,7 @@ from gateway.stores import key_format
 from gateway.stores.database import Database
 from gateway.stores.tables import TABLES
 from shared.errors import BadParameter, NotFound
+from shared.file_marks import Mark, mark_of
 
 KEYS = TABLES.keys
 STEP_MAX = 2**20  # of the version; the sum of a million versions after a million changes still has 63 bits
@@ -90,6 +93,11 @@ class Store:
             found = [_record(row) for row in connection.execute(query).mappings()]
             total = connection.execute(select(func.count()).select_from(KEYS).where(where)).scalar_one()
         return found, int(total)
+
+    def mark(self, *beside: Path) -> Mark | None:
+        """What stays the same while nobody writes to the store, nor to these files; None where only asking tells."""
+        files = self.database.files
+        return mark_of(time.time(), *files, *beside) if files else None
 
     def changes_since(self, version: int) -> Changes:
         """Every key that was made or changed after `version`, as of one moment."""

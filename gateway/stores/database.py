@@ -36,11 +36,13 @@ CONNECT_LIMIT_S = 2
 class Database:
     """`read()` and `write()` give a connection inside one transaction."""
 
-    def __init__(self, engine: Engine, sqlite_file: Path | None, kept: Engine | None = None) -> None:
+    def __init__(
+        self, engine: Engine, sqlite_file: Path | None, kept: Engine | None = None, *, read_only: bool = False
+    ) -> None:
         """kept: the same database by connections that stay open; none where those of `engine` do."""
         self._engine, self._kept = engine, kept or engine
         self._closed = False
-        self._file = sqlite_file
+        self._file, self._read_only = sqlite_file, read_only
         self._log = logging.getLogger("face_api.keys")
 
     @property
@@ -66,7 +68,7 @@ class Database:
 
     def prepare(self) -> None:
         """Makes the file and the tables, or brings them up to date. StoreDown, ConfigurationError."""
-        if self._file is not None and not self._file.exists():
+        if self._file is not None and not self._read_only and not self._file.exists():
             _make_file(self._file)
         with self.read() as connection:
             current = schema_version(connection)
@@ -74,6 +76,11 @@ class Database:
             return  # without a write, so that a read-only store still serves
         with self.write() as connection:
             migrate(connection)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Which change whenever anything is written; none where the database is no file."""
+        return () if self._file is None else (self._file, self._file.with_name(self._file.name + "-wal"))
 
     def rest(self) -> None:
         """Closes what `often` left open on SQLite: a store that is idle is its file alone, without a log beside it."""
@@ -160,7 +167,7 @@ def _sqlite_database(path: Path, mode: str) -> Database:
     event.listen(kept, "checkout", partial(_refuse_another_file, path))
     for each in (engine, kept):
         event.listen(each, "begin", _begin_sqlite)
-    return Database(engine, path if mode == "rw" else None, kept)
+    return Database(engine, path, kept, read_only=mode == "ro")
 
 
 def _refuse_another_file(path: Path, _connection: object, record: ConnectionPoolEntry, _proxy: object) -> None:

@@ -22,7 +22,7 @@ class Package(NamedTuple):
 HOUSE: dict[str, Package] = {
     "shared": Package(
         floors=(
-            "access_rules canary logs nms settings_file wire wire_keys",
+            "access_rules announcement canary logs nms settings_file supervision wire wire_keys",
             "choice split_rules",
             "doubts environment",
             "settings_told",

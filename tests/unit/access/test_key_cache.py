@@ -16,12 +16,16 @@ from sqlalchemy import delete
 
 from gateway.keys import cache as cache_module
 from gateway.keys.cache import KeyCache
+from gateway.keys.keeping import open_keys
+from gateway.keys.opening import open_store
 from gateway.keys.pepper import Peppers
 from gateway.keys.records import Changes, Draft, KeyRecord
 from gateway.keys.store import KEYS, Store
 from gateway.stores.database import FILE_NAME
 from gateway.stores.threads import StoreThreads
 from shared.errors import StoreDown
+from shared.file_marks import Mark
+from shared.settings import Settings
 from shared.supervision import Loops
 from tests.unit.access.stores import ME, NOW, made_store
 from tests.unit.access.test_auth import RECORD
@@ -37,12 +41,16 @@ class Source:
         self.version, self.records, self.asked = 0, dict[str, KeyRecord](), 0
         self.down, self.hold = False, threading.Event()
         self.hold.set()
+        self.marked: Mark | None = None
 
     def put(self, key: bytes, **changes: object) -> None:
         self.version += 1
         digest = PEPPERS.digest(key)
         record = msgspec.structs.replace(RECORD, id=key.decode(), digest=digest, version=self.version, **changes)
         self.records[record.id] = record
+
+    def mark(self) -> Mark | None:
+        return self.marked
 
     def changes_since(self, version: int) -> Changes:
         self.asked += 1
@@ -95,6 +103,40 @@ async def test_a_change_is_seen_by_the_loop_and_at_once_when_poked() -> None:
         cache.poke()
         await until(lambda: cache.lookup(b"one").revoked_at == 1.0)
         await loops.aclose()
+
+
+async def test_a_store_whose_files_have_not_changed_is_not_asked_unless_it_was_down() -> None:
+    source = Source()
+    source.marked = ((1, 2, 3),)
+    async with opened(source) as cache:
+        for _ in range(3):
+            await cache.refresh()
+            assert source.asked == 1
+            assert cache.ready
+        source.put(b"one")
+        source.marked = ((1, 2, 4),)
+        await cache.refresh()
+        assert cache.lookup(b"one") is not None
+        source.marked, source.down = None, True
+        with pytest.raises(StoreDown):
+            await cache.refresh()
+        source.marked = ((1, 2, 4),)  # as it was when it last answered
+        with pytest.raises(StoreDown):
+            await cache.refresh()
+        source.down, asked = False, source.asked
+        await cache.refresh()
+        assert source.asked == asked + 1
+
+
+async def test_changes_that_follow_one_another_within_a_moment_are_all_seen(tmp_path: Path) -> None:
+    settings = Settings(data_dir=str(tmp_path))
+    async with open_keys(settings, None) as keys:
+        other = open_store(settings)
+        for _ in range(30):
+            made = other.create(Draft(name="one"), keys.cache.peppers, ME, NOW)
+            await keys.cache.refresh()
+            assert keys.cache.lookup(made.key.encode()) is not None
+        other.database.close()
 
 
 async def test_a_rehashed_key_is_known_by_its_new_digest_only() -> None:

@@ -25,8 +25,8 @@ from gateway.dispatching.quarantine import (
 )
 from gateway.dispatching.quarantine_folder import QuarantineFolder, folder
 from gateway.dispatching.work_queue import Work, WorkQueue
-from shared.announcement import SETTLED_S
 from shared.deadline import Deadline
+from shared.file_marks import SETTLED_S
 from shared.messages import CropHeader
 from tests.service import ROOT
 
