@@ -14,8 +14,6 @@ from gateway.pictures.tiling import tiles_of
 from shared.doubts import COVERING, TELLING, Rule
 from shared.settings import Settings
 
-#: By FACE_API_SCALED_JPEG: of a JPEG's longer side so many times the input's is kept; 0 is all of it.
-REACH = {"false": 0, "auto": 2, "true": 1}
 #: By `closer`.
 _RULES: dict[bool | Literal["tell"], Rule | None] = {False: None, True: COVERING, "tell": TELLING}
 
@@ -50,9 +48,9 @@ def reach_of(looks: Looking, params: DetectParams | MaskParams, settings: Settin
     """
     if looks.tiles or (isinstance(params, MaskParams) and not params.by_index and not params.options.keeps):
         return 0
-    if settings.scaled_jpeg == "auto" and exact_pixels:
+    if settings.scaled_jpeg == "false" or (settings.scaled_jpeg == "auto" and exact_pixels):
         return 0
-    return REACH[settings.scaled_jpeg] * settings.input_side
+    return settings.input_side
 
 
 def looking(

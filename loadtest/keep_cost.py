@@ -28,7 +28,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.looking import REACH
 from gateway.pictures.marks import Marks
 from gateway.pictures.mask_methods import METHODS
 from gateway.pictures.masking import KEEP, MaskOptions
@@ -59,7 +58,7 @@ Way = Callable[[Job], Awaitable[int]]
 async def main() -> None:
     options, settings = _options(), Settings(decode_processes=1)
     pictures = await open_pictures(settings)
-    reach = 0 if options.exactly else REACH["auto"] * settings.input_side
+    reach = 0 if options.exactly else settings.input_side
     ways: dict[str, Way] = {
         "quality=95": lambda job: _by_service(pictures, job, MaskOptions(padding=0), 0),
         "quality=keep": lambda job: _by_service(pictures, job, MaskOptions(padding=0, quality=KEEP), reach),

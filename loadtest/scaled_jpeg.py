@@ -1,6 +1,6 @@
 """What FACE_API_SCALED_JPEG spares and what it changes: processor time and faces, whole decoding against smaller.
 
-`python -m loadtest.scaled_jpeg FOLDER`: every photograph of the folder as a JPEG of 1080p and of 12 MP, enlarged
+`python -m loadtest.scaled_jpeg FOLDER`: every photograph of the folder as a JPEG of 720p, 1080p, 5 and 12 MP, enlarged
 where it is smaller; the faces are those of the chosen model in fp32, judged as the int8 gate judges. Where the folder
 has labels.json, as `make eval` reads it, the development half of its photographs is judged by what is true, too.
 """
@@ -20,7 +20,6 @@ import cv2
 import msgspec
 import numpy as np
 
-from gateway.looking import REACH
 from gateway.pictures.image_header import read_header
 from gateway.pictures.picture_work import open_picture
 from loadtest.bare import NMS_THRESHOLD, Looker
@@ -36,7 +35,7 @@ from shared.settings import Settings
 from worker.scrfd import Question, View, detect
 
 #: Longer sides by name; the picture keeps its aspect.
-SIZES = {"1080p": 1920, "12 MP": 4000}
+SIZES = {"720p": 1280, "1080p": 1920, "5 MP": 2592, "12 MP": 4000}
 #: A labelled face of fewer pixels, root of the area in the network's input, is not asked for.
 SMALLEST_PX = 16
 
@@ -102,8 +101,8 @@ def measure(looker: Looker, photographs: Iterable[Photograph], size: str, side: 
             continue
         data, factor = made
         whole: FloatArray | None = None
-        for way, sides in REACH.items():  # all of it first
-            faces, scale, spent_ms = seen(looker, data, side, sides * side)
+        for way, reach in (("false", 0), ("true", side)):
+            faces, scale, spent_ms = seen(looker, data, side, reach)
             sure = faces[faces[:, 4] >= np.float32(CONFIDENCE)]
             whole = sure if whole is None else whole
             counts[way].spent_ms.append(spent_ms)

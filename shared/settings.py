@@ -106,8 +106,8 @@ class Settings(DecodingSettings, frozen=True, kw_only=True):
     scaled_jpeg: Annotated[
         Literal["auto", "true", "false"],
         _about(
-            "Whether detect decodes large JPEGs at 1/2, 1/4 or 1/8: auto from four times the input's side on, for the "
-            "open model, which finds as many faces; true from twice on, for any model: quicker, other scores"
+            "Whether detect decodes JPEGs from twice the input's side on at 1/2, 1/4 or 1/8: auto for the open model, "
+            "which finds as many faces; true for any model: quicker, other scores"
         ),
     ] = "auto"
     detect_tiles: Annotated[

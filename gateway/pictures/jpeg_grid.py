@@ -15,14 +15,16 @@ import numpy as np
 
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.image_decode import upright
-from gateway.pictures.libjpeg import StoredJpeg
+from gateway.pictures.libjpeg import Component, StoredJpeg
 from gateway.pictures.regions import Pixels, Region
 from gateway.pictures.stored_frame import BACK, StoredFrame
 
-#: Rows of pixels of a sheet, for the memory that it takes.
+#: A sheet has no more pixels than so many rows of the picture, for the memory that it takes.
 SHEET_ROWS = 512
-#: How much wider than its narrowest strip a sheet may become: all of it is encoded.
-_WIDER_MOST = 2
+#: Pixels of a sheet that show nothing, beside narrow strips: to encode so many takes as long as another call.
+_SPARE_MOST = 1 << 16
+#: More rows no JPEG has.
+_HIGHEST = 1 << 15
 _SIDE = 8
 #: What is to be shown in a region, (rows, columns, 3) uint8 BGR upright: such pixels are not all there at once.
 Window = Callable[[], Pixels]
@@ -59,12 +61,16 @@ class Grid:
 
         stored: of the file, or of a part that has `above` rows of the picture above it.
         """
-        for sheet in _sheets(self._strips(masks)):
+        for sheet in _sheets(self._strips(masks), self.frame.width * SHEET_ROWS):
             wide, at = max(strip.pixels.shape[1] for strip in sheet), 0
             filled = [_filled(strip.pixels, wide, self._cell[1]) for strip in sheet]
             fresh = stored.like(np.concatenate(filled))
+            planes = [(each, fresh.plane(index), stored.plane(index)) for index, each in enumerate(stored.components)]
             for strip, pixels in zip(sheet, filled, strict=True):
-                self._put(fresh, at, stored, replace(strip, top=strip.top - above), len(pixels))
+                for component, begun, plane in planes:
+                    blocks = plane[self._blocks(component, strip, above, len(pixels))]  # no more than the picture has
+                    begin = at * component.down // self._down
+                    blocks[:] = begun[begin : begin + blocks.shape[0], : blocks.shape[1]]
                 at += len(pixels)
 
     def _strips(self, masks: Iterable[tuple[Region, Window]]) -> Iterator[Strip]:
@@ -76,24 +82,24 @@ class Grid:
             for top in range(0, place.height, rows):
                 yield Strip(place.left, place.top + top, pixels[top : top + rows])
 
-    def _put(self, sheet: StoredJpeg, at: int, stored: StoredJpeg, strip: Strip, height: int) -> None:
-        """Copies a strip's blocks from row `at` of a sheet, where it is so many pixels high."""
-        width = -(-strip.pixels.shape[1] // self._cell[0]) * self._cell[0]
-        for index, component in enumerate(stored.components):
-            left, right = (x * component.across // self._across for x in (strip.left, strip.left + width))
-            top, bottom, begin = (y * component.down // self._down for y in (strip.top, strip.top + height, at))
-            blocks = stored.plane(index)[top:bottom, left:right]  # no more than the picture has
-            blocks[:] = sheet.plane(index)[begin:][: blocks.shape[0], : blocks.shape[1]]
+    def _blocks(self, component: Component, strip: Strip, above: int, height: int) -> tuple[slice, slice]:
+        """Rows and columns of a strip's blocks below `above` rows of pixels, as high as it was filled up to."""
+        top, width = strip.top - above, -(-strip.pixels.shape[1] // self._cell[0]) * self._cell[0]
+        rows = (y * component.down // self._down for y in (top, top + height))
+        columns = (x * component.across // self._across for x in (strip.left, strip.left + width))
+        return slice(*rows), slice(*columns)
 
 
-def _sheets(strips: Iterable[Strip]) -> Iterator[list[Strip]]:
-    """Those that are encoded together."""
+def _sheets(strips: Iterable[Strip], most: int) -> Iterator[list[Strip]]:
+    """Those that are encoded together, the narrow ones before the wide; at most so many pixels, or one strip."""
     sheet: list[Strip] = []
+    rows = shown = 0
     for strip in strips:
-        rows = sum(len(each.pixels) for each in [*sheet, strip])
-        if sheet and (rows > SHEET_ROWS or strip.pixels.shape[1] > _WIDER_MOST * sheet[0].pixels.shape[1]):
+        height, width = strip.pixels.shape[:2]
+        rows, shown = rows + height, shown + height * width
+        if sheet and (rows * width > min(most, shown + _SPARE_MOST) or rows > _HIGHEST):
             yield sheet
-            sheet = []
+            sheet, rows, shown = [], height, height * width
         sheet.append(strip)
     if sheet:
         yield sheet

@@ -180,11 +180,13 @@ def _watched(read: Decompress, size: int, at: int) -> tuple[NDArray[np.uint8], l
     while row < height:  # a row or two at once: whatever stands in here is done a thousand times
         passed = reading(struct, first + row * _POINTER, height - row)
         row += passed
-        if read.input_imcu_row > begun:
+        if read.input_imcu_row != begun:
             begun += 1
             ends.append((size - source.bytes_left, bits.bits_left, *bits.last_first[: read.components]))
-        if not passed or read.input_imcu_row != begun:
-            raise LibjpegError("rows that are not watched")
+            if read.input_imcu_row != begun:
+                raise LibjpegError("rows that are not watched")
+        if not passed:
+            raise LibjpegError("no more rows")
     if begun != read.imcu_rows:
         raise LibjpegError("rows that are not watched")
     return picture, ends

@@ -237,8 +237,8 @@ def reach(params: DetectParams | MaskParams, *, exact_pixels: bool = False, **se
     return reach_of(looking(task, params, told), params, told, exact_pixels=exact_pixels)
 
 
-def test_a_model_that_may_choose_its_pixels_sees_large_jpegs_at_twice_its_input() -> None:
-    assert reach(DetectParams()) == 2 * SIDE
+def test_a_model_that_may_choose_its_pixels_sees_large_jpegs_no_larger_than_its_input() -> None:
+    assert reach(DetectParams()) == SIDE
     assert reach(DetectParams(), exact_pixels=True) == 0
     assert reach(DetectParams(), scaled_jpeg="false") == 0
     assert reach(DetectParams(), scaled_jpeg="true", exact_pixels=True) == SIDE
@@ -252,10 +252,10 @@ def test_tiles_are_cut_from_all_pixels() -> None:
 def test_mask_sees_what_detect_saw_where_it_names_faces_by_its_order() -> None:
     assert reach(MaskParams()) == 0
     assert reach(MaskParams(keep=((1.0, 1.0, 9.0, 9.0),))) == 0
-    assert reach(MaskParams(keep=(0,))) == reach(MaskParams(only=(0,))) == reach(DetectParams()) == 2 * SIDE
+    assert reach(MaskParams(keep=(0,))) == reach(MaskParams(only=(0,))) == reach(DetectParams()) == SIDE
 
 
 def test_mask_sees_what_detect_saw_where_it_does_not_decode_the_whole_file() -> None:
-    assert reach(MaskParams(quality="keep")) == reach(DetectParams()) == 2 * SIDE
+    assert reach(MaskParams(quality="keep")) == reach(DetectParams()) == SIDE
     assert reach(MaskParams(quality="keep"), exact_pixels=True) == 0
     assert reach(MaskParams(quality="keep", tiles=4)) == 0
