@@ -10,7 +10,6 @@ are smoothed over rows, but not over the picture's edge.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -19,15 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.pictures.anonymous_memory import Bytes
-from gateway.pictures.headers.jpeg import DATA, EOI, FRAMES, SOS, pieces
+from gateway.pictures.jpeg_data import Stored, file_of, head_and_data, size_of
 from gateway.pictures.libjpeg_calls import Codes, LibjpegError, usual_codes
-from gateway.pictures.libjpeg_rows import ReadScan
+from gateway.pictures.libjpeg_rows import ReadScan, read_scan
 
 #: (N,) uint8 that hold bits, the first one highest; and from which to which of them.
 Plain = NDArray[np.uint8]
 Piece = tuple[Plain, int, int]
-#: (N,) uint8: the same with stuffing, as a file has it.
-Stored = NDArray[np.uint8]
+#: What is looked at of a file that was written: where its rows begin, for which the smallest picture will do.
+_SMALLEST = 8
 
 _END_OF_BLOCK = 0
 _LENGTHS = 16
@@ -58,17 +57,32 @@ class JpegScan:
     def rows(self) -> int:
         return len(self.begins) - 1
 
+    @staticmethod
+    def flat_rows(top: int) -> int:
+        """See `flat_rows`."""
+        return flat_rows(top)
+
     def part(self, top: int, bottom: int) -> bytes:
         """A file of the rows `top` to `bottom` - 1, as wide as the picture, with `flat_rows` above them.
 
         Raises LibjpegError where these cannot be coded.
         """
         height = min(bottom * self.mcu_height, self.height) + (flat_rows(top) - top) * self.mcu_height
-        return _file(self.head, height, [*self._above(top), self.piece(top, bottom)])
+        return file_of(self.head, height, _stuffed([*self._above(top), self.piece(top, bottom)]))
 
     def lead(self, top: int) -> int:
         """The bits before row `top` in a part that begins with it, or in one that was read and written again."""
         return sum(end - begin for _plain, begin, end in self._above(top))
+
+    def written(self, part: Bytes, top: int, *, ends_in_a_number: bool) -> tuple[bytes, Piece]:
+        """The head of a part that libjpeg has written, which begins with row `top`, and the bits of its rows.
+
+        ends_in_a_number: see `StoredJpeg`; where its bits end is then seen by reading it once more.
+        """
+        if not ends_in_a_number:
+            return tail_of(part, self.lead(top))
+        fresh = scan_of(part, read_scan(part, _SMALLEST))
+        return fresh.head, fresh.piece(flat_rows(top), fresh.rows)
 
     def _above(self, top: int) -> list[Piece]:
         return [self._flat_row(self.first[top].tolist())] * flat_rows(top)
@@ -96,7 +110,8 @@ class JpegScan:
         """A file as high as this one: its own rows before `top`, then parts. head: of another, up to its data."""
         end = int(self.begins[top])
         full = end // 8  # bytes that are copied as they are stored
-        return _file(head, self.height, [self._bits(full * 8, end), *parts], self.data[: self._stored_at(full)].data)
+        begun = self.data[: self._stored_at(full)].data
+        return file_of(head, self.height, begun, _stuffed([self._bits(full * 8, end), *parts]))
 
     def _bits(self, begin: int, end: int) -> Piece:
         first = begin // 8
@@ -129,7 +144,7 @@ def scan_of(data: Bytes, read: ReadScan) -> JpegScan:
     if begins[0] or (np.diff(begins) <= 0).any() or not 0 <= (size - len(stuffing)) * 8 - begins[-1] < 8:
         raise LibjpegError("rows that do not follow one another")
     head = bytes(whole[: read.start])
-    height, width = struct.unpack_from(">HH", head, _frame_at(head) + 1)
+    height, width = size_of(head)
     across, down = (8 * max(each[axis] for each in read.factors) for axis in (0, 1))
     return JpegScan(
         head, stored[:size].copy(), stuffing, begins, read.first, read.factors, read.codes,
@@ -142,33 +157,18 @@ def tail_of(written: Bytes, begin: int) -> tuple[bytes, Piece]:
 
     Only where its last block ends by a code that says so: that ends in a zero, and what fills the last byte are ones.
     """
-    whole = memoryview(written)
-    start, end = next((start, end) for marker, _at, start, end in pieces(whole) if marker == DATA)
-    stored = np.frombuffer(whole, np.uint8)[start:end]
+    head, stored = head_and_data(written)
     plain = _unstuffed(stored, np.flatnonzero(stored == 0xFF) + 1)
     filling = (~int(plain[-1]) & -~int(plain[-1])).bit_length() - 1
-    return bytes(whole[:start]), (plain, begin, len(plain) * 8 - filling)
+    return head, (plain, begin, len(plain) * 8 - filling)
 
 
 def _unstuffed(stored: Stored, stuffing: NDArray[np.intp]) -> Plain:
     return np.delete(stored, stuffing)
 
 
-def _frame_at(head: bytes) -> int:
-    """Where the payload of the frame header begins."""
-    for marker, _at, start, _end in pieces(memoryview(head)):
-        if marker in FRAMES:
-            return start
-        if marker == SOS:
-            break
-    raise LibjpegError("no frame")
-
-
-def _file(head: bytes, height: int, parts: Sequence[Piece], begun: Bytes = b"") -> bytes:
-    """begun: whole bytes before the parts, with their stuffing."""
-    at = _frame_at(head) + 1
-    data = joined(parts).tobytes().replace(_STUFFED, _STUFFING)
-    return b"".join((head[:at], struct.pack(">H", height), head[at + 2 :], begun, data, b"\xff", bytes((EOI,))))
+def _stuffed(parts: Sequence[Piece]) -> bytes:
+    return joined(parts).tobytes().replace(_STUFFED, _STUFFING)
 
 
 def joined(parts: Sequence[Piece]) -> Plain:

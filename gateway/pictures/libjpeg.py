@@ -23,6 +23,7 @@ from gateway.pictures.libjpeg_calls import (
     library,
     own_errors,
     read_header,
+    restarts_in_rows,
     run,
 )
 from gateway.pictures.libjpeg_layout import BLOCK, ComponentInfo, Compress, Decompress
@@ -129,6 +130,8 @@ class StoredJpeg:
             place, size = c_void_p(out.ctypes.data), c_ulong(len(out))
             calls.jpeg_mem_dest(byref(written), byref(place), byref(size))
             calls.jpeg_copy_critical_parameters(byref(self._read), byref(written))
+            if restarts_in_rows(self._read):
+                written.restart_interval = self._read.restart_interval
             written.density_unit, written.x_density, written.y_density = 0, 1, 1
             written.optimize_coding = self._read.progressive or not _same_codes(self._read, written)
             if not written.optimize_coding:  # where libjpeg looks at every number itself

@@ -22,6 +22,7 @@ from gateway.pictures.libjpeg_layout import ComponentInfo, Compress, Decompress,
 #: How many codes of each length there are, from 1 to 16 bits, and their symbols.
 Codes = tuple[list[int], list[int]]
 
+_BLOCK_SIDE = 8
 _MAPPED = re.compile(r"(/\S*/libjpeg[^/\s]*\.so\.62\S*)$", re.MULTILINE)
 
 
@@ -42,6 +43,13 @@ def codes_at(address: int | None) -> Codes | None:
     table = HuffmanTable.from_address(address)
     lengths = table.lengths[1:]
     return lengths, table.symbols[: sum(lengths)]
+
+
+def restarts_in_rows(read: Decompress) -> bool:
+    """Whether a restart marker stands behind each row of MCUs of a file with one scan."""
+    across = max(info.across for info in infos_of(read)) * _BLOCK_SIDE
+    one_scan = not read.progressive and read.comps_in_scan == read.components
+    return one_scan and bool(read.restart_interval == -(-read.width // across))
 
 
 @cache

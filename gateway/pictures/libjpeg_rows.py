@@ -33,6 +33,7 @@ from gateway.pictures.libjpeg_calls import (
     library,
     own_errors,
     read_header,
+    restarts_in_rows,
     run,
     usual_codes,
 )
@@ -51,12 +52,12 @@ _POINTER = ctypes.sizeof(c_void_p)
 
 @dataclass(frozen=True, slots=True)
 class ReadScan:
-    """A file of one scan, coded as usual and without restart markers, after it was decoded smaller.
+    """A file of one scan, coded as usual, after it was decoded smaller.
 
     picture: (H, W, 3) uint8 BGR as stored. start: bytes before the scan's data. taken, unused: (rows + 1,) bytes of the
     file that were taken, and bits of these that were not used, before each row of MCUs and after the last. first:
     (rows + 1, components) what the next blocks' first coefficients are told from. factors, codes: of each component,
-    across and down; which of the `usual_codes`.
+    across and down; which of the `usual_codes`. restarts: one behind each row; then the places mean nothing.
     """
 
     picture: NDArray[np.uint8]
@@ -66,6 +67,7 @@ class ReadScan:
     first: NDArray[np.int64]
     factors: tuple[tuple[int, int], ...]
     codes: tuple[int, ...]
+    restarts: bool
 
 
 def read_rows(data: Bytes, rows: Rows, picture: NDArray[np.uint8]) -> None:
@@ -84,8 +86,8 @@ def read_rows(data: Bytes, rows: Rows, picture: NDArray[np.uint8]) -> None:
 def read_scan(data: Bytes, shrink: int) -> ReadScan:
     """Decodes a file with 1, 2, 4 or 8 pixels of it as one, and sees where its rows of MCUs begin.
 
-    Raises LibjpegError where it has several scans, restart markers, codes other than the usual ones or unusual
-    sampling, and where libjpeg has anything to say of it, be it harmless.
+    Raises LibjpegError where it has several scans, restarts elsewhere than behind its rows, codes other than the usual
+    ones or unusual sampling, and where libjpeg has anything to say of it, be it harmless.
     """
     at = _bits_lie()
     if at is None:
@@ -125,14 +127,15 @@ def _read_scan(data: Bytes, shrink: int, at: int) -> ReadScan:
     with _reading(data) as read:
         infos = infos_of(read)
         factors, codes = _factors_of(infos), tuple(info.dc_number for info in infos)
-        if read.restart_interval or not _coded_as_usual(read, infos):
+        restarts = bool(read.restart_interval)
+        if (restarts and not restarts_in_rows(read)) or not _coded_as_usual(read, infos):
             raise LibjpegError("another kind")
         start = len(data) - ByteSource.from_address(read.src).bytes_left
         read.scale_num, read.scale_denom = 1, shrink
         _start(read)
         picture, ends = _watched(read, len(data), at)
     places = np.array([(start, 0, *([0] * len(factors))), *ends], np.int64)
-    return ReadScan(picture, start, places[:, 0], places[:, 1], places[:, 2:], factors, codes)
+    return ReadScan(picture, start, places[:, 0], places[:, 1], places[:, 2:], factors, codes, restarts)
 
 
 @contextlib.contextmanager

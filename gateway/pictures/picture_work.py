@@ -25,7 +25,6 @@ from gateway.pictures.headers.jpeg_blocks import without_left_over
 from gateway.pictures.image_decode import ROWS_PART_MAX, decode, decode_rows, reads_rows, shrink_for
 from gateway.pictures.image_header import check_complete
 from gateway.pictures.input_formats import INPUTS
-from gateway.pictures.jpeg_scan import JpegScan
 from gateway.pictures.kept_jpeg import KeptFile, KeptJpeg, Shown
 from gateway.pictures.libjpeg_calls import LibjpegError
 from gateway.pictures.marks import Marks
@@ -33,7 +32,7 @@ from gateway.pictures.masking import KEEP, MaskOptions, hide, is_weak, keep_word
 from gateway.pictures.metadata import kept_metadata
 from gateway.pictures.picture_facts import Crop, Masked
 from gateway.pictures.regions import Pixels, Region
-from gateway.pictures.spliced_jpeg import CutFile, SplicedJpeg, cut
+from gateway.pictures.spliced_jpeg import CutFile, Scan, SplicedJpeg, cut
 from gateway.pictures.views import crop_of, rows_looked_at, shapes_of, shown
 from shared.errors import BadParameter
 from shared.settings import DecodingSettings
@@ -147,7 +146,7 @@ def _decoded(
 
 def _cut(
     data: memoryview, header: Header, shrink: int, complaints: Callable[[], str]
-) -> tuple[Pixels | None, JpegScan | None]:
+) -> tuple[Pixels | None, Scan | None]:
     """See `cut`. Neither where a file's bits cannot be, or where anything at all is to be said of it: whatever is odd
     or damaged is decoded whole, and judged by what that decoder makes of it.
     """

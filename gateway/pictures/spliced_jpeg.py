@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import cast
+from typing import Any, Protocol, cast
 
 import cv2
 import numpy as np
@@ -18,8 +18,9 @@ from gateway.pictures.anonymous_memory import Bytes, blank
 from gateway.pictures.blur import blurred, kernel_of
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.image_decode import upright
+from gateway.pictures.jpeg_data import Stored
 from gateway.pictures.jpeg_grid import Grid, Window
-from gateway.pictures.jpeg_scan import JpegScan, Piece, flat_rows, scan_of, tail_of
+from gateway.pictures.jpeg_scan import scan_of
 from gateway.pictures.kept_jpeg import Shown, segments
 from gateway.pictures.libjpeg import StoredJpeg
 from gateway.pictures.libjpeg_calls import LibjpegError
@@ -27,13 +28,35 @@ from gateway.pictures.libjpeg_rows import read_scan
 from gateway.pictures.mask_methods import METHODS
 from gateway.pictures.masking import MaskOptions, hide
 from gateway.pictures.regions import Pixels, Region
+from gateway.pictures.restarted_scan import restarted_of
 
-#: What is looked at of a file that was written: where its rows begin, for which the smallest picture will do.
-_SMALLEST = 8
 #: Rows of MCUs from `top` to `bottom` - 1.
 Span = tuple[int, int]
 #: Its rows, where it lies, what it is to show.
 Hiding = tuple[Span, Region, Window]
+
+
+class Scan(Protocol):
+    """What is known of a file whose rows of MCUs can be cut and joined: `JpegScan`, `RestartedScan`.
+
+    Their pieces, some rows each, are of their own kind.
+    """
+
+    @property
+    def head(self) -> bytes: ...
+    @property
+    def data(self) -> Stored: ...
+    @property
+    def factors(self) -> tuple[tuple[int, int], ...]: ...
+    @property
+    def mcu_height(self) -> int: ...
+    @property
+    def rows(self) -> int: ...
+    def flat_rows(self, top: int, /) -> int: ...
+    def part(self, top: int, bottom: int) -> bytes: ...
+    def piece(self, top: int, bottom: int) -> Any: ...
+    def written(self, part: Bytes, top: int, *, ends_in_a_number: bool) -> tuple[bytes, Any]: ...
+    def whole(self, head: bytes, top: int, parts: Sequence[Any]) -> bytes: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +66,7 @@ class CutFile:
     copy: (H / shrunk, W / shrunk, 3) uint8 BGR upright, sides rounded up.
     """
 
-    scan: JpegScan
+    scan: Scan
     profile: bytes
     copy: Pixels
     shrunk: int
@@ -54,10 +77,11 @@ class CutFile:
         return len(self.scan.head) + len(self.scan.data)
 
 
-def cut(data: Bytes, header: Header, shrink: int) -> tuple[Pixels, JpegScan]:
+def cut(data: Bytes, header: Header, shrink: int) -> tuple[Pixels, Scan]:
     """The picture decoded smaller, upright, and the file's bits. Raises LibjpegError where these cannot be cut."""
     read = read_scan(data, shrink)
-    return np.ascontiguousarray(upright(read.picture, header.orientation)), scan_of(data, read)
+    scan: Scan = restarted_of(data, read) if read.restarts else scan_of(data, read)
+    return np.ascontiguousarray(upright(read.picture, header.orientation)), scan
 
 
 class SplicedJpeg:
@@ -94,33 +118,30 @@ class SplicedJpeg:
             first, last = max(0, top - 1), min(self._scan.rows, bottom + 1)  # colours are smoothed over rows
             part = self._decoded(self._scan.part(first, last))
             place = Region(0, self._at(top), self._header.width, self._at(bottom))
-            above = (flat_rows(first) + top - first) * self._scan.mcu_height
+            above = (self._scan.flat_rows(first) + top - first) * self._scan.mcu_height
             rows = upright(part[above : above + place.height], self._header.orientation)
             self._grid.frame.upright(place).of(picture)[:] = rows
         return picture
 
     def write(self, shown: Shown, regions: Sequence[Region]) -> memoryview:
         """The file with these regions, whole blocks, as they are to be shown. Raises LibjpegError."""
-        scan, pieces, head = self._scan, list[Piece](), b""
+        scan, pieces, head = self._scan, list[Any](), b""
         masks = list(zip(self._spans(regions, 0), regions, shown, strict=True))
-        spans = _together((span for span, _region, _window in masks), gap=1) or [(0, 0)]
+        spans = _together((span for span, _region, _window in masks), gap=1) or [(0, 1)]
         following = [top for top, _bottom in spans[1:]] + [scan.rows]
         for (top, bottom), other in zip(spans, following, strict=True):
-            end = min(bottom + 1, scan.rows)  # the first blocks behind a mask are told from its last ones
+            end = min(bottom + scan.flat_rows(bottom), scan.rows)  # with what is told from a mask's last blocks
             head, fresh = self._rewritten(top, end, [mask for mask in masks if top <= mask[0][0] < end])
             pieces += [fresh, scan.piece(end, other)]
         return memoryview(scan.whole(head, spans[0][0], pieces))
 
-    def _rewritten(self, top: int, bottom: int, masks: Iterable[Hiding]) -> tuple[bytes, Piece]:
+    def _rewritten(self, top: int, bottom: int, masks: Iterable[Hiding]) -> tuple[bytes, Any]:
         """A file's head with what is to be written, and the bits of these rows with their masks."""
         part = StoredJpeg(self._scan.part(top, bottom))
-        above = (top - flat_rows(top)) * self._scan.mcu_height
+        above = (top - self._scan.flat_rows(top)) * self._scan.mcu_height
         self._grid.show(((region, window) for _span, region, window in masks), part, above)
         written = part.write(self._segments)
-        if not part.ends_in_a_number:
-            return tail_of(written, self._scan.lead(top))
-        fresh = scan_of(written, read_scan(written, _SMALLEST))
-        return fresh.head, fresh.piece(flat_rows(top), fresh.rows)
+        return self._scan.written(written, top, ends_in_a_number=part.ends_in_a_number)
 
     def _spans(self, regions: Iterable[Region], beside: int) -> Iterator[Span]:
         """For each region the rows that it touches, with so many pixels above and below."""

@@ -48,6 +48,8 @@ def files() -> Iterator[tuple[str, bytes]]:
         "progressive 4:4:4": {"progressive": True, "subsampling": 0},
         "optimised": {"optimize": True, "subsampling": 1},
         "restarts": {"restart_marker_blocks": 3},
+        "restarts behind rows": {"restart_marker_rows": 1},
+        "restarts behind rows 4:4:4": {"restart_marker_rows": 1, "subsampling": 0},
         "coarse": {"quality": 8},
         "fine": {"quality": 100},
     }.items():

@@ -13,6 +13,7 @@ from gateway.pictures import libjpeg_rows, picture_work
 from gateway.pictures.blur import coarseness
 from gateway.pictures.image_decode import decode
 from gateway.pictures.image_header import read_header
+from gateway.pictures.jpeg_data import head_and_data
 from gateway.pictures.jpeg_scan import JpegScan, flat_rows, joined, scan_of
 from gateway.pictures.kept_jpeg import KeptFile
 from gateway.pictures.libjpeg import StoredJpeg
@@ -24,6 +25,7 @@ from gateway.pictures.masking import KEEP, MaskOptions
 from gateway.pictures.picture_facts import Masked
 from gateway.pictures.picture_work import Decoded, mask_picture, open_picture
 from gateway.pictures.regions import Region
+from gateway.pictures.restarted_scan import RestartedScan, restarted_of
 from gateway.pictures.spliced_jpeg import CutFile
 from shared.faces import Faces
 from shared.settings import Settings
@@ -48,6 +50,8 @@ BOXES = {
 #: By how much smaller the picture is decoded while its bits are read.
 REACHES = {1: 0, 2: 234, 4: 117, 8: 58}
 USUAL = [name for name in FILES if name in SAMPLINGS or name in ("coarse", "fine", "grey", "rgb", "one row of blocks")]
+#: Not by the bits of their rows.
+RESTARTED = [name for name in FILES if name.startswith("restarts behind rows")]
 
 
 def opened(data: bytes, shrunk: int = 1) -> Decoded:
@@ -109,6 +113,33 @@ def test_so_it_is_by_every_method(monkeypatch, method, strength):
             assert answer == expected
 
 
+@pytest.mark.parametrize("boxes", BOXES.values(), ids=BOXES)
+@pytest.mark.parametrize("subsampling", [0, 1, 2, -1])
+def test_so_it_is_where_each_row_ends_with_a_restart(monkeypatch, subsampling, boxes):
+    """What is not masked is then the file's, byte for byte."""
+    picture = PICTURE if subsampling >= 0 else np.ascontiguousarray(PICTURE[:, :, 0])
+    sampled = {"subsampling": subsampling} if subsampling >= 0 else {}
+    data = make_jpeg.jpeg(picture, restart_marker_rows=1, **sampled)
+    before = head_and_data(data)[1].tobytes()
+    for shrunk in REACHES:
+        kept = opened(data, shrunk).kept
+        assert isinstance(kept, CutFile) and isinstance(kept.scan, RestartedScan)
+        answer = bytes(masked(data, boxes, shrunk, method="erase").data)
+        assert answer == whole(monkeypatch, data, boxes, method="erase")
+        after = head_and_data(answer)[1].tobytes()
+        top = min((box[1] for box in boxes), default=HEIGHT) // kept.scan.mcu_height
+        assert after[: kept.scan.begins[top]] == before[: kept.scan.begins[top]]
+    assert boxes or before == after
+
+
+def test_a_file_whose_restarts_are_counted_wrongly_is_not_cut_there():
+    data = make_jpeg.jpeg(PICTURE, restart_marker_rows=1)
+    at = data.index(b"\xff\xd3")
+    for odd in (data[:at] + b"\xff\xd4" + data[at + 2 :], data[:at] + data[at + 2 :], data[:at] + b"\xff" + data[at:]):
+        with pytest.raises(LibjpegError):
+            restarted_of(odd, read_scan(data, 8))
+
+
 def test_a_blur_by_a_copy_is_that_of_the_picture_and_of_nothing_beside_the_masks():
     box, data = (120, 150, 260, 280), by_opencv(PICTURE, SAMPLINGS["4:4:4"])
     answer = masked(data, [box], 4, strength=199).data
@@ -168,7 +199,7 @@ def test_so_it_is_where_no_code_tells_that_a_block_ends(monkeypatch):
 @pytest.mark.parametrize("name", FILES)
 def test_only_files_of_one_scan_coded_as_usual_are_cut(name):
     kept = opened(FILES[name]).kept
-    assert isinstance(kept, CutFile) == (name in USUAL)
+    assert isinstance(kept, CutFile) == (name in [*USUAL, *RESTARTED])
 
 
 def test_a_libjpeg_whose_bits_lie_elsewhere_is_told_of_and_its_files_are_read_whole(monkeypatch):
