@@ -1,11 +1,13 @@
-"""What `quality=keep` costs beside encoding anew and beside `jpegtran -drop`: the same boxes, one interleaved run.
+"""What `quality=keep` costs beside encoding anew and beside `jpegtran -drop`: the same boxes, one run.
 
-`python -m loadtest.keep_cost PHOTOS` makes 12-megapixel JPEGs and masks them three ways, in turn: the service's picture
+`python -m loadtest.keep_cost PHOTOS` makes 12-megapixel JPEGs and masks them three ways: the service's picture
 children with quality=95 and with quality=keep; and as scripts do it who have only a command line: decode, blur, encode
-each box, and `jpegtran -drop` it onto the file (Debian: libjpeg-turbo-progs; left out where it is not there). CPU time
-over this process and whatever it starts; means over rounds, since a child's time is told in hundredths of a second.
-Finding the faces is in none of them, fitting the picture for that is in all; what is kept is decoded smaller for it, as
-the open model wants it, and whole with --exactly, as official models do.
+each box, and `jpegtran -drop` it onto the file (Debian: libjpeg-turbo-progs; left out where it is not there). With
+`--faces own` it masks the JPEGs of the folder as they are, where the open model finds faces. CPU time over this process
+and whatever it starts, means over pictures. The ways take turns, all pictures at a time after one that does not count:
+a way leaves memory to the next as it needed it. Finding the faces is in none of them, fitting the picture for that is
+in all; what is kept is decoded smaller for it, as the open model wants it, and whole with --exactly, as official models
+do.
 """
 
 from __future__ import annotations
@@ -33,13 +35,18 @@ from gateway.pictures.mask_methods import METHODS
 from gateway.pictures.masking import KEEP, MaskOptions
 from gateway.pictures.picture import Pictures, open_pictures
 from gateway.pictures.regions import Region
+from loadtest.bare import Looker, Opener
 from loadtest.pictures import SIZES, Kind, make
+from models.ensure import ensure
+from models.served.facts import load
 from shared.faces import Faces
 from shared.settings import Settings
 
 SIZE = "12mp"
 #: By name: columns and rows of faces, and the part of its cell's sides that a face takes.
 CROWDS = {"few": (3, 1, 0.4, 0.25), "small": (3, 1, 0.12, 0.07), "many": (16, 9, 0.5, 0.5)}
+#: Those that are there.
+OWN = "own"
 #: A cell of the coarsest grid that common subsamplings have.
 _CELL = 16
 
@@ -67,26 +74,43 @@ async def main() -> None:
         ways["jpegtran -drop"] = lambda job: asyncio.to_thread(_by_jpegtran, options.jpegtran, job)
     else:
         print(f"without {options.jpegtran}, which is not there: apt install libjpeg-turbo-progs", file=sys.stderr)
-    print(f"{'faces':7} {'way':15} {'CPU ms':>8} {'of quality=95':>14} {'bytes':>10}")
+    print(f"{'faces':7} {'way':15} {'pictures':>8} {'CPU ms':>8} {'of quality=95':>14} {'bytes':>11}")
     with tempfile.TemporaryDirectory() as folder:
         for crowd in options.faces:
-            files = make(Kind(SIZE, "many" if crowd == "many" else "few"), Path(folder) / crowd, options.photos)
-            await _compare(crowd, ways, [Job(file, _boxes(crowd)) for file in files], pictures, options.rounds)
+            await _compare(crowd, ways, _jobs(crowd, options.photos, Path(folder)), pictures, options.rounds)
     await pictures.aclose()
+
+
+def _jobs(crowd: str, photos: Path | None, folder: Path) -> list[Job]:
+    if crowd != OWN:
+        files = make(Kind(SIZE, "many" if crowd == "many" else "few"), folder / crowd, photos)
+        return [Job(file, _boxes(crowd)) for file in files]
+    if photos is None:
+        sys.exit("--faces own wants a folder of photographs")
+    model = load(ensure(Settings(), lambda words: print(words, file=sys.stderr)).path)
+    opener, looker = Opener(model.info.input_side), Looker(model, 1)
+    jobs = []
+    for file in sorted([*photos.rglob("*.jpg"), *photos.rglob("*.jpeg")]):
+        fitted = opener.open(file.read_bytes())
+        faces = looker.faces(looker.look(fitted.pixels), 0, fitted)
+        jobs += [Job(file, faces.boxes)] * bool(len(faces))
+    return jobs
 
 
 async def _compare(crowd: str, ways: dict[str, Way], jobs: list[Job], pictures: Pictures, rounds: int) -> None:
     spent: dict[str, list[float]] = {name: [] for name in ways}
     sizes = dict.fromkeys(ways, 0)
-    for turn in range(rounds):
+    for _ in range(rounds):
         for name, way in ways.items():
+            await way(jobs[0])
             begin = _cpu(pictures)
-            sizes[name] = await way(jobs[turn % len(jobs)])
-            spent[name].append(_cpu(pictures) - begin)
+            sizes[name] = sum([await way(job) for job in jobs]) // len(jobs)
+            spent[name].append((_cpu(pictures) - begin) / len(jobs))
     first = statistics.fmean(next(iter(spent.values())))
     for name, seconds in spent.items():
         mean = statistics.fmean(seconds)
-        print(f"{crowd:7} {name:15} {mean * 1000:8.1f} {mean / first:14.2f} {sizes[name]:10,}", flush=True)
+        counts = f"{len(jobs):8} {mean * 1000:8.1f} {mean / first:14.2f} {sizes[name]:11,}"
+        print(f"{crowd:7} {name:15} {counts}", flush=True)
 
 
 async def _by_service(pictures: Pictures, job: Job, options: MaskOptions, reach: int) -> int:
@@ -145,8 +169,8 @@ def _ticks(pid: int) -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("photos", nargs="?", type=Path, help="a folder of photographs; drawn faces when left out")
-    parser.add_argument("--faces", nargs="+", choices=CROWDS, default=["few", "small"], help="many takes minutes")
-    parser.add_argument("--rounds", type=int, default=12)
+    parser.add_argument("--faces", nargs="+", choices=[*CROWDS, OWN], default=["few", "small"])
+    parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--exactly", action="store_true", help="decode what is kept whole, as official models want it")
     parser.add_argument("--jpegtran", default="jpegtran", help="the program")
     return parser.parse_args()
