@@ -136,7 +136,7 @@ class KeyCache:
             if mark is None or mark != self._mark:
                 self._mark = None
                 await self._hear()
-                self._mark = mark
+                self._mark = mark if self._version != NO_VERSION else None  # else it did not add up: ask anew
         except FaceApiError as error:
             self._note_down(error)
             return error

@@ -23,7 +23,7 @@ from gateway.pictures.stored_frame import BACK, StoredFrame
 SHEET_ROWS = 512
 #: Pixels of a sheet that show nothing, beside narrow strips: to encode so many takes as long as another call.
 _SPARE_MOST = 1 << 16
-#: More rows no JPEG has.
+#: Rows of a sheet at most; a JPEG has no more than 65,535.
 _HIGHEST = 1 << 15
 _SIDE = 8
 #: What is to be shown in a region, (rows, columns, 3) uint8 BGR upright: such pixels are not all there at once.

@@ -128,6 +128,19 @@ async def test_a_store_whose_files_have_not_changed_is_not_asked_unless_it_was_d
         assert source.asked == asked + 1
 
 
+async def test_a_store_that_does_not_add_up_is_asked_again_though_its_files_have_not_changed() -> None:
+    source = Source()
+    source.put(b"one")
+    source.marked = ((1, 2, 3),)
+    async with opened(source) as cache:
+        told = source.changes_since
+        source.changes_since = lambda version: told(version)._replace(proof=-1)  # type: ignore[method-assign]
+        for _ in range(2):
+            asked = source.asked
+            await cache.refresh()
+            assert source.asked > asked
+
+
 async def test_changes_that_follow_one_another_within_a_moment_are_all_seen(tmp_path: Path) -> None:
     settings = Settings(data_dir=str(tmp_path))
     async with open_keys(settings, None) as keys:
