@@ -85,7 +85,7 @@ bench: .venv-bench/ok ## Against the limit of the machine, LitServe, mosec and T
 	@.venv-bench/bin/python -m loadtest.bench $(ARGS)
 
 bench-full: .venv-bench/ok ## The same with 12-megapixel pictures, mask and 128 clients (about 40 minutes)
-	@.venv-bench/bin/python -m loadtest.bench --kinds 360p-few 360p-many 1080p-few 1080p-many 12mp-few 12mp-many --clients 1 8 32 128 --mask
+	@.venv-bench/bin/python -m loadtest.bench --kinds 360p-few 360p-many 1080p-few 1080p-many 12mp-few 12mp-many --clients 1 8 32 128 --mask $(ARGS)
 
 bench-gpu: $(VENV)/dev.ok ## What a GPU does, on a machine with one; var/bench/
 	@$(BIN)/python -m loadtest.gpu $(ARGS)

@@ -1,6 +1,7 @@
 """The bare call sequence of one detection, without any server: file → JSON with the service's own functions.
 
-The limit runs it in processes of its own and the peers serve it, so all three do the same work.
+The limit runs it in processes of its own and the peers serve it. Peers decode all of a file and run the whole square,
+as the reference does; the limit does so, too, or as little of either as the service.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from gateway.pictures.image_decode import decode
 from gateway.pictures.image_header import check_limits, read_header
 from gateway.pictures.letterbox import Letterbox
+from gateway.pictures.picture_work import open_picture
 from gateway.serialise import DetectedFace, DetectResponse, Image, Processing, Profiling, detected_faces, summary
 from models.served.facts import ServingModel, load
 from models.served.trim import Trimming, part_of
@@ -45,7 +47,7 @@ class Fitted:
 
 
 class Opener:
-    """Decodes and fits one file at a time, as the gateway does."""
+    """Decodes all of one file at a time and fits it, as the reference does."""
 
     def __init__(self, side: int) -> None:
         cv2.setNumThreads(1)
@@ -64,6 +66,26 @@ class Opener:
         crop = fitted.apply(pixels)
         spent_ms = (perf_counter() - decoded) * 1000
         return Fitted(crop, fitted.scale, width, height, len(data), (decoded - begin) * 1000, spent_ms)
+
+
+class SparingOpener(Opener):
+    """Decodes as little of a file as the service does for this model.
+
+    That is the rows of a large JPEG that are looked at, or all of it smaller where no reference's pixels are promised.
+    """
+
+    def __init__(self, model: ServingModel) -> None:
+        super().__init__(model.info.input_side)
+        self._reach = 0 if model.info.exact_pixels else self._side
+
+    def open(self, data: bytes | bytearray | memoryview) -> Fitted:
+        view = memoryview(data)
+        header = read_header(view)
+        check_limits(header, self._settings)
+        opened = open_picture(view, header, (self._side,), self._settings, to_mask=False, reach=self._reach)
+        (crop,) = opened.crops
+        times = opened.decode_ms, opened.preprocess_ms
+        return Fitted(crop.pixels, crop.scale, *header.upright_size, len(data), *times)
 
 
 class Looker:
@@ -125,7 +147,7 @@ class Bare:
     """The whole sequence in one thread: what one core can do at most."""
 
     def __init__(self, model: ServingModel, threads: int, *, trimmed: bool) -> None:
-        self._opener = Opener(model.info.input_side)
+        self._opener = SparingOpener(model) if trimmed else Opener(model.info.input_side)
         self._looker = Looker(model, threads, trimming=model.info.trimming if trimmed else None)
         self._answerer = Answerer(model)
 
@@ -142,5 +164,5 @@ class Bare:
 
 
 def open_bare(model_path: Path, threads: int, *, trimmed: bool) -> Bare:
-    """From the path of a prepared model. trimmed: spared the black beside pictures, as the service is."""
+    """From the path of a prepared model. trimmed: spared what the service is, of files and of the black beside."""
     return Bare(load(model_path), threads, trimmed=trimmed)

@@ -16,7 +16,7 @@ import msgspec
 
 from loadtest import pictures, report
 from loadtest.batches import METRICS_TOKEN
-from loadtest.limit import WHOLE, Limit
+from loadtest.limit import TRIMMED, WHOLE, Limit
 from loadtest.measure import Measured, Shot, measure_limit, measure_server
 from loadtest.pictures import Kind
 from loadtest.servers import PEERS, ROOT, Server, ours, peer
@@ -47,17 +47,19 @@ class Bench:
         place = self.folder / kind.name
         pictures.make(kind, place, self.photos)
         faces = self.limit.load(place)
-        tell(f"{kind.name}: faces in its files {faces}")
+        tell(f"{kind.name}: faces in its files {faces[TRIMMED]}, whole {faces[WHOLE]}")
+        shot = Shot(folder=place, faces=faces[TRIMMED], seconds=self.seconds)
         for number in range(self.rounds):
-            self._round(kind, Shot(folder=place, faces=faces, seconds=self.seconds), number)
-        self._open_loops(kind, Shot(folder=place, faces=faces, seconds=self.seconds))
+            self._round(kind, shot, faces[WHOLE], number)
+        self._open_loops(kind, shot, faces[WHOLE])
 
-    def _round(self, kind: Kind, shot: Shot, number: int) -> None:
+    def _round(self, kind: Kind, shot: Shot, whole: list[int], number: int) -> None:
+        """whole: how many faces the peers find."""
         most = max(self.clients)
         self._note(kind, number, measure_limit(self.limit, self.seconds))
         self._note(kind, number, measure_server(self.service, msgspec.structs.replace(shot, clients=most)))
         for server in self.peers:
-            self._note(kind, number, measure_server(server, msgspec.structs.replace(shot, clients=most)))
+            self._note(kind, number, measure_server(server, msgspec.structs.replace(shot, clients=most, faces=whole)))
         self._note(kind, number, measure_limit(self.limit, self.seconds))
         self._note(kind, number, measure_limit(self.limit, self.seconds / 2, form=WHOLE))
         raw = msgspec.structs.replace(shot, clients=most, body="raw")
@@ -70,14 +72,14 @@ class Bench:
             masking = msgspec.structs.replace(shot, clients=most, target="/api/v1/mask", faces=[])
             self._note(kind, number, measure_server(self.service, masking))
 
-    def _open_loops(self, kind: Kind, shot: Shot) -> None:
+    def _open_loops(self, kind: Kind, shot: Shot, whole: list[int]) -> None:
         """Both at 0.8 of what the peer reached itself, other arrivals every round; and the service over its range."""
         rates = {server.name: 0.8 * self._best_rate(kind, server.name) for server in self.peers}
         for number in range(self.rounds):
             for server in self.peers:
                 offered = msgspec.structs.replace(shot, rate=rates[server.name], seed=number)
-                for contestant in (self.service, server):
-                    self._note(kind, number, measure_server(contestant, offered))
+                self._note(kind, number, measure_server(self.service, offered))
+                self._note(kind, number, measure_server(server, msgspec.structs.replace(offered, faces=whole)))
         best = self._best_rate(kind, self.service.name)
         for share in (0.3, 0.6, 0.8, 0.9):
             self._note(kind, 0, measure_server(self.service, msgspec.structs.replace(shot, rate=share * best)))

@@ -1,7 +1,8 @@
 """`python -m loadtest.limit`: what the cores can do with no server at all: N processes, each the bare call sequence.
 
 Commands come on standard input, one answer as a line of JSON on standard output each: `files FOLDER`,
-`run SECONDS FORM`. The form is the service's own, which spares the network the black beside pictures, or the whole.
+`run SECONDS FORM`. The form is the service's own, which decodes no more of a file and shows the network no more of the
+square than it must, or the whole.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from shared.environment import inherited_environment
 from shared.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
-#: What the network is shown: as much as the service's own, or the whole square.
+#: What is decoded and shown to the network: as much as by the service, or the whole.
 TRIMMED, WHOLE = "trimmed", "whole"
 
 
@@ -64,7 +65,8 @@ def main(arguments: list[str]) -> int:
         command, _, rest = line.strip().partition(" ")
         if command == "files":
             files = [path.read_bytes() for path in sorted(Path(rest).glob("*.jpg"))]
-            print(msgspec.json.encode([forms[TRIMMED].answer(data)[1] for data in files]).decode(), flush=True)
+            counts = {form: [bare.answer(data)[1] for data in files] for form, bare in forms.items()}
+            print(msgspec.json.encode(counts).decode(), flush=True)
         elif command == "run":
             seconds, form = rest.split()
             print(msgspec.json.encode(run_for(forms[form], files, float(seconds), options.number)).decode(), flush=True)
@@ -114,11 +116,11 @@ class Limit:
     def __init__(self, model: Path, processes: int, threads: int) -> None:
         self._processes = [LimitProcess.start(model, threads, number) for number in range(processes)]
 
-    def load(self, folder: Path) -> list[int]:
-        """Makes the files of a folder the ones to answer; returns how many faces each has."""
+    def load(self, folder: Path) -> dict[str, list[int]]:
+        """Makes the files of a folder the ones to answer; returns how many faces each has, by form."""
         for process in self._processes:
             process.say(f"files {folder}")
-        counts: list[list[int]] = [msgspec.json.decode(process.hear()) for process in self._processes]
+        counts: list[dict[str, list[int]]] = [msgspec.json.decode(process.hear()) for process in self._processes]
         assert all(count == counts[0] for count in counts)
         return counts[0]
 
