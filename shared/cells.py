@@ -18,6 +18,10 @@ FACE, CELL, SHEET_SIDE = 48, 96, 384
 SHEETS = 3
 
 
+#: Pixels, whole ones.
+Places = NDArray[np.int_]
+
+
 class Cut(NamedTuple):
     """rows, cols: what of the picture a cell shows. shrunk: the size (columns, rows) it is averaged to before, None
     where it is not. matrix: (2, 3) float64, as of OpenCV's warpAffine, from there to pixels of the cell.
@@ -67,30 +71,39 @@ def laid_out(boxes: NDArray[np.float32], size: tuple[int, int], room: int) -> li
 
 
 def _sheet(boxes: NDArray[np.float32], size: tuple[int, int], x: int) -> SheetLayout:
-    cuts, zooms = zip(*(cut(box, size, CELL) for box in boxes), strict=True)
-    half = (boxes[:, 2:] - boxes[:, :2]) * np.array(zooms, np.float32)[:, None] / 2
+    shown, zooms = cuts(boxes, size, CELL)
+    half = (boxes[:, 2:] - boxes[:, :2]) * zooms.astype(np.float32)[:, None] / 2
     side = sheet_side(len(boxes))
     corners = CELL * np.stack(np.divmod(np.arange(len(boxes)), side // CELL)[::-1], axis=1)
     middles = corners + np.array([x, 0]) + CELL / 2
-    return SheetLayout(side, x, corners, list(cuts), np.hstack([middles - half, middles + half]).astype(np.float32))
+    return SheetLayout(side, x, corners, shown, np.hstack([middles - half, middles + half]).astype(np.float32))
 
 
-def cut(box: NDArray[np.float32], size: tuple[int, int], side: int) -> tuple[Cut, float]:
-    """What a cell of `side` shows of a picture of `size` (columns, rows) with the box (4,) in its middle, FACE large.
+def cuts(boxes: NDArray[np.float32], size: tuple[int, int], side: int) -> tuple[list[Cut], NDArray[np.float64]]:
+    """What cells of `side` show of a picture of `size` (columns, rows): each a box (N, 4) in its middle, FACE large.
 
-    And by how much it zooms in.
+    And by how much each zooms in, (N,).
     """
-    middle, zoom = (box[:2] + box[2:]) / 2, FACE / max(1.0, float((box[2:] - box[:2]).max()))
-    x, wide = _span(float(middle[0]), side / zoom, size[0])
-    y, high = _span(float(middle[1]), side / zoom, size[1])
-    shrunk = (max(1, round(wide * zoom)), max(1, round(high * zoom))) if zoom < 1 else None
-    scale = zoom * np.array([wide, high]) / (shrunk or (wide, high))
+    middles = np.asarray((boxes[:, :2] + boxes[:, 2:]) / 2, np.float64)
+    zooms = FACE / np.maximum((boxes[:, 2:] - boxes[:, :2]).max(axis=1).astype(np.float64), 1.0)[:, None]
+    firsts, lengths = _spans(middles, side / zooms, np.array(size))
+    nearer = zooms >= 1
+    shrunk = np.where(nearer, lengths, np.maximum(1, np.rint(lengths * zooms))).astype(int)
+    matrices = np.zeros((len(boxes), 2, 3))
+    matrices[:, (0, 1), (0, 1)] = zooms * lengths / shrunk
     # OpenCV counts from the middle of the first pixel.
-    corner = side / 2 + (np.array([x, y]) - middle) * zoom + (scale - 1) / 2
-    return Cut(slice(y, y + high), slice(x, x + wide), shrunk, np.column_stack([np.diag(scale), corner])), zoom
+    matrices[:, :, 2] = side / 2 + (firsts - middles) * zooms + (zooms * lengths / shrunk - 1) / 2
+    shown = [
+        Cut(slice(y, y + high), slice(x, x + wide), None if whole else (columns, rows), matrix)
+        for (x, y), (wide, high), (whole,), (columns, rows), matrix in zip(
+            firsts.tolist(), lengths.tolist(), nearer.tolist(), shrunk.tolist(), matrices, strict=True
+        )
+    ]
+    return shown, zooms[:, 0]
 
 
-def _span(centre: float, length: float, limit: int) -> tuple[int, int]:
-    """Where a stretch begins, and how much of it lies within 0..limit, at least 1; a pixel more each way to blend."""
-    first = min(max(0, math.floor(centre - length / 2) - 1), limit - 1)
-    return first, max(1, min(limit, math.ceil(centre + length / 2) + 1) - first)
+def _spans(centres: NDArray[np.float64], lengths: NDArray[np.float64], limits: Places) -> tuple[Places, Places]:
+    """Where stretches begin, and how much of each lies within 0..limit, at least 1; a pixel more each way to blend."""
+    firsts = np.minimum(np.maximum(0, np.floor(centres - lengths / 2) - 1), limits - 1).astype(int)
+    lasts = np.minimum(limits, np.ceil(centres + lengths / 2) + 1).astype(int)
+    return firsts, np.maximum(1, lasts - firsts)

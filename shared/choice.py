@@ -54,7 +54,9 @@ def most_central(boxes: FloatArray, width: int, height: int) -> NDArray[np.intp]
 
 
 def shares_inside(box: FloatArray, others: FloatArray) -> FloatArray:
-    """(N,): which share of a box (4,) lies inside each of the others (N, 4)."""
-    low, high = np.maximum(box[:2], others[:, :2]), np.minimum(box[2:], others[:, 2:])
-    shares: FloatArray = np.prod(np.clip(high - low, 0, None), axis=1) / np.prod(np.clip(box[2:] - box[:2], 1e-6, None))
+    """(…, N): which share of a box (…, 4) lies inside each of the others (N, 4)."""
+    low = np.maximum(box[..., None, :2], others[:, :2])
+    high = np.minimum(box[..., None, 2:], others[:, 2:])
+    area = np.prod(np.clip(box[..., 2:] - box[..., :2], 1e-6, None), axis=-1)
+    shares: FloatArray = np.prod(np.clip(high - low, 0, None), axis=-1) / area[..., None]
     return shares

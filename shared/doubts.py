@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,8 +63,7 @@ def parted(faces: Faces, confidence: float, most: int, rule: Rule, scale: float)
     """
     sure = np.flatnonzero(faces.scores >= np.float32(confidence))
     known = faces.taken(sure)
-    apart = (place for place in range(len(sure), len(faces)) if not _lies_in(faces.boxes[place], known.boxes))
-    below = np.fromiter(islice(apart, most), np.intp)
+    below = _apart(faces, known, most)
     deniable = sure[_deniable(known, confidence, rule, scale)] if rule.above else sure[:0]
     asked = deniable[max(0, len(deniable) - (most - len(below))) :]
     return faces.taken(np.setdiff1d(sure, asked)), faces.taken(np.concatenate([asked, below]))
@@ -78,9 +76,16 @@ def _deniable(known: Faces, confidence: float, rule: Rule, scale: float) -> NDAr
     return np.asarray((known.scores < np.float32(beyond)) & (longer <= LARGEST_DENIED))
 
 
-def _lies_in(box: FloatArray, others: FloatArray) -> bool:
-    """Whether it is hidden with another, which it shows a part of."""
-    return bool((shares_inside(box, others) > CONTAINED).any())
+def _apart(faces: Faces, known: Faces, most: int) -> NDArray[np.intp]:
+    """(N,) places of those behind the known ones that are not hidden with one of these, which they show a part of."""
+    found: list[NDArray[np.intp]] = []
+    left, first = most, len(known)
+    while left > 0 and first < len(faces):  # in parts, since there may be thousands of either
+        part = faces.boxes[first : first + most]
+        apart = first + np.flatnonzero((shares_inside(part, known.boxes) <= CONTAINED).all(axis=1))[:left]
+        found.append(apart)
+        left, first = left - len(apart), first + most
+    return np.concatenate([np.empty(0, np.intp), *found])
 
 
 def agreed(doubted: Faces, places: FloatArray, closer: Faces, confidence: float, rule: Rule) -> Faces:
@@ -88,28 +93,26 @@ def agreed(doubted: Faces, places: FloatArray, closer: Faces, confidence: float,
 
     places: (N, 4) where the doubted lie in their sheet. closer: what was seen there, in any order.
     """
-    scores = np.array(
-        [
-            _together(float(score), _best_of_the_same(box, closer), rule)
-            for box, score in zip(places, doubted.scores, strict=True)
-        ],
-        np.float32,
-    )
+    scores = _together(doubted.scores, _best_of_the_same(places, closer), rule).astype(np.float32)
     known = Faces(doubted.boxes, scores, doubted.landmarks)
     return known.taken(np.flatnonzero(scores >= np.float32(confidence)))
 
 
-def _best_of_the_same(box: FloatArray, faces: Faces) -> float:
-    """The best score of a face that overlaps the box by SAME; 0 where there is none."""
-    low, high = np.maximum(box[:2], faces.boxes[:, :2]), np.minimum(box[2:], faces.boxes[:, 2:])
-    shared = np.prod(np.clip(high - low, 0, None), axis=1)
-    areas: NDArray[np.float32] = np.prod(faces.boxes[:, 2:] - faces.boxes[:, :2], axis=1) + np.prod(box[2:] - box[:2])
-    return float(faces.scores[shared >= SAME * (areas - shared)].max(initial=0.0))
+def _best_of_the_same(boxes: FloatArray, faces: Faces) -> FloatArray:
+    """(N,) the best score of a face that overlaps each box (N, 4) by SAME; 0 where there is none."""
+    own = boxes[:, None]
+    low, high = np.maximum(own[..., :2], faces.boxes[:, :2]), np.minimum(own[..., 2:], faces.boxes[:, 2:])
+    shared = np.prod(np.clip(high - low, 0, None), axis=-1)
+    areas = np.prod(faces.boxes[:, 2:] - faces.boxes[:, :2], axis=-1) + np.prod(own[..., 2:] - own[..., :2], axis=-1)
+    same = np.where(shared >= SAME * (areas - shared), faces.scores, np.float32(0))
+    return np.asarray(same.max(axis=1, initial=0.0), np.float32)
 
 
-def _together(first: float, closer: float, rule: Rule) -> float:
+def _together(first: FloatArray, closer: FloatArray, rule: Rule) -> NDArray[np.float64]:
     """What both say, as one score: the mean of their log odds, and the rule's more; 0 if the closer one saw none."""
-    return _likelihood((_log_odds(first) + _log_odds(closer)) / 2 + rule.short) if closer else 0.0
+    sane = np.clip(np.stack([first, closer]).astype(np.float64), 1e-6, 1 - 1e-6)
+    mean = np.log(sane / (1 - sane)).mean(axis=0)
+    return np.where(closer > 0, 1 / (1 + np.exp(-mean - rule.short)), 0.0)
 
 
 def _log_odds(likelihood: float) -> float:

@@ -14,7 +14,7 @@ from models.training.judge.detect import Found, cell
 from models.training.judge.measure import ENOUGH, iou_table
 from models.training.material.folder import Floats, Picture
 from models.training.scenes.composer import Scene
-from shared.cells import cut
+from shared.cells import cuts
 
 SIDE = 120  # pixels of a cell's sides: more than a sheet's, for it is shown nearer and off its middle
 SMALLEST = 6.0  # pixels of a find's shorter side: smaller ones show nothing
@@ -121,7 +121,7 @@ def is_face(box: Floats, faces: Floats, unknown: Floats) -> bool | None:
 
 def _cell(scene: Scene, box: Floats, score: float, unknown: Floats, *, face: bool, real: bool) -> Cell:
     rows, cols = scene.picture.shape[:2]
-    shown, zoom = cut(box, (cols, rows), SIDE)
+    (shown,), (zoom,) = cuts(box[None], (cols, rows), SIDE)
     corner = (box[:2] + box[2:]) / 2 - SIDE / 2 / zoom
 
     def moved(points: Floats) -> Floats:
