@@ -58,11 +58,11 @@ def fold(model: Detector) -> Detector:
 
 
 class ServingForm(nn.Module):
-    """A folded detector, looking twice, behind the worker's input and outputs."""
+    """A folded detector behind the worker's input and outputs. twice: it looks in the mirror, too."""
 
-    def __init__(self, folded: Detector) -> None:
+    def __init__(self, folded: Detector, *, twice: bool = True) -> None:
         super().__init__()
-        self.detector = TwoViews(folded)
+        self.detector = TwoViews(folded) if twice else folded
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """(B, H, W, 3) uint8 BGR -> the nine OUTPUTS, each (B, anchors, 1|4|10) float32."""
@@ -71,9 +71,9 @@ class ServingForm(nn.Module):
         return (*(s.sigmoid() for s in scores), *boxes, *points)
 
 
-def build(model: Detector, metadata: dict[str, str]) -> onnx.ModelProto:
-    """The serving graph of these weights, checked by onnx."""
-    form = ServingForm(fold(model)).eval()
+def build(model: Detector, metadata: dict[str, str], *, twice: bool = True) -> onnx.ModelProto:
+    """The serving graph of these weights, checked by onnx. twice: see `ServingForm`."""
+    form = ServingForm(fold(model), twice=twice).eval()
     axes = {0: "batch", 1: "height", 2: "width"}
     dynamic = {"images": axes}
     dynamic |= {name: {0: "batch", 1: f"anchors_{name.split('_')[1]}"} for name in OUTPUTS}
