@@ -102,7 +102,7 @@ def tell(words: str) -> None:
 
 
 def settings_of(options: argparse.Namespace) -> Settings:
-    """What every contestant serves with: no keys or limits, the chosen model; all else as users get it."""
+    """What every contestant serves with: no keys or limits, the chosen model at one look; all else as users get it."""
     official = MATERIAL / "models"
     folder = options.model_dir or (str(official) if official.is_dir() else "")
     return Settings(
@@ -111,6 +111,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
         model=options.model or ("scrfd_500m_kps" if folder else "auto"),
         model_dir=folder,
         precision=options.precision,
+        detect_closer="false",
         workers=options.workers,
         data_dir=options.data_dir,
         request_timeout=60.0,
