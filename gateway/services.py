@@ -117,6 +117,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         stack.callback(presence.withdraw, runtime_dir, *_names())
         stack.push_async_callback(loops.keep("readiness", readiness.look, LOOK_INTERVAL_S).end)
         turnstile = _turnstile(settings, dispatcher)
+        dispatcher.alone = lambda: turnstile.alone
         admission = _admission(settings, dispatcher, turnstile)
         metrics, traces = Metrics(), open_traces(settings)
         if traces is not None:

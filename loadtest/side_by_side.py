@@ -20,7 +20,7 @@ import msgspec
 
 from loadtest import pictures
 from loadtest.bench import MATERIAL, tell
-from loadtest.measure import Measured, Shot, measure_server, median
+from loadtest.measure import Measured, Shot, measure_server, median, percentile
 from loadtest.pictures import Kind
 from loadtest.servers import ROOT, ours
 from models.ensure import ensure
@@ -33,13 +33,17 @@ SIDES = ("A", "B")
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One kind of picture: medians of answers per second and CPU milliseconds per answer; ratios are B over A."""
+    """One kind of picture: medians of answers per second and CPU milliseconds per answer, ratios of neighbours B over
+    A; latencies of all rounds together.
+    """
 
     kind: str
     rates: tuple[float, float]
     rate_ratios: list[float]
     cpu_ms: tuple[float, float]
     cpu_ratios: list[float]
+    p50_ms: tuple[float, float]
+    p99_ms: tuple[float, float]
 
 
 def settings_of(options: argparse.Namespace, words: str) -> Settings:
@@ -95,11 +99,12 @@ def measure(
             for kind in options.kinds:
                 shot = Shot(
                     folder=folder / kind.name, faces=[], clients=options.clients, seconds=options.seconds,
-                    target=f"/api/v1/{options.target}",
+                    rate=options.rate, target=f"/api/v1/{options.target}",
                 )  # fmt: skip
-                for _ in range(options.rounds):
+                for number in range(options.rounds):
+                    offered = msgspec.structs.replace(shot, seed=start * options.rounds + number)
                     for side, server in zip(SIDES, servers, strict=True):
-                        one = msgspec.structs.replace(measure_server(server, shot), contestant=side)
+                        one = msgspec.structs.replace(measure_server(server, offered), contestant=side)
                         tell(
                             f"  start {start + 1}/{options.starts}  {kind.name:<10} {side} {one.rate:7.1f}/s "
                             f"{one.cpu_ms:6.2f} ms  others {one.others:.2f}"
@@ -116,7 +121,14 @@ def row_of(kind: Kind, measured: list[tuple[Kind, Measured]]) -> Row:
         rate_ratios=[two.rate / one.rate for one, two in zip(a, b, strict=True)],
         cpu_ms=(median([one.cpu_ms for one in a]), median([one.cpu_ms for one in b])),
         cpu_ratios=[two.cpu_ms / one.cpu_ms for one, two in zip(a, b, strict=True)],
+        p50_ms=(percentile(latencies(a), 0.5), percentile(latencies(b), 0.5)),
+        p99_ms=(percentile(latencies(a), 0.99), percentile(latencies(b), 0.99)),
     )
+
+
+def latencies(rounds: list[Measured]) -> list[float]:
+    """Of all rounds together, milliseconds."""
+    return [late for one in rounds for late in one.latencies_ms]
 
 
 def spread(ratios: list[float]) -> str:
@@ -125,12 +137,13 @@ def spread(ratios: list[float]) -> str:
 
 def table(rows: list[Row]) -> str:
     """Markdown."""
-    lines = ["| pictures | answers/s A → B | ratio (spread) | CPU ms/answer A → B | ratio (spread) |"]
-    lines.append("| --- |" + " --- |" * 4)
+    lines = ["| pictures | answers/s A → B | ratio (spread) | CPU ms/answer A → B | ratio (spread) | p50 ms | p99 ms |"]
+    lines.append("| --- |" + " --- |" * 6)
     for row in rows:
         rates = f"{row.rates[0]:.1f} → {row.rates[1]:.1f} | {spread(row.rate_ratios)}"
         cpu = f"{row.cpu_ms[0]:.2f} → {row.cpu_ms[1]:.2f} | {spread(row.cpu_ratios)}"
-        lines.append(f"| {row.kind} | {rates} | {cpu} |")
+        late = " | ".join(f"{a:.1f} → {b:.1f}" for a, b in (row.p50_ms, row.p99_ms))
+        lines.append(f"| {row.kind} | {rates} | {cpu} | {late} |")
     return "\n".join(lines)
 
 
@@ -149,6 +162,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
                         help=f"of {', '.join(names)}")  # fmt: skip
     parser.add_argument("--target", choices=("detect", "mask"), default="detect")
     parser.add_argument("--clients", type=int, default=32)
+    parser.add_argument("--rate", type=float, default=0.0, help="requests a second at times fixed beforehand, in place "
+                        "of clients that wait for their answers")  # fmt: skip
     parser.add_argument("--starts", type=int, default=3, help="of both services")
     parser.add_argument("--rounds", type=int, default=3, help="in each of them")
     parser.add_argument("--seconds", type=float, default=4.0, help="of each measurement")

@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Meta
 
 #: Raised by one with every change of a message or of the frames around it; both sides refuse any other.
-PROTOCOL_VERSION = 7
+PROTOCOL_VERSION = 8
 
 #: What can be counted with on either side; anything else in a message makes it none (`shared/wire.py`).
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
@@ -121,6 +121,7 @@ class Request(Message, frozen=True):
     picture. waiting: how many more this gateway has queued, so that the worker can share its credit out.
     suspected: a worker ended with this request in hand; it is run alone, and Started is sent before.
     trace: the request's place in a trace, as a `traceparent`; empty for none. A worker repeats it where it logs.
+    lone: no other picture is in that gateway's house, so that a worker may take the cores that lie idle.
     """
 
     id: Count
@@ -134,6 +135,7 @@ class Request(Message, frozen=True):
     waiting: Count = 0
     suspected: bool = False
     trace: Annotated[str, Meta(max_length=64)] = ""
+    lone: bool = False
 
 
 class Cancel(Message, frozen=True):

@@ -26,7 +26,7 @@ from worker.cannot_run import NotNow
 from worker.credit import CreditLedger
 from worker.guard import endpoint_of, guard_of
 from worker.micro_batch import MicroBatcher
-from worker.opening import only_sides, open_closer, open_detector, trimming_of
+from worker.opening import only_sides, open_closer, open_detector, open_lone, trimming_of
 from worker.outbox import Outbox
 from worker.pipeline import Pipeline
 from worker.retreat import Retreat
@@ -70,6 +70,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--parent", type=int, required=True, help="process id of the pool")
     parser.add_argument("--model", type=Path, required=True, help="a prepared model")
     parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--lone-threads", type=int, default=1, help="for a picture that is alone in the house")
     parser.add_argument("--max-batch", type=int, required=True)
     parser.add_argument("--device", default="cpu", help="cpu, or cuda:0 for the first card")
     parser.add_argument("--note", default="", help="what the operator should know of how it serves")
@@ -90,10 +91,12 @@ def _end_here(code: int) -> NoReturn:
 def _serve(options: argparse.Namespace, effective: Settings, model: ServingModel, log: Log) -> None:
     detector, batch_s = open_detector(options.device, model, effective, options.threads, options.max_batch, log.info)
     closer = open_closer(options.device, model, effective, options.threads, options.max_batch)
+    more = options.lone_threads > options.threads
+    lone = open_lone(options.device, model, effective, options.lone_threads) if more else None
     info = model.info.served(detector.provider, options.max_batch, closer_network=closer is not None)
     sides = only_sides(options.device, effective, model)
     trimming = trimming_of(options.device, effective, model)
-    pipeline = Pipeline(detector, info.max_batch, log.warning, sides, trimming=trimming, closer=closer)
+    pipeline = Pipeline(detector, info.max_batch, log.warning, sides, trimming=trimming, closer=closer, lone=lone)
     capacity = capacity_of(info.max_batch, pipeline.depth, effective.answers_together, batch_s)
     runtime_dir = Path(effective.runtime_dir)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(1)

@@ -5,10 +5,11 @@ There is no silent fallback: the provider that was asked for runs, or the worker
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import onnxruntime
@@ -18,6 +19,7 @@ from models.served.anchors import Size, output_names
 from models.served.facts import TRIMMED_NAMES
 from models.served.trim import Trimming, answered
 from shared.errors import ConfigurationError
+from worker.cores import kept_to, shares, usable_in_order
 from worker.scrfd import AnyHeads, Heads
 
 ImageBatch = NDArray[np.uint8]
@@ -57,6 +59,13 @@ class OverlappingDetector(Detector, Protocol):
         ...
 
 
+class Networks(NamedTuple):
+    """What looks at pictures. closer: what sees sheets in the detector's place; None where that sees them, too."""
+
+    detector: Detector
+    closer: Detector | None = None
+
+
 class OneAtATime:
     """Any detector as one that overlaps nothing: it runs when it is asked to start."""
 
@@ -87,18 +96,20 @@ class OneAtATime:
 
 
 class OnnxDetector:
-    """A network in serving form on the CPU provider, `threads` inference threads, no spinning.
+    """A network in serving form on the CPU provider, `threads` inference threads, which spin only while a run lasts.
 
     trimming: how inputs are cut that are not square; where it says so, the networks beside this one answer them.
+    apart: whether each thread keeps to cores of its own; for runs that have the machine to themselves.
     """
 
-    def __init__(self, path: Path, threads: int, trimming: Trimming | None = None) -> None:
+    def __init__(self, path: Path, threads: int, trimming: Trimming | None = None, *, apart: bool = False) -> None:
         self._trimming = trimming
+        self._usual = usable_in_order() if apart else []
+        self._shares = shares(self._usual, threads)
         trimmed = trimming is not None and trimming.square > 0
-        self._whole = _session(path, threads)
-        self._rows, self._columns = (
-            (_session(path.with_name(name), threads) if trimmed else self._whole) for name in TRIMMED_NAMES
-        )
+        opened = partial(_session, threads=threads, kept=self._shares)
+        self._whole = opened(path)
+        self._rows, self._columns = (opened(path.with_name(name)) if trimmed else self._whole for name in TRIMMED_NAMES)
         self.provider = _checked_provider(self._whole, _CPU)
         names = {output.name for output in self._whole.get_outputs()}
         self.landmarks = names.issuperset(output_names(landmarks=True))
@@ -115,7 +126,9 @@ class OnnxDetector:
         assert images.dtype == np.uint8
         height, width = images.shape[1:3]
         session = self._whole if height == width else self._rows if height < width else self._columns
-        return heads_of(session.run(self._outputs, {self._input: images}), answered((height, width), self._trimming))
+        with kept_to(self._shares[0], self._usual) if self._shares else contextlib.nullcontext():
+            outputs = session.run(self._outputs, {self._input: images})
+        return heads_of(outputs, answered((height, width), self._trimming))
 
 
 @cache
@@ -129,14 +142,19 @@ def _share_memory() -> None:
     )
 
 
-def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
+def _session(path: Path, threads: int, kept: Sequence[Sequence[int]]) -> onnxruntime.InferenceSession:
+    """kept: the cores that each thread keeps to, the caller's first; empty for any."""
     _share_memory()
     options = onnxruntime.SessionOptions()
     options.add_session_config_entry("session.use_env_allocators", "1")
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Between a network's many small steps a thread that slept would wake too late to be of use.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "1" if threads > 1 else "0")
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    if others := [",".join(str(cpu + 1) for cpu in share) for share in kept[1:]]:  # counted from 1
+        options.add_session_config_entry("session.intra_op_thread_affinities", ";".join(others))
     options.add_session_config_entry("session.set_denormal_as_zero", "1")
     return onnxruntime.InferenceSession(str(path), options, providers=[_CPU])
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from time import monotonic
 
 import numpy as np
 
+from models.served.anchors import Size
 from models.served.facts import ServingModel
 from models.served.trim import Trimming, part_of
 from shared import exit_codes
@@ -15,7 +18,7 @@ from shared.cells import CELL, SHEET_SIDE
 from shared.errors import ConfigurationError
 from shared.settings import Settings
 from worker.cannot_run import first_line, is_too_large, reason
-from worker.detector import Detector, OnnxDetector, warm_up
+from worker.detector import Detector, Networks, OnnxDetector, warm_up
 from worker.retreat import Retreat, may_be_full
 
 Told = Callable[[str], None]
@@ -57,16 +60,39 @@ def open_closer(device: str, model: ServingModel, settings: Settings, threads: i
     """
     if model.closer is None or not _has_closer(device, model):
         return None
-    sides = range(CELL, min(SHEET_SIDE, settings.input_side) + 1, CELL)
-    try:
+    with _failures_told(model.closer):
         detector = OnnxDetector(model.closer, threads)
-        warm_up(detector, [(batch, (side, side)) for batch in _batches(model, max_batch) for side in sides])
-    except Exception as error:  # as in `open_detector`
-        told_as = reason(error, model.closer, device)
+        warm_up(detector, _sheets(model, settings, max_batch))
+    return detector
+
+
+def open_lone(device: str, model: ServingModel, settings: Settings, threads: int) -> Networks | None:
+    """The networks on so many threads that keep to cores of their own, warm, for a picture that is alone in the house.
+
+    None on a GPU. Raises as `open_closer` does.
+    """
+    if device != "cpu":
+        return None
+    with _failures_told(model.path):
+        detector = OnnxDetector(model.path, threads, trimming_of(device, settings, model), apart=True)
+        warm_up(detector, _shapes_on_cpu(model, settings, 1))
+        if model.closer is None:
+            return Networks(detector)
+        closer = OnnxDetector(model.closer, threads, apart=True)
+        warm_up(closer, _sheets(model, settings, 1))
+        return Networks(detector, closer)
+
+
+@contextlib.contextmanager
+def _failures_told(path: Path) -> Iterator[None]:
+    """Of a network on a CPU, as ConfigurationError or NotNow; what is no runtime's goes on as it came."""
+    try:
+        yield
+    except Exception as error:
+        told_as = reason(error, path, "cpu")
         if told_as is None:
             raise
         raise told_as from error
-    return detector
 
 
 def sides_of(device: str, settings: Settings, model: ServingModel) -> list[int]:
@@ -95,15 +121,23 @@ def trimming_of(device: str, settings: Settings, model: ServingModel) -> Trimmin
 
 
 def _on_cpu(model: ServingModel, settings: Settings, threads: int, max_batch: int) -> tuple[Detector, float]:
-    trimming = trimming_of("cpu", settings, model)
-    detector = OnnxDetector(model.path, threads, trimming)
-    sides = sides_of("cpu", settings, model)
-    # Of the parts that trimming may leave of an input, those of common photographs.
-    sizes = {part_of(rows, cols, side, trimming) for side in sides for rows, cols in _shapes_of(side)}
-    shapes = [(batch, size) for batch in _batches(model, max_batch) for size in sizes]
+    detector = OnnxDetector(model.path, threads, trimming_of("cpu", settings, model))
+    shapes = _shapes_on_cpu(model, settings, max_batch)
     began = monotonic()
     warm_up(detector, shapes)
     return detector, (monotonic() - began) / len(shapes)
+
+
+def _shapes_on_cpu(model: ServingModel, settings: Settings, max_batch: int) -> list[tuple[int, Size]]:
+    """Of the parts that trimming may leave of an input, those of common photographs."""
+    trimming, sides = trimming_of("cpu", settings, model), sides_of("cpu", settings, model)
+    sizes = {part_of(rows, cols, side, trimming) for side in sides for rows, cols in _shapes_of(side)}
+    return [(batch, size) for batch in _batches(model, max_batch) for size in sizes]
+
+
+def _sheets(model: ServingModel, settings: Settings, max_batch: int) -> list[tuple[int, Size]]:
+    sides = range(CELL, min(SHEET_SIDE, settings.input_side) + 1, CELL)
+    return [(batch, (side, side)) for batch in _batches(model, max_batch) for side in sides]
 
 
 def _batches(model: ServingModel, max_batch: int) -> range:

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from models.served.anchors import Size
 from models.served.trim import Trimming, part_of
 from shared.faces import Faces
-from shared.messages import Request
-from worker.detector import Detector, OneAtATime, OverlappingDetector
+from shared.messages import CropHeader, Request
+from worker.detector import Detector, Networks, OneAtATime, OverlappingDetector
 from worker.scrfd import AnyHeads, Question, View, best_score, detect
 from worker.slab import Slab
 
@@ -28,10 +28,13 @@ Member = tuple[int, NDArray[np.uint8], View]
 
 
 class Kind(NamedTuple):
-    """What a run is shown: inputs of one side, and whether they are sheets for the closer network."""
+    """What a run is shown: inputs of one side; whether they are sheets for the closer network, and from a picture that
+    is alone in the house.
+    """
 
     side: int
     sheets: bool
+    lone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,7 @@ class Pipeline:
     into the next larger one: the same look, with more black around it.
     trimming: how much of the black beside pictures the network is spared; None for nothing.
     closer: what sees sheets in the network's place; None where that sees them, too.
+    lone: the same networks on more cores, for pictures that are alone in the house; None where there are none.
     depth: batches that may be submitted before the first is collected.
     """
 
@@ -89,16 +93,17 @@ class Pipeline:
         *,
         trimming: Trimming | None = None,
         closer: Detector | None = None,
+        lone: Networks | None = None,
     ) -> None:
-        self._detector = detector if isinstance(detector, OverlappingDetector) else OneAtATime(detector)
-        self._closer = None if closer is None else OneAtATime(closer)
+        assert lone is None or (lone.closer is None) == (closer is None)
+        self._networks = _by_use(Networks(detector, closer), lone)
         self._max_batch = max_batch
         self._told = told
         self._sides = sorted(sides)
         self.trimming = trimming
         self._slabs: dict[Kind, list[Slab]] = {}
         self._flying: list[Flight] = []
-        self.depth = self._detector.depth
+        self.depth = self._network(Kind(0, sheets=False)).depth
 
     def run(self, batch: Sequence[tuple[Request, Crops]]) -> list[Found]:
         """One Found per request, in order."""
@@ -109,7 +114,7 @@ class Pipeline:
         assert 1 <= len(batch) <= self._max_batch
         submitted = Submitted(batch, perf_counter())
         try:
-            inputs = _by_input(batch, self._sides, self.trimming, apart=self._closer is not None)
+            inputs = self._by_input(batch)
             for (at, part), members in inputs.items():
                 for start in range(0, len(members), self._max_batch):
                     some = members[start : start + self._max_batch]
@@ -146,7 +151,28 @@ class Pipeline:
         return True
 
     def _network(self, at: Kind) -> OverlappingDetector:
-        return self._closer if at.sheets and self._closer else self._detector
+        return self._networks[at.sheets, at.lone]
+
+    def _by_input(self, batch: Sequence[tuple[Request, Crops]]) -> dict[tuple[Kind, Size], list[Member]]:
+        """Members by kind of input and the part that must be seen; a request may have several looks of one kind.
+
+        Only pictures of one part share a run, so that a picture's part, and its answer, depend on itself alone.
+        """
+        inputs: dict[tuple[Kind, Size], list[Member]] = {}
+        for index, (request, crops) in enumerate(batch):
+            for header, crop in zip(request.crops, crops, strict=True):
+                at = self._kind(request, header)
+                for turn in header.turns:
+                    pixels = np.rot90(crop, turn)  # a view: it is turned when the slab is painted
+                    part = part_of(pixels.shape[0], pixels.shape[1], at.side, self.trimming)
+                    view = View(header.rows, header.cols, header.scale, header.x, header.y, turn)
+                    inputs.setdefault((at, part), []).append((index, pixels, view))
+        return inputs
+
+    def _kind(self, request: Request, header: CropHeader) -> Kind:
+        """Of a network that there is."""
+        sheets = header.sheet and (True, False) in self._networks
+        return Kind(_input_side(header.side, self._sides), sheets, request.lone and (False, True) in self._networks)
 
     def _take_off(self, at: Kind, part: Size, members: list[Member], batch: Sequence[tuple[Request, Crops]]) -> Flight:
         """Puts crops into a free room of their inputs and starts it; waits for the oldest run while none is free."""
@@ -196,24 +222,15 @@ class Pipeline:
         return [self.run([member])[0] for member in batch]
 
 
-def _by_input(
-    batch: Sequence[tuple[Request, Crops]], only: Sequence[int], trimming: Trimming | None, *, apart: bool
-) -> dict[tuple[Kind, Size], list[Member]]:
-    """Members by kind of input and the part that must be seen; a request may have several looks of one kind.
-
-    Only pictures of one part share a run, so that a picture's part, and its answer, depend on itself alone.
-    only: the sides there are, ascending; empty for any. apart: whether sheets have a network of their own.
-    """
-    inputs: dict[tuple[Kind, Size], list[Member]] = {}
-    for index, (request, crops) in enumerate(batch):
-        for header, crop in zip(request.crops, crops, strict=True):
-            at = Kind(_input_side(header.side, only), apart and header.sheet)
-            for turn in header.turns:
-                pixels = np.rot90(crop, turn)  # a view: it is turned when the slab is painted
-                part = part_of(pixels.shape[0], pixels.shape[1], at.side, trimming)
-                view = View(header.rows, header.cols, header.scale, header.x, header.y, turn)
-                inputs.setdefault((at, part), []).append((index, pixels, view))
-    return inputs
+def _by_use(usual: Networks, lone: Networks | None) -> dict[tuple[bool, bool], OverlappingDetector]:
+    """By whether they see sheets, and whether a picture that is alone in the house."""
+    both = [(False, usual), (True, lone)]
+    return {
+        (bool(sheets), alone): network if isinstance(network, OverlappingDetector) else OneAtATime(network)
+        for alone, networks in both
+        for sheets, network in enumerate(networks or ())
+        if network is not None
+    }
 
 
 def _input_side(wanted: int, only: Sequence[int]) -> int:

@@ -8,6 +8,7 @@ from math import ceil
 from msgspec import structs
 
 from shared.errors import ConfigurationError
+from shared.processes import gateway_processes
 from shared.settings import Settings
 from worker.outbox import places
 
@@ -15,19 +16,24 @@ from worker.outbox import places
 PER_CARD_MAX = 4
 #: Cores that send one worker as much as it can take: where pictures are decoded beside it, and where they only come in.
 CORES_PER_WORKER = {"both": 8, "workers": 2}
+#: Threads that share a lone picture: measured are two, and what its small layers have for many is not much.
+LONE_MAX = 4
 #: A worker's network takes no less of its card.
 GPU_MEMORY_MB_MIN = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """workers: processes. threads: each may use to infer, or to check a card. max_batch: pictures in one run."""
+    """workers: processes. threads: each may use to infer, or to check a card. max_batch: pictures in one run.
+    lone_threads: each may use on a CPU to infer a picture that is alone in the house.
+    """
 
     workers: int
     threads: int
     max_batch: int
     reason: str
     gpus: int = 0
+    lone_threads: int = 1
 
     def device_of(self, slot: int) -> str:
         """Where the worker of a slot runs; more workers than cards share them in turn."""
@@ -63,6 +69,7 @@ def busy_with(max_batch: int, capacity: int, device: str) -> int:
 
 def choose_topology(settings: Settings, cores: int, gpus: int, *, batch_invariant: bool) -> Topology:
     """On CPU one single-threaded process per core: many small runs beat one wide run, and a batch gains nothing.
+    A lone picture is run wide.
 
     On GPU as many as can keep a card busy, and batches as they come. What the settings say goes first; a model
     whose answers depend on its neighbours gets batches of one whatever was asked.
@@ -71,10 +78,18 @@ def choose_topology(settings: Settings, cores: int, gpus: int, *, batch_invarian
     threads = settings.worker_threads or max(1, cores // workers)
     max_batch = settings.max_batch or (16 if gpus else 1)
     what = f"{gpus} GPU" if gpus else f"{cores} usable core{'s' * (cores != 1)}"
+    lone = 1 if gpus else max(threads, settings.lone_threads or min(LONE_MAX, cores // _gateways(settings, cores)))
     reason = f"{workers} × {threads} thread{'s' * (threads != 1)} for {what}"
+    if lone > threads:
+        reason += f", {lone} for a lone picture"
     if not batch_invariant and max_batch > 1:
-        return Topology(workers, threads, 1, f"{reason}; batch 1, since this model mixes pictures of a batch", gpus)
-    return Topology(workers, threads, max_batch, reason, gpus)
+        reason, max_batch = f"{reason}; batch 1, since this model mixes pictures of a batch", 1
+    return Topology(workers, threads, max_batch, reason, gpus, lone)
+
+
+def _gateways(settings: Settings, cores: int) -> int:
+    """Gateway processes that may each think a picture alone; of other hosts nobody knows how many there are."""
+    return cores if settings.role == "workers" else gateway_processes(settings.gateway_processes)
 
 
 def per_card(settings: Settings, cores: float) -> int:

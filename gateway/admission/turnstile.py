@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from gateway.admission.fair_queue import FairQueue
+from gateway.admission.quiet import Quiet
 
 #: After a small picture was seen, large ones leave it a decoder for so long.
 SMALL_ABOUT_S = 2.0
@@ -43,6 +44,7 @@ class Turnstile:
     decoders: int
     inside: int = 0
     inside_large: int = 0
+    quiet: Quiet = field(default_factory=Quiet)
     _queue: FairQueue[asyncio.Future[None]] = field(default_factory=FairQueue)
     _large: dict[asyncio.Future[None], bool] = field(default_factory=dict)
     _small_seen: float = float("-inf")
@@ -50,6 +52,11 @@ class Turnstile:
     @property
     def waiting(self) -> int:
         return len(self._queue)
+
+    @property
+    def alone(self) -> bool:
+        """Whether one picture is all that is inside, and will probably stay so."""
+        return self.inside == 1 and self.quiet.lasting
 
     def oldest_wait_s(self, now: float) -> float:
         since = self._queue.oldest_since()
@@ -78,6 +85,7 @@ class Turnstile:
 
     def leave(self, fare: Fare) -> None:
         self.inside -= 1
+        self.quiet.left()
         self.inside_large -= fare.large
         if self._queue:
             self._let_in(asyncio.get_running_loop().time())
@@ -89,6 +97,7 @@ class Turnstile:
             if turn is None:
                 return
             if not turn.done():
+                self.quiet.came(self.inside)
                 self.inside += 1
                 self.inside_large += self._large[turn]
                 turn.set_result(None)

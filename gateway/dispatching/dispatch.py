@@ -74,7 +74,8 @@ Answer = asyncio.Future[tuple[Reply, Faces, Welcome]]
 class Dispatcher:
     """Opened and closed by the lifespan; `detect` is all the routes use. clock: CLOCK_MONOTONIC, of findings.
 
-    hosts: where workers are, when they have hosts of their own.
+    hosts: where workers are, when they have hosts of their own. alone: whether one picture is all there is in the
+    house.
     """
 
     runtime_dir: Path
@@ -82,6 +83,7 @@ class Dispatcher:
     told: Incident = lambda _event, _facts: None
     hosts: WorkerHosts | None = None
     clock: Callable[[], float] = monotonic
+    alone: Callable[[], bool] = lambda: False
     loops: Loops = field(default_factory=Loops)
     queue: WorkQueue = field(default_factory=WorkQueue)
     counts: Counts = field(default_factory=Counts)
@@ -236,6 +238,7 @@ class Dispatcher:
             self.roster.known[generation].link.send(encode(Offer(self.queue.waiting)))
 
     def _frames(self, work: Work) -> list[object]:
+        work.lone = self.alone() and self.queue.in_hand == 1
         request = Request(
             id=work.id,
             left_ms=work.deadline.left_ms(self._now()),
@@ -248,6 +251,7 @@ class Dispatcher:
             waiting=self.queue.waiting,
             suspected=work.suspected,
             trace=work.trace,
+            lone=work.lone,
         )
         return encode_request(request, work.crops)
 
@@ -281,7 +285,7 @@ class Dispatcher:
             self.counts.late_answers += 1
             return
         self.counts.answered += 1
-        if work.plain:
+        if work.plain and not work.lone:
             self.cost.learn(reply.batch_size, (reply.inference_ms + reply.batch_size * reply.postprocess_ms) / 1000)
         answer.set_result((reply, faces, known.welcome))
 

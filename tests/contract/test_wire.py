@@ -86,14 +86,14 @@ def test_what_pools_and_gateways_say_of_who_works_on_a_host_travels_and_nothing_
 
 def test_the_bytes_of_this_protocol_version_are_pinned() -> None:
     # A change here is a change of the protocol: raise PROTOCOL_VERSION with it.
-    assert PROTOCOL_VERSION == 7
+    assert PROTOCOL_VERSION == 8
     assert Welcome.__struct_fields__ == ("generation", "slot", "pid", "capacity", "busy_with", "model", "canary")
-    assert encode(Grant(3)) == [b"\x07\x92\xa5Grant\x03"]
-    assert encode(Hello("g")) == [b"\x07\x92\xa5Hello\xa1g"]
+    assert encode(Grant(3)) == [b"\x08\x92\xa5Grant\x03"]
+    assert encode(Hello("g")) == [b"\x08\x92\xa5Hello\xa1g"]
     header = encode_request(REQUEST, [CROP])[0].hex()
     assert header == (
-        "079ca75265717565737407cd05dccb3fe0000000000000cb3fd999999999999a001e149198020320cb3fb999999999999acb0000000000000000"
-        "cb00000000000000009100c202c2a0"
+        "089da75265717565737407cd05dccb3fe0000000000000cb3fd999999999999a001e149198020320cb3fb999999999999acb0000000000000000"
+        "cb00000000000000009100c202c2a0c2"
     )
 
 

@@ -36,6 +36,30 @@ def test_topology(settings: Settings, cores: int, gpus: int, expected: tuple[int
 
 
 @pytest.mark.parametrize(
+    ("settings", "cores", "gpus", "lone"),
+    [
+        (Settings(gateway_processes=1), 1, 0, 1),
+        (Settings(gateway_processes=1), 2, 0, 2),
+        (Settings(gateway_processes=2), 8, 0, 4),
+        (Settings(gateway_processes=4), 8, 0, 2),
+        (Settings(gateway_processes=8), 64, 0, 4),
+        (Settings(gateway_processes=1, lone_threads=1), 2, 0, 1),
+        (Settings(gateway_processes=1, lone_threads=12), 16, 0, 12),
+        (Settings(gateway_processes=1, workers=1), 16, 0, 16),
+        (Settings(role="workers"), 16, 0, 1),
+        (Settings(role="workers", lone_threads=3), 16, 0, 3),
+        (Settings(gateway_processes=1), 16, 1, 1),
+    ],
+)
+def test_a_lone_picture_gets_the_cores_that_a_gateway_may_count_on(
+    settings: Settings, cores: int, gpus: int, lone: int
+) -> None:
+    chosen = choose_topology(settings, cores, gpus, batch_invariant=True)
+    assert chosen.lone_threads == lone
+    assert ("lone" in chosen.reason) == (lone > chosen.threads)
+
+
+@pytest.mark.parametrize(
     ("max_batch", "depth", "together", "run_s", "expected"),
     [
         (16, 2, 6, 0.005, 48),
