@@ -15,6 +15,8 @@ import msgspec
 from gateway.admission.fair_queue import FairQueue
 from gateway.admission.quiet import Quiet
 
+#: A house with so many times what keeps everything busy is full.
+FULL = 6
 #: After a small picture was seen, large ones leave it a decoder for so long.
 SMALL_ABOUT_S = 2.0
 
@@ -28,12 +30,12 @@ class Fare(msgspec.Struct, frozen=True):
 
 
 def places_for(house: int, enough: int, most: int) -> int:
-    """How many may be inside when so many have come: what keeps everything busy; of a fuller house half.
+    """How many may be inside when so many have come: what keeps everything busy; of a full house up to half.
 
     All that is inside shares the cores, and one more that is decoded delays those before it. But in a full house
-    answers are cheaper in groups (`worker/outbox.py`), and a group needs company.
+    answers are cheaper in groups (`worker/outbox.py`), and a group needs company. A burst of a few is no full house.
     """
-    return min(most, max(enough, house // 2))
+    return min(most, max(enough, min(house // 2, house - FULL * enough)))
 
 
 @dataclass(slots=True)
