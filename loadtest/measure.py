@@ -50,6 +50,11 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     batches: dict[str, int] = {}
 
 
+def latencies_ms_of(windows: list[Measured]) -> list[float]:
+    """Of all of them together."""
+    return [late for one in windows for late in one.latencies_ms]
+
+
 def percentile(values: list[float], share: float) -> float:
     """The value that `share` (0..1) of all are at or below; NaN of none."""
     if not values:

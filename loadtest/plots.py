@@ -14,7 +14,7 @@ import matplotlib as mpl
 import msgspec
 
 from loadtest.curve import Curve
-from loadtest.measure import LIMIT, Measured, median, percentile
+from loadtest.measure import LIMIT, Measured, latencies_ms_of, median, percentile
 from loadtest.planning import sizing
 from loadtest.planning.recording import Recording
 from loadtest.report import Results
@@ -55,7 +55,7 @@ def _latency_against_throughput(panel: Any, rows: list[Measured]) -> None:
         loads = [[run for run in runs if run.offered == rate] for rate in sorted({run.offered for run in runs})]
         reached = [median([run.rate for run in load]) for load in loads]
         for words, share in SHARES.items():
-            late = [percentile([one for run in load for one in run.latencies_ms], share) for load in loads]
+            late = [percentile(latencies_ms_of(load), share) for load in loads]
             panel.plot(reached, late, marker=mark, label=f"{name} {words}")
     panel.axvline(_limit(rows), linestyle=":", color="black", label="the limit")
     panel.set(xlabel="answers/s, open loop", ylabel="latency, ms", yscale="log")

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from loadtest.client import arrival_times
-from loadtest.measure import LIMIT, WARM_S, WHOLE_LIMIT, Measured, median, percentile
+from loadtest.measure import LIMIT, WARM_S, WHOLE_LIMIT, Measured, latencies_ms_of, median, percentile
 from loadtest.queueing import least_latencies
 from loadtest.servers import OURS
 
@@ -36,7 +36,7 @@ def _rows(kind: str, rows: list[Measured]) -> list[str]:
 
 def _row(kind: str, runs: list[Measured], everything: list[Measured]) -> str:
     first = runs[0]
-    latencies = [one for run in runs for one in run.latencies_ms]
+    latencies = latencies_ms_of(runs)
     comparable = bool(first.clients) or first.contestant in (LIMIT, WHOLE_LIMIT)
     shares = wall_shares(runs, everything) if comparable and first.load != "bare 1" else []
     cpu = cpu_shares(runs, everything) if comparable else []
@@ -78,8 +78,8 @@ def _limit(everything: list[Measured], number: int, figure: Callable[[Measured],
 
 def latency_share(rows: list[Measured]) -> float:
     """p50 of one client over the bare sequence's, alone on the machine."""
-    ours = [one for run in rows if run.contestant == OURS and run.clients == 1 for one in run.latencies_ms]
-    bare = [one for run in rows if run.load == "bare 1" for one in run.latencies_ms]
+    ours = latencies_ms_of([run for run in rows if run.contestant == OURS and run.clients == 1])
+    bare = latencies_ms_of([run for run in rows if run.load == "bare 1"])
     return percentile(ours, 0.5) / percentile(bare, 0.5)
 
 
@@ -119,7 +119,7 @@ def _against_peers(rows: list[Measured], most: int) -> list[str]:
         offered = [run for run in rows if run.contestant == name and run.offered]
         if offered:
             same = [run for run in rows if run.contestant == OURS and run.load == offered[0].load]
-            p99 = [percentile([late for run in group for late in run.latencies_ms], 0.99) for group in (same, offered)]
+            p99 = [percentile(latencies_ms_of(group), 0.99) for group in (same, offered)]
             line += (
                 f"; both offered {offered[0].offered:.1f}/s: p99 {p99[0]:.0f} ms against its {p99[1]:.0f} ms, "
                 f"{percentile(least(rows, offered), 0.99):.0f} ms at best"
@@ -131,7 +131,7 @@ def _against_peers(rows: list[Measured], most: int) -> list[str]:
 def least(rows: list[Measured], offered: list[Measured]) -> list[float]:
     """Milliseconds that the arrivals of these runs would have taken at the bare loop's speed, without any server."""
     bare = [run for run in rows if run.contestant == LIMIT and run.load != "bare 1"]
-    work_ms = [late for run in bare for late in run.latencies_ms]
+    work_ms = latencies_ms_of(bare)
     cores = int(bare[0].load.removeprefix("bare "))
     found: list[float] = []
     for run in offered:

@@ -20,7 +20,7 @@ import msgspec
 
 from loadtest import pictures
 from loadtest.bench import MATERIAL, tell
-from loadtest.measure import Measured, Shot, measure_server, median, percentile
+from loadtest.measure import Measured, Shot, latencies_ms_of, measure_server, median, percentile
 from loadtest.pictures import Kind
 from loadtest.servers import ROOT, ours
 from models.ensure import ensure
@@ -121,14 +121,9 @@ def row_of(kind: Kind, measured: list[tuple[Kind, Measured]]) -> Row:
         rate_ratios=[two.rate / one.rate for one, two in zip(a, b, strict=True)],
         cpu_ms=(median([one.cpu_ms for one in a]), median([one.cpu_ms for one in b])),
         cpu_ratios=[two.cpu_ms / one.cpu_ms for one, two in zip(a, b, strict=True)],
-        p50_ms=(percentile(latencies(a), 0.5), percentile(latencies(b), 0.5)),
-        p99_ms=(percentile(latencies(a), 0.99), percentile(latencies(b), 0.99)),
+        p50_ms=(percentile(latencies_ms_of(a), 0.5), percentile(latencies_ms_of(b), 0.5)),
+        p99_ms=(percentile(latencies_ms_of(a), 0.99), percentile(latencies_ms_of(b), 0.99)),
     )
-
-
-def latencies(rounds: list[Measured]) -> list[float]:
-    """Of all rounds together, milliseconds."""
-    return [late for one in rounds for late in one.latencies_ms]
 
 
 def spread(ratios: list[float]) -> str:

@@ -1,4 +1,4 @@
-"""Which cores the threads of one run keep to, so that none waits for another's core.
+"""Which cores the threads of one run keep to, so that none waits for another's core. Cores are the kernel's numbers.
 
 A kernel wakes a thread where it slept, and leaves two that spin on one core there for longer than a run takes: after
 20 ms of rest two threads took 15.7 ms for what takes one 14.4, and 9.3 when each kept to its own core.
@@ -34,7 +34,7 @@ def usable_in_order() -> list[int]:
 
 @contextlib.contextmanager
 def kept_to(cores: Collection[int], usual: Collection[int]) -> Iterator[None]:
-    """This thread runs on these cores, and then where it usually may; on none of them if they are gone."""
+    """This thread runs on these cores, and then where it usually may; where it may all along if they are gone."""
     with contextlib.suppress(OSError):
         os.sched_setaffinity(0, cores)
     try:

@@ -53,7 +53,9 @@ def open_detector(
         raise told_as from error
 
 
-def open_closer(device: str, model: ServingModel, settings: Settings, threads: int, max_batch: int) -> Detector | None:
+def open_closer(
+    device: str, model: ServingModel, settings: Settings, threads: int, max_batch: int, *, apart: bool = False
+) -> Detector | None:
     """What sees sheets in the network's place, warm; None for a model without a closer network, and on a GPU.
 
     Raises ConfigurationError for one that cannot run here, NotNow for one that may later.
@@ -61,8 +63,9 @@ def open_closer(device: str, model: ServingModel, settings: Settings, threads: i
     if model.closer is None or not _has_closer(device, model):
         return None
     with _failures_told(model.closer):
-        detector = OnnxDetector(model.closer, threads)
-        warm_up(detector, _sheets(model, settings, max_batch))
+        detector = OnnxDetector(model.closer, threads, apart=apart)
+        sides = range(CELL, min(SHEET_SIDE, settings.input_side) + 1, CELL)
+        warm_up(detector, [(batch, (side, side)) for batch in _batches(model, max_batch) for side in sides])
     return detector
 
 
@@ -76,11 +79,7 @@ def open_lone(device: str, model: ServingModel, settings: Settings, threads: int
     with _failures_told(model.path):
         detector = OnnxDetector(model.path, threads, trimming_of(device, settings, model), apart=True)
         warm_up(detector, _shapes_on_cpu(model, settings, 1))
-        if model.closer is None:
-            return Networks(detector)
-        closer = OnnxDetector(model.closer, threads, apart=True)
-        warm_up(closer, _sheets(model, settings, 1))
-        return Networks(detector, closer)
+    return Networks(detector, open_closer(device, model, settings, threads, 1, apart=True))
 
 
 @contextlib.contextmanager
@@ -133,11 +132,6 @@ def _shapes_on_cpu(model: ServingModel, settings: Settings, max_batch: int) -> l
     trimming, sides = trimming_of("cpu", settings, model), sides_of("cpu", settings, model)
     sizes = {part_of(rows, cols, side, trimming) for side in sides for rows, cols in _shapes_of(side)}
     return [(batch, size) for batch in _batches(model, max_batch) for size in sizes]
-
-
-def _sheets(model: ServingModel, settings: Settings, max_batch: int) -> list[tuple[int, Size]]:
-    sides = range(CELL, min(SHEET_SIDE, settings.input_side) + 1, CELL)
-    return [(batch, (side, side)) for batch in _batches(model, max_batch) for side in sides]
 
 
 def _batches(model: ServingModel, max_batch: int) -> range:

@@ -103,7 +103,7 @@ class Pipeline:
         self.trimming = trimming
         self._slabs: dict[Kind, list[Slab]] = {}
         self._flying: list[Flight] = []
-        self.depth = self._network(Kind(0, sheets=False)).depth
+        self.depth = self._networks[False, False].depth
 
     def run(self, batch: Sequence[tuple[Request, Crops]]) -> list[Found]:
         """One Found per request, in order."""
@@ -224,11 +224,12 @@ class Pipeline:
 
 def _by_use(usual: Networks, lone: Networks | None) -> dict[tuple[bool, bool], OverlappingDetector]:
     """By whether they see sheets, and whether a picture that is alone in the house."""
-    both = [(False, usual), (True, lone)]
+    networks = {(False, False): usual.detector, (True, False): usual.closer}
+    if lone is not None:
+        networks |= {(False, True): lone.detector, (True, True): lone.closer}
     return {
-        (bool(sheets), alone): network if isinstance(network, OverlappingDetector) else OneAtATime(network)
-        for alone, networks in both
-        for sheets, network in enumerate(networks or ())
+        use: network if isinstance(network, OverlappingDetector) else OneAtATime(network)
+        for use, network in networks.items()
         if network is not None
     }
 
