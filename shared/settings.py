@@ -130,7 +130,7 @@ class Settings(DecodingSettings, frozen=True, kw_only=True):
         int, _number("Threads per worker, to infer on CPU, to check a GPU at start; 0 chooses", 0, 256)
     ] = 0
     lone_threads: Annotated[
-        int, _number("Threads that infer on CPU while a picture is alone in the house; 0 chooses, 1 is as ever", 0, 256)
+        int, _number("Threads that infer on CPU while a picture is alone in the house; 0 chooses, 1 is off", 0, 256)
     ] = 0
     max_batch: Annotated[int, _number("Most pictures in one run; 0 chooses (CPU 1, GPU 16)", 0, 64)] = 0
     batch_delay_ms: Annotated[
