@@ -48,9 +48,21 @@ def reach_of(looks: Looking, params: DetectParams | MaskParams, settings: Settin
     """
     if looks.tiles or (isinstance(params, MaskParams) and not params.by_index and not params.options.keeps):
         return 0
-    if settings.scaled_jpeg == "false" or (settings.scaled_jpeg == "auto" and exact_pixels):
-        return 0
-    return settings.input_side
+    return 0 if _as_the_reference(settings, exact_pixels=exact_pixels) else settings.input_side
+
+
+def stays_planar(looks: Looking, params: DetectParams | MaskParams, settings: Settings, *, exact_pixels: bool) -> bool:
+    """Whether a JPEG may be held in planes until it is masked as one: its colours then lie otherwise between the file's
+    samples than the reference's. Tiles are cut from pixels.
+    """
+    if not isinstance(params, MaskParams) or not params.options.writes_planes or looks.tiles:
+        return False
+    return not looks.sides or not _as_the_reference(settings, exact_pixels=exact_pixels)
+
+
+def _as_the_reference(settings: Settings, *, exact_pixels: bool) -> bool:
+    """Whether JPEGs are looked at just as the reference would show them."""
+    return settings.scaled_jpeg == "false" or (settings.scaled_jpeg == "auto" and exact_pixels)
 
 
 def looking(

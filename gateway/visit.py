@@ -28,7 +28,7 @@ from gateway.dispatching.dispatch import Detection
 from gateway.edge.conversation import Patience
 from gateway.endpoints import Task
 from gateway.form_parts import Upload
-from gateway.looking import Looking, looking, reach_of
+from gateway.looking import Looking, looking, reach_of, stays_planar
 from gateway.params import DetectParams, MaskParams, Params, parse_params
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.image_header import check_limits, read_header
@@ -120,12 +120,14 @@ async def visit(request: Request, task: Task, kind: type[Params]) -> AsyncIterat
                 refuse_senseless(params, *header.upright_size, settings)
                 kept = _kept(params, header)
                 looks = looking(task, params, settings, closer_network=services.dispatcher.closer_network)
+                exact = services.dispatcher.exact_pixels
                 async with _turn(services, header, admitted.client, looks, deadline):
                     record.timings.lap("queue")
                     picture = await services.pictures.open(
                         upload.image, sides=looks.sides, to_mask=task == "mask", kept=kept,
                         header=header, tiles=looks.tiles, metadata=params.metadata,
-                        reach=reach_of(looks, params, settings, exact_pixels=services.dispatcher.exact_pixels),
+                        reach=reach_of(looks, params, settings, exact_pixels=exact),
+                        planar=stays_planar(looks, params, settings, exact_pixels=exact),
                     )  # fmt: skip
                     try:
                         detection = await _detected(services, picture, looks, deadline, record.trace)

@@ -31,6 +31,8 @@ _SHRINKING = {
 }
 #: Reading some rows alone is quicker where they are no more than this part of all, and this long, in pixels.
 ROWS_PART_MAX, _ROW_LENGTH_MIN = 0.5, 1500
+#: Smaller pictures are not masked any quicker in planes: to call libjpeg ourselves takes a millisecond.
+_PLANES_PIXELS_MIN = 1_500_000
 _PILLOW_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB"})
 
 
@@ -43,8 +45,17 @@ def shrink_for(header: Header, reach: int) -> int:
 
 def reads_rows(header: Header) -> bool:
     """Whether `decode_rows` is for such a file, and may be quicker than `decode`."""
-    by_libjpeg = header.format == "jpeg" and header.decoder == "opencv" and not header.cmyk and not header.progressive
-    return by_libjpeg and header.orientation == 1 and header.width >= _ROW_LENGTH_MIN
+    return _in_one_scan(header) and header.orientation == 1 and header.width >= _ROW_LENGTH_MIN
+
+
+def reads_planes(header: Header) -> bool:
+    """Whether `libjpeg_planes` is for such a file, and quicker than `decode`."""
+    return _in_one_scan(header) and header.width * header.height >= _PLANES_PIXELS_MIN
+
+
+def _in_one_scan(header: Header) -> bool:
+    by_libjpeg = header.format == "jpeg" and header.decoder == "opencv"
+    return by_libjpeg and not header.cmyk and not header.progressive
 
 
 def decode_rows(data: memoryview, header: Header, rows: Rows) -> Pixels:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.jpeg_grid import Grid, Window
-from gateway.pictures.libjpeg import Segment, StoredJpeg
+from gateway.pictures.libjpeg import StoredJpeg
+from gateway.pictures.libjpeg_calls import Segment
 from gateway.pictures.regions import Region
 
 _APP1, _APP2 = 0xE1, 0xE2

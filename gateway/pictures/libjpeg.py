@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import weakref
 from collections.abc import Sequence
-from ctypes import byref, c_int, c_size_t, c_uint, c_ulong, c_void_p
+from ctypes import byref, c_int, c_uint, c_void_p
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,28 +14,32 @@ from numpy.typing import NDArray
 from gateway.pictures import libjpeg_layout as layout
 from gateway.pictures.anonymous_memory import Bytes
 from gateway.pictures.libjpeg_calls import (
+    Destination,
     LibjpegError,
-    c_library,
+    Segment,
     codes_at,
+    compressing,
     create,
     destroy,
     infos_of,
     library,
     own_errors,
+    places_of_rows,
     read_header,
     restarts_in_rows,
     run,
+    write_segments,
 )
 from gateway.pictures.libjpeg_layout import BLOCK, ComponentInfo, Compress, Decompress
 
 #: (rows, columns, 64) int16: blocks of one component, quantised, in natural order: rows of 8.
 Plane = NDArray[np.int16]
-#: A marker and its payload.
-Segment = tuple[int, bytes]
 
 #: Of a block of one colour: 8 × -128, and a little less on the other side.
 _FIRST_MAX = 1024
 _BLOCK_BYTES = 2 * BLOCK
+#: Bytes for a file's head.
+_ROOM = 1 << 16
 _ACCESS = ctypes.CFUNCTYPE(c_void_p, c_void_p, c_void_p, c_uint, c_uint, c_int)
 
 
@@ -99,36 +103,25 @@ class StoredJpeg:
         """
         if not all(component.steps.all() for component in self.components):
             raise LibjpegError("steps of nothing")
-        calls, errors, written = library(), own_errors(), Compress()
-        written.err = ctypes.addressof(errors)
-        calls.jpeg_CreateCompress(byref(written), layout.LIB_VERSION, c_size_t(ctypes.sizeof(Compress)))
-        place, size = c_void_p(), c_ulong()
-        rows = pixels.ctypes.data + np.arange(len(pixels), dtype=np.uintp) * pixels.strides[0]
-        try:
-            calls.jpeg_mem_dest(byref(written), byref(place), byref(size))
+        calls, rows = library(), places_of_rows(pixels)
+        with compressing() as written:
+            destination = Destination(written, pixels.nbytes // 2 + _ROOM)
             calls.jpeg_copy_critical_parameters(byref(self._read), byref(written))
             written.height, written.width, written.input_components = pixels.shape
             written.in_space = layout.BGR
             calls.jpeg_start_compress(byref(written), 1)
             calls.jpeg_write_scanlines(byref(written), c_void_p(rows.ctypes.data), len(rows))
             run("jpeg_finish_compress", written)
-            return StoredJpeg(ctypes.string_at(place, size.value))
-        finally:
-            calls.jpeg_destroy_compress(byref(written))
-            c_library().free(place)
+            return StoredJpeg(destination.file())
 
     def write(self, segments: Sequence[Segment]) -> memoryview:
         """A sequential file of these coefficients, with the tables of steps there were and these segments.
 
         Its Huffman codes are the standard ones where the file had those, else made for it. Raises LibjpegError.
         """
-        calls, errors, written = library(), own_errors(), Compress()
-        written.err = ctypes.addressof(errors)
-        calls.jpeg_CreateCompress(byref(written), layout.LIB_VERSION, c_size_t(ctypes.sizeof(Compress)))
-        try:
-            out = np.empty(self._size + self._size // 4 + (1 << 16), np.uint8)
-            place, size = c_void_p(out.ctypes.data), c_ulong(len(out))
-            calls.jpeg_mem_dest(byref(written), byref(place), byref(size))
+        calls = library()
+        with compressing() as written:
+            destination = Destination(written, self._size + self._size // 4 + _ROOM)
             calls.jpeg_copy_critical_parameters(byref(self._read), byref(written))
             if restarts_in_rows(self._read):
                 written.restart_interval = self._read.restart_interval
@@ -137,17 +130,9 @@ class StoredJpeg:
             if not written.optimize_coding:  # where libjpeg looks at every number itself
                 self._check_first()
             calls.jpeg_write_coefficients(byref(written), c_void_p(self._arrays))
-            for marker, payload in segments:
-                calls.jpeg_write_marker(byref(written), marker, payload, len(payload))
+            write_segments(written, segments)
             run("jpeg_finish_compress", written)
-        finally:
-            calls.jpeg_destroy_compress(byref(written))
-        if place.value == out.ctypes.data:
-            return out[: size.value].data
-        try:
-            return memoryview(ctypes.string_at(place, size.value))
-        finally:
-            c_library().free(place)
+            return destination.file()
 
     def _check_first(self) -> None:
         """Raises LibjpegError where first coefficients lie farther apart than the standard tables have codes for.

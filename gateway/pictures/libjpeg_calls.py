@@ -6,13 +6,16 @@ its own, which begins inside libjpeg and has nothing of Python on its stack; `er
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import re
+from collections.abc import Iterator, Sequence
 from ctypes import byref, c_size_t, c_uint, c_ulong, c_void_p
 from functools import cache
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import _imaging
 
 from gateway.pictures import libjpeg_layout as layout
@@ -21,6 +24,8 @@ from gateway.pictures.libjpeg_layout import ComponentInfo, Compress, Decompress,
 
 #: How many codes of each length there are, from 1 to 16 bits, and their symbols.
 Codes = tuple[list[int], list[int]]
+#: A marker and its payload.
+Segment = tuple[int, bytes]
 
 _BLOCK_SIDE = 8
 _MAPPED = re.compile(r"(/\S*/libjpeg[^/\s]*\.so\.62\S*)$", re.MULTILINE)
@@ -55,16 +60,10 @@ def restarts_in_rows(read: Decompress) -> bool:
 @cache
 def usual_codes() -> tuple[tuple[Codes, Codes], ...]:
     """For DC and AC, those of T.81 annex K: of brightness, of colour."""
-    errors, written = own_errors(), Compress()
-    written.err = ctypes.addressof(errors)
-    calls = library()
-    calls.jpeg_CreateCompress(byref(written), layout.LIB_VERSION, c_size_t(ctypes.sizeof(Compress)))
-    try:
+    with compressing() as written:
         written.input_components, written.in_space = 3, layout.YCBCR
         run("jpeg_set_defaults", written)
         tables = [(codes_at(written.dc_tables[number]), codes_at(written.ac_tables[number])) for number in (0, 1)]
-    finally:
-        calls.jpeg_destroy_compress(byref(written))
     return tuple((dc, ac) for dc, ac in tables if dc and ac)
 
 
@@ -85,6 +84,52 @@ def own_errors() -> Errors:
     library().jpeg_std_error(byref(errors))
     errors.error_exit = ctypes.cast(c_library().pthread_exit, c_void_p).value
     return errors
+
+
+def end_process_on_error(struct: Decompress | Compress) -> None:
+    """From now on its functions may be called on Python's own thread: an error there ends the process."""
+    Errors.from_address(struct.err).error_exit = ctypes.cast(c_library().abort, c_void_p).value
+
+
+def places_of_rows(pixels: NDArray[np.uint8]) -> NDArray[np.uintp]:
+    """Where the rows of a plane or a picture lie: what libjpeg calls a sample array, once it has its address."""
+    return pixels.ctypes.data + np.arange(len(pixels), dtype=np.uintp) * np.uintp(pixels.strides[0])
+
+
+@contextlib.contextmanager
+def compressing() -> Iterator[Compress]:
+    """A file that is to be written. All that libjpeg holds of it ends with the block."""
+    errors, written = own_errors(), Compress()
+    written.err = ctypes.addressof(errors)
+    library().jpeg_CreateCompress(byref(written), layout.LIB_VERSION, c_size_t(ctypes.sizeof(Compress)))
+    try:
+        yield written
+    finally:
+        library().jpeg_destroy_compress(byref(written))
+
+
+class Destination:
+    """Memory that a file is written to: so many bytes, and as many more as it takes."""
+
+    def __init__(self, written: Compress, room: int) -> None:
+        self._own = np.empty(room, np.uint8)
+        self._place, self._size = c_void_p(self._own.ctypes.data), c_ulong(room)
+        library().jpeg_mem_dest(byref(written), byref(self._place), byref(self._size))
+
+    def file(self) -> memoryview:
+        """What was written, once it is finished; called once."""
+        if self._place.value == self._own.ctypes.data:
+            return self._own[: self._size.value].data
+        try:
+            return memoryview(ctypes.string_at(self._place, self._size.value))
+        finally:
+            c_library().free(self._place)
+
+
+def write_segments(written: Compress, segments: Sequence[Segment]) -> None:
+    """Behind the head of a file that was started."""
+    for marker, payload in segments:
+        library().jpeg_write_marker(byref(written), marker, payload, len(payload))
 
 
 def create(read: Decompress, errors: Errors) -> None:
@@ -117,6 +162,7 @@ def library() -> ctypes.CDLL:
     calls.jpeg_write_coefficients.restype = c_void_p
     calls.jpeg_read_scanlines.argtypes = [c_void_p, c_void_p, c_uint]
     calls.jpeg_skip_scanlines.argtypes = [c_void_p, c_uint]
+    calls.jpeg_read_raw_data.argtypes = calls.jpeg_write_raw_data.argtypes = [c_void_p, c_void_p, c_uint]
     return calls
 
 

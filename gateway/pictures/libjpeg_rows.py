@@ -25,19 +25,20 @@ from gateway.pictures.anonymous_memory import Bytes
 from gateway.pictures.libjpeg import StoredJpeg
 from gateway.pictures.libjpeg_calls import (
     LibjpegError,
-    c_library,
     codes_at,
     create,
     destroy,
+    end_process_on_error,
     infos_of,
     library,
     own_errors,
+    places_of_rows,
     read_header,
     restarts_in_rows,
     run,
     usual_codes,
 )
-from gateway.pictures.libjpeg_layout import BLOCK, ByteSource, ComponentInfo, Decompress, Errors, HuffmanBits
+from gateway.pictures.libjpeg_layout import BLOCK, ByteSource, ComponentInfo, Decompress, HuffmanBits
 
 #: (H,) which rows of a picture.
 Rows = NDArray[np.bool_]
@@ -76,10 +77,10 @@ def read_rows(data: Bytes, rows: Rows, picture: NDArray[np.uint8]) -> None:
     rows: (H,) which. picture: (H, W, 3) uint8 BGR as stored, C-contiguous. Raises LibjpegError where the file is
     of another size or kind, and where libjpeg has anything to say of it, be it harmless.
     """
-    with _reading(data) as read:
+    with single_scan(data) as read:
         if (read.height, read.width) != picture.shape[:2]:
             raise LibjpegError("another size")
-        _start(read)
+        start_reading(read)
         _pass_over(read, rows, picture)
 
 
@@ -124,22 +125,22 @@ def _bits_lie() -> int | None:
 
 
 def _read_scan(data: Bytes, shrink: int, at: int) -> ReadScan:
-    with _reading(data) as read:
+    with single_scan(data) as read:
         infos = infos_of(read)
-        factors, codes = _factors_of(infos), tuple(info.dc_number for info in infos)
+        factors, codes = factors_of(infos), tuple(info.dc_number for info in infos)
         restarts = bool(read.restart_interval)
         if (restarts and not restarts_in_rows(read)) or not _coded_as_usual(read, infos):
             raise LibjpegError("another kind")
         start = len(data) - ByteSource.from_address(read.src).bytes_left
         read.scale_num, read.scale_denom = 1, shrink
-        _start(read)
+        start_reading(read)
         picture, ends = _watched(read, len(data), at)
     places = np.array([(start, 0, *([0] * len(factors))), *ends], np.int64)
     return ReadScan(picture, start, places[:, 0], places[:, 1], places[:, 2:], factors, codes, restarts)
 
 
 @contextlib.contextmanager
-def _reading(data: Bytes) -> Iterator[Decompress]:
+def single_scan(data: Bytes) -> Iterator[Decompress]:
     """A file of one scan and usual sampling; who is given it starts it and reads it to its end.
 
     Raises LibjpegError for others, and in the end where libjpeg had anything to say of it.
@@ -149,7 +150,7 @@ def _reading(data: Bytes) -> Iterator[Decompress]:
     try:
         read_header(read, data)
         one_scan = not read.progressive and read.comps_in_scan == read.components
-        if not one_scan or _factors_of(infos_of(read)) not in _SKIPPED_RIGHTLY:
+        if not one_scan or factors_of(infos_of(read)) not in _SKIPPED_RIGHTLY:
             raise LibjpegError("another kind")
         ending_thread = errors.error_exit
         yield read
@@ -161,21 +162,21 @@ def _reading(data: Bytes) -> Iterator[Decompress]:
         raise LibjpegError("warnings")
 
 
-def _start(read: Decompress) -> None:
+def start_reading(read: Decompress) -> None:
     """From now on rows can be read, on this thread."""
     read.out_space = layout.BGR
     run("jpeg_start_decompress", read)
-    Errors.from_address(read.err).error_exit = ctypes.cast(c_library().abort, c_void_p).value
+    end_process_on_error(read)
 
 
-def _factors_of(infos: list[ComponentInfo]) -> tuple[tuple[int, int], ...]:
+def factors_of(infos: list[ComponentInfo]) -> tuple[tuple[int, int], ...]:
     return tuple((info.across, info.down) for info in infos)
 
 
 def _watched(read: Decompress, size: int, at: int) -> tuple[NDArray[np.uint8], list[tuple[int, ...]]]:
     """All rows of a started file; and after each of its rows of MCUs: bytes taken, bits unused, first coefficients."""
     picture = np.empty((read.output_height, read.output_width, 3), np.uint8)
-    places = picture.ctypes.data + np.arange(len(picture), dtype=np.uintp) * picture.strides[0]
+    places = places_of_rows(picture)
     struct, first, reading = ctypes.addressof(read), places.ctypes.data, library().jpeg_read_scanlines
     source, bits = ByteSource.from_address(read.src), HuffmanBits.from_address(read.modules[layout.ENTROPY] + at)
     ends: list[tuple[int, ...]] = []
@@ -210,7 +211,7 @@ def _pass_over(read: Decompress, rows: Rows, picture: NDArray[np.uint8]) -> None
     """Reads and skips the rows of a started file. The last one is read: libjpeg skips to the end without a look."""
     wanted = rows.copy()
     wanted[-1] = True
-    places = picture.ctypes.data + np.arange(len(rows), dtype=np.uintp) * picture.strides[0]
+    places = places_of_rows(picture)
     struct, first = ctypes.addressof(read), places.ctypes.data
     reading, skipping = library().jpeg_read_scanlines, library().jpeg_skip_scanlines
     row = 0

@@ -69,6 +69,11 @@ class MaskOptions(msgspec.Struct, frozen=True, kw_only=True):
         return self.quality == KEEP
 
     @property
+    def writes_planes(self) -> bool:
+        """Whether the masked picture may be written without having become colours: as a JPEG that is encoded anew."""
+        return self.format == "jpeg" and not self.keeps and not self.annotate
+
+    @property
     def bgr(self) -> Color:
         """The colour as blue, green, red, 0..255 each."""
         red, green, blue = bytes.fromhex(self.color[1:])

@@ -53,6 +53,7 @@ class Picture:
         tiles: int,
         metadata: Metadata,
         reach: int,
+        planar: bool,
     ) -> None:
         self.facts: PictureFacts = facts_of(header, len(data))
         self.crops: tuple[Crop, ...] = ()
@@ -60,7 +61,7 @@ class Picture:
         self.preprocess_ms = 0.0
         self._owner, self._header, self._sides = owner, header, sides
         self._to_mask, self._kept, self._tiles, self._metadata = to_mask, kept, tiles, metadata
-        self._reach = reach
+        self._reach, self._planar = reach, planar
         self._data: Data | None = data
         self._job: Job | None = None
         self._child: Doer | None = None
@@ -132,10 +133,12 @@ class Picture:
         """The masked picture; decoded again first, in one go, where no child holds it (any more)."""
         kept_bytes = self.facts.size_bytes * options.keeps
         need = memory_need.masking(self._header, options.format, kept_bytes, overlay.header if overlay else None)
-        if self._child is not None and not self._child.gone and self._kept == options.keeps:
+        planar = self._planar and options.writes_planes
+        opened_for_it = (self._kept, self._planar) == (options.keeps, planar)
+        if self._child is not None and not self._child.gone and opened_for_it:
             (answer,) = await self._ask(need, self._masking(marks, options, overlay, self._child))
             return answer
-        self._to_mask, self._kept, self._child = True, options.keeps, None
+        self._to_mask, self._kept, self._planar, self._child = True, options.keeps, planar, None
         jobs = self._opening((), 0), self._masking(marks, options, overlay, None)
         _opened, answer = await self._ask(max(need, self._decoding_need()), *jobs)
         return answer
@@ -143,7 +146,7 @@ class Picture:
     def _opening(self, sides: tuple[int, ...], tiles: int, reach: int = 0) -> Job:
         """The crops must be what the header announces: a child is not trusted with our own sizes."""
         assert self._data is not None
-        wanted = sides, self._to_mask, tiles, self._kept, self._metadata, reach
+        wanted = sides, self._to_mask, tiles, self._kept, self._metadata, reach, self._planar
         message = Open(self._id, self._header, len(self._data), *wanted)
         shapes = tuple(shapes_of(self.facts.width, self.facts.height, sides, tiles))
         right = (shapes, shapes * 2)  # twice: as it looks on white as well
@@ -266,12 +269,13 @@ class Pictures:
         tiles: int = 0,
         metadata: Metadata = "none",
         reach: int = 0,
+        planar: bool = False,
     ) -> Picture:
         """The picture, one crop per side, and at most so many tiles. `data` must stay unchanged until it is closed.
 
         to_mask: refuse animated and multi-page files (for mask). kept: to change only blocks of the file. header: of
         `data`, where it was read and found within the limits before. metadata: what of the file's goes into the masked
-        picture. reach: as in `Open`. Raises BadImage, TooLarge, Unavailable.
+        picture. reach, planar: as in `Open`. Raises BadImage, TooLarge, Unavailable.
         """
         if header is None:
             header = read_header(memoryview(data))
@@ -279,8 +283,9 @@ class Pictures:
         if to_mask:
             refuse_to_mask(header)
         picture = Picture(
-            self, data, header, sides, to_mask=to_mask, kept=kept, tiles=tiles, metadata=metadata, reach=reach
-        )
+            self, data, header, sides,
+            to_mask=to_mask, kept=kept, tiles=tiles, metadata=metadata, reach=reach, planar=planar,
+        )  # fmt: skip
         try:
             await picture.decode()
         except BaseException:

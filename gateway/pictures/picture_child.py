@@ -141,7 +141,7 @@ class PictureChild:
         opened = open_picture(
             data, message.header, message.sides, self._settings,
             to_mask=message.to_mask, kept=message.kept, tiles=message.tiles, metadata=message.metadata,
-            reach=message.reach, complaints=self._complaints.take,
+            reach=message.reach, planar=message.planar, complaints=self._complaints.take,
         )  # fmt: skip
         if message.to_mask:
             self._held[message.id] = opened

@@ -37,8 +37,9 @@ class ChildMessage(msgspec.Struct, frozen=True, array_like=True, tag=True):
 
 class Open(ChildMessage, frozen=True):
     """Decode the file of `size` bytes; one crop per side, and at most `tiles` tiles of sides[0]. to_mask: keep the
-    pixels until Close; kept: the file as well, to change only blocks of it. metadata: what of the file's goes into its
-    masked picture. reach: crops may be of a JPEG decoded smaller, whose longer side keeps so many pixels; 0: whole.
+    pixels until Close; kept: the file as well, to change only blocks of it; planar: planes in place of pixels, where it
+    is to be masked as a JPEG. metadata: what of the file's goes into its masked picture. reach: crops may be of a JPEG
+    decoded smaller, whose longer side keeps so many pixels; 0: whole.
     """
 
     id: int
@@ -50,6 +51,7 @@ class Open(ChildMessage, frozen=True):
     kept: bool = False
     metadata: Metadata = "none"
     reach: int = 0
+    planar: bool = False
 
 
 class Mask(ChildMessage, frozen=True):

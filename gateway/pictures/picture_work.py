@@ -22,15 +22,17 @@ from gateway.pictures.exif_tags import Metadata
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.headers.jpeg import is_closed
 from gateway.pictures.headers.jpeg_blocks import without_left_over
-from gateway.pictures.image_decode import ROWS_PART_MAX, decode, decode_rows, reads_rows, shrink_for
+from gateway.pictures.image_decode import ROWS_PART_MAX, decode, decode_rows, reads_planes, reads_rows, shrink_for
 from gateway.pictures.image_header import check_complete
 from gateway.pictures.input_formats import INPUTS
 from gateway.pictures.kept_jpeg import KeptFile, KeptJpeg, Shown
 from gateway.pictures.libjpeg_calls import LibjpegError
+from gateway.pictures.libjpeg_planes import Planes, read_planes
 from gateway.pictures.marks import Marks
 from gateway.pictures.masking import KEEP, MaskOptions, hide, is_weak, keep_words, weak_words
 from gateway.pictures.metadata import kept_metadata
 from gateway.pictures.picture_facts import Crop, Masked
+from gateway.pictures.planar_jpeg import PlanarJpeg, shown_of
 from gateway.pictures.regions import Pixels, Region
 from gateway.pictures.spliced_jpeg import CutFile, Scan, SplicedJpeg, cut
 from gateway.pictures.views import crop_of, rows_looked_at, shapes_of, shown
@@ -50,7 +52,7 @@ class Decoded:
     pixels: (H, W, 3) uint8 BGR, upright, to be masked in sRGB; (0, 0, 3) where not all of it was decoded. alpha:
     (H, W) uint8. decode_ms, preprocess_ms: milliseconds. as_stored: a colour profile is stored that cannot be used, so
     that no colour was changed. kept: to change only blocks of the file; then the pixels are not in sRGB. exif: what of
-    its metadata the masked picture carries.
+    its metadata the masked picture carries. planes: in place of pixels.
     """
 
     header: Header
@@ -62,13 +64,15 @@ class Decoded:
     as_stored: bool
     kept: KeptFile | CutFile | None = None
     exif: bytes = b""
+    planes: Planes | None = None
 
     @property
     def held_bytes(self) -> int:
         """What it takes while it is held to be masked."""
         copy = self.kept.copy.nbytes if isinstance(self.kept, CutFile) and self.kept.shrunk > 1 else 0
         file = 0 if self.kept is None else self.kept.size
-        return self.pixels.nbytes + (0 if self.alpha is None else self.alpha.nbytes) + file + copy
+        arrays = (self.pixels, self.alpha, self.planes)
+        return sum(each.nbytes for each in arrays if each is not None) + file + copy
 
 
 def open_picture(
@@ -79,6 +83,7 @@ def open_picture(
     *,
     to_mask: bool,
     kept: bool = False,
+    planar: bool = False,
     tiles: int = 0,
     metadata: Metadata = "none",
     reach: int = 0,
@@ -89,14 +94,18 @@ def open_picture(
     to_mask: a picture that is partly transparent is fitted a second time as it looks on white, so that a face
     which only transparency draws is found as well; then its colours become sRGB, which detection never sees.
     kept: its colours stay as stored, and so does the file, a JPEG: its bits for `SplicedJpeg`, else all of it for
-    `KeptJpeg`. reach: what is fitted may be a JPEG decoded smaller, whose longer side keeps so many pixels; 0: all.
-    What is masked is decoded whole, beside it, unless there are bits.
+    `KeptJpeg`. planar: it may stay in planes until it is masked as a JPEG; what is seen of it then has colours that
+    lie a little otherwise between the file's samples. Not for tiles. reach: what is fitted may be a JPEG decoded
+    smaller, whose longer side keeps so many pixels; 0: all. What is masked is decoded whole, beside it, unless there
+    are bits.
     complaints: what the decoders have said since it was last asked; without it damage that they alone see is not.
     """
     begin = perf_counter()
     check_complete(data, header, settings)
     shrink = shrink_for(header, reach)
     wanted: Wanted = (*header.upright_size, sides, tiles)
+    if planar and (in_planes := _open_in_planes(data, header, wanted, shrink, metadata, complaints)) is not None:
+        return in_planes
     pixels, alpha, scan = None, None, None
     if kept:
         pixels, scan = _cut(data, header, shrink, complaints)
@@ -127,6 +136,36 @@ def open_picture(
     decode_ms = (decoded - begin + perf_counter() - fitted) * 1000
     told = decode_ms, (fitted - decoded) * 1000, as_stored
     return Decoded(header, pixels, alpha, tuple(crops), *told, file, exif)
+
+
+def _open_in_planes(
+    data: memoryview,
+    header: Header,
+    wanted: Wanted,
+    shrink: int,
+    metadata: Metadata,
+    complaints: Callable[[], str],
+) -> Decoded | None:
+    """A JPEG in planes, which are to be masked as a JPEG; None where it is to become pixels.
+
+    That is where its colours are not sRGB's, or lie in another way; and what is odd or damaged, as with `_cut`.
+    """
+    begin = perf_counter()
+    if not reads_planes(header) or not is_closed(data) or kept_profile(data, header) != b"":
+        return None
+    try:
+        planes = read_planes(INPUTS[header.format].ready(data, header), header.orientation)
+    except LibjpegError:
+        complaints()
+        return None
+    small = None if shrink == 1 else _decoded(data, header, shrink, complaints, with_alpha=False)[1]
+    decoded = perf_counter()
+    width, height, sides, _tiles = wanted
+    fits = shown_of(planes, width, height, sides) if small is None else shown(small, *wanted)
+    crops = tuple(map(crop_of, shapes_of(*wanted), fits))
+    exif = kept_metadata(INPUTS[header.format].exif(data), metadata, 1)
+    times = (decoded - begin) * 1000, (perf_counter() - decoded) * 1000
+    return Decoded(header, _NO_PIXELS, None, crops, *times, as_stored=False, exif=exif, planes=planes)
 
 
 def _decoded(
@@ -187,7 +226,7 @@ def mask_picture(
         raise BadParameter(weak_words(options))
     hidden = [] if options.annotate else marks.regions(options.padding, width, height)
     begin = perf_counter()
-    kept = _read_again(opened)
+    kept = _read_again(opened, options)
     read = perf_counter()
     hidden = hidden if kept is None else kept.grown(hidden)
     shown: Shown = ()
@@ -208,9 +247,12 @@ def _encoded(opened: Decoded, options: MaskOptions) -> memoryview:
     return encode(opened.pixels, opened.alpha, options.format, options.quality, opened.exif)
 
 
-def _read_again(opened: Decoded) -> KeptJpeg | SplicedJpeg | None:
-    """Its blocks, where the file is kept but for its masks."""
+def _read_again(opened: Decoded, options: MaskOptions) -> KeptJpeg | SplicedJpeg | PlanarJpeg | None:
+    """Its blocks, where the file is kept but for its masks; its planes, where there are these in place of pixels."""
     file = opened.kept
+    if opened.planes is not None:
+        assert options.writes_planes and options.quality != KEEP, "the picture was opened to be encoded anew as a JPEG"
+        return PlanarJpeg(opened.planes, options.quality, opened.exif)
     if file is None:
         return None
     if isinstance(file, CutFile):
@@ -220,13 +262,16 @@ def _read_again(opened: Decoded) -> KeptJpeg | SplicedJpeg | None:
 
 
 def _hidden(
-    kept: KeptJpeg | SplicedJpeg | None,
+    kept: KeptJpeg | SplicedJpeg | PlanarJpeg | None,
     opened: Decoded,
     hidden: list[Region],
     options: MaskOptions,
     overlay: Pixels | None,
 ) -> Shown:
-    """How the regions look when they are hidden, by now in the picture, too, where all of it was decoded."""
+    """How the regions look when they are hidden, by now in the picture, too, where there is all of it."""
+    if isinstance(kept, PlanarJpeg):
+        kept.hide(hidden, options, overlay)
+        return ()
     if isinstance(kept, SplicedJpeg):
         with _as_parameter():
             return kept.hidden(hidden, options, overlay)
@@ -234,9 +279,9 @@ def _hidden(
     return [partial(region.of, opened.pixels) for region in hidden]
 
 
-def _written(kept: KeptJpeg | SplicedJpeg, shown: Shown, hidden: list[Region]) -> memoryview:
+def _written(kept: KeptJpeg | SplicedJpeg | PlanarJpeg, shown: Shown, hidden: list[Region]) -> memoryview:
     with _as_parameter():
-        return kept.write(shown, hidden)
+        return kept.write() if isinstance(kept, PlanarJpeg) else kept.write(shown, hidden)
 
 
 @contextlib.contextmanager

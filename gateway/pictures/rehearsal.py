@@ -24,6 +24,7 @@ from gateway.pictures.image_decode import decode_rows
 from gateway.pictures.image_header import read_header
 from gateway.pictures.input_formats import INPUTS
 from gateway.pictures.libjpeg_calls import LibjpegError
+from gateway.pictures.libjpeg_planes import read_planes, write_planes
 from gateway.pictures.marks import Marks
 from gateway.pictures.mask_methods import METHODS
 from gateway.pictures.masking import KEEP, MaskOptions
@@ -53,17 +54,18 @@ def rehearse(settings: DecodingSettings) -> None:
     for file, method, output in zip(_files(), itertools.cycle(METHODS), itertools.cycle(OUTPUTS), strict=False):
         _through(memoryview(file), MaskOptions(method=method, format=output), settings)
     _keep(settings)
-    _rows()
+    _rows_and_planes()
     _through(memoryview(file), MaskOptions(annotate=True), settings)
     srgb = ImageCms.createProfile("sRGB")
     ImageCms.applyTransform(Image.new("RGB", (1, 1)), ImageCms.buildTransform(srgb, srgb, "RGB", "RGB"))
 
 
-def _rows() -> None:
-    """Some rows of a file; where libjpeg cannot be called, every file is decoded whole."""
+def _rows_and_planes() -> None:
+    """Some rows of a file, and its planes; where libjpeg cannot be called, every file is decoded whole."""
     data = memoryview(next(_files()))
     with contextlib.suppress(LibjpegError):
         decode_rows(data, read_header(data), np.arange(_SIDE) % 4 == 0)
+        write_planes(read_planes(data), 90, [])
 
 
 def _keep(settings: DecodingSettings) -> None:

@@ -12,17 +12,19 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from unittest import mock
 
+import cv2
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gateway.pictures import picture_work
+from gateway.pictures import image_decode, picture_work
 from gateway.pictures.encode import OUTPUTS
 from gateway.pictures.exif_tags import METADATA
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.libjpeg import StoredJpeg
 from gateway.pictures.libjpeg_calls import LibjpegError
+from gateway.pictures.libjpeg_planes import read_planes
 from gateway.pictures.marks import Marks
 from gateway.pictures.mask_methods import METHODS
 from gateway.pictures.masking import KEEP, MaskOptions
@@ -52,6 +54,7 @@ def check_whole(data: bytes) -> None:
         return
     if header.format == "jpeg":
         check_kept(data, header)
+        check_planes(data)
         in_rows.check(memoryview(data), header, next(in_rows.patterns(header.height, zlib.crc32(data))))
     try:
         serve(data, header)
@@ -75,6 +78,16 @@ def check_kept(data: bytes, header: Header) -> None:
         assert np.array_equal(one, other)
 
 
+def check_planes(data: bytes) -> None:
+    """Where a file is read in planes, OpenCV decodes it to the same brightness."""
+    try:
+        y, _cb, _cr = read_planes(data).of_picture()
+    except LibjpegError:
+        return
+    grey = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION)
+    assert np.array_equal(y, grey)
+
+
 def _kept(data: bytes, header: Header, method: str, reach: int) -> bytes:
     opened = open_picture(memoryview(data), header, (_SIDE,), _SETTINGS, to_mask=True, kept=True, reach=reach)
     options = MaskOptions(method=method, format="jpeg", quality=KEEP, strength=9)
@@ -95,13 +108,18 @@ def serve(data: bytes, header: Header) -> None:
     )
     if header.format == "jpeg" and not header.cmyk and choice & 4:
         options = msgspec.structs.replace(options, format="jpeg", quality=KEEP)
-    told = METADATA[choice // 64 % len(METADATA)]
-    opened = open_picture(
-        memoryview(data), header, (_SIDE,), _SETTINGS, to_mask=True, kept=options.keeps, metadata=told
-    )
+    told, planar = METADATA[choice // 64 % len(METADATA)], options.writes_planes and bool(choice & 512)
+    with mock.patch.object(image_decode, "_PLANES_PIXELS_MIN", 1):
+        opened = open_picture(
+            memoryview(data), header, (_SIDE,), _SETTINGS,
+            to_mask=True, kept=options.keeps, metadata=told, planar=planar,
+        )  # fmt: skip
     width, height = header.upright_size
-    assert opened.pixels.shape == (height, width, 3)
-    assert opened.pixels.dtype == np.uint8
+    if opened.planes is None:
+        assert opened.pixels.shape == (height, width, 3)
+        assert opened.pixels.dtype == np.uint8
+    else:
+        assert (opened.planes.width, opened.planes.height) == (width, height)
     assert all(crop.side == _SIDE and max(crop.pixels.shape[:2]) <= _SIDE for crop in opened.crops)
     assert len(mask_picture(opened, Marks.all_of(_FACE), options, _SETTINGS).data) > 0
 

@@ -64,9 +64,13 @@ class Gallery:
         to_mask: bool = False,
         kept: bool = False,
         reach: int = 0,
+        planar: bool = False,
         seconds: float = 120,
     ) -> Picture:
-        return self.run(self.opening(data, sides=sides, to_mask=to_mask, kept=kept, reach=reach, seconds=seconds))
+        opening = self.opening(
+            data, sides=sides, to_mask=to_mask, kept=kept, reach=reach, planar=planar, seconds=seconds
+        )
+        return self.run(opening)
 
     async def opening(
         self,
@@ -76,15 +80,18 @@ class Gallery:
         to_mask: bool = False,
         kept: bool = False,
         reach: int = 0,
+        planar: bool = False,
         seconds: float = 120,
     ) -> Picture:
         """The same, to be awaited."""
         async with in_time(Deadline.after(seconds, self._loop.time())):
-            return await self.pictures.open(data, sides=sides, to_mask=to_mask, kept=kept, reach=reach)
+            return await self.pictures.open(data, sides=sides, to_mask=to_mask, kept=kept, reach=reach, planar=planar)
 
-    def mask(self, data: bytes, boxes: list[list[float]], reach: int = 0, **options: Any) -> Masked:
+    def mask(
+        self, data: bytes, boxes: list[list[float]], reach: int = 0, *, planar: bool = False, **options: Any
+    ) -> Masked:
         """Opens, masks these boxes, closes."""
-        picture = self.open(data, to_mask=True, kept=options.get("quality") == KEEP, reach=reach)
+        picture = self.open(data, to_mask=True, kept=options.get("quality") == KEEP, reach=reach, planar=planar)
         try:
             found = np.array(boxes, np.float32).reshape(-1, 4)
             faces = Faces(found, np.ones(len(found), np.float32), None)

@@ -11,7 +11,7 @@ import pytest
 from gateway.dispatching.detection import FINDS_MAX, INPUTS_PER_WORK, SURE, WORKS_AT_ONCE, Question, detect_picture
 from gateway.dispatching.dispatch import Detection, Looks
 from gateway.dispatching.work_queue import Work
-from gateway.looking import looking, reach_of
+from gateway.looking import looking, reach_of, stays_planar
 from gateway.params import DetectParams, MaskParams
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.picture_facts import Crop, PictureFacts
@@ -259,3 +259,34 @@ def test_mask_sees_what_detect_saw_where_it_does_not_decode_the_whole_file() -> 
     assert reach(MaskParams(quality="keep")) == reach(DetectParams()) == SIDE
     assert reach(MaskParams(quality="keep"), exact_pixels=True) == 0
     assert reach(MaskParams(quality="keep", tiles=4)) == 0
+
+
+def planar(params: DetectParams | MaskParams, *, exact_pixels: bool = False, **settings: object) -> bool:
+    told = Settings(**settings)  # type: ignore[arg-type]
+    task = "mask" if isinstance(params, MaskParams) else "detect"
+    return stays_planar(looking(task, params, told), params, told, exact_pixels=exact_pixels)
+
+
+def test_a_jpeg_that_is_masked_as_one_stays_in_planes_where_no_reference_is_promised():
+    assert planar(MaskParams())
+    assert planar(MaskParams(keep=(0,)))
+    assert not planar(MaskParams(), exact_pixels=True)
+    assert not planar(MaskParams(), scaled_jpeg="false")
+    assert planar(MaskParams(), scaled_jpeg="true", exact_pixels=True)
+    assert planar(MaskParams(detect=False, regions=((1.0, 1.0, 9.0, 9.0),)), exact_pixels=True), "nobody looks"
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        DetectParams(),
+        MaskParams(format="png"),
+        MaskParams(quality="keep"),
+        MaskParams(annotate=True),
+        MaskParams(thorough=True),
+        MaskParams(tiles=4),
+    ],
+    ids=["detect", "png", "keep", "annotate", "thorough", "tiles"],
+)
+def test_what_needs_pixels_or_the_files_blocks_becomes_these(params):
+    assert not planar(params)
