@@ -25,6 +25,8 @@ LEAST = 0.01
 LARGEST_DENIED = 1.6 * FACE
 #: Overlap (IoU) from which on a find of the closer look is the doubted one.
 SAME = 0.4
+#: Places of no face.
+_NOBODY = np.empty(0, np.intp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +63,13 @@ def parted(faces: Faces, confidence: float, most: int, rule: Rule, scale: float)
     First of those that score too little the likeliest, then of the others the least likely. scale: input pixels a pixel
     of the boxes.
     """
-    sure = np.flatnonzero(faces.scores >= np.float32(confidence))
-    known = faces.taken(sure)
+    sure = int(np.count_nonzero(faces.scores >= np.float32(confidence)))
+    known = faces.first(sure)
     below = _apart(faces, known, most)
-    deniable = sure[_deniable(known, confidence, rule, scale)] if rule.above else sure[:0]
+    deniable = np.flatnonzero(_deniable(known, confidence, rule, scale)) if rule.above else _NOBODY
     asked = deniable[max(0, len(deniable) - (most - len(below))) :]
-    return faces.taken(np.setdiff1d(sure, asked)), faces.taken(np.concatenate([asked, below]))
+    stay = known if not len(asked) else known.taken(np.delete(np.arange(sure), asked))
+    return stay, faces.taken(np.concatenate([asked, below]))
 
 
 def _deniable(known: Faces, confidence: float, rule: Rule, scale: float) -> NDArray[np.bool_]:
@@ -85,7 +88,7 @@ def _apart(faces: Faces, known: Faces, most: int) -> NDArray[np.intp]:
         apart = first + np.flatnonzero((shares_inside(part, known.boxes) <= CONTAINED).all(axis=1))[:left]
         found.append(apart)
         left, first = left - len(apart), first + most
-    return np.concatenate([np.empty(0, np.intp), *found])
+    return np.concatenate([_NOBODY, *found])
 
 
 def agreed(doubted: Faces, places: FloatArray, closer: Faces, confidence: float, rule: Rule) -> Faces:
