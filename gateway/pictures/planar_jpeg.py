@@ -22,6 +22,9 @@ from gateway.pictures.masking import MaskOptions, hide
 from gateway.pictures.regions import Pixels, Region
 from gateway.pictures.views import shown
 
+#: Rows that become colours, or samples, at once. Even.
+_STRIP_ROWS = 256
+
 
 class PlanarJpeg:
     """A picture in planes that is masked and written as a JPEG."""
@@ -60,13 +63,13 @@ class PlanarJpeg:
 
     def _show(self, region: Region, pixels: Pixels) -> None:
         """Gives a region's samples its pixels' colours."""
-        samples = _halved(region)
-        y, cr, cb = cv2.split(cv2.cvtColor(pixels, cv2.COLOR_BGR2YCrCb))
-        region.of(self._planes.y)[:] = y
-        for plane, full in ((self._planes.cb, cb), (self._planes.cr, cr)):
-            samples.of(plane)[:] = cv2.resize(
-                _even(full), (samples.width, samples.height), interpolation=cv2.INTER_AREA
-            )
+        for strip in _strips(region):
+            y, cr, cb = cv2.split(cv2.cvtColor(_within(strip, region).of(pixels), cv2.COLOR_BGR2YCrCb))
+            strip.of(self._planes.y)[:] = y
+            samples = _halved(strip)
+            size = (samples.width, samples.height)
+            for plane, full in ((self._planes.cb, cb), (self._planes.cr, cr)):
+                samples.of(plane)[:] = cv2.resize(_even(full), size, interpolation=cv2.INTER_AREA)
 
     def _seen(self, regions: Sequence[Region], near: int) -> Pixels:
         """(H, W, 3) uint8 BGR: the picture in these regions and so many pixels around them.
@@ -77,16 +80,13 @@ class PlanarJpeg:
         memory = blank(planes.height * planes.width * 3)
         picture = np.frombuffer(memory, np.uint8).reshape(planes.height, planes.width, 3)
         for place in _together([self._grown(region, near) for region in regions]):
-            wide = self._grown(place, 2)  # colours lie between the samples
-            size = (2 * halves(wide.width), 2 * halves(wide.height))
-            y = wide.of(planes.y)
-            colours = (
-                cv2.resize(_halved(wide).of(plane), size)[: wide.height, : wide.width]
-                for plane in (planes.cr, planes.cb)
-            )
-            pixels = _bgr(cv2.merge([y, *colours]))
-            top, left = place.top - wide.top, place.left - wide.left
-            place.of(picture)[:] = pixels[top : top + place.height, left : left + place.width]
+            for strip in _strips(place):
+                wide = self._grown(strip, 2)  # colours lie between the samples
+                size = (2 * halves(wide.width), 2 * halves(wide.height))
+                colours = (cv2.resize(_halved(wide).of(plane), size) for plane in (planes.cr, planes.cb))
+                inner = _within(strip, wide)
+                within = (inner.of(cast("Pixels", each)) for each in colours)
+                strip.of(picture)[:] = _bgr(cv2.merge([strip.of(planes.y), *within]))
         return picture
 
     def _grown(self, region: Region, more: int) -> Region:
@@ -108,6 +108,18 @@ def shown_of(planes: Planes, width: int, height: int, sides: tuple[int, ...]) ->
 
 def _bgr(ycrcb: cv2.typing.MatLike) -> Pixels:
     return cast("Pixels", cv2.cvtColor(ycrcb, cv2.COLOR_YCrCb2BGR))
+
+
+def _strips(region: Region) -> Iterable[Region]:
+    """Some rows at once, for the memory that they take."""
+    for top in range(region.top, region.bottom, _STRIP_ROWS):
+        yield replace(region, top=top, bottom=min(top + _STRIP_ROWS, region.bottom))
+
+
+def _within(region: Region, other: Region) -> Region:
+    """Where it lies in another."""
+    left, top = region.left - other.left, region.top - other.top
+    return replace(region, left=left, top=top, right=left + region.width, bottom=top + region.height)
 
 
 def _halved(region: Region) -> Region:
