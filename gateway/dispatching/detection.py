@@ -211,7 +211,8 @@ async def _all(
 
     async def one(question: Question, looks: list[Look]) -> Detection:
         async with room:
-            return await dispatcher.detect(_work(dispatcher, picture, question, looks, deadline))
+            work = _work(dispatcher, picture, question, looks, deadline, accompanied=len(portions) > 1)
+            return await dispatcher.detect(work)
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -222,7 +223,13 @@ async def _all(
 
 
 def _work(
-    dispatcher: Dispatcher, picture: Picture, question: Question, looks: Sequence[Look], deadline: Deadline
+    dispatcher: Dispatcher,
+    picture: Picture,
+    question: Question,
+    looks: Sequence[Look],
+    deadline: Deadline,
+    *,
+    accompanied: bool = False,
 ) -> Work:
     return Work(
         id=dispatcher.next_id(),
@@ -236,6 +243,7 @@ def _work(
         deadline=deadline,
         trace=question.trace,
         plain=all(turns == UPRIGHT and not crop.tile for crop, turns in looks),
+        accompanied=accompanied,
     )
 
 

@@ -238,7 +238,7 @@ class Dispatcher:
             self.roster.known[generation].link.send(encode(Offer(self.queue.waiting)))
 
     def _frames(self, work: Work) -> list[object]:
-        work.lone = self.alone() and self.queue.in_hand == 1
+        work.lone = self.alone() and self.queue.in_hand == 1 and not work.accompanied
         request = Request(
             id=work.id,
             left_ms=work.deadline.left_ms(self._now()),

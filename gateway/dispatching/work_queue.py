@@ -25,7 +25,8 @@ class Work:
     moves: how often a worker ended with it in hand. started: a worker said that it runs this one now, alone.
     noted: a worker ended with the same picture in hand, for whichever request. digest: once it was needed.
     trace: `Trace.told` of the request, or empty. plain: whether it looks at the whole picture as it is: what a run
-    costs is learned from these, but for what was sent as the only one in the house (lone).
+    costs is learned from these, but for what was sent as the only one in the house (lone). accompanied: others of the
+    same picture go with it.
     """
 
     id: int
@@ -43,6 +44,7 @@ class Work:
     digest: bytes = b""
     trace: str = ""
     plain: bool = True
+    accompanied: bool = False
     lone: bool = False
 
     @property

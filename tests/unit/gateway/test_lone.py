@@ -75,24 +75,38 @@ class Told:
         """Nothing is open."""
 
 
-def work(number: int, loop: asyncio.AbstractEventLoop) -> Work:
-    crop = np.zeros((4, 4, 3), np.uint8)
-    return Work(number, (crop,), (CropHeader(4, 4, 64, 1.0),), 0.5, 0.4, 0, 4, 4, Deadline(loop.time() + 60))
+def work(number: int, loop: asyncio.AbstractEventLoop, *, accompanied: bool = False) -> Work:
+    crop, deadline = np.zeros((4, 4, 3), np.uint8), Deadline(loop.time() + 60)
+    header = CropHeader(4, 4, 64, 1.0)
+    return Work(number, (crop,), (header,), 0.5, 0.4, 0, 4, 4, deadline, accompanied=accompanied)
 
 
-async def test_a_worker_is_told_of_a_lone_picture_and_of_none_beside_another() -> None:
-    loop, told = asyncio.get_running_loop(), Told()
+async def told_lone(*works: tuple[bool, bool]) -> list[bool]:
+    """Of requests that are sent one after the other and not answered: whether the worker was told that they are lone.
+
+    works: whether each is alone in the house, and whether others of its picture go with it.
+    """
+    loop, told, tasks = asyncio.get_running_loop(), Told(), []
     dispatcher = Dispatcher(Path("/nowhere"), "test")
     dispatcher.roster.known["w"] = SimpleNamespace(link=told, welcome=WELCOME)  # type: ignore[assignment]
     dispatcher.queue.join("w", WELCOME.capacity, WELCOME.busy_with)
     dispatcher.queue.granted("w", 8)
-    tasks = []
-    for number, alone in enumerate((True, True, False)):
+    for number, (alone, accompanied) in enumerate(works):
         dispatcher.alone = lambda alone=alone: alone
-        tasks.append(asyncio.create_task(dispatcher.detect(work(number, loop))))
+        tasks.append(asyncio.create_task(dispatcher.detect(work(number, loop, accompanied=accompanied))))
         await asyncio.sleep(0)
-    assert [request.lone for request in told.requests] == [True, False, False], "the second found the first in hand"
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     await dispatcher.aclose()
+    return [request.lone for request in told.requests]
+
+
+async def test_a_worker_is_told_of_a_lone_picture_and_of_none_beside_another() -> None:
+    """The second finds the first in hand."""
+    assert await told_lone((True, False), (True, False), (False, False)) == [True, False, False]
+
+
+async def test_looks_that_go_together_are_not_lone() -> None:
+    """They run side by side, a core each."""
+    assert await told_lone((True, True)) == [False]

@@ -143,6 +143,7 @@ def test_no_request_holds_a_worker_for_long_and_only_a_few_are_out_at_once(turns
         assert len(work.crops) <= CROPS_MAX
         assert looks_of(work.headers) <= LOOKS_MAX
     assert workers.at_once_most <= WORKS_AT_ONCE
+    assert [work.accompanied for work in workers.seen] == [False] + [len(workers.seen) > 2] * (len(workers.seen) - 1)
 
 
 def test_a_face_seen_twice_is_one_and_a_part_of_it_is_none() -> None:
