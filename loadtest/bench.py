@@ -29,7 +29,7 @@ MATERIAL = ROOT.parent / "shared"
 
 @dataclass(slots=True)
 class Bench:
-    """Everything that runs, and what was measured so far, by kind of picture."""
+    """Everything that runs, and what was measured so far, by kind of picture. whole: of kinds that ran to their end."""
 
     limit: Limit
     service: Server
@@ -41,6 +41,7 @@ class Bench:
     clients: tuple[int, ...]
     mask: bool
     results: dict[str, list[Measured]] = field(default_factory=dict)
+    whole: dict[str, list[Measured]] = field(default_factory=dict)
 
     def run(self, kind: Kind) -> None:
         """One kind of picture: rounds of everything in turn, then the peers' own loads side by side."""
@@ -52,6 +53,7 @@ class Bench:
         for number in range(self.rounds):
             self._round(kind, shot, faces[WHOLE], number)
         self._open_loops(kind, shot, faces[WHOLE])
+        self.whole[kind.name] = self.results[kind.name]
 
     def _round(self, kind: Kind, shot: Shot, whole: list[int], number: int) -> None:
         """whole: how many faces the peers find."""
@@ -143,10 +145,13 @@ def main(arguments: list[str]) -> int:
             limit, service, peers, folder, photos if photos.is_dir() else None, options.seconds, options.rounds,
             tuple(options.clients), options.mask,
         )  # fmt: skip
-        for kind in options.kinds:
-            bench.run(kind)
-    _publish(bench.results, options.out, draw)
-    return int(any(one.failed or one.wrong for rows in bench.results.values() for one in rows))
+        try:
+            for kind in options.kinds:
+                bench.run(kind)
+        finally:  # broken off, too
+            if bench.whole:
+                _publish(bench.whole, options.out, draw)
+    return int(any(one.failed or one.wrong for rows in bench.whole.values() for one in rows))
 
 
 def _publish(results: report.Results, folder: Path, draw: Callable[[report.Results, Path, str], list[Path]]) -> None:
