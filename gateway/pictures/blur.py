@@ -55,19 +55,23 @@ class Blurred:
     extent: Region
     shrink: int
 
-    def of(self, region: Region) -> Pixels:
-        """(region height, region width, 3) uint8: the region, in pixels, enlarged from what it touches."""
-        near = _around(region, 1, self.shrink, self.extent)
+    def of(self, region: Region, shrunk: int = 1) -> Pixels:
+        """(region height, region width, …) uint8: the region, in pixels, enlarged from what it touches.
+
+        shrunk: as in `blurred`, of the picture whose pixels these are.
+        """
+        shrink = self.shrink // shrunk
+        near = _around(region, 1, shrink, self.extent)
         rows = slice(near.top - self.extent.top, near.bottom - self.extent.top)
         columns = slice(near.left - self.extent.left, near.right - self.extent.left)
-        size = (near.width * self.shrink, near.height * self.shrink)
+        size = (near.width * shrink, near.height * shrink)
         large = cast("Pixels", cv2.resize(self.coarse[rows, columns], size, interpolation=cv2.INTER_LINEAR))
-        down, along = region.top - near.top * self.shrink, region.left - near.left * self.shrink
+        down, along = region.top - near.top * shrink, region.left - near.left * shrink
         return large[down : down + region.height, along : along + region.width]
 
 
 def blurred(pixels: Pixels, hidden: list[Region], kernel: int, shrunk: int = 1) -> list[Blurred]:
-    """For each region a blur that holds it; the picture (H, W, 3) uint8 stays as it is.
+    """For each region a blur that holds it; the picture, (H, W, 3) or one plane of it, uint8, stays as it is.
 
     kernel: odd, in pixels. Truncated at the kernel's edge, mirrored at the picture's. shrunk: how many times smaller
     `pixels` are than the picture of the regions and the kernel: a power of two, no more than the blur's coarseness.

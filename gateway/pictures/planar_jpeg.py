@@ -54,12 +54,13 @@ class PlanarJpeg:
 
     def _blur(self, regions: list[Region], kernel: int) -> None:
         """A blur of colours is one of each plane. All see the picture as it was."""
-        planes = [(plane, 1 if index == 0 else 2) for index, plane in enumerate(self._planes.of_picture())]
-        blurs = [blurred(plane, regions, kernel, pixels) for plane, pixels in planes]
-        for (plane, pixels), soft in zip(planes, blurs, strict=True):
-            for blur, region in zip(soft, regions, strict=True):
-                place = region if pixels == 1 else _halved(region)
-                place.of(plane)[:] = replace(blur, shrink=blur.shrink // pixels).of(place)
+        samples = [_halved(region) for region in regions]
+        y, *colours = self._planes.of_picture()
+        planes = [(y, 1, regions), *((plane, 2, samples) for plane in colours)]
+        blurs = [blurred(plane, regions, kernel, shrunk) for plane, shrunk, _places in planes]
+        for (plane, shrunk, places), soft in zip(planes, blurs, strict=True):
+            for blur, place in zip(soft, places, strict=True):
+                place.of(plane)[:] = blur.of(place, shrunk)
 
     def _show(self, region: Region, pixels: Pixels) -> None:
         """Gives a region's samples its pixels' colours."""
@@ -124,8 +125,7 @@ def _within(region: Region, other: Region) -> Region:
 
 def _halved(region: Region) -> Region:
     """A region that begins with whole samples of colour, in these."""
-    right, bottom = halves(region.right), halves(region.bottom)
-    return replace(region, left=region.left // 2, top=region.top // 2, right=right, bottom=bottom)
+    return Region(region.left // 2, region.top // 2, halves(region.right), halves(region.bottom))
 
 
 def _even(plane: cv2.typing.MatLike) -> cv2.typing.MatLike:
