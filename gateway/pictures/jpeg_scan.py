@@ -59,15 +59,15 @@ class JpegScan:
 
     @staticmethod
     def flat_rows(top: int) -> int:
-        """See `flat_rows`."""
-        return flat_rows(top)
+        """Rows of MCUs in a part before those it is of, which begin with row `top` of the picture."""
+        return min(top, 1)
 
     def part(self, top: int, bottom: int) -> bytes:
         """A file of the rows `top` to `bottom` - 1, as wide as the picture, with `flat_rows` above them.
 
         Raises LibjpegError where these cannot be coded.
         """
-        height = min(bottom * self.mcu_height, self.height) + (flat_rows(top) - top) * self.mcu_height
+        height = min(bottom * self.mcu_height, self.height) + (self.flat_rows(top) - top) * self.mcu_height
         return file_of(self.head, height, _stuffed([*self._above(top), self.piece(top, bottom)]))
 
     def lead(self, top: int) -> int:
@@ -82,10 +82,10 @@ class JpegScan:
         if not ends_in_a_number:
             return tail_of(part, self.lead(top))
         fresh = scan_of(part, read_scan(part, _SMALLEST))
-        return fresh.head, fresh.piece(flat_rows(top), fresh.rows)
+        return fresh.head, fresh.piece(self.flat_rows(top), fresh.rows)
 
     def _above(self, top: int) -> list[Piece]:
-        return [self._flat_row(self.first[top].tolist())] * flat_rows(top)
+        return [self._flat_row(self.first[top].tolist())] * self.flat_rows(top)
 
     def _flat_row(self, first: list[int]) -> Piece:
         """A row of MCUs in which nothing changes. first: (components,) the first coefficients of all its blocks."""
@@ -122,11 +122,6 @@ class JpegScan:
     def _stored_at(self, plain: int) -> int:
         """Where a byte is stored, were no stuffing counted until it."""
         return plain + int(np.searchsorted(self.stuffing - np.arange(len(self.stuffing)), plain, side="right"))
-
-
-def flat_rows(top: int) -> int:
-    """Rows of MCUs in a part before those it is of, which begin with row `top` of the picture."""
-    return min(top, 1)
 
 
 def scan_of(data: Bytes, read: ReadScan) -> JpegScan:

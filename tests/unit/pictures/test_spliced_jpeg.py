@@ -14,7 +14,7 @@ from gateway.pictures.blur import coarseness
 from gateway.pictures.image_decode import decode
 from gateway.pictures.image_header import read_header
 from gateway.pictures.jpeg_data import head_and_data
-from gateway.pictures.jpeg_scan import JpegScan, flat_rows, joined, scan_of
+from gateway.pictures.jpeg_scan import JpegScan, joined, scan_of
 from gateway.pictures.kept_jpeg import KeptFile
 from gateway.pictures.libjpeg import StoredJpeg
 from gateway.pictures.libjpeg_calls import LibjpegError
@@ -229,7 +229,7 @@ def test_rows_are_a_file_of_their_own_with_the_same_numbers(name):
         part = stored(file.part(first, last))
         for numbers, own, (_across, down) in zip(before, part, file.factors, strict=True):
             wanted = numbers[first * down : last * down]
-            flat = flat_rows(first) * down
+            flat = file.flat_rows(first) * down
             assert (own[flat:][: len(wanted)] == wanted).all()
             assert (own[:flat, :, 1:] == 0).all()
 
