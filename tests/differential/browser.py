@@ -39,7 +39,7 @@ class Browser:
         self._page = page
 
     def show(self, data: bytes) -> tuple[str, Pixels | None] | None:
-        """ "" and (H, W, 3) BGR as stored, or the words of the refusal; None for formats no browser reads."""
+        """ "" and (H, W, 4) BGRA as stored, or the words of the refusal; None for formats no browser reads."""
         kind = _TYPES.get(data[:2])
         if kind is None:
             return None
@@ -48,7 +48,7 @@ class Browser:
         except Error:
             return NOT_SHOWN, None
         pixels = np.frombuffer(base64.b64decode(text), np.uint8).reshape(height, width, 4)
-        return "", pixels[:, :, 2::-1]
+        return "", pixels[:, :, [2, 1, 0, 3]]
 
 
 @contextmanager

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 import cv2
 import msgspec
@@ -37,6 +38,8 @@ NOT_SHOWN = "the browser does not show it"
 _SETTINGS = Settings()
 #: By which means over a part of the picture may differ, 0..255.
 _FAR = 12.0
+#: A canvas keeps colours multiplied by alpha: below this one, 0..255, they come back coarse or not at all.
+_FAINT = 32
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -91,8 +94,8 @@ def _digest(pixels: Pixels | None) -> str:
     return "" if pixels is None else hashlib.sha256(pixels.tobytes()).hexdigest()
 
 
-def looks(pixels: Pixels | None) -> list[float]:
-    """(3 × 8 × 8) means over a grid; nothing of no pixels."""
+def looks(pixels: NDArray[Any] | None) -> list[float]:
+    """(8 × 8 × channels) means over a grid; nothing of no pixels."""
     return [] if pixels is None else cv2.resize(pixels, (8, 8), interpolation=cv2.INTER_AREA).ravel().tolist()
 
 
@@ -101,8 +104,11 @@ def with_browser(reading: Reading, shown: tuple[str, Pixels | None] | None) -> R
     if shown is None:
         return reading
     words, pixels = shown
-    far = np.abs(np.subtract(looks(pixels), reading.looks)).max() if pixels is not None and reading.looks else 0.0
-    return msgspec.structs.replace(reading, chromium=words or ("the browser shows other pixels" if far > _FAR else ""))
+    if pixels is not None and reading.looks:
+        faint = np.repeat(looks((pixels[:, :, 3] < _FAINT).astype(np.float32)), 3) > 0
+        apart = np.abs(np.subtract(looks(pixels[:, :, :3]), reading.looks))
+        words = "the browser shows other pixels" if (apart[~faint] > _FAR).any() else ""
+    return msgspec.structs.replace(reading, chromium=words)
 
 
 def _service(data: bytes, complaints: Complaints) -> tuple[str, Pixels | None, int]:
