@@ -16,6 +16,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from typing import Any
+from unittest import mock
 
 import cv2
 import msgspec
@@ -24,6 +25,7 @@ import pillow_heif
 from numpy.typing import NDArray
 from PIL import Image
 
+from gateway.pictures import image_decode
 from gateway.pictures.decoder_complaints import Complaints
 from gateway.pictures.image_decode import upright
 from gateway.pictures.image_header import check_complete, check_limits, read_header
@@ -112,14 +114,17 @@ def with_browser(reading: Reading, shown: tuple[str, Pixels | None] | None) -> R
 
 
 def _service(data: bytes, complaints: Complaints) -> tuple[str, Pixels | None, int]:
-    """As detect reads it, and mask has to agree."""
+    """As detect reads it, and mask has to agree, in planes too."""
     to_detect, pixels, orientation = _opened(data, complaints, to_mask=False)
-    to_mask, _in_srgb, _ = _opened(data, complaints, to_mask=True)
-    assert to_detect == to_mask, (to_detect, to_mask)
+    for planar in (False, True):
+        to_mask, _in_srgb, _ = _opened(data, complaints, to_mask=True, planar=planar)
+        assert to_detect == to_mask, (to_detect, to_mask, planar)
     return to_detect, pixels, orientation
 
 
-def _opened(data: bytes, complaints: Complaints, *, to_mask: bool) -> tuple[str, Pixels | None, int]:
+def _opened(
+    data: bytes, complaints: Complaints, *, to_mask: bool, planar: bool = False
+) -> tuple[str, Pixels | None, int]:
     view = memoryview(data)
     try:
         header = read_header(view)
@@ -127,7 +132,10 @@ def _opened(data: bytes, complaints: Complaints, *, to_mask: bool) -> tuple[str,
         if header.format == "jpeg" and not to_mask:
             check_complete(view, header, _SETTINGS)
             in_rows.check(view, header, next(in_rows.patterns(header.height, len(data))), complaints.take)
-        opened = open_picture(view, header, (), _SETTINGS, to_mask=to_mask, complaints=complaints.take)
+        with mock.patch.object(image_decode, "_PLANES_PIXELS_MIN", 1):
+            opened = open_picture(
+                view, header, (), _SETTINGS, to_mask=to_mask, planar=planar, complaints=complaints.take
+            )
     except (BadImage, TooLarge) as error:
         return str(error), None, 1
     finally:
