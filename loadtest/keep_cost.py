@@ -6,8 +6,8 @@ each box, and `jpegtran -drop` it onto the file (Debian: libjpeg-turbo-progs; le
 `--faces own` it masks the JPEGs of the folder as they are, where the open model finds faces. CPU time over this process
 and whatever it starts, means over pictures. The ways take turns, all pictures at a time after one that does not count:
 a way leaves memory to the next as it needed it. Finding the faces is in none of them, fitting the picture for that is
-in all; what is kept is decoded smaller for it, as the open model wants it, and whole with --exactly, as official models
-do.
+in all. The service works as with the open model, which lets it decode smaller what is kept and leave in planes what is
+not; with --exactly as official models want it.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ async def main() -> None:
     pictures = await open_pictures(settings)
     reach = 0 if options.exactly else settings.input_side
     ways: dict[str, Way] = {
-        "quality=95": lambda job: _by_service(pictures, job, MaskOptions(padding=0), 0),
+        "quality=95": lambda job: _by_service(pictures, job, MaskOptions(padding=0), planar=not options.exactly),
         "quality=keep": lambda job: _by_service(pictures, job, MaskOptions(padding=0, quality=KEEP), reach),
     }
     if shutil.which(options.jpegtran):
@@ -113,9 +113,11 @@ async def _compare(crowd: str, ways: dict[str, Way], jobs: list[Job], pictures: 
         print(f"{crowd:7} {name:15} {counts}", flush=True)
 
 
-async def _by_service(pictures: Pictures, job: Job, options: MaskOptions, reach: int) -> int:
+async def _by_service(
+    pictures: Pictures, job: Job, options: MaskOptions, reach: int = 0, *, planar: bool = False
+) -> int:
     data = job.file.read_bytes()
-    picture = await pictures.open(data, sides=(640,), to_mask=True, kept=options.keeps, reach=reach)
+    picture = await pictures.open(data, sides=(640,), to_mask=True, kept=options.keeps, reach=reach, planar=planar)
     masked = await picture.mask(Marks.all_of(Faces(job.boxes, np.ones(len(job.boxes), np.float32), None)), options)
     picture.close()
     return len(masked.data)
@@ -171,7 +173,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("photos", nargs="?", type=Path, help="a folder of photographs; drawn faces when left out")
     parser.add_argument("--faces", nargs="+", choices=[*CROWDS, OWN], default=["few", "small"])
     parser.add_argument("--rounds", type=int, default=4)
-    parser.add_argument("--exactly", action="store_true", help="decode what is kept whole, as official models want it")
+    parser.add_argument(
+        "--exactly", action="store_true", help="decode as official models want it: whole, and to pixels"
+    )
     parser.add_argument("--jpegtran", default="jpegtran", help="the program")
     return parser.parse_args()
 
