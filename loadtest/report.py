@@ -5,6 +5,7 @@ Pure: `python -m loadtest.report FILE.json` prints the table of an earlier run a
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -77,7 +78,7 @@ def _limit(everything: list[Measured], number: int, figure: Callable[[Measured],
 
 
 def latency_share(rows: list[Measured]) -> float:
-    """p50 of one client over the bare sequence's, alone on the machine."""
+    """p50 of one client over the bare sequence's, alone on the machine; NaN where no single client was measured."""
     ours = latencies_ms_of([run for run in rows if run.contestant == OURS and run.clients == 1])
     bare = latencies_ms_of([run for run in rows if run.load == "bare 1"])
     return percentile(ours, 0.5) / percentile(bare, 0.5)
@@ -91,9 +92,10 @@ def summary(results: Results) -> str:
         ours = _closed(rows, OURS, most)
         lines.append(
             f"{kind}, {most} clients: {median(wall_shares(ours, rows)):.3f} of the limit, "
-            f"{median(cpu_shares(ours, rows)):.3f} of the bare loop's CPU per answer; "
-            f"one client: p50 {latency_share(rows):.2f} of the bare sequence's"
+            f"{median(cpu_shares(ours, rows)):.3f} of the bare loop's CPU per answer"
         )
+        if not math.isnan(alone := latency_share(rows)):
+            lines[-1] += f"; one client: p50 {alone:.2f} of the bare sequence's"
         if raw := _closed(rows, OURS, most, "raw"):
             lines.append(f"  raw bodies: {_rate(raw) / _rate(ours):.2f} times as many answers as in forms")
         lines += _against_peers(rows, most)
