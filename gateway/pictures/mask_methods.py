@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from gateway.pictures.blur import beside, blurred, cell_of, coarseness, kernel_of
+from gateway.pictures.plane_methods import PaintPlane, blur, blur_ellipses, ellipse, erase, fill, where_coarse
 from gateway.pictures.regions import Pixels, Region
 
 #: Blue, green, red, 0..255 each.
@@ -29,7 +30,8 @@ class MaskMethod:
     words: what it does, for callers. paint: hides the regions. cell: from the strength, pixels of one distinct cell
     that is left of a face; None where nothing is. beside: from the strength, how far around the regions paint looks,
     in pixels. by_copy: from the strength, how many times smaller a copy of the picture may be of which its blur is the
-    same and all that shows; 0 where there is none. lays: whether a picture is laid over what is painted.
+    same and all that shows; 0 where there is none. in_planes: from the strength, how it hides in one plane; None where
+    it needs colours. lays: whether a picture is laid over what is painted.
     """
 
     words: str
@@ -37,6 +39,7 @@ class MaskMethod:
     cell: Callable[[int], float] | None
     beside: Callable[[int], int]
     by_copy: Callable[[int], int]
+    in_planes: Callable[[int], PaintPlane | None]
     lays: bool = False
 
 
@@ -84,14 +87,7 @@ def _elliptical(pixels: Pixels, hidden: list[Region], strength: int, _color: Col
         if region.whole:
             region.of(pixels)[:] = soft.of(region)
         else:
-            cv2.copyTo(soft.of(region), _ellipse(region.height, region.width), region.of(pixels))
-
-
-def _ellipse(height: int, width: int) -> Pixels:
-    """(height, width) uint8, 1 inside the inscribed ellipse, else 0; it touches the middle of every side."""
-    y = (np.arange(height) + 0.5) / height * 2 - 1
-    x = (np.arange(width) + 0.5) / width * 2 - 1
-    return (np.square(x)[None, :] <= 1 - np.square(y)[:, None]).view(np.uint8)
+            cv2.copyTo(soft.of(region), ellipse(region.height, region.width), region.of(pixels))
 
 
 def _erase(pixels: Pixels, hidden: list[Region], strength: int, _color: Color) -> None:
@@ -118,6 +114,10 @@ def _none(_strength: int) -> int:
     return 0
 
 
+def _in_colours(_strength: int) -> None:
+    """Not in planes."""
+
+
 def _frame(_strength: int) -> int:
     return 1
 
@@ -130,11 +130,23 @@ METHODS = {
         cell_of,
         beside,
         coarseness,
+        where_coarse(blur),
     ),
-    "pixelate": MaskMethod("Pixelation. `strength` = block size.", _pixelate, float, _none, _none),
-    "solid": MaskMethod("Rectangle in `color` over the face, black by default.", _solid, None, _none, _none),
-    "elliptical": MaskMethod("Gaussian blur with an elliptical mask.", _elliptical, cell_of, beside, _none),
-    "erase": MaskMethod("The face is overwritten; nothing of it is left in the picture.", _erase, None, _frame, _none),
+    "pixelate": MaskMethod("Pixelation. `strength` = block size.", _pixelate, float, _none, _none, _in_colours),
+    "solid": MaskMethod(
+        "Rectangle in `color` over the face, black by default.", _solid, None, _none, _none, lambda _strength: fill
+    ),
+    "elliptical": MaskMethod(
+        "Gaussian blur with an elliptical mask.", _elliptical, cell_of, beside, _none, where_coarse(blur_ellipses)
+    ),
+    "erase": MaskMethod(
+        "The face is overwritten; nothing of it is left in the picture.",
+        _erase,
+        None,
+        _frame,
+        _none,
+        lambda _strength: erase,
+    ),
     "overlay": MaskMethod(
         "The face is overwritten, and `overlay` laid over it, turned as the face is: a drawing by name, or a small "
         "picture of yours in the form part `overlay`.",
@@ -142,6 +154,7 @@ METHODS = {
         None,
         _frame,
         _none,
+        _in_colours,
         lays=True,
     ),
 }

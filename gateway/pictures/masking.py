@@ -70,8 +70,9 @@ class MaskOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def writes_planes(self) -> bool:
-        """Whether the masked picture may be written without having become colours: as a JPEG that is encoded anew."""
-        return self.format == "jpeg" and not self.keeps and not self.annotate
+        """Whether a JPEG can be masked without becoming colours: by a method for planes, as a JPEG encoded anew."""
+        paints = METHODS[self.method].in_planes(self.strength) is not None
+        return paints and self.format == "jpeg" and not self.keeps and not self.annotate
 
     @property
     def bgr(self) -> Color:

@@ -270,7 +270,7 @@ def _hidden(
 ) -> Shown:
     """How the regions look when they are hidden, by now in the picture, too, where there is all of it."""
     if isinstance(kept, PlanarJpeg):
-        kept.hide(hidden, options, overlay)
+        kept.hide(hidden, options)
         return ()
     if isinstance(kept, SplicedJpeg):
         with _as_parameter():

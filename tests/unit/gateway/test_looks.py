@@ -284,10 +284,11 @@ def test_a_jpeg_that_is_masked_as_one_stays_in_planes_where_no_reference_is_prom
         MaskParams(format="png"),
         MaskParams(quality="keep"),
         MaskParams(annotate=True),
+        MaskParams(method="pixelate"),
         MaskParams(thorough=True),
         MaskParams(tiles=4),
     ],
-    ids=["detect", "png", "keep", "annotate", "thorough", "tiles"],
+    ids=["detect", "png", "keep", "annotate", "pixelate", "thorough", "tiles"],
 )
 def test_what_needs_pixels_or_the_files_blocks_becomes_these(params):
     assert not planar(params)

@@ -18,6 +18,7 @@ from gateway.pictures.marks import Marks
 from gateway.pictures.mask_methods import METHODS
 from gateway.pictures.masking import MaskOptions
 from gateway.pictures.picture_work import Decoded, mask_picture, open_picture
+from gateway.pictures.regions import Region
 from shared.faces import Faces
 from shared.settings import Settings
 from tests.hostile import make_icc, make_jpeg, make_png, rasters
@@ -34,7 +35,10 @@ BOXES = {
     "all": [(0, 0, WIDTH, HEIGHT)],
 }
 PLANAR = ("4:4:4", "4:2:2", "4:2:0")
+IN_PLANES = ("gaussian", "solid", "elliptical", "erase")
 SIDES = (160, 64)
+NOBODY = Faces.none()
+ELLIPSES = MaskOptions(method="elliptical", padding=0.0)
 
 
 @pytest.fixture(autouse=True)
@@ -90,8 +94,8 @@ def test_the_answer_shows_what_the_usual_way_shows(sampling, boxes):
     assert cv2.PSNR(usual, planar) > 38
 
 
-@pytest.mark.parametrize("strength", [1, 30, 199, 999])
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("strength", [48, 199, 999])
+@pytest.mark.parametrize("method", IN_PLANES)
 def test_so_it_does_by_every_method(method, strength):
     data = by_opencv(PICTURE, SAMPLINGS["4:2:0"], 95)
     for boxes in (BOXES["one"], BOXES["at the edges"], BOXES["over one another"]):
@@ -104,6 +108,23 @@ def test_so_it_does_by_every_method(method, strength):
 
 
 @pytest.mark.parametrize("method", METHODS)
+def test_methods_that_need_colours_and_weak_blurs_are_not_for_planes(method):
+    assert MaskOptions(method=method).writes_planes == (method in IN_PLANES)
+    assert MaskOptions(method=method, strength=20).writes_planes == (method in ("solid", "erase"))
+
+
+def test_what_somebody_drew_is_hidden_up_to_its_corners():
+    data, drawn = by_opencv(PICTURE, SAMPLINGS["4:2:0"], 95), Region(60, 150, 142, 230, whole=True)
+    marks = Marks(NOBODY, np.zeros(0, np.bool_), (drawn,))
+    usual, planar = (
+        pixels_of(bytes(mask_picture(opened(data, planar=planar), marks, ELLIPSES, Settings()).data))
+        for planar in (False, True)
+    )
+    assert cv2.PSNR(usual, planar) > 36
+    assert cv2.PSNR(planar[150:160, 60:70], PICTURE[150:160, 60:70]) < 36
+
+
+@pytest.mark.parametrize("method", IN_PLANES)
 def test_masks_grow_to_pairs_of_pixels(method):
     data = by_opencv(PICTURE, SAMPLINGS["4:2:0"])
     assert masked(data, [(61, 151, 141, 229)], method=method) == masked(data, BOXES["one"], method=method)
@@ -135,8 +156,9 @@ def cropped(data: bytes) -> bytes:
     return data[:at] + HEIGHT.to_bytes(2, "big") + WIDTH.to_bytes(2, "big") + data[at + 4 :]
 
 
+@pytest.mark.parametrize("method", ["solid", "erase"])
 @pytest.mark.parametrize("box", [(64, 160, 144, 240), (256, 400, WIDTH, HEIGHT)], ids=["inside", "at the corner"])
-def test_two_files_that_differ_under_the_mask_alone_give_the_same_answer(box):
+def test_two_files_that_differ_under_the_mask_alone_give_the_same_answer(box, method):
     """Also where blocks go on beyond the picture, and hold what nobody sees."""
     left, top, right, bottom = box
     files, answers = set(), set()
@@ -146,7 +168,7 @@ def test_two_files_that_differ_under_the_mask_alone_give_the_same_answer(box):
         under[:] = np.random.default_rng(seed).integers(0, 256, under.shape)
         data = cropped(by_opencv(whole, SAMPLINGS["4:2:0"]))
         files.add(data)
-        answers.add(masked(data, [box], method="solid"))
+        answers.add(masked(data, [box], method=method))
     assert len(files) == 3
     assert len(answers) == 1
 
@@ -156,7 +178,7 @@ def test_two_files_that_differ_under_the_mask_alone_give_the_same_answer(box):
 @pytest.mark.parametrize("sampling", PLANAR)
 def test_pictures_of_any_size(sampling, width, height):
     data = by_opencv(np.ascontiguousarray(PICTURE[:height, :width]), SAMPLINGS[sampling], 95)
-    for method in METHODS:
+    for method in IN_PLANES:
         boxes = [(0, 0, width, height), (width // 4 * 2, height // 4 * 2, width, height)]
         usual, planar = (pixels_of(masked(data, boxes, planar=each, method=method)) for each in (False, True))
         assert usual.shape == planar.shape
@@ -226,8 +248,7 @@ def test_metadata_goes_into_the_answer_upright():
     exif = opened(data, metadata="all").exif
     assert b"2026:11:28" in exif
     assert exif == opened(data, planar=False, metadata="all").exif
-    faces = Marks.all_of(Faces(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), None))
-    answer = bytes(mask_picture(opened(data, metadata="all"), faces, MaskOptions(), Settings()).data)
+    answer = bytes(mask_picture(opened(data, metadata="all"), Marks.all_of(NOBODY), MaskOptions(), Settings()).data)
     header = read_header(memoryview(answer))
     assert (header.orientation, header.width, header.height) == (1, HEIGHT, WIDTH)
     assert b"Exif\0\0" + exif in answer
@@ -249,10 +270,12 @@ def test_a_child_answers_as_it_would_outside_its_door():
     try:
         for sampling in (*PLANAR, *PLANAR):
             data = by_opencv(large, SAMPLINGS[sampling])
-            for method in ("gaussian", "pixelate", "overlay"):
+            for method in ("gaussian", "elliptical", "erase"):
                 asked = {"method": method, "padding": 0.0, "strength": 90}
                 answer = gallery.mask(data, [[300, 200, 420, 390]], planar=True, **asked)
                 assert bytes(answer.data) == masked(data, [(300, 200, 420, 390)], **asked)
+        blocks = gallery.mask(data, [[300, 200, 420, 390]], planar=True, method="pixelate", padding=0.0)
+        assert bytes(blocks.data) == masked(data, [(300, 200, 420, 390)], planar=False, method="pixelate")
         png = gallery.mask(data, [[300, 200, 420, 390]], planar=True, format="png")
         assert bytes(png.data).startswith(b"\x89PNG"), "opened again, as pixels"
     finally:
