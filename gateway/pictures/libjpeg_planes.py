@@ -102,7 +102,7 @@ def read_planes(data: Bytes, orientation: int = 1) -> Planes:
 
 
 def write_planes(planes: Planes, quality: int, segments: Sequence[Segment]) -> memoryview:
-    """A file of them. quality: 1..100, as libjpeg counts. segments: what stands in its head. Raises LibjpegError."""
+    """A file of them. quality: 1..100, as libjpeg counts. segments: what stands in its head."""
     planes.close_edges()
     calls = library()
     with compressing() as written:

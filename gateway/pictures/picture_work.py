@@ -280,8 +280,10 @@ def _hidden(
 
 
 def _written(kept: KeptJpeg | SplicedJpeg | PlanarJpeg, shown: Shown, hidden: list[Region]) -> memoryview:
+    if isinstance(kept, PlanarJpeg):
+        return kept.write()
     with _as_parameter():
-        return kept.write() if isinstance(kept, PlanarJpeg) else kept.write(shown, hidden)
+        return kept.write(shown, hidden)
 
 
 @contextlib.contextmanager

@@ -57,7 +57,7 @@ class PlanarJpeg:
             paint(PlanePart(plane, 2, regions, samples, options.strength, level))
 
     def write(self) -> memoryview:
-        """The file. Raises LibjpegError."""
+        """The file."""
         return write_planes(self._planes, self._quality, segments(self._exif, b""))
 
 
