@@ -129,7 +129,7 @@ def _by_jpegtran(jpegtran: str, job: Job) -> int:
     cv2.resize(pixels, (640, 480))  # as the service fits it for detection
     hidden = [_on_grid(box, pixels.shape[1], pixels.shape[0]) for box in job.boxes.tolist()]
     options = MaskOptions()
-    METHODS[options.method].paint(pixels, hidden, options.strength, options.bgr)  # type: ignore[arg-type]
+    METHODS[options.method].paint(pixels, hidden, options.strength, options.bgr, 1)  # type: ignore[arg-type]
     with tempfile.TemporaryDirectory() as folder:
         source, patch, target = job.file, Path(folder) / "patch.jpg", Path(folder) / "target.jpg"
         for region in hidden:

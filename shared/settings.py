@@ -106,9 +106,9 @@ class Settings(DecodingSettings, frozen=True, kw_only=True):
     scaled_jpeg: Annotated[
         Literal["auto", "true", "false"],
         _about(
-            "Whether detect decodes JPEGs from twice the input's side on at 1/2, 1/4 or 1/8, and mask leaves large "
-            "ones in planes: auto for the open model, which finds as many faces; true for any model: quicker, other "
-            "scores"
+            "Whether detect decodes JPEGs from twice the input's side on at 1/2, 1/4 or 1/8, and mask makes no "
+            "colours of large ones: auto for the open model, which finds as many faces; true for any model: quicker, "
+            "other scores"
         ),
     ] = "auto"
     detect_tiles: Annotated[

@@ -71,7 +71,7 @@ class MaskOptions(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def writes_planes(self) -> bool:
         """Whether a JPEG can be masked without becoming colours: by a method for planes, as a JPEG encoded anew."""
-        paints = METHODS[self.method].in_planes(self.strength) is not None
+        paints = METHODS[self.method].in_planes(self.strength)
         return paints and self.format == "jpeg" and not self.keeps and not self.annotate
 
     @property
@@ -126,7 +126,7 @@ def keep_words(why: str) -> str:
 def hide(pixels: Pixels, hidden: list[Region], options: MaskOptions, overlay: Pixels | None = None) -> None:
     """By the method that is asked for, in place. overlay: (H, W, 4) BGRA, a caller's own in place of the drawing."""
     method = METHODS[options.method]
-    method.paint(pixels, hidden, options.strength, options.bgr)
+    method.paint(pixels, hidden, options.strength, options.bgr, 1)
     if method.lays:
         ready = drawn(options.overlay) if overlay is None else ready_to_lay(overlay)
         for region in hidden:

@@ -17,7 +17,6 @@ from gateway.pictures.kept_jpeg import segments
 from gateway.pictures.libjpeg_planes import Planes, halves, write_planes
 from gateway.pictures.mask_methods import METHODS, Color
 from gateway.pictures.masking import MaskOptions
-from gateway.pictures.plane_methods import PlanePart
 from gateway.pictures.regions import Pixels, Region
 from gateway.pictures.views import shown
 
@@ -44,17 +43,11 @@ class PlanarJpeg:
         ]
 
     def hide(self, regions: list[Region], options: MaskOptions) -> None:
-        """By a method that paints planes, in regions that `grown` gave."""
-        paint = METHODS[options.method].in_planes(options.strength)
-        assert paint is not None, "the picture was opened for another method"
-        y, *colours = self._planes.of_picture()
-        levels = _levels(options.bgr)
-        samples = [
-            Region(region.left // 2, region.top // 2, halves(region.right), halves(region.bottom)) for region in regions
-        ]
-        paint(PlanePart(y, 1, regions, regions, options.strength, levels[0]))
-        for plane, level in zip(colours, levels[1:], strict=True):
-            paint(PlanePart(plane, 2, regions, samples, options.strength, level))
+        """By a method that does so in planes, in regions that `grown` gave."""
+        method = METHODS[options.method]
+        assert method.in_planes(options.strength), "the picture was opened for another method"
+        for plane, level, shrunk in zip(self._planes.of_picture(), _levels(options.bgr), (1, 2, 2), strict=True):
+            method.paint(plane, regions, options.strength, (level,), shrunk)
 
     def write(self) -> memoryview:
         """The file."""

@@ -37,6 +37,13 @@ class Region:
     def area(self) -> int:
         return self.width * self.height
 
+    def shrunk(self, by: int) -> Region:
+        """What it touches in a picture that is so many times smaller."""
+        if by == 1:
+            return self
+        right, bottom = -(-self.right // by), -(-self.bottom // by)
+        return Region(self.left // by, self.top // by, right, bottom, self.whole, self.tilt)
+
     def of(self, pixels: Pixels) -> Pixels:
         """A view of these pixels."""
         return pixels[self.top : self.bottom, self.left : self.right]

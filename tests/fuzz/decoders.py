@@ -104,7 +104,9 @@ def serve(data: bytes, header: Header) -> None:
     """Opens, masks and encodes; how is chosen by the bytes. Raises what the pipeline raises."""
     choice = zlib.crc32(data)
     options = MaskOptions(
-        method=_METHODS[choice % len(_METHODS)], format=_OUTPUTS[choice // 8 % len(_OUTPUTS)], strength=9
+        method=_METHODS[choice % len(_METHODS)],
+        format=_OUTPUTS[choice // 8 % len(_OUTPUTS)],
+        strength=99 if choice & 1024 else 9,
     )
     if header.format == "jpeg" and not header.cmyk and choice & 4:
         options = msgspec.structs.replace(options, format="jpeg", quality=KEEP)

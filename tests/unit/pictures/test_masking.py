@@ -24,7 +24,7 @@ def boxes(*corners: tuple[float, float, float, float]) -> NDArray[np.float32]:
 
 
 def paint(pixels: NDArray[np.uint8], hidden: list[Region], options: MaskOptions) -> None:
-    METHODS[options.method].paint(pixels, hidden, options.strength, options.bgr)
+    METHODS[options.method].paint(pixels, hidden, options.strength, options.bgr, 1)
 
 
 def painted(picture: NDArray[np.uint8], *hidden: Region, **options: object) -> NDArray[np.uint8]:

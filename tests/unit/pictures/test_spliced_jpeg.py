@@ -307,7 +307,7 @@ def test_painting_looks_no_farther_than_it_says(method, strength):
     near = slice(max(0, 900 - beside), 1000 + beside)
     other[near] = pixels[near]
     for picture in (pixels, other):
-        METHODS[method].paint(picture, hidden, strength, (1, 2, 3))
+        METHODS[method].paint(picture, hidden, strength, (1, 2, 3), 1)
     for region in hidden:
         assert (region.of(pixels) == region.of(other)).all()
 
