@@ -30,6 +30,7 @@ from gateway.keys.upkeep import Forget
 from gateway.keys.usage import day_of
 from gateway.people.sessions import Sessions
 from gateway.pictures import memory_need
+from gateway.pictures.crop_memory import CropMemory
 from gateway.pictures.picture import Pictures, open_pictures
 from gateway.pictures.picture_facts import decoders_of
 from gateway.readiness import LOOK_INTERVAL_S, Probe, Readiness
@@ -98,12 +99,15 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         door = await stack.enter_async_context(open_access(settings, runtime_dir, loops, also_forget))
         counters = door.counters
         kept = await stack.enter_async_context(open_records(settings, loops))
-        pictures = await open_pictures(settings)
+        crops = None if settings.role == "gateway" else CropMemory()
+        if crops is not None:
+            stack.callback(crops.close)
+        pictures = await open_pictures(settings, crops)
         stack.push_async_callback(pictures.aclose)
         log = open_log(settings, "gateway")
         if pictures.sandbox.notes:
             log.warning("decoders are not shut in whole", why="; ".join(pictures.sandbox.notes))
-        dispatcher = open_dispatcher(settings, loops, lambda event, facts: log.warning(event, **facts))
+        dispatcher = open_dispatcher(settings, loops, lambda event, facts: log.warning(event, **facts), crops)
         stack.push_async_callback(dispatcher.aclose)
         if settings.redis_url:  # who has none does not load its library
             from gateway.dispatching.quarantine_share import sharing
@@ -171,6 +175,7 @@ def _sample(services: Services, now: float) -> Sample:
         gauges={
             "requests_in_house": admission.requests,
             "bytes_in_house": admission.bytes,
+            "crop_memory_bytes": dispatcher.crops.lent_bytes if dispatcher.crops is not None else 0,
             "queue_decode": turnstile.waiting,
             "queue_workers": dispatcher.queue.waiting,
             "in_hand": dispatcher.queue.in_hand,

@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Meta
 
 #: Raised by one with every change of a message or of the frames around it; both sides refuse any other.
-PROTOCOL_VERSION = 8
+PROTOCOL_VERSION = 9
 
 #: What can be counted with on either side; anything else in a message makes it none (`shared/wire.py`).
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
@@ -28,6 +28,8 @@ Positive = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 Measure = Annotated[float, Meta(ge=0.0, le=1e12)]
 #: Where something lies, in pixels; it may be outside the picture.
 Pixel = Annotated[float, Meta(ge=-1e12, le=1e12)]
+#: What a crop memory begins with, by which it is known.
+MARK_BYTES = 16
 #: Quarter turns counterclockwise.
 Turn = Literal[0, 1, 2, 3]
 
@@ -93,16 +95,32 @@ class ModelInfo(msgspec.Struct, frozen=True):
     closer_network: bool = False
 
 
+class CropMemoryAddress(msgspec.Struct, frozen=True, array_like=True):
+    """Where a gateway's crops lie, for workers of its host: `size` bytes behind a descriptor of process `pid`.
+
+    mark: what it begins with.
+    """
+
+    pid: Positive
+    descriptor: Count
+    size: Positive
+    mark: Annotated[bytes, Meta(min_length=MARK_BYTES, max_length=MARK_BYTES)]
+
+
 class Hello(Message, frozen=True):
-    """A gateway process opens a link; the worker answers Welcome and Grant."""
+    """A gateway process opens a link; the worker answers Welcome and Grant. crops: where that gateway's crops lie, if
+    a worker of its host may read them there.
+    """
 
     gateway: str
+    crops: CropMemoryAddress | None = None
 
 
 class Welcome(Message, frozen=True):
     """A worker presents itself. `generation` is unique per worker process; every Reply repeats it.
 
     capacity: requests it may hold. busy_with: how many of them keep it busy while the next are made ready.
+    reads_crops: whether it reads this gateway's crops where they lie.
     """
 
     generation: str
@@ -112,10 +130,12 @@ class Welcome(Message, frozen=True):
     busy_with: Positive
     model: ModelInfo
     canary: Canary
+    reads_crops: bool = False
 
 
 class Request(Message, frozen=True):
-    """One picture to look at. Tensor frames follow: one per crop, raw uint8, rows·cols·3 bytes each.
+    """One picture to look at. Its crops, raw uint8, rows·cols·3 bytes each, lie in the gateway's crop memory, each from
+    its offset in bytes; without offsets they follow, one frame each.
 
     id: unique in its gateway process for life. left_ms: the deadline. width, height: of the upright
     picture. waiting: how many more this gateway has queued, so that the worker can share its credit out.
@@ -136,6 +156,7 @@ class Request(Message, frozen=True):
     suspected: bool = False
     trace: Annotated[str, Meta(max_length=64)] = ""
     lone: bool = False
+    offsets: tuple[Count, ...] = ()
 
 
 class Cancel(Message, frozen=True):

@@ -1,7 +1,8 @@
 """The only place that knows the order and bytes of the frames. Nothing on this wire is ever unpickled.
 
     frame 0   one byte PROTOCOL_VERSION, then the message as a msgpack array
-    frame 1…  Request: one raw uint8 frame per crop; Reply: one float32 little-endian frame of packed rows
+    frame 1…  Request: one raw uint8 frame per crop, none where they lie in the gateway's crop memory;
+              Reply: one float32 little-endian frame of packed rows
 
 Whatever arrives is checked (version, message, ranges of numbers, count, lengths) before anything is trusted;
 what fails raises WireError, and the receiver drops and counts it.
@@ -63,13 +64,17 @@ def encode(message: Message) -> list[Frame]:
 
 
 def encode_request(message: Request, crops: Sequence[CropArray]) -> list[Any]:
-    """A request and its crops, (rows, cols, 3) uint8 C-contiguous each, as frames; the crops are not copied."""
+    """A request and its crops, (rows, cols, 3) uint8 C-contiguous each, as frames; the crops are not copied.
+
+    Those that lie where its offsets say are no frames.
+    """
     assert len(crops) == len(message.crops)
     for header, crop in zip(message.crops, crops, strict=True):
         assert crop.shape == (header.rows, header.cols, 3), (crop.shape, header)
         assert crop.dtype == np.uint8
         assert crop.flags.c_contiguous
-    return [_VERSION + _encoder.encode(message), *crops]
+    frame = _VERSION + _encoder.encode(message)
+    return [frame] if message.offsets else [frame, *crops]
 
 
 def encode_reply(message: Reply, faces: Faces) -> list[Any]:
@@ -84,11 +89,16 @@ def looks_of(crops: Sequence[CropHeader]) -> int:
     return sum([len(header.turns) for header in crops])
 
 
-def decode_to_worker(frames: Sequence[Frame]) -> tuple[ToWorker, list[CropArray]]:
-    """What a worker received: the message and, for a Request, read-only views of its crops."""
+def decode_to_worker(
+    frames: Sequence[Frame], memory: NDArray[np.uint8] | None = None
+) -> tuple[ToWorker, list[CropArray]]:
+    """What a worker received: the message and, for a Request, read-only views of its crops.
+
+    memory: the sender's crop memory, where this side has it.
+    """
     message = _decode_header(frames, _to_worker)
     if isinstance(message, Request):
-        return message, _request_crops(message, frames[1:])
+        return message, _request_crops(message, frames[1:], memory)
     _expect_tensors(frames, 0)
     return message, []
 
@@ -135,7 +145,9 @@ def _expect_rows(canary: Canary) -> None:
         raise WireError("a canary whose faces are no packed rows")
 
 
-def _request_crops(message: Request, frames: Sequence[Frame]) -> list[CropArray]:
+def _request_crops(message: Request, frames: Sequence[Frame], memory: NDArray[np.uint8] | None) -> list[CropArray]:
+    if message.offsets:
+        frames = _in_memory(message, frames, memory)
     if not 1 <= len(message.crops) <= CROPS_MAX or len(frames) != len(message.crops):
         raise WireError(f"{len(frames)} crops, header announces {len(message.crops)}")
     if not all(header.turns for header in message.crops) or looks_of(message.crops) > LOOKS_MAX:
@@ -143,6 +155,15 @@ def _request_crops(message: Request, frames: Sequence[Frame]) -> list[CropArray]
     if not (0 < message.confidence <= 1 and 0 < message.nms_threshold <= 1):
         raise WireError("thresholds outside 0..1")
     return [_crop(header, frame) for header, frame in zip(message.crops, frames, strict=True)]
+
+
+def _in_memory(message: Request, frames: Sequence[Frame], memory: NDArray[np.uint8] | None) -> list[memoryview]:
+    """The bytes of crops that lie in the sender's crop memory."""
+    if memory is None or frames or len(message.offsets) != len(message.crops):
+        raise WireError("crops in a memory that this side has not, or not all of them")
+    sizes = [header.rows * header.cols * 3 for header in message.crops]
+    # A slice may be shorter than was asked for, which is noticed as a frame's wrong length is.
+    return [memory[start : start + size].data for start, size in zip(message.offsets, sizes, strict=True)]
 
 
 def _crop(header: CropHeader, frame: Frame) -> CropArray:

@@ -22,6 +22,7 @@ from shared.announcement import Announcement
 from shared.messages import Canary, ModelInfo, Welcome
 from tests.stub_detector import StubDetector
 from worker.credit import CreditLedger
+from worker.crop_view import open_view
 from worker.guard import endpoint_of, guard_of
 from worker.micro_batch import MicroBatcher
 from worker.pipeline import Pipeline
@@ -85,6 +86,7 @@ def main(runtime_dir: Path, generation: str, max_batch: int = 1, slot: int | Non
         ledger=CreditLedger(capacity),
         told=told,
         stopping=lambda: bool(asked),
+        view=open_view,
     )
     try:
         serving.run()

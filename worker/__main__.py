@@ -24,6 +24,7 @@ from shared.processes import die_with_parent, forbid_core_files
 from shared.settings import Settings
 from worker.cannot_run import NotNow
 from worker.credit import CreditLedger
+from worker.crop_view import open_view
 from worker.guard import endpoint_of, guard_of
 from worker.micro_batch import MicroBatcher
 from worker.opening import only_sides, open_closer, open_detector, open_lone, trimming_of
@@ -116,6 +117,7 @@ def _serve(options: argparse.Namespace, effective: Settings, model: ServingModel
             ledger=CreditLedger(capacity),
             told=log.warning,
             stopping=_stop_flag(),
+            view=None if guard else open_view,
             outbox=Outbox(effective.answers_together),
             batch_s=batch_s,
         ).run()

@@ -9,7 +9,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from shared.messages import Goodbye, Grant, Heartbeat, Offer, Recall, Release, ToWorker, Welcome
+import numpy as np
+from msgspec import structs
+from numpy.typing import NDArray
+
+from shared.messages import CropMemoryAddress, Goodbye, Grant, Heartbeat, Offer, Recall, Release, ToWorker, Welcome
 from shared.wire import WireError, decode_to_worker, encode
 from worker.clock import Clock
 from worker.credit import CreditLedger, Moves
@@ -25,6 +29,10 @@ LOOK_INTERVAL_S = 0.5
 RECALL_S_MAX = 0.5
 
 
+#: `worker/crop_view.py:open_view`. Raises OSError, ValueError.
+OpenView = Callable[[CropMemoryAddress], NDArray[np.uint8]]
+
+
 class Sockets(Protocol):
     """What the loop needs of `worker/router.py`."""
 
@@ -38,6 +46,7 @@ class Links:
 
     unsaid: gateways that did not read when they were to be told that they are forgotten, and whether they said Hello
     since. Each is told once it reads; until then it would count on what was dropped.
+    view: opens a gateway's crop memory; None where gateways are not of this host. crops: those that are open.
     """
 
     sockets: Sockets
@@ -46,17 +55,33 @@ class Links:
     told: Callable[[str], None]
     dropped: Callable[[bytes], None]
     clock: Clock
+    view: OpenView | None = None
     heard: dict[bytes, float] = field(default_factory=dict)
     lost: int = 0
     unsaid: dict[bytes, bool] = field(default_factory=dict)
+    crops: dict[bytes, NDArray[np.uint8]] = field(default_factory=dict)
     _looked: float = 0.0
     _doubted: float = 0.0
 
-    def greet(self, gateway: bytes, now: float) -> None:
-        """It said Hello, perhaps not for the first time: it starts from nothing."""
+    def greet(self, gateway: bytes, address: CropMemoryAddress | None, now: float) -> None:
+        """It said Hello, perhaps not for the first time: it starts from nothing. address: of its crops."""
         if gateway in self.ledger:
             self._forget(gateway)
-        if self._said(gateway, self.welcome, greeted=True):
+        self._open_crops(gateway, address)
+        self._welcome(gateway, now)
+
+    def _open_crops(self, gateway: bytes, address: CropMemoryAddress | None) -> None:
+        self.crops.pop(gateway, None)
+        if self.view is None or address is None:
+            return
+        try:
+            self.crops[gateway] = self.view(address)
+        except (OSError, ValueError) as error:
+            self.told(f"a gateway's crops come through its socket, which takes longer: {error}")
+
+    def _welcome(self, gateway: bytes, now: float) -> None:
+        message = structs.replace(self.welcome, reads_crops=gateway in self.crops)
+        if self._said(gateway, message, greeted=True):
             self.heard[gateway] = now
             self.ledger.join(gateway)
             self.settle()
@@ -87,6 +112,8 @@ class Links:
         delivery = self.sockets.send(gateway, encode(message))
         if delivery is Delivery.FULL:
             self.unsaid[gateway] = greeted
+        elif delivery is Delivery.GONE:
+            self.crops.pop(gateway, None)
         return delivery is Delivery.SENT
 
     def settle(self) -> None:
@@ -121,7 +148,7 @@ class Links:
             self.ledger.doubt()
             self.settle()
         for gateway, greeted in list(self.unsaid.items()):
-            self.greet(gateway, now) if greeted else self.turn_away(gateway)
+            self._welcome(gateway, now) if greeted else self.turn_away(gateway)
         for gateway in self.ledger.gateways:
             if gateway not in self.ledger:
                 continue  # found to be gone when credit moved a moment ago
@@ -152,6 +179,7 @@ class Links:
     def _forget(self, gateway: bytes) -> None:
         self.ledger.leave(gateway)
         self.heard.pop(gateway, None)
+        self.crops.pop(gateway, None)
         self.dropped(gateway)
 
 

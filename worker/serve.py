@@ -18,7 +18,7 @@ from shared.seldom import Seldom
 from shared.wire import OtherVersion, WireError, decode_to_worker, encode, encode_reply
 from worker.clock import Clock
 from worker.credit import CreditLedger
-from worker.links import LOOK_INTERVAL_S, Links, Sockets
+from worker.links import LOOK_INTERVAL_S, Links, OpenView, Sockets
 from worker.micro_batch import MicroBatch, MicroBatcher
 from worker.outbox import Outbox
 from worker.pipeline import Found, Pipeline, Submitted
@@ -68,7 +68,7 @@ class Serving:
     """The state of one worker between two turns of its loop.
 
     suspects: requests that were in the hand of a worker that ended; each runs alone. batch_s: what a run
-    takes here, learned; at first what warming up took.
+    takes here, learned; at first what warming up took. view: opens the crop memory of gateways of this host.
     """
 
     sockets: Sockets
@@ -78,6 +78,7 @@ class Serving:
     ledger: CreditLedger
     told: Callable[[str], None]
     stopping: Callable[[], bool]
+    view: OpenView | None = None
     clock: Clock = field(default_factory=Clock)
     links: Links = field(init=False)
     suspects: MicroBatcher[InHand] = field(default_factory=lambda: MicroBatcher(1, 0.0))
@@ -89,7 +90,7 @@ class Serving:
     closed_at: float = 0.0
 
     def __post_init__(self) -> None:
-        self.links = Links(self.sockets, self.ledger, self.welcome, self.told, self._drop, self.clock)
+        self.links = Links(self.sockets, self.ledger, self.welcome, self.told, self._drop, self.clock, self.view)
 
     def run(self) -> None:
         """Serves until `stopping()`; then finishes what is in hand or on its way, and says Goodbye."""
@@ -140,16 +141,17 @@ class Serving:
 
     def _take_in(self, gateway: bytes, frames: list[memoryview], now: float) -> None:
         try:
-            message, crops = decode_to_worker(frames)
+            message, crops = decode_to_worker(frames, self.links.crops.get(gateway))
         except WireError as error:
             who = _name_of(gateway)
             if self.seldom.may(f"{who}: {error}", now):
                 self.told(f"dropped what {who} said: {error}")
-            if isinstance(error, OtherVersion):
-                self.links.turn_away(gateway)  # from the answer it sees how this side speaks
+            # From the answer one of another version sees how this side speaks; one that is forgotten, that it is.
+            if isinstance(error, OtherVersion) or gateway not in self.ledger:
+                self.links.turn_away(gateway)
             return
         if isinstance(message, Hello):
-            self.links.greet(gateway, now)
+            self.links.greet(gateway, message.crops, now)
         elif isinstance(message, Heartbeat):
             self.links.sign(gateway, message.sequence, self.batch_s, now)
         elif gateway not in self.ledger:

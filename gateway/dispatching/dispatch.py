@@ -16,12 +16,12 @@ import msgspec
 from gateway.dispatching import quarantine_folder
 from gateway.dispatching.cost_model import CostModel
 from gateway.dispatching.counts import Counts
-from gateway.dispatching.quarantine import digest_of
 from gateway.dispatching.quarantine_folder import QuarantineFolder
 from gateway.dispatching.roster import Known, Roster
 from gateway.dispatching.split_roster import SplitRoster
 from gateway.dispatching.work_queue import Work, WorkQueue
 from gateway.dispatching.worker_hosts import WorkerHosts
+from gateway.pictures.crop_memory import CropMemory
 from shared.errors import DeadlineExceeded, DetectionFailed, FaceApiError, NoWorker, PoisonPicture
 from shared.faces import Faces
 from shared.messages import Cancel, Failure, Grant, Offer, Recall, Release, Reply, Request, Started, ToGateway, Welcome
@@ -74,14 +74,15 @@ Answer = asyncio.Future[tuple[Reply, Faces, Welcome]]
 class Dispatcher:
     """Opened and closed by the lifespan; `detect` is all the routes use. clock: CLOCK_MONOTONIC, of findings.
 
-    hosts: where workers are, when they have hosts of their own. alone: whether one picture is all there is in the
-    house.
+    hosts: where workers are, when they have hosts of their own. crops: where crops lie for workers of this host. alone:
+    whether one picture is all there is in the house.
     """
 
     runtime_dir: Path
     name: str
     told: Incident = lambda _event, _facts: None
     hosts: WorkerHosts | None = None
+    crops: CropMemory | None = None
     clock: Callable[[], float] = monotonic
     alone: Callable[[], bool] = lambda: False
     loops: Loops = field(default_factory=Loops)
@@ -100,7 +101,7 @@ class Dispatcher:
         self.quarantine = QuarantineFolder(quarantine_folder.folder(self.runtime_dir), self.not_shared)
         hears = (self.runtime_dir, self.name, self._on_message, self._on_lost, self._on_parted)
         if self.hosts is None:
-            self.roster = Roster(*hears, loops=self.loops)
+            self.roster = Roster(*hears, loops=self.loops, crops=self.crops.address if self.crops else None)
         else:
             self.roster = SplitRoster(
                 *hears, loops=self.loops, hosts=self.hosts, on_doubted=self.queue.doubted, on_relinked=self._relinked
@@ -209,10 +210,7 @@ class Dispatcher:
         if held is None:
             self._tell()
             return
-        generation, work = held
-        # Its pixels go with the picture. What they were is kept: who hangs a worker must not get away by leaving early.
-        digest_of(work)
-        work.crops = ()
+        generation, _ = held
         if generation in self.roster.known:
             self.counts.cancelled_in_hand += 1
             self.roster.known[generation].link.send(encode(Cancel(work_id)))
@@ -230,14 +228,25 @@ class Dispatcher:
                 self.queue.withdraw(work.id)
                 self._fail(work.id, _poison())
         for generation, work in self.queue.assign():
-            self.roster.known[generation].link.send(self._frames(work))
+            known = self.roster.known[generation]
+            known.link.send(self._frames(work, self._placed(work, known)))
         self._tell()
 
     def _tell(self) -> None:
         for generation in self.queue.offers():
             self.roster.known[generation].link.send(encode(Offer(self.queue.waiting)))
 
-    def _frames(self, work: Work) -> list[object]:
+    def _placed(self, work: Work, known: Known) -> tuple[int, ...]:
+        """Where its crops begin that a worker reads in our memory, put there if need be; empty where it cannot."""
+        if self.crops is None or known.welcome is None or not known.welcome.reads_crops:
+            return ()
+        placed = self.crops.placed(work.crops)
+        if placed is None:
+            return ()
+        work.crops, offsets = placed
+        return offsets
+
+    def _frames(self, work: Work, offsets: tuple[int, ...]) -> list[object]:
         work.lone = self.alone() and self.queue.in_hand == 1 and not work.accompanied
         request = Request(
             id=work.id,
@@ -252,6 +261,7 @@ class Dispatcher:
             suspected=work.suspected,
             trace=work.trace,
             lone=work.lone,
+            offsets=offsets,
         )
         return encode_request(request, work.crops)
 

@@ -17,7 +17,7 @@ import zmq
 from gateway.dispatching.worker_link import Context, WorkerLink
 from shared.announcement import Announcement, Watch
 from shared.faces import Faces
-from shared.messages import Goodbye, Heartbeat, Hello, ToGateway, Welcome
+from shared.messages import CropMemoryAddress, Goodbye, Heartbeat, Hello, ToGateway, Welcome
 from shared.supervision import Loop, Loops
 from shared.wire import encode
 
@@ -51,7 +51,10 @@ class Known:
 
 @dataclass(slots=True)
 class Roster:
-    """on_message: everything a worker says. on_lost: it died or hangs; on_parted: it left in good health."""
+    """on_message: everything a worker says. on_lost: it died or hangs; on_parted: it left in good health.
+
+    crops: where workers of this host may read our crops.
+    """
 
     runtime_dir: Path
     name: str
@@ -60,6 +63,7 @@ class Roster:
     on_parted: Callable[[str], None]
     context: Context = field(default_factory=lambda: zmq.Context(1))
     connect: Callable[..., WorkerLink] = WorkerLink
+    crops: CropMemoryAddress | None = None
     loops: Loops = field(default_factory=Loops)
     known: dict[str, Known] = field(default_factory=dict)
     _ended: set[str] = field(default_factory=set)
@@ -132,7 +136,7 @@ class Roster:
 
     def _greet(self, known: Known) -> None:
         known.greeting, known.parted = True, None
-        known.link.send(encode(Hello(self.name)))
+        known.link.send(encode(Hello(self.name, self.crops)))
 
     def _closed(self, link: WorkerLink, why: str) -> None:
         known = self.known.get(link.generation)

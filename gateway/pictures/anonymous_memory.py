@@ -36,11 +36,16 @@ class Slab:
 
     @staticmethod
     def descriptor() -> int:
-        """New memory of the right size, which nobody can make shorter. The caller closes the descriptor."""
-        descriptor = _create()
-        os.ftruncate(descriptor, 2 * HALF_BYTES)
-        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _AS_LONG_AS_IT_IS)
-        return descriptor
+        """New memory of the right size. The caller closes the descriptor."""
+        return fixed(2 * HALF_BYTES)
+
+
+def fixed(size: int) -> int:
+    """New memory of so many zeros, which nobody can make shorter. The caller closes the descriptor."""
+    descriptor = _create()
+    os.ftruncate(descriptor, size)
+    fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _AS_LONG_AS_IT_IS)
+    return descriptor
 
 
 def put(parts: Sequence[Bytes], room: memoryview) -> int | None:

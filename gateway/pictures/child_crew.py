@@ -9,6 +9,7 @@ import logging
 from collections import deque
 
 from gateway.pictures.child_process import Child
+from gateway.pictures.crop_memory import CropMemory
 from gateway.pictures.picture_jobs import Job, LostError
 from gateway.pictures.sandbox.report import Sandbox
 from shared.errors import ConfigurationError, Overloaded
@@ -24,8 +25,9 @@ class Crew:
     deaths: children that ended without being asked to, since the start. sandbox: how they are shut in.
     """
 
-    def __init__(self, settings: Settings, size: int) -> None:
+    def __init__(self, settings: Settings, size: int, crops: CropMemory | None = None) -> None:
         self._settings = settings
+        self._crops = crops
         self._size = size
         self._children: list[Child] = []
         self._waiting: deque[Job] = deque()
@@ -119,7 +121,7 @@ class Crew:
         if self._closing:
             return
         try:
-            self._children.append(Child(self._settings, self._free, self._gone))
+            self._children.append(Child(self._settings, self._free, self._gone, self._crops))
         except OSError as error:  # no memory, no descriptors: perhaps later
             logging.getLogger("face_api.pictures").error("a picture child cannot be started: %s", error)
             asyncio.get_running_loop().call_later(_RESTART_SECONDS[-1], self._add_child)

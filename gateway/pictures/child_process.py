@@ -23,12 +23,14 @@ from gateway.pictures import memory_need
 from gateway.pictures.anonymous_memory import Slab, close_all, put, received
 from gateway.pictures.child_libraries import for_libraries
 from gateway.pictures.child_words import ChildWords
+from gateway.pictures.crop_memory import CropMemory
 from gateway.pictures.picture_jobs import ChildAnswer, CrashedError, Job
 from gateway.pictures.picture_messages import (
     PACKET_BYTES_MAX,
     Close,
     Failed,
     FromChild,
+    Opened,
     Ready,
     answers,
     from_child,
@@ -59,16 +61,23 @@ _encoder = msgspec.msgpack.Encoder()
 
 
 class Child:
-    """A started process. when_free: it can take a job. when_gone: it has ended unasked; its pictures are lost."""
+    """A started process. when_free: it can take a job. when_gone: it has ended unasked; its pictures are lost.
+
+    crops: where to put the crops that it makes, while there is room.
+    """
 
     def __init__(
-        self, settings: Settings, when_free: Callable[[Child], None], when_gone: Callable[[Child], None]
+        self,
+        settings: Settings,
+        when_free: Callable[[Child], None],
+        when_gone: Callable[[Child], None],
+        crops: CropMemory | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._log = logging.getLogger("face_api.pictures")
         self._seconds = settings.decode_timeout
         self._must_be_shut_in = settings.decode_sandbox == "required"
-        self._when_free, self._when_gone = when_free, when_gone
+        self._when_free, self._when_gone, self._crops = when_free, when_gone, crops
         self._process, self._link, self._slab = _start(settings)
         assert self._process.stderr is not None
         self._words = ChildWords(self._process.stderr, f"picture child {self.pid}", self._log, self._breach)
@@ -171,7 +180,7 @@ class Child:
         """A message that is right at this moment, and the memory that comes with it; None for anything else."""
         try:
             message = from_child(packet)
-            return (message, self._memory(descriptors, size_with(message))) if self._is_awaited(message) else None
+            return (message, self._memory(descriptors, message)) if self._is_awaited(message) else None
         except Exception:  # whatever a stranger's words can raise, they are no answer
             return None
         finally:
@@ -184,13 +193,18 @@ class Child:
             return False
         return isinstance(message, Failed) or self.running.is_right(message)
 
-    def _memory(self, descriptors: list[int], size: int) -> memoryview:
+    def _memory(self, descriptors: list[int], message: FromChild) -> memoryview:
         """What came with a message; copied out of the slab, which the next job overwrites."""
+        size = size_with(message)
         if descriptors:
             return received(descriptors.pop(), size)
         if size > len(self._slab.to_gateway):
             raise ValueError("more memory than a slab has")
-        return memoryview(bytes(self._slab.to_gateway[:size]))
+        room = self._crops.lend(size) if self._crops is not None and isinstance(message, Opened) else None
+        if room is None:
+            return memoryview(bytes(self._slab.to_gateway[:size]))
+        room[:] = self._slab.to_gateway[:size]
+        return room.toreadonly()
 
     def _take(self, message: FromChild, memory: memoryview) -> None:
         self._watchdog.cancel()

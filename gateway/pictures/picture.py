@@ -18,6 +18,7 @@ import numpy as np
 from gateway.pictures import memory_need
 from gateway.pictures.byte_budget import ByteBudget
 from gateway.pictures.child_crew import Crew
+from gateway.pictures.crop_memory import CropMemory
 from gateway.pictures.encode import OUTPUTS, refuse_too_long
 from gateway.pictures.exif_tags import Metadata
 from gateway.pictures.headers.facts import Header
@@ -229,15 +230,16 @@ class Pictures:
     """Opens pictures in child processes, a bounded number and a bounded number of bytes at once.
 
     holding: bytes of pictures that are open. working: bytes at the peaks of what children do at this moment. Two
-    budgets, since who holds bytes while he waits for more could wait for himself.
+    budgets, since who holds bytes while he waits for more could wait for himself. crops: where crops are to lie; None:
+    anywhere.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, crops: CropMemory | None = None) -> None:
         self._settings = settings
         self._ids = itertools.count(1)
         total = memory_need.budget(settings, memory_need.memory_of_host())
         self.holding, self.working = ByteBudget(total // 2), ByteBudget(total - total // 2)
-        self.crew = Crew(settings, decoders_of(settings))
+        self.crew = Crew(settings, decoders_of(settings), crops)
 
     @property
     def deaths(self) -> int:
@@ -300,8 +302,8 @@ class Pictures:
         return next(self._ids)
 
 
-async def open_pictures(settings: Settings) -> Pictures:
+async def open_pictures(settings: Settings, crops: CropMemory | None = None) -> Pictures:
     """The owner of all pictures of this gateway process. Raises ConfigurationError when it cannot start."""
-    pictures = Pictures(settings)
+    pictures = Pictures(settings, crops)
     await pictures.start()
     return pictures

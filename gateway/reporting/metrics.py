@@ -23,6 +23,7 @@ BATCHES = (1, 2, 4, 8, 16, 32, 64)
 GAUGES: tuple[tuple[str, str, Literal["livesum", "livemax", "livemin"]], ...] = (
     ("requests_in_house", "Requests let in and not answered", "livesum"),
     ("bytes_in_house", "Bytes of their bodies", "livesum"),
+    ("crop_memory_bytes", "Bytes of crops in the memory that workers read", "livesum"),
     ("queue_decode", "Requests waiting for a decoder", "livesum"),
     ("queue_workers", "Requests waiting for a worker", "livesum"),
     ("in_hand", "Requests in the hand of workers", "livesum"),

@@ -20,6 +20,8 @@ from tests.service import Service
 PAUSE_AFTER_REFUSAL_S = 0.2
 #: Descriptors and files that come and go by themselves: links to workers just found, a scrape, a log line's pipe.
 SLACK = {"descriptors": 12, "files in the runtime folder": 4, "files in shared memory": 0, "processes": 0}
+#: Until a house that nobody asks any more holds no crop: metrics are told once a second, killed workers replaced.
+CALM_S = 10.0
 
 
 @dataclass
@@ -40,10 +42,12 @@ class Report:
     events: Counter[str] = field(default_factory=Counter)
     before: dict[str, int] = field(default_factory=dict)
     after: dict[str, int] = field(default_factory=dict)
+    crop_bytes_left: float = 0.0
 
     @property
     def leaked(self) -> list[str]:
-        return [name for name, count in self.before.items() if self.after[name] > count + SLACK[name]]
+        held = [name for name, count in self.before.items() if self.after[name] > count + SLACK[name]]
+        return held + ([f"{self.crop_bytes_left:.0f} bytes of crops"] if self.crop_bytes_left else [])
 
     @property
     def kept(self) -> bool:
@@ -105,9 +109,18 @@ class Storm:
         await asyncio.gather(*load)
         report.seconds = time.monotonic() - began
         report.events += events_of(self.house.service)
+        report.crop_bytes_left = await self._crop_bytes_left()
         report.faults, report.kills = self.faults.done, self.faults.kills
         report.recoveries_s = self.faults.recoveries_s
         return report
+
+    async def _crop_bytes_left(self) -> float:
+        """What crops still take when nobody asks any more and the metrics have had their time."""
+        left, patience = -1.0, time.monotonic() + CALM_S
+        while left and time.monotonic() < patience:
+            await asyncio.sleep(0.5)
+            left = metrics_of(self.house.service)["face_api_crop_memory_bytes"]
+        return left
 
     async def _load(self, number: int) -> None:
         numbers, client = random.Random(self.seed * 1000 + number), Client(self.house.port)

@@ -15,6 +15,7 @@ from shared.messages import (
     PROTOCOL_VERSION,
     Canary,
     CropHeader,
+    CropMemoryAddress,
     Failure,
     Grant,
     Heartbeat,
@@ -59,6 +60,31 @@ def test_a_request_arrives_as_it_was_sent() -> None:
         np.testing.assert_array_equal(crops[0], CROP)
 
 
+def test_crops_that_lie_in_the_sender_s_memory_are_seen_there() -> None:
+    memory = np.frombuffer(bytes(range(100)), np.uint8)
+    sent = msgspec.structs.replace(REQUEST, crops=(CropHeader(2, 3, 32, 0.1),) * 2, offsets=(7, 82))
+    frames = encode_request(sent, [CROP, CROP])
+    assert len(frames) == 1
+    message, crops = decode_to_worker(as_received(frames), memory)
+    assert message == sent
+    assert [crop.flatten().tolist() for crop in crops] == [list(range(7, 25)), list(range(82, 100))]
+    assert all(np.shares_memory(crop, memory) for crop in crops)
+
+
+@pytest.mark.parametrize("offsets", [(83,), (100,), (1 << 62,), (1, 2)])
+def test_crops_outside_the_sender_s_memory_are_refused(offsets: tuple[int, ...]) -> None:
+    header = encode(msgspec.structs.replace(REQUEST, offsets=offsets))[0]
+    with pytest.raises(WireError):
+        decode_to_worker([header], np.zeros(100, np.uint8))
+
+
+def test_offsets_are_refused_without_a_memory_and_beside_frames() -> None:
+    header = encode(msgspec.structs.replace(REQUEST, offsets=(0,)))[0]
+    for frames, memory in (([header], None), ([header, CROP.tobytes()], np.zeros(100, np.uint8))):
+        with pytest.raises(WireError, match="a memory that this side has not"):
+            decode_to_worker(frames, memory)
+
+
 def test_a_reply_arrives_as_it_was_sent() -> None:
     message, faces = decode_to_gateway(as_received(encode_reply(REPLY, FACES)))
     assert message == REPLY
@@ -86,14 +112,25 @@ def test_what_pools_and_gateways_say_of_who_works_on_a_host_travels_and_nothing_
 
 def test_the_bytes_of_this_protocol_version_are_pinned() -> None:
     # A change here is a change of the protocol: raise PROTOCOL_VERSION with it.
-    assert PROTOCOL_VERSION == 8
-    assert Welcome.__struct_fields__ == ("generation", "slot", "pid", "capacity", "busy_with", "model", "canary")
-    assert encode(Grant(3)) == [b"\x08\x92\xa5Grant\x03"]
-    assert encode(Hello("g")) == [b"\x08\x92\xa5Hello\xa1g"]
+    assert PROTOCOL_VERSION == 9
+    assert Welcome.__struct_fields__ == (
+        "generation",
+        "slot",
+        "pid",
+        "capacity",
+        "busy_with",
+        "model",
+        "canary",
+        "reads_crops",
+    )
+    assert encode(Grant(3)) == [b"\x09\x92\xa5Grant\x03"]
+    assert encode(Hello("g")) == [b"\x09\x93\xa5Hello\xa1g\xc0"]
+    at = CropMemoryAddress(7, 3, 4096, b"m" * 16)
+    assert encode(Hello("g", at)) == [b"\x09\x93\xa5Hello\xa1g\x94\x07\x03\xcd\x10\x00\xc4\x10" + b"m" * 16]
     header = encode_request(REQUEST, [CROP])[0].hex()
     assert header == (
-        "089da75265717565737407cd05dccb3fe0000000000000cb3fd999999999999a001e149198020320cb3fb999999999999acb0000000000000000"
-        "cb00000000000000009100c202c2a0c2"
+        "099ea75265717565737407cd05dccb3fe0000000000000cb3fd999999999999a001e149198020320cb3fb999999999999acb0000000000000000"
+        "cb00000000000000009100c202c2a0c290"
     )
 
 
@@ -164,8 +201,8 @@ def test_numbers_that_are_not_finite_are_refused() -> None:
 
 
 def test_another_version_is_named() -> None:
-    with pytest.raises(WireError, match="protocol 9"):
-        decode_to_worker([b"\x09" + bytes(encode(Heartbeat(1))[0])[1:]])
+    with pytest.raises(WireError, match="protocol 10"):
+        decode_to_worker([b"\x0a" + bytes(encode(Heartbeat(1))[0])[1:]])
 
 
 def test_a_message_for_the_other_side_is_refused() -> None:

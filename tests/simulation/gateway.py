@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import mmap
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from gateway.dispatching.dispatch import Dispatcher
 from gateway.dispatching.quarantine_folder import QuarantineFolder
 from gateway.dispatching.roster import HEARTBEAT_INTERVAL_S, SCAN_SOON_S, Roster
 from gateway.dispatching.worker_link import LAST_WORDS_S, WorkerLink
+from gateway.pictures.crop_memory import CropMemory
 from shared.announcement import Announcement
 from shared.faces import Faces
 from shared.messages import ToGateway
 from shared.wire import decode_to_gateway, decode_to_worker
 from tests.simulation.network import Channel, Letter
 from tests.simulation.rules import Rules
+from worker.crop_view import open_view
+
+#: A picture takes one, the mark another: gateways have room for none, a few or many.
+CROP_PAGES_MAX = 4
 
 
 class Findings:
@@ -94,8 +103,8 @@ class SimLink:
         self.there.send(self.gateway.loop.time(), self._asked(plain), plain)
 
     def _asked(self, frames: list[bytes]) -> Any:
-        message = decode_to_worker(frames)[0]
-        self.gateway.rules.asked(self.gateway.name, self.generation, message, frames)
+        message, crops = decode_to_worker(frames, self.gateway.crops_seen)
+        self.gateway.rules.asked(self.gateway.name, self.generation, message, crops)
         return message
 
     def _told(self, message: Any) -> None:
@@ -145,6 +154,8 @@ class SimGateway:
     link_to: Callable[..., SimLink]
     present: Callable[[], dict[str, Announcement]]
     dispatcher: Dispatcher = field(init=False)
+    crops: CropMemory | None = None
+    crops_seen: NDArray[np.uint8] | None = None
     links: list[SimLink] = field(default_factory=list)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     alive: bool = True
@@ -166,11 +177,13 @@ class SimGateway:
         self._beat()
 
     def _dispatcher(self) -> Dispatcher:
-        return Dispatcher(Path("/simulated"), self.name, self._incident, clock=self.loop.time)
+        self.crops = CropMemory((1 + self.number % CROP_PAGES_MAX) * mmap.PAGESIZE)
+        self.crops_seen = open_view(self.crops.address)
+        return Dispatcher(Path("/simulated"), self.name, self._incident, crops=self.crops, clock=self.loop.time)
 
     def _roster(self, own: Roster) -> Roster:
         hears = (own.on_message, self._on_lost, self._on_parted)
-        return SimRoster(own.runtime_dir, own.name, *hears, NoContext(), self._link)  # type: ignore[arg-type]
+        return SimRoster(own.runtime_dir, own.name, *hears, NoContext(), self._link, own.crops)  # type: ignore[arg-type]
 
     @property
     def identity(self) -> bytes:

@@ -14,7 +14,7 @@ from gateway.dispatching.dispatch import NO_WORKER_GRACE_S
 from gateway.dispatching.work_queue import MOVES_MAX
 from shared.errors import DeadlineExceeded, DetectionFailed, NoWorker, PoisonPicture
 from shared.messages import Failure, Heartbeat, Reply, Request, Started, Welcome
-from shared.wire import decode_to_worker
+from shared.wire import CropArray
 from tests.simulation.plan import PATIENT_S, Ask, Kind, picture_of
 from worker.outbox import HELD_S_MAX
 
@@ -69,11 +69,11 @@ class Rules:
     def hand(self, gateway: str, worker: str) -> Hand:
         return self.hands.setdefault((gateway, worker), Hand())
 
-    def asked(self, gateway: str, worker: str, message: Any, frames: list[bytes]) -> None:
+    def asked(self, gateway: str, worker: str, message: Any, crops: list[CropArray]) -> None:
         self.letters += 1
         self._note(gateway, "→", worker, message)
         if isinstance(message, Request):
-            hand, picture = self.hand(gateway, worker), picture_of(decode_to_worker(frames)[1][0])
+            hand, picture = self.hand(gateway, worker), picture_of(crops[0])
             if message.id in hand.pictures:
                 self.broken(f"{gateway} sent request {message.id} twice to {worker}")
             hand.pictures[message.id], hand.sent_at = picture, self.loop.time()

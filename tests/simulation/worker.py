@@ -23,6 +23,7 @@ from tests.simulation.network import Channel, Letter
 from tests.simulation.plan import Kind, Make, picture_of
 from worker.clock import Clock
 from worker.credit import CreditLedger
+from worker.crop_view import open_view
 from worker.links import LOOK_INTERVAL_S
 from worker.micro_batch import MicroBatcher
 from worker.outbox import Outbox
@@ -149,6 +150,7 @@ class SimWorker:
             ledger=CreditLedger(capacity),
             told=lambda _words: None,
             stopping=lambda: self.asked_to_stop,
+            view=open_view,
             clock=self.clock,
             outbox=Outbox(make.together),
             batch_s=self.run_s,

@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from shared.faces import Faces
 from shared.messages import (
     Canary,
     Cancel,
     CropHeader,
+    CropMemoryAddress,
     Failure,
     Goodbye,
     Grant,
@@ -41,6 +43,9 @@ from worker.serve import InHand, Serving
 
 INFO = ModelInfo("stub", "fp32", "StubExecutionProvider", 64, True, 2, True, "MIT", "0" * 64)
 A, B = b"gateway a", b"gateway b"
+#: A gateway's crop memory: a dark crop and a bright one.
+AT = CropMemoryAddress(7, 3, 96, b"m" * 16)
+CROPS = np.repeat(np.array([100, 200], np.uint8), 48)
 
 
 class ListedSockets:
@@ -98,9 +103,15 @@ class Worker:
             ledger=CreditLedger(4),
             told=self.told.append,
             stopping=lambda: self.asked_to_stop,
+            view=self.view,
             clock=self.clock,
             outbox=Outbox(together=4),
         )
+
+    def view(self, address: CropMemoryAddress) -> NDArray[np.uint8]:
+        if address != AT:
+            raise OSError("No such memory")
+        return CROPS
 
     def greet(self, *gateways: bytes) -> None:
         """Gateways join one by one and answer recalls, as real ones do."""
@@ -118,6 +129,12 @@ class Worker:
     ) -> None:
         request = Request(number, left_ms, 0.01, 0.4, 0, 64, 64, (CropHeader(4, 4, 64, 1.0),), waiting)
         self.sockets.arrive(gateway, encode_request(request, [np.full((4, 4, 3), brightness, np.uint8)]))
+
+
+def request_at(offset: int, number: int = 1) -> list[Any]:
+    """For a crop that lies in the gateway's memory."""
+    header = CropHeader(4, 4, 64, 1.0)
+    return encode(Request(number, 60_000, 0.01, 0.4, 0, 64, 64, (header,), offsets=(offset,)))
 
 
 def suspect(number: int) -> InHand:
@@ -288,6 +305,39 @@ def test_a_gateway_that_does_not_read_is_told_that_it_was_forgotten_once_it_does
     assert worker.sockets.sent_to(A, Goodbye) == [Goodbye(again=True)]
     worker.serving.turn(0)
     assert len(worker.sockets.sent_to(A, Goodbye)) == 1
+
+
+def test_a_gateway_s_crops_are_read_where_they_lie(worker: Worker) -> None:
+    worker.sockets.arrive(A, encode(Hello("a", AT)))
+    worker.serving.turn(0)
+    assert [welcome.reads_crops for welcome in worker.sockets.sent_to(A, Welcome)] == [True]
+    worker.sockets.arrive(A, request_at(48))
+    worker.serving.turn(0)
+    faces = [faces for to, message, faces in worker.sockets.sent if isinstance(message, Reply)]
+    assert [round(float(found.scores[0]) * 255) for found in faces if found is not None] == [200]
+
+
+@pytest.mark.parametrize("address", [None, CropMemoryAddress(7, 4, 96, b"m" * 16)])
+def test_who_cannot_have_them_says_so_and_is_sent_frames(worker: Worker, address: CropMemoryAddress | None) -> None:
+    worker.sockets.arrive(A, encode(Hello("a", address)))
+    worker.serving.turn(0)
+    assert [welcome.reads_crops for welcome in worker.sockets.sent_to(A, Welcome)] == [False]
+    assert len(worker.told) == (address is not None)
+    worker.ask(A, 1)
+    worker.serving.turn(0)
+    assert len(worker.sockets.sent_to(A, Reply)) == 1
+
+
+def test_a_forgotten_gateway_s_memory_goes_and_it_is_told_to_say_hello_again(worker: Worker) -> None:
+    worker.sockets.arrive(A, encode(Hello("a", AT)))
+    worker.serving.turn(0)
+    worker.serving.links.heard[A] -= GATEWAY_SILENCE_S_MAX + 1
+    worker.serving.turn(0)
+    assert worker.serving.links.crops == {}
+    worker.sockets.sent.clear()
+    worker.sockets.arrive(A, request_at(0))
+    worker.serving.turn(0)
+    assert worker.sockets.sent_to(A, Goodbye) == [Goodbye(again=True)]
 
 
 def test_a_gateway_whose_welcome_did_not_fit_is_welcomed_later(worker: Worker) -> None:
