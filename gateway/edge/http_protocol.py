@@ -109,6 +109,10 @@ class Protocol(WholeBodies):
         except (httptools.HttpParserError, Refused) as error:
             self._misunderstood(refusal_of(error))
 
+    def came_straight(self, count: int) -> None:
+        self.talk.received_bytes(count, self.loop.time())
+        self.arriving.body += count
+
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._whole = False
@@ -224,6 +228,7 @@ class Protocol(WholeBodies):
             self.transport.close()
             return
         self._deaf = True
+        self.end_straight()
         self.talk.enter("lingering", self.loop.time())
         self.flow.resume_reading()
         if self.transport.can_write_eof():

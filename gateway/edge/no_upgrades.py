@@ -27,9 +27,13 @@ class NoUpgrades(HttpToolsProtocol):
             except httptools.HttpParserUpgrade as ended:
                 rest = rest[ended.args[0] :]
             head, self._offered = self._offered, b""
-            self.parser = httptools.HttpRequestParser(self)
-            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+            self.renew_parser()
             self.parser.feed_data(head)
+
+    def renew_parser(self) -> None:
+        """One that has seen nothing yet."""
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
 
     def on_request(self) -> None:
         super().on_headers_complete()
