@@ -53,7 +53,7 @@ class Turnstile:
 
     @property
     def waiting(self) -> int:
-        return len(self._queue)
+        return len(self._queue.waiting)
 
     @property
     def alone(self) -> bool:
@@ -89,12 +89,12 @@ class Turnstile:
         self.inside -= 1
         self.quiet.left()
         self.inside_large -= fare.large
-        if self._queue:
+        if self._queue.waiting:
             self._let_in(asyncio.get_running_loop().time())
 
     def _let_in(self, now: float) -> None:
-        places = self.places(self.inside + len(self._queue))
-        while self._queue and self.inside < places:
+        places = self.places(self.inside + len(self._queue.waiting))
+        while self._queue.waiting and self.inside < places:
             turn = self._queue.take(large_too=self.inside_large < self._large_places(now))
             if turn is None:
                 return
@@ -107,7 +107,7 @@ class Turnstile:
     def _large_places(self, now: float) -> int:
         if now - self._small_seen < SMALL_ABOUT_S:
             return max(1, self.decoders - 1)
-        return self.places(self.inside + self.waiting)
+        return self.places(self.inside + len(self._queue.waiting))
 
 
 @dataclass(slots=True)

@@ -39,6 +39,7 @@ class CropMemory:
         self._lent = bytearray(size // _PAGE)  # by page: whether it is
         self._lent[0] = 1  # the mark's
         self._touched = 1  # pages, from the start
+        self._loans: dict[int, weakref.ref[CropArray]] = {}  # by first page
         mark = secrets.token_bytes(MARK_BYTES)
         self._map[:MARK_BYTES] = mark
         self.address = CropMemoryAddress(os.getpid(), self._descriptor, size, mark)
@@ -60,7 +61,7 @@ class CropMemory:
             self._lent[first : first + pages] = b"\1" * pages
             self._touched = max(self._touched, first + pages)
         lent = np.frombuffer(self._map, np.uint8, size, first * _PAGE)
-        weakref.finalize(lent, self._take_back, first, pages).atexit = False
+        self._loans[first] = weakref.ref(lent, lambda _: self._take_back(first, pages))
         # Views of an array refer to the memory behind it, not to the array; those of a memoryview to what it is of.
         return lent.data
 
@@ -93,6 +94,7 @@ class CropMemory:
 
     def _take_back(self, first: int, pages: int) -> None:
         with self._lock:
+            del self._loans[first]
             self._lent[first : first + pages] = bytes(pages)
             if self._touched * _PAGE > KEPT_BYTES and self._lent.find(1, 1) < 0:
                 self._map.madvise(mmap.MADV_REMOVE, KEPT_BYTES, self._touched * _PAGE - KEPT_BYTES)

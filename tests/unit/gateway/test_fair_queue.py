@@ -67,7 +67,7 @@ def test_large_ones_wait_while_there_is_no_room_for_them_and_what_left_is_skippe
     assert queue.take(large_too=False) == "small"
     assert queue.take(large_too=False) is None
     assert queue.take(large_too=True) == "large"
-    assert (len(queue), queue.oldest_since()) == (0, None)
+    assert (len(queue.waiting), queue.oldest_since()) == (0, None)
 
 
 def test_a_picture_counts_as_large_by_what_it_takes_to_decode() -> None:
