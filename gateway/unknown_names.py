@@ -71,7 +71,8 @@ def ignored_names(known: Sequence[str], query: Pairs, form: Pairs) -> str:
 
 def shown(text: str) -> str:
     """A caller's text, short and on one line."""
-    return repr(text if len(text) <= 40 else text[:37] + "...")
+    told = repr(text[:41])  # in which a character may be written as ten
+    return told if len(told) <= 42 else f"{told[:38]}...{told[-1]}"
 
 
 def _is_cache_buster(name: str, text: str) -> bool:

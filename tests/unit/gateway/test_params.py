@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.params import DetectParams, MaskParams, parse_params
-from gateway.unknown_names import ignored_names
+from gateway.unknown_names import ignored_names, shown
 from shared.errors import BadParameter
 
 
@@ -143,10 +143,18 @@ def test_query_and_form_may_both_say_the_same_but_not_differ() -> None:
         parse_params(DetectParams, [("confidence", "0.6")], [("confidence", "0.7")])
 
 
-def test_what_a_caller_sent_is_shown_short_and_on_one_line() -> None:
-    words = refusal(DetectParams, ("confidence", "x\n" * 1000))
+@pytest.mark.parametrize("sent", ["x\n" * 1000, "\0" * 40, "\U000e0001" * 40])
+def test_what_a_caller_sent_is_shown_short_and_on_one_line(sent: str) -> None:
+    words = refusal(DetectParams, ("confidence", sent))
     assert len(words) < 200
     assert "\n" not in words
+
+
+@pytest.mark.parametrize(
+    ("text", "told"), [("a" * 40, "a" * 40), ("a" * 41, "a" * 37 + "..."), ("it's " * 9, "it's " * 7 + "it...")]
+)
+def test_only_what_is_cut_ends_in_dots(text: str, told: str) -> None:
+    assert shown(text)[1:-1] == told
 
 
 @pytest.mark.parametrize("side", ["0", "128", "256", "320"])
