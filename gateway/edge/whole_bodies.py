@@ -19,7 +19,7 @@ from gateway.edge.arriving import Arriving
 from gateway.edge.no_upgrades import NoUpgrades
 
 _GO_ON = b"HTTP/1.1 100 Continue\r\n\r\n"
-#: What is to come of a body that goes past the parser; for less that is not worth a new one.
+#: So much of a body must be missing for it to go past the parser, which costs a new one.
 STRAIGHT_BYTES_MIN = 64 * 1024
 #: Where everything else lies that comes, until the parser has seen it: one for all, as each is done with it at once.
 _ANTEROOM = memoryview(bytearray(128 * 1024))

@@ -21,8 +21,8 @@ from shared.messages import MARK_BYTES, CropMemoryAddress
 from shared.settings import MEBIBYTE
 from shared.wire import CropArray
 
-#: Room for 51 crops of 640×640: more than a card's workers hold. Only what is touched takes memory.
-SIZE = 64 * MEBIBYTE
+#: Room for 218 crops of 640×640: more than the workers of a card hold. Only what is touched takes memory.
+SIZE = 256 * MEBIBYTE
 #: So much of what was touched stays when nothing is lent.
 KEPT_BYTES = 16 * MEBIBYTE
 _PAGE = mmap.PAGESIZE
