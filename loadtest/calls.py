@@ -45,6 +45,7 @@ from shared.announcement import Announcement
 from shared.messages import Canary, ModelInfo, Welcome
 from shared.settings import Settings
 from worker.credit import CreditLedger
+from worker.crop_view import open_view
 from worker.detector import ImageBatch
 from worker.micro_batch import MicroBatcher
 from worker.pipeline import Pipeline
@@ -165,6 +166,7 @@ def serve_told_faces(runtime_dir: Path) -> None:
         ledger=CreditLedger(CAPACITY),
         told=print,
         stopping=lambda: bool(asked),
+        view=open_view,
     ).run()
     router.close()
     context.term()

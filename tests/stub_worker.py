@@ -86,7 +86,7 @@ def main(runtime_dir: Path, generation: str, max_batch: int = 1, slot: int | Non
         ledger=CreditLedger(capacity),
         told=told,
         stopping=lambda: bool(asked),
-        view=open_view,
+        view=None if guard else open_view,
     )
     try:
         serving.run()

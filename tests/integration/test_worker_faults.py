@@ -22,6 +22,7 @@ import pytest
 
 from gateway.dispatching import dispatch, roster
 from gateway.dispatching.dispatch import Dispatcher
+from gateway.pictures.crop_memory import CropMemory
 from shared import announcement
 from shared.errors import DeadlineExceeded, DetectionFailed, NoWorker, PoisonPicture
 from tests.integration.asking import Asked, score
@@ -92,7 +93,8 @@ async def bench(workers: int, max_batch: int = 1) -> AsyncIterator[Bench]:
     runtime_dir = Path(tempfile.mkdtemp(prefix="fa-"))
     announcement.folder(runtime_dir).mkdir()
     told: list[tuple[str, dict[str, object]]] = []
-    dispatcher = Dispatcher(runtime_dir, "test", told=lambda event, facts: told.append((event, facts)))
+    crops = CropMemory()
+    dispatcher = Dispatcher(runtime_dir, "test", lambda event, facts: told.append((event, facts)), crops=crops)
     dispatcher.open()
     made = Bench(dispatcher, runtime_dir, max_batch, told=told)
     try:
@@ -100,12 +102,26 @@ async def bench(workers: int, max_batch: int = 1) -> AsyncIterator[Bench]:
         yield made
     finally:
         await dispatcher.aclose()
+        crops.close()
         for process in made.processes.values():
             if process.returncode is None:
                 process.send_signal(signal.SIGCONT)
                 process.kill()
             await process.wait()
         shutil.rmtree(runtime_dir)
+
+
+async def test_workers_read_crops_where_they_lie_and_a_killed_one_leaves_none_lent() -> None:
+    async with bench(2) as it:
+        assert it.dispatcher.crops is not None
+        assert [worker.reads_crops for worker in it.dispatcher.workers] == [True, True]
+        asked = [it.ask(picture(value, NAP)) for value in range(100, 104)]
+        victim = await it.running_on()
+        assert it.dispatcher.crops.lent_bytes > 0
+        it.signal(victim, signal.SIGKILL)
+        assert [score(detection) for detection in await asyncio.gather(*asked)] == list(range(100, 104))
+        asked.clear()
+        await until(lambda: it.dispatcher.crops is not None and it.dispatcher.crops.lent_bytes == 0)
 
 
 async def test_a_worker_killed_in_mid_run_is_noticed_by_its_socket_and_its_request_answered_by_another() -> None:

@@ -26,7 +26,7 @@ from tests.simulation.network import Channel, Letter
 from tests.simulation.rules import Rules
 from worker.crop_view import open_view
 
-#: A picture takes one, the mark another: gateways have room for none, a few or many.
+#: The mark takes one, each picture another: gateways have room for none, one, two or three.
 CROP_PAGES_MAX = 4
 
 
@@ -154,7 +154,6 @@ class SimGateway:
     link_to: Callable[..., SimLink]
     present: Callable[[], dict[str, Announcement]]
     dispatcher: Dispatcher = field(init=False)
-    crops: CropMemory | None = None
     crops_seen: NDArray[np.uint8] | None = None
     links: list[SimLink] = field(default_factory=list)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -177,9 +176,9 @@ class SimGateway:
         self._beat()
 
     def _dispatcher(self) -> Dispatcher:
-        self.crops = CropMemory((1 + self.number % CROP_PAGES_MAX) * mmap.PAGESIZE)
-        self.crops_seen = open_view(self.crops.address)
-        return Dispatcher(Path("/simulated"), self.name, self._incident, crops=self.crops, clock=self.loop.time)
+        crops = CropMemory((1 + self.number % CROP_PAGES_MAX) * mmap.PAGESIZE)
+        self.crops_seen = open_view(crops.address)
+        return Dispatcher(Path("/simulated"), self.name, self._incident, crops=crops, clock=self.loop.time)
 
     def _roster(self, own: Roster) -> Roster:
         hears = (own.on_message, self._on_lost, self._on_parted)

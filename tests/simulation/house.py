@@ -72,8 +72,8 @@ class House:
     async def close(self) -> None:
         """Nothing outlives its schedule."""
         for gateway in self.gateways:
-            if gateway.crops is not None:
-                gateway.crops.close()
+            if gateway.dispatcher.crops is not None:
+                gateway.dispatcher.crops.close()
 
     async def live(self) -> None:
         """Everything of the plan, and then a calm in which all that was asked must end."""
