@@ -34,11 +34,12 @@ class Cut(NamedTuple):
 
 
 class SheetLayout(NamedTuple):
-    """Of a sheet, `side` pixels square. x: how far to the right of the first it lies. corners: (N, 2) x and y of the
+    """Of a sheet, `rows` × `side` pixels. x: how far to the right of the first it lies. corners: (N, 2) x and y of the
     finds' cells in it; cuts: what these show. boxes: (N, 4) float32, where the finds lie in the row of sheets, each in
     the middle of its cell.
     """
 
+    rows: int
     side: int
     x: int
     corners: NDArray[np.intp]
@@ -57,8 +58,13 @@ def most_of(side: int) -> int:
 
 
 def sheet_side(finds: int) -> int:
-    """Of the least sheet, in pixels: a multiple of CELL, and so of the network's strides."""
+    """Of the least square that holds so many, in pixels: a multiple of CELL, and so of the network's strides."""
     return (math.isqrt(finds - 1) + 1) * CELL
+
+
+def sheet_rows(finds: int) -> int:
+    """So many pixels of that square's rows show something."""
+    return -(-finds * CELL // sheet_side(finds)) * CELL
 
 
 def laid_out(boxes: NDArray[np.float32], size: tuple[int, int], room: int) -> list[SheetLayout]:
@@ -73,10 +79,11 @@ def laid_out(boxes: NDArray[np.float32], size: tuple[int, int], room: int) -> li
 def _sheet(boxes: NDArray[np.float32], size: tuple[int, int], x: int) -> SheetLayout:
     shown, zooms = cuts(boxes, size, CELL)
     half = (boxes[:, 2:] - boxes[:, :2]) * zooms.astype(np.float32)[:, None] / 2
-    side = sheet_side(len(boxes))
+    rows, side = sheet_rows(len(boxes)), sheet_side(len(boxes))
     corners = CELL * np.stack(np.divmod(np.arange(len(boxes)), side // CELL)[::-1], axis=1)
     middles = corners + np.array([x, 0]) + CELL / 2
-    return SheetLayout(side, x, corners, shown, np.hstack([middles - half, middles + half]).astype(np.float32))
+    places = np.hstack([middles - half, middles + half]).astype(np.float32)
+    return SheetLayout(rows, side, x, corners, shown, places)
 
 
 def cuts(boxes: NDArray[np.float32], size: tuple[int, int], side: int) -> tuple[list[Cut], NDArray[np.float64]]:

@@ -14,7 +14,7 @@ from models.served.anchors import Size
 from models.served.facts import ServingModel
 from models.served.trim import Trimming, part_of
 from shared import exit_codes
-from shared.cells import CELL, SHEET_SIDE
+from shared.cells import SHEET_SIDE, most_in, sheet_rows, sheet_side
 from shared.errors import ConfigurationError
 from shared.settings import Settings
 from worker.cannot_run import first_line, is_too_large, reason
@@ -64,8 +64,8 @@ def open_closer(
         return None
     with _failures_told(model.closer):
         detector = OnnxDetector(model.closer, threads, apart=apart)
-        sides = range(CELL, min(SHEET_SIDE, settings.input_side) + 1, CELL)
-        warm_up(detector, [(batch, (side, side)) for batch in _batches(model, max_batch) for side in sides])
+        sheets = {(sheet_rows(finds), sheet_side(finds)) for finds in range(1, most_in(settings.input_side) + 1)}
+        warm_up(detector, [(batch, sheet) for batch in _batches(model, max_batch) for sheet in sheets])
     return detector
 
 

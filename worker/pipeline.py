@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.served.anchors import Size
-from models.served.trim import Trimming, part_of
+from models.served.trim import Trimming, covering, part_of
 from shared.faces import Faces
 from shared.messages import CropHeader, Request
 from worker.detector import Detector, Networks, OneAtATime, OverlappingDetector
@@ -164,10 +164,15 @@ class Pipeline:
                 at = self._kind(request, header)
                 for turn in header.turns:
                     pixels = np.rot90(crop, turn)  # a view: it is turned when the slab is painted
-                    part = part_of(pixels.shape[0], pixels.shape[1], at.side, self.trimming)
+                    part = self._part(at, pixels)
                     view = View(header.rows, header.cols, header.scale, header.x, header.y, turn)
                     inputs.setdefault((at, part), []).append((index, pixels, view))
         return inputs
+
+    def _part(self, at: Kind, pixels: NDArray[np.uint8]) -> Size:
+        """Of the input, what must be seen. Beside a sheet nothing: its cells are judged alone."""
+        rows, cols, _ = pixels.shape
+        return covering(rows, cols) if at.sheets else part_of(rows, cols, at.side, self.trimming)
 
     def _kind(self, request: Request, header: CropHeader) -> Kind:
         """Of a network that there is."""

@@ -115,7 +115,7 @@ async def detect_picture(dispatcher: Dispatcher, picture: Picture, question: Que
     if rule:
         seen = picture.crops[0]
         sure, doubted = doubts.parted(first.faces, question.confidence, most_of(seen.side), rule, seen.scale)
-    sheets = [sheets_of(doubted, crop) for crop in _plain(picture)] if len(doubted) else []
+    sheets = [sheets_of(doubted, crop, dispatcher.blank) for crop in _plain(picture)] if len(doubted) else []
     turned = question.turns == "always" or (question.turns == "unsure" and first.sure < SURE)
     nearer = _nearer(picture, [crop for one in sheets for crop in one.crops], alone, rule) if rule else []
     elsewhere = _elsewhere(picture, alone, tiles, turned=turned)

@@ -12,6 +12,7 @@ from pathlib import Path
 from time import monotonic
 
 import msgspec
+import numpy as np
 
 from gateway.dispatching import quarantine_folder
 from gateway.dispatching.cost_model import CostModel
@@ -26,7 +27,7 @@ from shared.errors import DeadlineExceeded, DetectionFailed, FaceApiError, NoWor
 from shared.faces import Faces
 from shared.messages import Cancel, Failure, Grant, Offer, Recall, Release, Reply, Request, Started, ToGateway, Welcome
 from shared.supervision import Loops
-from shared.wire import encode, encode_request, looks_of
+from shared.wire import CropArray, encode, encode_request, looks_of
 
 #: Without any worker for this long who waits for one is answered 503, and who comes is at once.
 NO_WORKER_GRACE_S = 5.0
@@ -154,6 +155,11 @@ class Dispatcher:
         """An id for a Work of this process."""
         self._next_id += 1
         return self._next_id
+
+    def blank(self, shape: tuple[int, int, int]) -> CropArray:
+        """Black memory for a crop, uint8: where workers of this host read it, as far as there is room."""
+        room = self.crops.blank(shape) if self.crops is not None else None
+        return np.zeros(shape, np.uint8) if room is None else room
 
     async def detect(self, work: Work) -> Detection:
         """The faces of one request, from whichever worker.

@@ -7,6 +7,7 @@ awaited, and one that dies leaves nothing to be found again.
 
 from __future__ import annotations
 
+import math
 import mmap
 import os
 import secrets
@@ -65,6 +66,13 @@ class CropMemory:
         # Views of an array refer to the memory behind it, not to the array; those of a memoryview to what it is of.
         return lent.data
 
+    def blank(self, shape: tuple[int, int, int]) -> CropArray | None:
+        """A black crop to paint in; None where there is no room."""
+        room = self._array(shape)
+        if room is not None:
+            room.fill(0)
+        return room
+
     def placed(self, crops: Sequence[CropArray]) -> tuple[tuple[CropArray, ...], tuple[int, ...]] | None:
         """The crops as they lie here, copied where they did not, and where each begins; None where there is no room."""
         placed: list[CropArray] = []
@@ -80,12 +88,14 @@ class CropMemory:
         os.close(self._descriptor)
 
     def _copied(self, crop: CropArray) -> CropArray | None:
-        room = self.lend(crop.nbytes)
-        if room is None:
-            return None
-        copy = np.frombuffer(room, np.uint8).reshape(crop.shape)
-        copy[:] = crop
+        copy = self._array(crop.shape)
+        if copy is not None:
+            copy[:] = crop
         return copy
+
+    def _array(self, shape: tuple[int, ...]) -> CropArray | None:
+        room = self.lend(math.prod(shape))
+        return None if room is None else np.frombuffer(room, np.uint8).reshape(shape)
 
     def _offset_of(self, crop: CropArray) -> int:
         """From the start of this memory; outside of it where the crop lies elsewhere."""

@@ -52,7 +52,7 @@ def test_a_cell_shows_what_a_closer_look_is_shown(find: Floats) -> None:
     picture = scene().picture
     (cell,) = cells_of(scene(find), found((find, 0.4)), real=True)
     doubted = Faces(find[None], np.float32([0.4]), np.zeros((1, 5, 2), np.float32))
-    served = sheets_of(doubted, Crop(picture, 320, 1.0)).crops[0].pixels
+    served = sheets_of(doubted, Crop(picture, 320, 1.0), lambda shape: np.zeros(shape, np.uint8)).crops[0].pixels
     margin = (SIDE - CELL) // 2
     inner = cell.pixels[margin:-margin, margin:-margin].astype(int)
     assert np.abs(inner - served).mean() < 2  # a photograph's rows are averaged in other groups where it is shrunk

@@ -75,7 +75,7 @@ def letterbox(picture: Picture, side: int = SIDE) -> Canvas:
 
 def sheet(layout: SheetLayout, picture: Picture) -> Picture:
     """Doubted finds side by side, as gateway/dispatching/sheets.py paints them."""
-    pixels = np.zeros((layout.side, layout.side, 3), np.uint8)
+    pixels = np.zeros((layout.rows, layout.side, 3), np.uint8)
     for (x, y), cut in zip(layout.corners, layout.cuts, strict=True):
         pixels[y : y + CELL, x : x + CELL] = cell(cut, picture, CELL)
     return pixels

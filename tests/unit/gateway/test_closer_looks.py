@@ -29,7 +29,7 @@ from shared.deadline import Deadline
 from shared.doubts import COVERING, TELLING, Rule
 from shared.faces import Faces
 from shared.settings import Settings
-from shared.wire import looks_of
+from shared.wire import CropArray, looks_of
 
 WIDTH, HEIGHT, SIDE = 800, 600, 640
 
@@ -43,6 +43,10 @@ NOBODY = Faces.none()
 SURE, DOUBTED = face(10, 10, 50, 0.95), face(400, 300, 30, 0.4)
 #: Where the first doubted find lies in its sheet, alone or with others.
 SHOWN = 24
+
+
+def black(shape: tuple[int, int, int]) -> CropArray:
+    return np.zeros(shape, np.uint8)
 
 
 def crowd(many: int) -> Faces:
@@ -59,6 +63,9 @@ class Workers:
 
     def next_id(self) -> int:
         return len(self.seen) + 1
+
+    def blank(self, shape: tuple[int, int, int]) -> CropArray:
+        return black(shape)
 
     async def detect(self, work: Work) -> Detection:
         self.seen.append(work)
@@ -252,7 +259,7 @@ def test_a_find_of_any_size_and_place_lies_in_its_cell_in_one_size(
     seen = whole(*size)
     width, height = (data.draw(some.floats(1, max(size) * 1.2)) for _ in range(2))
     x, y = data.draw(some.floats(0, size[0])) - width / 2, data.draw(some.floats(0, size[1])) - height / 2
-    sheets = sheets_of(rectangle(x, y, width, height), seen)
+    sheets = sheets_of(rectangle(x, y, width, height), seen, black)
     assert [crop.pixels.shape for crop in sheets.crops] == [(CELL, CELL, 3)]
     middle, long = (sheets.boxes[0, :2] + sheets.boxes[0, 2:]) / 2, (sheets.boxes[0, 2:] - sheets.boxes[0, :2]).max()
     np.testing.assert_allclose(middle, CELL / 2, atol=0.01)
@@ -269,7 +276,7 @@ def painted(boxes: list[tuple[int, int, int, int]]) -> Crop:
 
 def shown(boxes: list[tuple[int, int, int, int]], seen: Crop) -> Sheets:
     finds = [rectangle(*(np.array([x1, y1, x2 - x1, y2 - y1]) / seen.scale)) for x1, y1, x2, y2 in boxes]
-    return sheets_of(Faces.joined(finds), seen)
+    return sheets_of(Faces.joined(finds), seen, black)
 
 
 @pytest.mark.parametrize("finds", [1, 2, 3, 4, 5, 9, 10, 16])
@@ -280,8 +287,10 @@ def test_every_cell_shows_its_own_find_where_the_sheet_says(finds: int) -> None:
     sheets = shown(boxes, painted(boxes))
     (crop,) = sheets.crops
     side = crop.side
-    assert crop.pixels.shape == (side, side, 3)
-    assert (side // CELL - 1) ** 2 < finds <= (side // CELL) ** 2
+    rows, across = crop.pixels.shape[0] // CELL, side // CELL
+    assert crop.pixels.shape == (rows * CELL, across * CELL, 3)
+    assert (across - 1) ** 2 < finds <= across**2
+    assert (rows - 1) * across < finds <= rows * across
     for number, box in enumerate(sheets.boxes):
         row, column = divmod(number, side // CELL)
         cell = crop.pixels[:, :, 0][row * CELL :, column * CELL :][:CELL, :CELL]

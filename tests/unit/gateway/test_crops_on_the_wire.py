@@ -97,6 +97,18 @@ async def test_a_worker_gets_the_same_pixels_either_way(pages: int, reads: bool,
     await house.close()
 
 
+@pytest.mark.parametrize(("pages", "lent"), [(1, PAGE), (0, 0)])
+async def test_what_is_painted_here_is_painted_where_workers_read_it_while_there_is_room(pages: int, lent: int) -> None:
+    house = House(pages)
+    crop = house.dispatcher.blank((8, 8, 3))
+    assert not crop.any()
+    assert house.crops.lent_bytes == lent
+    crop[:] = 50
+    await house.ask(1, crop)
+    assert [seen[:2] for seen in house.requests()] == [(1, 50)]
+    await house.close()
+
+
 async def test_a_crop_stays_while_a_worker_has_it_in_hand_even_if_nobody_waits_for_it_any_more() -> None:
     house = House(1)
     await house.ask(1, crop(50))

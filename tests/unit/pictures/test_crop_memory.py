@@ -74,6 +74,21 @@ def test_a_crop_that_lies_elsewhere_is_copied_and_one_that_lies_here_stays(memor
         np.testing.assert_array_equal(view[offset : offset + 18].reshape(2, 3, 3), elsewhere)
 
 
+def test_a_blank_crop_is_black_though_another_lay_there_and_is_not_copied_to_be_sent(memory: CropMemory) -> None:
+    room = memory.lend(7 * PAGE)
+    assert room is not None
+    room[:] = bytes([9]) * len(room)
+    del room
+    blank = memory.blank((2, 3, 3))
+    assert blank is not None
+    assert not blank.any()
+    blank[:] = 5
+    placed = memory.placed([blank])
+    assert placed is not None
+    assert placed[0][0] is blank
+    assert memory.blank((7 * PAGE, 1, 3)) is None
+
+
 def test_of_several_crops_all_find_room_or_none_keeps_any(memory: CropMemory) -> None:
     large = np.zeros((5, PAGE // 3, 3), np.uint8)
     assert memory.placed([large, large]) is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from msgspec import structs
 
 from models.ensure import ensure
@@ -130,7 +131,21 @@ def test_sheets_are_seen_by_the_closer_network_and_everything_else_by_the_networ
     found = pipeline.run([job(1, 50), sheet(2, 100), job(3, 150, (64, 32)), sheet(4, 200)])
     assert [brightness_of(one) for one in found] == [50, 100, 150, 200]
     assert (network.batches, network.sides) == ([2, 1], [64, 32])
-    assert (closer.batches, closer.sides) == ([2], [64])
+    assert closer.batches == [2]
+
+
+@pytest.mark.parametrize(("rows", "cols", "shown"), [(32, 64, (32, 64)), (64, 64, (64, 64)), (8, 33, (32, 64))])
+def test_the_closer_network_is_shown_no_more_than_a_sheet_s_cells(rows: int, cols: int, shown: tuple[int, int]) -> None:
+    seen: list[tuple[int, ...]] = []
+    closer = StubDetector(lambda images: seen.append(images.shape[1:3]))
+    request, _ = sheet(1, 0)
+    crop = np.full((rows, cols, 3), 100, np.uint8)
+    headers = tuple(structs.replace(one, rows=rows, cols=cols) for one in request.crops)
+    (found,) = Pipeline(StubDetector(), 4, lambda _: None, closer=closer).run(
+        [(structs.replace(request, crops=headers), [crop])]
+    )
+    assert seen == [shown]
+    assert brightness_of(found) == 100
 
 
 def test_without_a_closer_network_sheets_share_a_run_with_other_crops_of_their_side() -> None:
