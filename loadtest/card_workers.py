@@ -1,9 +1,9 @@
 """`python -m loadtest.card_workers`: what a batch costs a worker beside its card, and how many workers a card wants.
 
 A worker as it serves, in a process of its own: its socket, its loop, its memory for two batches. In the card's place
-stands a clock; a gateway sends whole inputs as it gets credit. Counted is processor time by thread, so that others on
-the machine hardly matter: the loop's own, and that of ZeroMQ's thread, which takes 1.2 MB a picture from the socket
-beside it. The slower of the two is what one worker can do; a card that is quicker waits for it.
+stands a clock; a gateway asks about whole inputs as it gets credit, which the worker reads where they lie, more of
+them than caches hold. Counted is processor time by thread, so that others on the machine hardly matter: the loop's own,
+and that of ZeroMQ's thread. The slower of the two is what one worker can do; a card that is quicker waits for it.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import numpy as np
 import zmq
 from numpy.typing import NDArray
 
+from gateway.pictures.crop_memory import CropMemory
 from models.served.reduced_outputs import kept
 from shared.announcement import folder, socket_path
 from shared.exit_codes import OK
@@ -33,6 +34,7 @@ from shared.wire import decode_to_gateway, encode, encode_request
 from worker.bound_network import DEPTH, BoundNetwork
 from worker.buckets import buckets_up_to
 from worker.credit import CreditLedger
+from worker.crop_view import open_view
 from worker.detector_gpu import GpuDetector
 from worker.device import Event, HostDevice, Queue
 from worker.micro_batch import MicroBatcher
@@ -44,6 +46,8 @@ from worker.topology import capacity_of
 
 SIDE: Final = 640
 CONFIDENCE, FACES, TOGETHER = 0.5, 6, 6
+#: Inputs that are asked about in turn: 75 MiB.
+INPUTS = 64
 GENERATION = "card"
 #: Cards that run a batch of 16 in so many milliseconds are told how many workers they want.
 CARDS_MS = (2.0, 3.0, 4.0, 8.0)
@@ -157,6 +161,7 @@ def serve(runtime_dir: Path, batch: int, card_s: float, link: Connection) -> Non
         stopping=lambda: False,
         outbox=Outbox(TOGETHER),
         batch_s=card_s,
+        view=open_view,
     ).run()
 
 
@@ -168,14 +173,18 @@ def _tell(link: Connection, loop: int) -> None:
 
 
 class Gateway:
-    """Keeps a worker full."""
+    """Keeps a worker full with inputs of rows×SIDE."""
 
     def __init__(self, runtime_dir: Path, context: zmq.Context[zmq.Socket[bytes]], rows: int) -> None:
+        self._memory = CropMemory()
+        inputs = np.random.default_rng(2).integers(0, 256, (INPUTS, rows, SIDE, 3), dtype=np.uint8)
+        placed = self._memory.placed(list(inputs))
+        assert placed is not None
+        self._crops, self._offsets = placed
         self._socket = context.socket(zmq.DEALER)
         self._socket.connect(f"ipc://{socket_path(runtime_dir, GENERATION)}")
-        self._crop = np.random.default_rng(2).integers(0, 256, (rows, SIDE, 3), dtype=np.uint8)
         self._number = self._credit = 0
-        self._socket.send_multipart(encode(Hello("g")))
+        self._socket.send_multipart(encode(Hello("g", crops=self._memory.address)))
 
     def ask(self, pictures: int) -> list[int]:
         """Until so many were answered: the size of each one's run. Raises RuntimeError for a wrong answer."""
@@ -187,6 +196,8 @@ class Gateway:
             if not self._socket.poll(WAIT_MS):
                 raise RuntimeError("the worker does not answer")
             message, faces = decode_to_gateway(self._socket.recv_multipart())
+            if isinstance(message, Welcome) and not message.reads_crops:
+                raise RuntimeError("the worker cannot read crops where they lie")
             if isinstance(message, Grant):
                 self._credit += message.credits
             elif isinstance(message, Reply):
@@ -198,13 +209,15 @@ class Gateway:
 
     def _send(self) -> None:
         self._number += 1
-        rows = len(self._crop)
-        header = CropHeader(rows, SIDE, SIDE, 1.0)
-        request = Request(self._number, 60_000, CONFIDENCE, 0.4, 0, SIDE, rows, (header,), 1000)
-        self._socket.send_multipart(encode_request(request, [self._crop]), copy=False)
+        place = self._number % INPUTS
+        crop, offset = self._crops[place], self._offsets[place]
+        header = CropHeader(len(crop), SIDE, SIDE, 1.0)
+        request = Request(self._number, 60_000, CONFIDENCE, 0.4, 0, SIDE, len(crop), (header,), 1000, offsets=(offset,))
+        self._socket.send_multipart(encode_request(request, [crop]), copy=False)
 
     def close(self) -> None:
         self._socket.close(0)
+        self._memory.close()
 
 
 def measured(batch: int, card_s: float, rows: int, pictures: int) -> Cost:
