@@ -27,76 +27,76 @@ def non_maximum_suppression(boxes: FloatArray, threshold: float) -> IndexArray:
     """
     assert boxes.ndim == 2
     assert boxes.shape[1] == 4
-    limit = np.float32(threshold)
-    areas = _areas(boxes)
+    limit, corners = np.float32(threshold), np.ascontiguousarray(boxes.T)
+    areas = _areas(corners)
     upright = bool(np.all(boxes[:, 2:] >= boxes[:, :2])) if len(boxes) >= CROWD_MIN else False
     if upright:
-        pairs = _touching_pairs(boxes)
+        pairs = _touching_pairs(corners)
         if pairs is not None:
-            return _keep_by_pairs(boxes, areas, limit, *pairs)
-    return _keep_by_loop(boxes, areas, limit)
+            return _keep_by_pairs(corners, areas, limit, *pairs)
+    return _keep_by_loop(corners, areas, limit)
 
 
-def _areas(boxes: FloatArray) -> FloatArray:
+def _areas(corners: FloatArray) -> FloatArray:
+    """(N,) of boxes whose corners lie in four rows (4, N), as everywhere below."""
     one = np.float32(1)
-    areas: FloatArray = (boxes[:, 2] - boxes[:, 0] + one) * (boxes[:, 3] - boxes[:, 1] + one)
+    areas: FloatArray = (corners[2] - corners[0] + one) * (corners[3] - corners[1] + one)
     return areas
 
 
 def _overlap(a: FloatArray, b: FloatArray, area_a: FloatArray, area_b: FloatArray) -> FloatArray:
-    """IoU of boxes row by row; every operation in float32 and in the reference's order."""
+    """IoU of boxes column by column; every operation in float32 and in the reference's order."""
     zero, one = np.float32(0), np.float32(1)
-    width = np.maximum(zero, np.minimum(a[..., 2], b[..., 2]) - np.maximum(a[..., 0], b[..., 0]) + one)
-    height = np.maximum(zero, np.minimum(a[..., 3], b[..., 3]) - np.maximum(a[..., 1], b[..., 1]) + one)
+    width = np.maximum(zero, np.minimum(a[2], b[2]) - np.maximum(a[0], b[0]) + one)
+    height = np.maximum(zero, np.minimum(a[3], b[3]) - np.maximum(a[1], b[1]) + one)
     shared = width * height
     with np.errstate(divide="ignore", invalid="ignore"):
         overlap: FloatArray = shared / (area_a + area_b - shared)
     return overlap
 
 
-def _keep_by_loop(boxes: FloatArray, areas: FloatArray, limit: np.float32) -> IndexArray:
+def _keep_by_loop(corners: FloatArray, areas: FloatArray, limit: np.float32) -> IndexArray:
     """The reference's own loop: take the best, drop what overlaps it too much, repeat."""
     keep: list[int] = []
-    left = np.arange(len(boxes))
+    left = np.arange(len(areas))
     while left.size:
         best, rest = left[0], left[1:]
         keep.append(int(best))
-        left = rest[_overlap(boxes[best], boxes[rest], areas[best], areas[rest]) <= limit]
+        left = rest[_overlap(corners[:, best], corners[:, rest], areas[best], areas[rest]) <= limit]
     return np.array(keep, dtype=np.intp)
 
 
-def _touching_pairs(boxes: FloatArray) -> tuple[IndexArray, IndexArray] | None:
-    """Pairs (better, worse) of boxes whose x ranges come within a pixel; None when there are too many.
+def _touching_pairs(corners: FloatArray) -> tuple[IndexArray, IndexArray] | None:
+    """Pairs (better, worse) of boxes that come within a pixel; None when too many do from left to right.
 
     Only upright boxes: then a pair that does not touch has overlap 0 and never suppresses.
     """
-    by_left = np.argsort(boxes[:, 0], kind="stable")
-    left = boxes[by_left, 0]
-    end = np.searchsorted(left, boxes[by_left, 2] + np.float32(1), side="right")
-    start = np.arange(1, len(boxes) + 1)
-    counts = np.maximum(end - start, 0)
+    by_left = np.argsort(corners[0], kind="stable")
+    left, top, right, bottom = corners[:, by_left]
+    right, bottom = right + np.float32(1), bottom + np.float32(1)
+    numbers = np.arange(len(by_left))
+    counts = np.maximum(np.searchsorted(left, right, side="right") - numbers - 1, 0)
     total = int(counts.sum())
     if total > PAIRS_MAX:
         return None
-    first = np.repeat(np.arange(len(boxes)), counts)
-    second = np.arange(total) - np.repeat(np.cumsum(counts) - counts, counts) + first + 1
-    a, b = by_left[first], by_left[second]
-    near = (boxes[a, 1] <= boxes[b, 3] + np.float32(1)) & (boxes[b, 1] <= boxes[a, 3] + np.float32(1))
-    a, b = a[near], b[near]
+    second = np.arange(1, total + 1) + np.repeat(numbers - (np.cumsum(counts) - counts), counts)
+    near = (np.repeat(top, counts) <= bottom[second]) & (top[second] <= np.repeat(bottom, counts))
+    a, b = np.repeat(by_left, counts)[near], by_left[second[near]]
     return np.minimum(a, b), np.maximum(a, b)
 
 
 def _keep_by_pairs(
-    boxes: FloatArray, areas: FloatArray, limit: np.float32, better: IndexArray, worse: IndexArray
+    corners: FloatArray, areas: FloatArray, limit: np.float32, better: IndexArray, worse: IndexArray
 ) -> IndexArray:
     """Greedy choice over the suppressing pairs only, best box first."""
-    suppresses = ~(_overlap(boxes[better], boxes[worse], areas[better], areas[worse]) <= limit)
+    suppresses = ~(_overlap(corners[:, better], corners[:, worse], areas[better], areas[worse]) <= limit)
     better, worse = better[suppresses], worse[suppresses]
-    by_better = np.argsort(better, kind="stable")
+    # Small numbers are sorted by their digits, in linear time.
+    by_better = np.argsort(better.astype(np.uint16) if len(areas) <= 1 << 16 else better, kind="stable")
     worse = worse[by_better]
-    bounds = np.searchsorted(better[by_better], np.arange(len(boxes) + 1)).tolist()
-    alive = np.ones(len(boxes), dtype=bool)
-    for index in range(len(boxes)):
+    bounds = np.searchsorted(better[by_better], np.arange(len(areas) + 1)).tolist()
+    alive = np.ones(len(areas), dtype=bool)
+    for index in range(len(areas)):
         start, end = bounds[index], bounds[index + 1]
         if start != end and alive[index]:
             alive[worse[start:end]] = False

@@ -56,7 +56,7 @@ def test_any_boxes_upside_down_ones_too_give_the_references_choice(boxes: np.nda
 def test_too_many_touching_pairs_fall_back_to_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nms, "PAIRS_MAX", 10)
     boxes = np.tile(boxes_of((0, 0, 50, 50)), (200, 1)) + np.arange(200, dtype=np.float32)[:, None]
-    assert nms._touching_pairs(boxes) is None
+    assert nms._touching_pairs(boxes.T) is None
     assert non_maximum_suppression(boxes, 0.4).tolist() == reference_choice(boxes, 0.4)
 
 
