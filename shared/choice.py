@@ -57,6 +57,12 @@ def shares_inside(box: FloatArray, others: FloatArray) -> FloatArray:
     """(…, N): which share of a box (…, 4) lies inside each of the others (N, 4)."""
     low = np.maximum(box[..., None, :2], others[:, :2])
     high = np.minimum(box[..., None, 2:], others[:, 2:])
-    area = np.prod(np.clip(box[..., 2:] - box[..., :2], 1e-6, None), axis=-1)
-    shares: FloatArray = np.prod(np.clip(high - low, 0, None), axis=-1) / area[..., None]
+    area = area_of(np.clip(box[..., 2:] - box[..., :2], 1e-6, None))
+    shares: FloatArray = area_of(np.clip(high - low, 0, None)) / area[..., None]
     return shares
+
+
+def area_of(sides: FloatArray) -> FloatArray:
+    """(…): the product of both sides (…, 2); numpy's own, over so short an axis, takes several times as long."""
+    area: FloatArray = sides[..., 0] * sides[..., 1]
+    return area

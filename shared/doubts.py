@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.cells import FACE
-from shared.choice import CONTAINED, shares_inside
+from shared.choice import CONTAINED, area_of, shares_inside
 from shared.faces import Faces, FloatArray
 
 #: The least that a worker is ever asked for: below it half the picture is a find.
@@ -105,8 +105,8 @@ def _best_of_the_same(boxes: FloatArray, faces: Faces) -> FloatArray:
     """(N,) the best score of a face that overlaps each box (N, 4) by SAME; 0 where there is none."""
     own = boxes[:, None]
     low, high = np.maximum(own[..., :2], faces.boxes[:, :2]), np.minimum(own[..., 2:], faces.boxes[:, 2:])
-    shared = np.prod(np.clip(high - low, 0, None), axis=-1)
-    areas = np.prod(faces.boxes[:, 2:] - faces.boxes[:, :2], axis=-1) + np.prod(own[..., 2:] - own[..., :2], axis=-1)
+    shared = area_of(np.clip(high - low, 0, None))
+    areas = area_of(faces.boxes[:, 2:] - faces.boxes[:, :2]) + area_of(own[..., 2:] - own[..., :2])
     same = np.where(shared >= SAME * (areas - shared), faces.scores, np.float32(0))
     return np.asarray(same.max(axis=1, initial=0.0), np.float32)
 
