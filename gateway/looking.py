@@ -11,6 +11,7 @@ from gateway.endpoints import Task
 from gateway.params import DetectParams, MaskParams
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.tiling import tiles_of
+from shared.cells import CLOSER_SHEETS, OWN_SHEETS
 from shared.doubts import COVERING, TELLING, Rule
 from shared.settings import Settings
 
@@ -35,7 +36,8 @@ class Looking:
         if not self.sides:
             return 0.0
         tiles = tiles_of(*header.upright_size, self.sides[0], self.tiles)
-        once = passes_for(self.question.turns, tiles, self.sides[0], closer=bool(self.question.closer))
+        sheets = self.question.sheets if self.question.closer else None
+        once = passes_for(self.question.turns, tiles, self.sides[0], sheets)
         return once * (1 + (header.alpha and self.masks))
 
 
@@ -88,7 +90,8 @@ def looking(
     choice = FaceChoice(params.max_faces, params.order, params.min_size, params.ignore)
     most = params.max_faces if choice.plain else 0
     closer = closer if params.closer is None else params.closer
-    question = Question(params.confidence, params.nms_threshold, most, params.turns or turns, _RULES[closer])
+    sheets = CLOSER_SHEETS if closer_network else OWN_SHEETS
+    question = Question(params.confidence, params.nms_threshold, most, params.turns or turns, _RULES[closer], sheets)
     if isinstance(params, MaskParams) and not params.detect:
         return Looking((), 0, question, choice, masks)
     return Looking(sides_for(settings.input_side, second), tiles, question, choice, masks)

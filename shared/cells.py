@@ -11,32 +11,39 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-#: Input pixels of a find's longer side in its cell, of a cell's sides, and of the largest sheet's. Cells of 160 find as
-#: many.
-FACE, CELL, SHEET_SIDE = 48, 96, 384
-#: Of one picture at most: they cost as much as the plain look at 640.
+#: Input pixels of a find's longer side in its cell. Cells of 160 with finds as large find as many as those of 96.
+FACE = 48
+#: Of one picture at most: a closer network sees three quarters of the pixels of a plain look at 640, others as many.
 SHEETS = 3
-
-
-#: Pixels, whole ones.
-Places = NDArray[np.int_]
+#: Sheets are multiples of the networks' largest stride.
+_STRIDE = 32
 
 
 class Cut(NamedTuple):
-    """rows, cols: what of the picture a cell shows. shrunk: the size (columns, rows) it is averaged to before, None
-    where it is not. matrix: (2, 3) float64, as of OpenCV's warpAffine, from there to pixels of the cell.
+    """rows, cols: pixels of the picture that a cell shows; down, across: pixels of the cell that show them. nearer:
+    whether these are more.
     """
 
     rows: slice
     cols: slice
-    shrunk: tuple[int, int] | None
-    matrix: NDArray[np.float64]
+    down: slice
+    across: slice
+    nearer: bool
+
+
+class Cuts(NamedTuple):
+    """shown: what each cell shows. firsts: (N, 2) x and y of the picture at a cell's corner, whole pixels, beyond the
+    picture's edge as well. zooms: (N, 1) pixels of the cell for one of the picture.
+    """
+
+    shown: list[Cut]
+    firsts: NDArray[np.float64]
+    zooms: NDArray[np.float64]
 
 
 class SheetLayout(NamedTuple):
     """Of a sheet, `rows` × `side` pixels. x: how far to the right of the first it lies. corners: (N, 2) x and y of the
-    finds' cells in it; cuts: what these show. boxes: (N, 4) float32, where the finds lie in the row of sheets, each in
-    the middle of its cell.
+    finds' cells in it; cuts: what these show. boxes: (N, 4) float32, where the finds lie in the row of sheets.
     """
 
     rows: int
@@ -47,70 +54,69 @@ class SheetLayout(NamedTuple):
     boxes: NDArray[np.float32]
 
 
-def most_in(side: int) -> int:
-    """So many finds a sheet holds where the plain look has this side: 16 in 640."""
-    return max(1, min(side, SHEET_SIDE) // CELL) ** 2
+class SheetForm(NamedTuple):
+    """cell: pixels of a cell's sides. side_max: of the largest sheet's."""
+
+    cell: int
+    side_max: int
+
+    def most_in(self, side: int) -> int:
+        """So many finds a sheet holds where the plain look has this side: 16 in 640."""
+        return max(1, min(side, self.side_max) // self.cell) ** 2
+
+    def most_of(self, side: int) -> int:
+        """So many finds of a picture are looked at closer there: 48 in 640. Large crowds have more."""
+        return SHEETS * self.most_in(side)
+
+    def side_of(self, finds: int) -> int:
+        """Pixels of the least square that holds so many."""
+        return _whole_strides((math.isqrt(finds - 1) + 1) * self.cell)
+
+    def rows_of(self, finds: int) -> int:
+        """Pixels of that square's rows that hold them."""
+        return _whole_strides(-(-finds // (self.side_of(finds) // self.cell)) * self.cell)
+
+    def laid_out(self, boxes: NDArray[np.float32], size: tuple[int, int], side: int) -> list[SheetLayout]:
+        """As few sheets as hold all finds (N, 4) of a picture of `size` (columns, rows), in their order, none without
+        one. Only the last may have fewer than fit: it is as small as they let it be. side: of the plain look.
+        """
+        room = self.most_in(side)
+        parts = [boxes[first : first + room] for first in range(0, len(boxes), room)]
+        return [self._sheet(part, size, place * self.side_max) for place, part in enumerate(parts)]
+
+    def _sheet(self, boxes: NDArray[np.float32], size: tuple[int, int], x: int) -> SheetLayout:
+        shown, firsts, zooms = cuts(boxes, size, self.cell)
+        rows, side = self.rows_of(len(boxes)), self.side_of(len(boxes))
+        corners = self.cell * np.stack(np.divmod(np.arange(len(boxes)), side // self.cell)[::-1], axis=1)
+        places = (boxes - np.tile(firsts, 2)) * zooms + np.tile(corners + np.array([x, 0]), 2)
+        return SheetLayout(rows, side, x, corners, shown, places.astype(np.float32))
 
 
-def most_of(side: int) -> int:
-    """So many finds of a picture are looked at closer there: 48 in 640. Large crowds have more."""
-    return SHEETS * most_in(side)
+#: What a closer network sees and is taught by, and what a network sees that looks closer at its own doubts.
+CLOSER_SHEETS, OWN_SHEETS = SheetForm(80, 320), SheetForm(96, 384)
 
 
-def sheet_side(finds: int) -> int:
-    """Of the least square that holds so many, in pixels: a multiple of CELL, and so of the network's strides."""
-    return (math.isqrt(finds - 1) + 1) * CELL
+def _whole_strides(pixels: int) -> int:
+    return -(-pixels // _STRIDE) * _STRIDE
 
 
-def sheet_rows(finds: int) -> int:
-    """So many pixels of that square's rows show something."""
-    return -(-finds * CELL // sheet_side(finds)) * CELL
+def cuts(boxes: NDArray[np.float32], size: tuple[int, int], side: int) -> Cuts:
+    """Of a picture of `size` (columns, rows) for cells of `side`: each box (N, 4) in the middle, FACE large.
 
-
-def laid_out(boxes: NDArray[np.float32], size: tuple[int, int], room: int) -> list[SheetLayout]:
-    """As few sheets as hold all finds (N, 4) of a picture of `size` (columns, rows), in their order, none without one.
-
-    room: so many a sheet holds at most. Only the last may have fewer: it is as small as they let it be.
-    """
-    parts = [boxes[first : first + room] for first in range(0, len(boxes), room)]
-    return [_sheet(part, size, place * SHEET_SIDE) for place, part in enumerate(parts)]
-
-
-def _sheet(boxes: NDArray[np.float32], size: tuple[int, int], x: int) -> SheetLayout:
-    shown, zooms = cuts(boxes, size, CELL)
-    half = (boxes[:, 2:] - boxes[:, :2]) * zooms.astype(np.float32)[:, None] / 2
-    rows, side = sheet_rows(len(boxes)), sheet_side(len(boxes))
-    corners = CELL * np.stack(np.divmod(np.arange(len(boxes)), side // CELL)[::-1], axis=1)
-    middles = corners + np.array([x, 0]) + CELL / 2
-    places = np.hstack([middles - half, middles + half]).astype(np.float32)
-    return SheetLayout(rows, side, x, corners, shown, places)
-
-
-def cuts(boxes: NDArray[np.float32], size: tuple[int, int], side: int) -> tuple[list[Cut], NDArray[np.float64]]:
-    """What cells of `side` show of a picture of `size` (columns, rows): each a box (N, 4) in its middle, FACE large.
-
-    And by how much each zooms in, (N,).
+    Both to a pixel of the picture, of which only whole ones are shown.
     """
     middles = np.asarray((boxes[:, :2] + boxes[:, 2:]) / 2, np.float64)
-    zooms = FACE / np.maximum((boxes[:, 2:] - boxes[:, :2]).max(axis=1).astype(np.float64), 1.0)[:, None]
-    firsts, lengths = _spans(middles, side / zooms, np.array(size))
-    nearer = zooms >= 1
-    shrunk = np.where(nearer, lengths, np.maximum(1, np.rint(lengths * zooms))).astype(int)
-    matrices = np.zeros((len(boxes), 2, 3))
-    matrices[:, (0, 1), (0, 1)] = zooms * lengths / shrunk
-    # OpenCV counts from the middle of the first pixel.
-    matrices[:, :, 2] = side / 2 + (firsts - middles) * zooms + (zooms * lengths / shrunk - 1) / 2
+    longer = np.maximum((boxes[:, 2:] - boxes[:, :2]).max(axis=1, keepdims=True).astype(np.float64), 1.0)
+    lengths = np.rint(longer * side / FACE)
+    firsts, zooms, limits = np.rint(middles - lengths / 2), side / lengths, np.array(size)
+    begin = np.clip(firsts, 0, limits - 1)
+    end = np.clip(firsts + lengths, begin + 1, limits)
+    painted = np.clip(np.rint((begin - firsts) * zooms), 0, side - 1)
+    until = np.clip(np.rint((end - firsts) * zooms), painted + 1, side)
     shown = [
-        Cut(slice(y, y + high), slice(x, x + wide), None if whole else (columns, rows), matrix)
-        for (x, y), (wide, high), (whole,), (columns, rows), matrix in zip(
-            firsts.tolist(), lengths.tolist(), nearer.tolist(), shrunk.tolist(), matrices, strict=True
+        Cut(slice(top, bottom), slice(left, right), slice(above, below), slice(before, after), zoom >= 1)
+        for left, top, right, bottom, before, above, after, below, zoom in zip(
+            *np.hstack([begin, end, painted, until]).astype(int).T.tolist(), zooms[:, 0].tolist(), strict=True
         )
     ]
-    return shown, zooms[:, 0]
-
-
-def _spans(centres: NDArray[np.float64], lengths: NDArray[np.float64], limits: Places) -> tuple[Places, Places]:
-    """Where stretches begin, and how much of each lies within 0..limit, at least 1; a pixel more each way to blend."""
-    firsts = np.minimum(np.maximum(0, np.floor(centres - lengths / 2) - 1), limits - 1).astype(int)
-    lasts = np.minimum(limits, np.ceil(centres + lengths / 2) + 1).astype(int)
-    return firsts, np.maximum(1, lasts - firsts)
+    return Cuts(shown, firsts, zooms)

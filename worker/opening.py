@@ -14,7 +14,7 @@ from models.served.anchors import Size
 from models.served.facts import ServingModel
 from models.served.trim import Trimming, part_of
 from shared import exit_codes
-from shared.cells import SHEET_SIDE, most_in, sheet_rows, sheet_side
+from shared.cells import CLOSER_SHEETS, OWN_SHEETS
 from shared.errors import ConfigurationError
 from shared.settings import Settings
 from worker.cannot_run import first_line, is_too_large, reason
@@ -64,7 +64,8 @@ def open_closer(
         return None
     with _failures_told(model.closer):
         detector = OnnxDetector(model.closer, threads, apart=apart)
-        sheets = {(sheet_rows(finds), sheet_side(finds)) for finds in range(1, most_in(settings.input_side) + 1)}
+        finds = range(1, CLOSER_SHEETS.most_in(settings.input_side) + 1)
+        sheets = {(CLOSER_SHEETS.rows_of(some), CLOSER_SHEETS.side_of(some)) for some in finds}
         warm_up(detector, [(batch, sheet) for batch in _batches(model, max_batch) for sheet in sheets])
     return detector
 
@@ -101,7 +102,7 @@ def sides_of(device: str, settings: Settings, model: ServingModel) -> list[int]:
         sides |= {side for side in (settings.detect_second_side, settings.mask_second_side) if side}
         # Smaller sheets than the largest take the next side there is on a GPU, and their own on a CPU.
         sheets = settings.mask_closer or settings.detect_closer in ("true", "tell")
-        sides |= {min(SHEET_SIDE, settings.input_side)} if sheets and not _has_closer(device, model) else set()
+        sides |= {min(OWN_SHEETS.side_max, settings.input_side)} if sheets and not _has_closer(device, model) else set()
     return sorted(sides, reverse=True)
 
 

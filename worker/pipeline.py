@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.served.anchors import Size
-from models.served.trim import Trimming, covering, part_of
+from models.served.trim import Trimming, part_of
 from shared.faces import Faces
 from shared.messages import CropHeader, Request
 from worker.detector import Detector, Networks, OneAtATime, OverlappingDetector
@@ -172,7 +172,7 @@ class Pipeline:
     def _part(self, at: Kind, pixels: NDArray[np.uint8]) -> Size:
         """Of the input, what must be seen. Beside a sheet nothing: its cells are judged alone."""
         rows, cols, _ = pixels.shape
-        return covering(rows, cols) if at.sheets else part_of(rows, cols, at.side, self.trimming)
+        return (rows, cols) if at.sheets else part_of(rows, cols, at.side, self.trimming)
 
     def _kind(self, request: Request, header: CropHeader) -> Kind:
         """Of a network that there is."""

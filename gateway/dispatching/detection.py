@@ -22,7 +22,7 @@ from gateway.pictures.letterbox import Letterbox
 from gateway.pictures.picture import Picture
 from gateway.pictures.picture_facts import Crop
 from shared import doubts
-from shared.cells import SHEETS, most_in, most_of, sheet_side
+from shared.cells import OWN_SHEETS, SHEETS, SheetForm
 from shared.choice import limited, suppressed, without_contained
 from shared.deadline import Deadline
 from shared.doubts import Rule
@@ -75,7 +75,7 @@ Portion = tuple["Question", list[Look]]
 @dataclass(frozen=True, slots=True)
 class Question:
     """What is asked of a picture. max_faces 0: all. closer: by which rule doubted finds are looked at again; None: they
-    are not. trace: of the request that asks, for the worker's words.
+    are not. sheets: the form of what they are shown in. trace: of the request that asks, for the worker's words.
     """
 
     confidence: float
@@ -83,12 +83,16 @@ class Question:
     max_faces: int = 0
     turns: Turns = "never"
     closer: Rule | None = None
+    sheets: SheetForm = OWN_SHEETS
     trace: str = ""
 
 
-def passes_for(turns: Turns, tiles: int, side: int, *, closer: bool) -> float:
-    """How many full inputs of this side a picture may cost at most, the plain look among them: its price."""
-    doubted = SHEETS * (sheet_side(most_in(side)) / side) ** 2 if closer else 0.0
+def passes_for(turns: Turns, tiles: int, side: int, sheets: SheetForm | None) -> float:
+    """How many full inputs of this side a picture may cost at most, the plain look among them: its price.
+
+    sheets: for looking closer.
+    """
+    doubted = SHEETS * (sheets.side_of(sheets.most_in(side)) / side) ** 2 if sheets else 0.0
     return 1 + _TURNED_PASSES[turns] + doubted + tiles * (1 + len(TURNED) * (turns == "always"))
 
 
@@ -111,11 +115,12 @@ async def detect_picture(dispatcher: Dispatcher, picture: Picture, question: Que
     started = asyncio.get_running_loop().time()
     alone = replace(question, max_faces=0)
     first = await dispatcher.detect(_work(dispatcher, picture, _of_first(alone), whole, deadline))
-    sure, doubted, rule = first.faces, Faces.none(), question.closer
+    sure, doubted, rule, form = first.faces, Faces.none(), question.closer, question.sheets
     if rule:
         seen = picture.crops[0]
-        sure, doubted = doubts.parted(first.faces, question.confidence, most_of(seen.side), rule, seen.scale)
-    sheets = [sheets_of(doubted, crop, dispatcher.blank) for crop in _plain(picture)] if len(doubted) else []
+        sure, doubted = doubts.parted(first.faces, question.confidence, form.most_of(seen.side), rule, seen.scale)
+    seen_closer = _plain(picture) if len(doubted) else []
+    sheets = [sheets_of(doubted, crop, form, dispatcher.blank) for crop in seen_closer]
     turned = question.turns == "always" or (question.turns == "unsure" and first.sure < SURE)
     nearer = _nearer(picture, [crop for one in sheets for crop in one.crops], alone, rule) if rule else []
     elsewhere = _elsewhere(picture, alone, tiles, turned=turned)

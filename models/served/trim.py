@@ -50,11 +50,6 @@ def answered(part: tuple[int, int], trimming: Trimming | None) -> tuple[int, int
     return (height + added, width) if height < width else (height, width + added) if width < height else part
 
 
-def covering(rows: int, cols: int) -> tuple[int, int]:
-    """The least (height, width) in pixels that networks take and that holds so many rows and columns."""
-    return -(-rows // STEP) * STEP, -(-cols // STEP) * STEP
-
-
 def _cut(length: int, side: int, trimming: Trimming) -> int:
     """The length that must be seen along one axis."""
     cut = -(-(length + trimming.margin) // STEP) * STEP

@@ -16,7 +16,7 @@ import pytest
 from models.training.judge.detect import OnnxDetector, letterbox
 from models.training.judge.measure import pair_up
 from models.training.material.folder import read_picture
-from shared.cells import SHEETS, most_of
+from shared.cells import CLOSER_SHEETS, SHEETS
 from tests.service import PHOTOS, REQUEST_S_MAX, ROOT, running_service
 
 SIDE = 640
@@ -69,5 +69,5 @@ def test_a_photographs_faces_are_those_the_judge_finds(name: str, served: Served
 
 def test_in_a_crowd_all_sheets_are_looked_at_and_without_them_one_look_is_all(served: Served) -> None:
     closer, once = (served.detect("crowd_lumia.jpg", query)["processing"] for query in ("", "closer=false"))
-    assert (closer["closer"], closer["passes"]) == (most_of(SIDE), 1 + SHEETS)
+    assert (closer["closer"], closer["passes"]) == (CLOSER_SHEETS.most_of(SIDE), 1 + SHEETS)
     assert (once["closer"], once["passes"]) == (0, 1)

@@ -16,11 +16,12 @@ from models.training.doubted import cells, sheets
 from models.training.doubted.cells import SIDE, Cell, cells_of, is_face
 from models.training.doubted.sheets import Pool, changed, placed, sheet
 from models.training.judge.detect import Found
-from models.training.material.folder import Floats
+from models.training.material.folder import Floats, Picture
 from models.training.scenes.composer import Scene
-from shared.cells import CELL, FACE
+from shared.cells import CLOSER_SHEETS, FACE
 from shared.faces import Faces
 
+CELL = CLOSER_SHEETS.cell
 NOWHERE = np.zeros((0, 4), np.float32)
 POINTS = np.array([[40, 45], [60, 45], [50, 55], [42, 65], [58, 65]], np.float32)
 
@@ -42,6 +43,10 @@ def found(*finds: tuple[Floats, float]) -> Found:
     return Found(np.array(boxes), np.float32(scores), np.zeros((len(finds), 5, 2), np.float32), 1.0)
 
 
+def black(shape: tuple[int, int, int]) -> Picture:
+    return np.zeros(shape, np.uint8)
+
+
 def a_cell(*, face: bool = True, score: float = 0.4, real: bool = True) -> Cell:
     (one,) = cells_of(scene(*[box(100, 100, 40)] * face), found((box(100, 100, 40), score)), real=real)
     return one
@@ -52,7 +57,7 @@ def test_a_cell_shows_what_a_closer_look_is_shown(find: Floats) -> None:
     picture = scene().picture
     (cell,) = cells_of(scene(find), found((find, 0.4)), real=True)
     doubted = Faces(find[None], np.float32([0.4]), np.zeros((1, 5, 2), np.float32))
-    served = sheets_of(doubted, Crop(picture, 320, 1.0), lambda shape: np.zeros(shape, np.uint8)).crops[0].pixels
+    served = sheets_of(doubted, Crop(picture, 320, 1.0), CLOSER_SHEETS, black).crops[0].pixels[:CELL, :CELL]
     margin = (SIDE - CELL) // 2
     inner = cell.pixels[margin:-margin, margin:-margin].astype(int)
     assert np.abs(inner - served).mean() < 2  # a photograph's rows are averaged in other groups where it is shrunk
@@ -132,7 +137,7 @@ def test_a_sheet_is_of_cells_with_faces_in_their_own(tmp_path: Path) -> None:
     drawn, rng = pool(tmp_path), random.Random(5)
     for _ in range(10):
         one = sheet(drawn, rng)
-        assert one.picture.shape == (288, 288, 3)
+        assert one.picture.shape == (320, 320, 3)
         assert len(one.boxes) == len(one.points)
         corners = one.boxes.reshape(-1, 2, 2)
         np.testing.assert_array_equal(corners[:, 0] // CELL, np.ceil(corners[:, 1] / CELL) - 1)

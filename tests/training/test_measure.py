@@ -139,13 +139,13 @@ class Looks(OnnxDetector):
 
 @pytest.mark.parametrize(("closer", "faces"), [(0.95, 2), (0.1, 0)])
 def test_a_model_with_a_closer_network_is_judged_as_detect_serves_it(closer: float, faces: int) -> None:
-    """It is asked about both finds, each 48 px large in a cell of 96, and both looks decide."""
+    """It is asked about both finds, each 48 px large in a cell of 80, and both looks decide."""
     detector, canvas = Looks((10, 10, 50, 50, 0.75), (100, 100, 124, 124, 0.4)), letterbox(np.zeros((60, 80, 3), "u1"))
     once = detector.look(canvas, 0.5)
     assert (once.scores.tolist(), once.boxes[0].tolist()) == ([pytest.approx(0.75)], [1.25, 1.25, 6.25, 6.25])
-    detector.closer = Looks(*((24 + x, 24, 72 + x, 72, closer) for x in (0, 96)))
+    detector.closer = Looks(*((16 + x, 16, 64 + x, 64, closer) for x in (0, 80)))
     found = detector.look(canvas, 0.5)
-    assert detector.closer.shown == [(192, 192, 3)]
+    assert detector.closer.shown == [(96, 160, 3)]
     np.testing.assert_allclose(
         found.boxes, np.array([[10, 10, 50, 50], [100, 100, 124, 124]][:faces]).reshape(-1, 4) / 8
     )

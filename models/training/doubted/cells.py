@@ -121,8 +121,7 @@ def is_face(box: Floats, faces: Floats, unknown: Floats) -> bool | None:
 
 def _cell(scene: Scene, box: Floats, score: float, unknown: Floats, *, face: bool, real: bool) -> Cell:
     rows, cols = scene.picture.shape[:2]
-    (shown,), (zoom,) = cuts(box[None], (cols, rows), SIDE)
-    corner = (box[:2] + box[2:]) / 2 - SIDE / 2 / zoom
+    (shown,), (corner,), ((zoom,),) = cuts(box[None], (cols, rows), SIDE)
 
     def moved(points: Floats) -> Floats:
         return np.asarray((points.reshape(-1, 2) - corner) * zoom, np.float32)

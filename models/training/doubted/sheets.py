@@ -15,15 +15,16 @@ from models.training.doubted.cells import SIDE, Cell, read
 from models.training.landmarks import MIRRORED
 from models.training.material.folder import Floats, Picture
 from models.training.scenes.composer import SMALLEST, Matrix, Scene
-from shared.cells import CELL
+from shared.cells import CLOSER_SHEETS
 
-ACROSS = 3  # cells to a sheet's side
+CELL = CLOSER_SHEETS.cell
+ACROSS = 4  # cells to a sheet's side
 FULL = 0.8  # of the sheets have no empty cell
 SHIFT, STRETCH = 5.0, 0.07  # pixels a find is off the middle at most, and spread of its size's logarithm
 WHOLE = 0.6  # share of a face that must lie in its cell to be taught
 TOUCHED = 0.05  # share from which on it is ignored
 REAL = 0.6  # of the cells were seen by a camera, where there are such
-IN_A_BATCH, REFRESHED = 8, 200  # sheets, and batches after which new cells are looked for
+IN_A_BATCH, REFRESHED = 6, 200  # sheets, and batches after which new cells are looked for
 # What the cells show: whether a face, whether likely to whoever doubted it, and their share.
 KINDS = (((True, False), 0.32), ((True, True), 0.13), ((False, True), 0.37), ((False, False), 0.18))
 LIKELY_FACE, LIKELY_OTHER = 0.5, 0.2  # scores from which on a find is called likely

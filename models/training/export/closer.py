@@ -23,10 +23,11 @@ from models.training.judge.detect import Floats, OnnxDetector, Picture, decode
 from models.training.judge.measure import ENOUGH, iou_table
 from models.training.network.detector import Detector, count_macs, count_parameters, detector_of
 from models.training.run.checkpoint import load, totals
-from shared.cells import CELL
+from shared.cells import CLOSER_SHEETS
 from shared.doubts import COVERING, doubted_from
 
 NAME = "scrfd_500m_open_closer"
+CELL = CLOSER_SHEETS.cell
 # What is doubted where faces are covered, and in log odds the least mean of both looks.
 DOUBTED, SURE, BAR = doubted_from(0.5, COVERING), 0.5, -COVERING.short
 UNSEEN = 0.005  # of a find that a closer look does not see at all
@@ -39,11 +40,12 @@ Heads = Callable[[Picture], list[Floats]]
 
 def closer_scores(heads: Heads, doubted: list[Cell]) -> Floats:
     """(N,) the best score of a find that is the cell's, in a closer look at it alone."""
-    margin = (cells.SIDE - CELL) // 2
+    margin, side = (cells.SIDE - CELL) // 2, CLOSER_SHEETS.side_of(1)
     found = []
     for cell in doubted:
-        shown = np.ascontiguousarray(cell.pixels[margin:-margin, margin:-margin])
-        boxes, scores, _ = decode(heads(shown), (CELL, CELL), UNSEEN)
+        shown = np.zeros((side, side, 3), np.uint8)
+        shown[:CELL, :CELL] = cell.pixels[margin:-margin, margin:-margin]
+        boxes, scores, _ = decode(heads(shown), (side, side), UNSEEN)
         same = iou_table(cell.found[None] - np.float32(margin), boxes)[0] >= ENOUGH
         found.append(scores[same].max(initial=UNSEEN))
     return np.array(found, np.float32)
@@ -116,7 +118,7 @@ def main(arguments: list[str] | None = None) -> None:
         "license": "MIT",
         "date": options.date,
         "parameters": count_parameters(model),
-        "mmac_at_96": round(count_macs(model) * (CELL / 640) ** 2 / 1e6, 1),
+        "mmac_a_cell": round(count_macs(model) * (CELL / 640) ** 2 / 1e6, 1),
         "trained_steps": trained["step"],
         "trained_pictures": trained["pictures"],
         "trained_minutes": round(trained["seconds"] / 60, 1),

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from models.served.anchors import STRIDES, anchor_centres
 from models.served.trim import Trimming, part_of
-from shared.cells import CELL, Cut, SheetLayout, laid_out, most_in, most_of
+from shared.cells import CLOSER_SHEETS, Cut, SheetLayout
 from shared.choice import suppressed
 from shared.doubts import TELLING, agreed, convincing_from, doubted_from, parted
 from shared.faces import Faces
@@ -74,19 +74,21 @@ def letterbox(picture: Picture, side: int = SIDE) -> Canvas:
 
 
 def sheet(layout: SheetLayout, picture: Picture) -> Picture:
-    """Doubted finds side by side, as gateway/dispatching/sheets.py paints them."""
+    """Doubted finds side by side, as gateway/dispatching/sheets.py paints them for a closer network."""
+    side = CLOSER_SHEETS.cell
     pixels = np.zeros((layout.rows, layout.side, 3), np.uint8)
     for (x, y), cut in zip(layout.corners, layout.cuts, strict=True):
-        pixels[y : y + CELL, x : x + CELL] = cell(cut, picture, CELL)
+        pixels[y : y + side, x : x + side] = cell(cut, picture, side)
     return pixels
 
 
 def cell(cut: Cut, picture: Picture, side: int) -> Picture:
     """(side, side, 3): what is shown of one find."""
-    part = picture[cut.rows, cut.cols]
-    if cut.shrunk:
-        part = np.asarray(cv2.resize(part, cut.shrunk, interpolation=cv2.INTER_AREA), np.uint8)
-    return np.asarray(cv2.warpAffine(part, cut.matrix, (side, side)), np.uint8)
+    pixels = np.zeros((side, side, 3), np.uint8)
+    part, place = picture[cut.rows, cut.cols], pixels[cut.down, cut.across]
+    blended = cv2.INTER_LINEAR if cut.nearer else cv2.INTER_AREA
+    cv2.resize(part, place.shape[1::-1], dst=place, interpolation=blended)
+    return pixels
 
 
 def suppress(boxes: Floats, scores: Floats, overlap: float = OVERLAP) -> list[int]:
@@ -154,11 +156,11 @@ class OnnxDetector:
 
     def _told(self, faces: Faces, canvas: Canvas, confidence: float, closer: OnnxDetector) -> Faces:
         """Those that both looks tell to be faces."""
-        sure, doubted = parted(faces, confidence, most_of(canvas.side), TELLING, scale=1.0)
+        sure, doubted = parted(faces, confidence, CLOSER_SHEETS.most_of(canvas.side), TELLING, scale=1.0)
         if not len(doubted):
             return sure
         rows, columns = canvas.pixels.shape[:2]
-        layouts = laid_out(doubted.boxes, (columns, rows), most_in(canvas.side))
+        layouts = CLOSER_SHEETS.laid_out(doubted.boxes, (columns, rows), canvas.side)
         seen = Faces.joined([closer._seen_in(layout, canvas.pixels, confidence) for layout in layouts])
         places = np.concatenate([layout.boxes for layout in layouts])
         return suppressed(Faces.joined([sure, agreed(doubted, places, seen, confidence, TELLING)]), OVERLAP)

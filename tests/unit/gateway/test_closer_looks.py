@@ -24,7 +24,7 @@ from gateway.pictures.headers.facts import Header
 from gateway.pictures.letterbox import Letterbox
 from gateway.pictures.picture_facts import Crop, PictureFacts
 from shared import doubts
-from shared.cells import CELL, FACE, SHEET_SIDE, SHEETS, most_in, most_of, sheet_side
+from shared.cells import CLOSER_SHEETS, FACE, OWN_SHEETS, SHEETS, SheetForm
 from shared.deadline import Deadline
 from shared.doubts import COVERING, TELLING, Rule
 from shared.faces import Faces
@@ -32,6 +32,8 @@ from shared.settings import Settings
 from shared.wire import CropArray, looks_of
 
 WIDTH, HEIGHT, SIDE = 800, 600, 640
+CELL, SHEET_SIDE = OWN_SHEETS
+FORMS = [OWN_SHEETS, CLOSER_SHEETS]
 
 
 def face(x: float, y: float, size: float, score: float) -> Faces:
@@ -140,7 +142,7 @@ def test_there_a_face_is_one_where_the_mean_of_both_looks_is_enough() -> None:
 
 def test_there_what_scores_too_little_comes_first_then_what_is_least_sure() -> None:
     likely = [face(40 * number, 400, 20, 0.55 + number / 100) for number in range(10)]
-    workers, finds = Workers(Faces.joined([SURE, *likely[::-1], crowd(44)])), most_of(SIDE)
+    workers, finds = Workers(Faces.joined([SURE, *likely[::-1], crowd(44)])), OWN_SHEETS.most_of(SIDE)
     found = look(workers, rule=TELLING)
     assert found.looks == Looks(1 + SHEETS, closer=finds)
     unseen = likely[finds - 44 :][::-1]
@@ -175,7 +177,7 @@ def test_those_of_a_crowd_lie_in_several_sheets_of_which_the_last_is_no_larger_t
 
 
 def test_the_likeliest_are_looked_at_in_no_more_sheets_than_one_plain_look_costs() -> None:
-    workers, finds = Workers(crowd(60)), most_of(SIDE)
+    workers, finds = Workers(crowd(60)), OWN_SHEETS.most_of(SIDE)
     assert look(workers).looks == Looks(1 + SHEETS, closer=finds)
     assert SHEETS * SHEET_SIDE**2 < 1.1 * SIDE**2
     _, doubted = doubts.parted(crowd(60), 0.5, finds, COVERING, 1.0)
@@ -203,17 +205,26 @@ def test_what_is_doubted_lies_between_two_scores(rule: Rule, least: float, sure:
 @pytest.mark.parametrize("number", [0, 15, 16, 31, 40])
 def test_a_find_is_told_by_its_own_sheet_alone(number: int) -> None:
     """All sheets are alike inside; the workers tell where in the row of them a face lies."""
-    place, cell = divmod(number, most_in(SIDE))
+    place, cell = divmod(number, OWN_SHEETS.most_in(SIDE))
     column, row = (cell % 4, cell // 4) if place < 2 else (cell % 3, cell // 3)
     seen = face(SHEET_SIDE * place + CELL * column + SHOWN, CELL * row + SHOWN, FACE, 0.9)
     found = look(Workers(crowd(41), closer=seen))
     np.testing.assert_array_equal(found.faces.boxes, crowd(41).boxes[[number]])
 
 
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("side", [96, 160, 320, 384, 640, 2048])
-def test_a_sheet_fits_into_the_input_of_the_plain_look(side: int) -> None:
+def test_a_sheet_fits_into_the_input_of_the_plain_look(side: int, form: SheetForm) -> None:
     """So a network of one fixed size takes it, too."""
-    assert sheet_side(most_in(side)) <= min(side, SHEET_SIDE)
+    assert form.side_of(form.most_in(side)) <= min(side, form.side_max)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("finds", range(1, 17))
+def test_a_sheet_is_one_of_whole_strides_and_no_row_of_cells_is_empty(finds: int, form: SheetForm) -> None:
+    rows, side = form.rows_of(finds), form.side_of(finds)
+    assert (rows % 32, side % 32) == (0, 0)
+    assert (rows // form.cell - 1) * (side // form.cell) < finds <= (rows // form.cell) * (side // form.cell)
 
 
 def test_workers_are_told_which_crop_is_a_sheet_and_nothing_of_whole_pictures_is_learned_of_it() -> None:
@@ -255,15 +266,17 @@ def rectangle(x: float, y: float, width: float, height: float) -> Faces:
 def test_a_find_of_any_size_and_place_lies_in_its_cell_in_one_size(
     size: tuple[int, int], data: some.DataObject
 ) -> None:
-    """Also one that reaches beyond the picture's edge."""
+    """Also one that reaches beyond the picture's edge. To a pixel of the picture."""
     seen = whole(*size)
     width, height = (data.draw(some.floats(1, max(size) * 1.2)) for _ in range(2))
     x, y = data.draw(some.floats(0, size[0])) - width / 2, data.draw(some.floats(0, size[1])) - height / 2
-    sheets = sheets_of(rectangle(x, y, width, height), seen, black)
+    sheets = sheets_of(rectangle(x, y, width, height), seen, OWN_SHEETS, black)
     assert [crop.pixels.shape for crop in sheets.crops] == [(CELL, CELL, 3)]
     middle, long = (sheets.boxes[0, :2] + sheets.boxes[0, 2:]) / 2, (sheets.boxes[0, 2:] - sheets.boxes[0, :2]).max()
-    np.testing.assert_allclose(middle, CELL / 2, atol=0.01)
-    assert long == pytest.approx(FACE * min(1, max(width, height) * seen.scale), rel=0.01, abs=0.01)
+    pixels = max(width, height) * seen.scale
+    shown = max(1, pixels) * CELL / FACE  # pixels of the picture, of which only whole ones are shown
+    assert CELL / (shown + 0.51) <= long / pixels <= CELL / (shown - 0.51)
+    np.testing.assert_allclose(middle, CELL / 2, atol=1.01 * long / pixels)
 
 
 def painted(boxes: list[tuple[int, int, int, int]]) -> Crop:
@@ -274,41 +287,41 @@ def painted(boxes: list[tuple[int, int, int, int]]) -> Crop:
     return seen
 
 
-def shown(boxes: list[tuple[int, int, int, int]], seen: Crop) -> Sheets:
+def shown(boxes: list[tuple[int, int, int, int]], seen: Crop, form: SheetForm = OWN_SHEETS) -> Sheets:
     finds = [rectangle(*(np.array([x1, y1, x2 - x1, y2 - y1]) / seen.scale)) for x1, y1, x2, y2 in boxes]
-    return sheets_of(Faces.joined(finds), seen, black)
+    return sheets_of(Faces.joined(finds), seen, form, black)
 
 
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("finds", [1, 2, 3, 4, 5, 9, 10, 16])
-def test_every_cell_shows_its_own_find_where_the_sheet_says(finds: int) -> None:
+def test_every_cell_shows_its_own_find_where_the_sheet_says(finds: int, form: SheetForm) -> None:
     boxes = [
         (150 * (n % 4) + 40, 110 * (n // 4) + 50, 150 * (n % 4) + 60 + n, 110 * (n // 4) + 74) for n in range(finds)
     ]
-    sheets = shown(boxes, painted(boxes))
+    sheets = shown(boxes, painted(boxes), form)
     (crop,) = sheets.crops
-    side = crop.side
-    rows, across = crop.pixels.shape[0] // CELL, side // CELL
-    assert crop.pixels.shape == (rows * CELL, across * CELL, 3)
+    cell, across = form.cell, crop.side // form.cell
+    assert crop.pixels.shape == (form.rows_of(finds), crop.side, 3)
     assert (across - 1) ** 2 < finds <= across**2
-    assert (rows - 1) * across < finds <= rows * across
     for number, box in enumerate(sheets.boxes):
-        row, column = divmod(number, side // CELL)
-        cell = crop.pixels[:, :, 0][row * CELL :, column * CELL :][:CELL, :CELL]
-        left, top, right, bottom = (int(corner) % CELL for corner in box.round())
+        row, column = divmod(number, across)
+        painted_cell = crop.pixels[:, :, 0][row * cell :, column * cell :][:cell, :cell]
+        left, top, right, bottom = (int(corner) % cell for corner in box.round())
         assert max(right - left, bottom - top) == FACE
-        assert (cell[top + 2 : bottom - 2, left + 2 : right - 2] == 250 - 10 * number).all()
-        cell[top - 2 : bottom + 2, left - 2 : right + 2] = 0
-        assert not cell.any()
-    cells = [(int(x // CELL), int(y // CELL)) for box in sheets.boxes for x, y in (box[:2], box[2:])]
+        assert (painted_cell[top + 2 : bottom - 2, left + 2 : right - 2] == 250 - 10 * number).all()
+        painted_cell[top - 2 : bottom + 2, left - 2 : right + 2] = 0
+        assert not painted_cell.any()
+    cells = [(int(x // cell), int(y // cell)) for box in sheets.boxes for x, y in (box[:2], box[2:])]
     assert cells[::2] == cells[1::2]
     assert len(set(cells)) == finds
 
 
-def test_a_find_in_one_cell_is_never_that_of_another() -> None:
-    """The room around each is as wide as half a face: two boxes of that size do not even touch."""
+@pytest.mark.parametrize("form", FORMS)
+def test_a_find_in_one_cell_is_never_that_of_another(form: SheetForm) -> None:
+    """There is room around each: two boxes of that size do not even touch."""
     boxes = [(30 * (n % 20), 100, 30 * (n % 20) + 15, 115) for n in range(40)]
-    for one, other in itertools.permutations(shown(boxes, whole()).boxes, 2):
-        assert np.maximum(one[:2] - other[2:], other[:2] - one[2:]).max() >= CELL - FACE
+    for one, other in itertools.permutations(shown(boxes, whole(), form).boxes, 2):
+        assert np.maximum(one[:2] - other[2:], other[:2] - one[2:]).max() >= form.cell - FACE
 
 
 @pytest.mark.parametrize("box", [(0, 0, 20, 24), (620, 456, 640, 480), (0, 200, 10, 224), (300, 470, 318, 480)])
@@ -372,7 +385,14 @@ def test_who_names_faces_by_detects_index_masks_what_detect_saw() -> None:
                 assert seen("mask", params) is seen("detect", DetectParams())
 
 
-def test_its_price_is_that_of_all_sheets_there_may_be() -> None:
+@pytest.mark.parametrize(("closer_network", "form"), [(True, CLOSER_SHEETS), (False, OWN_SHEETS)])
+def test_its_price_is_that_of_all_sheets_there_may_be_of_those_that_its_network_is_shown(
+    closer_network: bool, form: SheetForm
+) -> None:
     picture = Header("jpeg", 400, 300)
-    looks = [looking("detect", DetectParams(closer=closer), Settings()).passes(picture) for closer in (False, True)]
-    assert looks == [1, pytest.approx(1 + SHEETS * (SHEET_SIDE / SIDE) ** 2)]
+    looks = [
+        looking("detect", DetectParams(closer=closer), Settings(), closer_network=closer_network)
+        for closer in (False, True)
+    ]
+    assert looks[1].question.sheets == form
+    assert [look.passes(picture) for look in looks] == [1, pytest.approx(1 + SHEETS * (form.side_max / SIDE) ** 2)]

@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from models.served.anchors import Size
 from models.served.facts import CLOSER_NAME, NETWORK_NAME, ServingModel
 from shared import exit_codes
-from shared.cells import CELL, SHEET_SIDE
+from shared.cells import OWN_SHEETS
 from shared.errors import ConfigurationError
 from shared.settings import Settings
 from tests.unit.models.material import prepared, prepared_with_closer
@@ -73,11 +73,11 @@ def test_a_closer_network_is_opened_on_a_cpu_and_warm_for_every_sheet(
     monkeypatch.setattr(opening, "warm_up", lambda _, shapes: warmed.extend(shapes))
     model = prepared_with_closer(tmp_path)
     assert isinstance(open_closer("cpu", model, Settings(), 1, 2), OnnxDetector)
-    sheets = [(1, 1), (1, 2), (2, 2), (2, 3), (3, 3), (3, 4), (4, 4)]
-    assert sorted(warmed) == [(batch, (CELL * rows, CELL * cols)) for batch in (1, 2) for rows, cols in sheets]
+    sheets = [(96, 96), (96, 160), (160, 160), (160, 256), (256, 256), (256, 320), (320, 320)]
+    assert sorted(warmed) == [(batch, sheet) for batch in (1, 2) for sheet in sheets]
     assert open_closer("cuda:0", model, Settings(), 1, 2) is None
-    assert SHEET_SIDE not in sides_of("cpu", Settings(), model)
-    assert SHEET_SIDE in sides_of("cuda:0", Settings(), model)
+    assert OWN_SHEETS.side_max not in sides_of("cpu", Settings(), model)
+    assert OWN_SHEETS.side_max in sides_of("cuda:0", Settings(), model)
     assert open_closer("cpu", prepared(tmp_path), Settings(), 1, 2) is None
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shared.cells import SHEET_SIDE
+from shared.cells import OWN_SHEETS
 from shared.errors import ConfigurationError
 from shared.settings import MEBIBYTE, Settings
 from tests.unit.models.material import prepared
@@ -147,9 +147,9 @@ def test_a_device_that_is_none_is_refused(device: str, tmp_path: Path) -> None:
 def test_the_sides_of_further_looks_are_opened_only_for_a_network_that_takes_them(tmp_path: Path) -> None:
     model, alone = prepared(tmp_path), Settings(mask_second_side=256, detect_second_side=0, mask_closer=False)
     assert sides_of("cuda:0", alone, model) == [640, 256]
-    assert sides_of("cuda:0", Settings(mask_second_side=0), model) == [640, SHEET_SIDE]
+    assert sides_of("cuda:0", Settings(mask_second_side=0), model) == [640, OWN_SHEETS.side_max]
     assert sides_of("cuda:0", Settings(mask_second_side=0, input_side=320), model) == [320]
-    for said, more in (("auto", []), ("false", []), ("true", [SHEET_SIDE]), ("tell", [SHEET_SIDE])):
+    for said, more in (("auto", []), ("false", []), ("true", [OWN_SHEETS.side_max]), ("tell", [OWN_SHEETS.side_max])):
         settings = Settings(mask_second_side=0, mask_closer=False, detect_closer=said)
         assert sides_of("cuda:0", settings, model) == [640, *more]
     fixed = prepared(tmp_path / "fixed", reshape="baked") if (tmp_path / "fixed").mkdir() is None else model
