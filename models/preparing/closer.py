@@ -15,11 +15,10 @@ from models.rewriting.graphs import copied
 from models.rewriting.widen import widen
 from models.served.facts import CLOSER_NAME, ServingModel
 from shared.canary import canary_picture
-from shared.cells import CLOSER_SHEETS
 from shared.errors import ConfigurationError
 
 #: Pixels of the sides at which it is proven: a sheet of four finds. It is to answer any other as well.
-_SIDE = CLOSER_SHEETS.side_of(4)
+_SIDE = 160
 
 
 def add_closer(place: Place, folder: Path, threads: int) -> str:

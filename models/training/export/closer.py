@@ -33,7 +33,7 @@ DOUBTED, SURE, BAR = doubted_from(0.5, COVERING), 0.5, -COVERING.short
 UNSEEN = 0.005  # of a find that a closer look does not see at all
 # So much its log odds lean to a face beyond that agreement. Chosen on the development half: more faces are covered,
 # with as many false boxes as the closer network before had.
-LEANING = 0.6
+LEANING = 0.8
 
 Heads = Callable[[Picture], list[Floats]]
 

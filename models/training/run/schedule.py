@@ -56,8 +56,8 @@ CYCLES = (
 )
 EXPORTED = ("v", "x")
 # What those weights doubt, and a cycle of others for closer looks at it: steps, seed, rate.
-CELL_FILES, HELD_OUT_FILES = 68, 15
-CLOSER = Cycle("closer", 1_872, 901, 1.2e-3, EXPORTED, teacher="served")
+CELL_FILES, HELD_OUT_FILES = 294, 15
+CLOSER = Cycle("closer", 22_100, 901, 1.2e-3, EXPORTED, teacher="served")
 Command = list[str]
 
 
