@@ -90,7 +90,7 @@ class Question:
 def passes_for(turns: Turns, tiles: int, side: int, sheets: SheetForm | None) -> float:
     """How many full inputs of this side a picture may cost at most, the plain look among them: its price.
 
-    sheets: for looking closer.
+    sheets: the form of those for closer looks; None where nothing is looked at closer.
     """
     doubted = SHEETS * (sheets.side_of(sheets.most_in(side)) / side) ** 2 if sheets else 0.0
     return 1 + _TURNED_PASSES[turns] + doubted + tiles * (1 + len(TURNED) * (turns == "always"))
