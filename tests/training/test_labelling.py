@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 
+from models.training.judge.detect import OnnxDetector
 from models.training.judge.measure import iou_table
+from models.training.labelling import write
 from models.training.labelling.keypoints import LEFT_EAR, LEFT_EYE, MARKS, NOSE, OVAL, RIGHT_EAR, RIGHT_EYE, head_of
 from models.training.labelling.looks import Sighting, lean_into, merged
 from models.training.labelling.write import boxed_label, corrected, denied, face, people_label, seen_label, sureness
@@ -116,3 +120,27 @@ def test_a_face_tells_how_sure_the_best_look_is_and_finds_beside_what_was_boxed_
     label = boxed_label({"faces": [[0, 0, 10, 10]], "hidden": [[40, 0, 50, 10]]}, sightings)
     assert sureness([0, 0, 10, 10], sightings) == 0.9 and sureness([20, 0, 30, 10], sightings) == 0
     assert denied(label, sightings) == [[80, 0, 90, 10]]
+
+
+def test_looks_that_were_broken_off_go_on_where_they_were_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen: list[str] = []
+
+    def look(_: object, name: str) -> list[Sighting]:
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+        seen.append(name)
+        return [Sighting(NOWHERE[0].repeat(2), NOWHERE, 0.5, 1)]
+
+    monkeypatch.setattr(write, "SAVED_EVERY", 2)
+    monkeypatch.setattr(write, "read_picture", lambda path: path.name)
+    monkeypatch.setattr(write, "sightings_of", look)
+    names, cache, detector = ["a", "b", "c", "d", "e"], tmp_path / "kept" / "sightings.json", cast(OnnxDetector, None)
+    with pytest.raises(KeyboardInterrupt):
+        write.cached_sightings(detector, tmp_path, names, cache)
+    seen.clear()
+    sightings = write.cached_sightings(detector, tmp_path, names, cache)
+    assert seen == ["c", "d", "e"]
+    assert [sightings[name][0].score for name in names] == [0.5] * 5
+    assert capsys.readouterr().out.splitlines()[-1] == "3 of 3 photographs looked at"

@@ -140,6 +140,23 @@ def test_a_served_file_becomes_a_checkpoint_that_answers_as_it_does_without_its_
     torch.testing.assert_close(norm.running_var, stem.var((0, 2, 3), correction=0), rtol=1e-4, atol=1e-4)
 
 
+def test_a_closer_networks_file_becomes_a_checkpoint_too(tmp_path: Path) -> None:
+    model = shaken()
+    model.score_scale.fill_(1.5)
+    model.score_shift.fill_(-0.25)
+    for place, head in enumerate(model.heads):  # equal ones would share a name in the file
+        head.score.bias += 0.1 * place
+    served = tmp_path / "closer.onnx"
+    onnx.save(build(model, {}, twice=False), served)
+    facts = {"sha256": "5", "trained_steps": 7, "trained_pictures": 8, "trained_minutes": 2.0}
+    served.with_suffix(".json").write_text(json.dumps(facts | {"validation": {"slope": 1.5, "shift": -0.25}}))
+    pictures = [torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(place)) for place in range(3)]
+    torch.save(served_checkpoint(served, iter(pictures)), tmp_path / "closer.pt")
+    following = next_cycle(tmp_path / "closer.pt", 1, 2e-3)
+    for mine, theirs in zip(following.model.eval()(pictures[0]), model(pictures[0]), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-4)
+
+
 def test_a_checkpoint_resumes_where_it_stopped(batch: Batch, tmp_path: Path) -> None:
     state = fresh(1, 1e-3)
     learn(state, batch, 1e-3)

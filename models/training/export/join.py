@@ -16,11 +16,12 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import update_bn
 
+from models.training.doubted.sheets import Pool
 from models.training.export.unfold import served_checkpoint
 from models.training.material.folder import read_material
 from models.training.network.detector import detector_of
 from models.training.run.checkpoint import load, totals
-from models.training.run.feed import Feed
+from models.training.run.feed import Feed, Source
 from models.training.run.train import ask_for_scenes, supply_of, to_tensor
 
 BATCHES = 260  # about 1,700 pictures: the statistics no longer move in their third digit
@@ -52,11 +53,20 @@ def read(path: Path, pictures: Iterable[Tensor]) -> dict[str, Any]:
     return served_checkpoint(path, pictures) if path.suffix == ".onnx" else load(path)
 
 
+def source_of(options: argparse.Namespace) -> Source:
+    """What the networks are shown."""
+    if options.cells:
+        return Pool(options.cells)
+    trained, _ = read_material(options.material, options.more_backgrounds, options.hand)
+    return supply_of(trained, options, SEED)
+
+
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Command line."""
     parser = argparse.ArgumentParser(prog="python -m models.training.export.join", description=__doc__)
     parser.add_argument("checkpoints", type=Path, nargs="+", help="of cycles that followed one another (.pt or .onnx)")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--cells", type=Path, help="folder of collect: of closer networks, which see these, not scenes")
     ask_for_scenes(parser)
     return parser.parse_args(arguments)
 
@@ -66,8 +76,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parse(arguments)
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
-    trained, _ = read_material(options.material, options.more_backgrounds, options.hand)
-    feed = Feed(supply_of(trained, options, SEED), SEED)
+    feed = Feed(source_of(options), SEED)
     try:
         pictures = [feed.take().pictures for _ in range(BATCHES)]
     finally:

@@ -23,8 +23,8 @@ from models.training.network.detector import Backbone, Detector, Head, Point, Se
 from models.training.network.mirror import TwoViews
 
 OPSET = 17
-# What the weights' names in the graph begin with: those of the view as it is, and those that end both.
-PLAIN, BOTH = "detector.plain.", "detector.heads."
+# What the weights' names in the graph begin with: all of them, those of the view as it is, and those that end both.
+WHOLE, PLAIN, BOTH = "detector.", "detector.plain.", "detector.heads."
 # Convolutions and the batch norms that follow them, by the layer that owns both.
 NORMED: dict[type[nn.Module], tuple[tuple[str, str], ...]] = {
     Separable: (("depth", "depth_norm"), ("point", "point_norm")),

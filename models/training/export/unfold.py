@@ -1,7 +1,7 @@
 """The way back from the served form: alone knows how a served file becomes a checkpoint.
 
 So that anyone can train on from the weights in the repository: batch norms stand again where the export folded them
-away, holding what they measure on composed scenes, and the score loses its calibration.
+away, holding what they measure on what it is shown, and the score loses its calibration.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from models.served.anchors import STRIDES
 from models.training.export.calibrate import Fit
-from models.training.export.serving_form import BOTH, PLAIN, normed
+from models.training.export.serving_form import BOTH, PLAIN, WHOLE, normed
 from models.training.network.detector import Detector, shape_of
 from models.training.network.mirror import one_view
 from models.training.run.checkpoint import optimiser_of
@@ -27,13 +27,11 @@ Norms = dict[nn.BatchNorm2d, Tensor]  # with the shift that the convolution befo
 
 
 def unfold(graph: onnx.ModelProto, fits: list[Fit], pictures: Iterable[Tensor]) -> Detector:
-    """A detector whose two views answer as the graph does before its calibration.
+    """A detector that answers as the graph does before its calibration, by two views or one.
 
     fits: slope and shift of each stride's score. pictures: (B, 3, S, S) float32 as the network takes them.
     """
-    held = {item.name: torch.from_numpy(numpy_helper.to_array(item).copy()) for item in graph.graph.initializer}
-    served = {name.removeprefix(PLAIN): value for name, value in held.items() if name.startswith(PLAIN)}
-    served |= one_view({name.removeprefix("detector."): v for name, v in held.items() if name.startswith(BOTH)})
+    served = weights_of(graph)
     model = Detector(shape_of(served)).eval().requires_grad_(False)
     names = {layer: name for name, layer in model.named_modules()}
     norms: Norms = {}
@@ -46,6 +44,23 @@ def unfold(graph: onnx.ModelProto, fits: list[Fit], pictures: Iterable[Tensor]) 
     model.load_state_dict(model.state_dict() | served)
     measure_norms(model, norms, pictures)
     return model
+
+
+def weights_of(graph: onnx.ModelProto) -> dict[str, Tensor]:
+    """The detector's own, by their names in it, of a graph of two views or of one."""
+    held = {item.name: torch.from_numpy(numpy_helper.to_array(item).copy()) for item in graph.graph.initializer}
+    plain = {name.removeprefix(PLAIN): value for name, value in held.items() if name.startswith(PLAIN)}
+    if not plain:
+        return {name.removeprefix(WHOLE): value for name, value in held.items() if name.startswith(WHOLE)}
+    ends = {name.removeprefix(WHOLE): value for name, value in held.items() if name.startswith(BOTH)}
+    return plain | one_view(ends)
+
+
+def fits_of(validation: dict[str, Any]) -> list[Fit]:
+    """Slope and shift of each stride's score, which a closer network has in common."""
+    if "slope" in validation:
+        return [(validation["slope"], validation["shift"])] * len(STRIDES)
+    return [tuple(validation[f"stride_{stride}"].values()) for stride in STRIDES]
 
 
 def measure_norms(model: Detector, norms: Norms, pictures: Iterable[Tensor]) -> None:
@@ -74,8 +89,7 @@ def measure_norms(model: Detector, norms: Norms, pictures: Iterable[Tensor]) -> 
 def served_checkpoint(path: Path, pictures: Iterable[Tensor]) -> dict[str, Any]:
     """What a checkpoint holds, of a served file and the facts beside it."""
     facts = json.loads(path.with_suffix(".json").read_text())
-    fits = [tuple(facts["validation"][f"stride_{stride}"].values()) for stride in STRIDES]
-    model = unfold(onnx.load(str(path)), fits, pictures)
+    model = unfold(onnx.load(str(path)), fits_of(facts["validation"]), pictures)
     weights = model.state_dict()
     return {
         "model": weights,

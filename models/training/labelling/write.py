@@ -30,6 +30,7 @@ AGREE = 0.5  # IoU from which on a box is the mean of both
 MISFIT = 1.6  # centimetres: worse heads are doubtful unless the detector sees them, too
 NOSE, EARS, SHOULDERS, HIPS = 0, (3, 4), (5, 6), (11, 12)  # COCO's keypoints
 UNKNOWN = [[None, None]] * 5
+SAVED_EVERY = 200  # photographs; all of them take half an hour
 
 Label = dict[str, Any]
 
@@ -200,16 +201,20 @@ def holds(box: list[float], x: float, y: float) -> bool:
 
 
 def cached_sightings(detector: OnnxDetector, folder: Path, names: list[str], cache: Path) -> dict[str, list[Sighting]]:
-    """The sightings of every photograph, kept in a file so that nobody has to look twice."""
+    """The sightings of every photograph, kept in a file: nobody has to look twice, and what is broken off goes on."""
     held: dict[str, Any] = json.loads(cache.read_text()) if cache.exists() else {}
-    for name in names:
-        if name not in held:
-            seen = sightings_of(detector, read_picture(folder / name))
-            held[name] = [
-                {"box": s.box.tolist(), "points": s.points.tolist(), "score": s.score, "seen": s.seen} for s in seen
-            ]
     cache.parent.mkdir(parents=True, exist_ok=True)
-    cache.write_text(json.dumps(held))
+    wanted = [name for name in names if name not in held]
+    for place, name in enumerate(wanted, start=1):
+        seen = sightings_of(detector, read_picture(folder / name))
+        held[name] = [
+            {"box": s.box.tolist(), "points": s.points.tolist(), "score": s.score, "seen": s.seen} for s in seen
+        ]
+        if place % SAVED_EVERY == 0 or place == len(wanted):
+            part = cache.with_suffix(".part")
+            part.write_text(json.dumps(held))
+            part.replace(cache)
+            print(f"{place} of {len(wanted)} photographs looked at", flush=True)
     return {
         name: [
             Sighting(np.array(s["box"], np.float32), np.array(s["points"], np.float32), s["score"], s["seen"])
