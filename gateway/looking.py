@@ -12,11 +12,12 @@ from gateway.params import DetectParams, MaskParams
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.tiling import tiles_of
 from shared.cells import CLOSER_SHEETS, OWN_SHEETS
-from shared.doubts import COVERING, TELLING, Rule
+from shared.doubts import COVERING, TELLING, Rule, by_closer_network
 from shared.settings import Settings
 
-#: By `closer`.
+#: By `closer`, and with a closer network.
 _RULES: dict[bool | Literal["tell"], Rule | None] = {False: None, True: COVERING, "tell": TELLING}
+_RULES_BY_NETWORK = {closer: rule and by_closer_network(rule) for closer, rule in _RULES.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +91,8 @@ def looking(
     choice = FaceChoice(params.max_faces, params.order, params.min_size, params.ignore)
     most = params.max_faces if choice.plain else 0
     closer = closer if params.closer is None else params.closer
-    sheets = CLOSER_SHEETS if closer_network else OWN_SHEETS
-    question = Question(params.confidence, params.nms_threshold, most, params.turns or turns, _RULES[closer], sheets)
+    rules, sheets = (_RULES_BY_NETWORK, CLOSER_SHEETS) if closer_network else (_RULES, OWN_SHEETS)
+    question = Question(params.confidence, params.nms_threshold, most, params.turns or turns, rules[closer], sheets)
     if isinstance(params, MaskParams) and not params.detect:
         return Looking((), 0, question, choice, masks)
     return Looking(sides_for(settings.input_side, second), tiles, question, choice, masks)
