@@ -24,7 +24,9 @@ LEAST = 0.01
 #: first look saw more. A closer look may convince of it all the same.
 LARGEST_DENIED = 1.6 * FACE
 #: Input pixels of a find's longer side up to which the first look hardly tells what it is.
-SMALL = 28
+SMALL = 24
+#: Faint finds of a picture that are looked at closer at most: of those beyond, hardly one is a face.
+FAINT_MOST = 16
 #: Overlap (IoU) from which on a find of the closer look is the doubted one.
 SAME = 0.4
 #: Finds that are compared with what is known at once.
@@ -72,8 +74,8 @@ def convincing_from(confidence: float, rule: Rule) -> float:
 def parted(faces: Faces, confidence: float, most: int, rule: Rule, scale: float) -> tuple[Faces, Faces]:
     """Those that are faces without a closer look, and those to look at closer, at most so many. Best first.
 
-    First of those that score too little the likeliest, then of the others the least likely, then the faint. scale:
-    input pixels a pixel of the boxes.
+    First of those that score too little the likeliest, then of the others the least likely, then a few faint
+    ones. scale: input pixels a pixel of the boxes.
     """
     sure, likely = _count_from(confidence, faces), _count_from(_score_below(confidence, rule.below), faces)
     known = faces.first(sure)
@@ -81,7 +83,7 @@ def parted(faces: Faces, confidence: float, most: int, rule: Rule, scale: float)
     deniable = np.flatnonzero(_deniable(known, confidence, rule, scale)) if rule.above else _NOBODY
     asked = deniable[max(0, len(deniable) - (most - len(below))) :]
     small = _small(faces, likely, scale) if rule.faint else _NOBODY
-    faint = _apart(faces, known, small, most - len(below) - len(asked))
+    faint = _apart(faces, known, small, min(FAINT_MOST, most - len(below) - len(asked)))
     stay = known if not len(asked) else known.taken(np.delete(np.arange(sure), asked))
     return stay, faces.taken(np.concatenate([asked, below, faint]))
 
