@@ -12,12 +12,12 @@ from gateway.params import DetectParams, MaskParams
 from gateway.pictures.headers.facts import Header
 from gateway.pictures.tiling import tiles_of
 from shared.cells import CLOSER_SHEETS, OWN_SHEETS
-from shared.doubts import COVERING, TELLING, Rule, by_closer_network
+from shared.doubts import COVERING, COVERING_FAINT, TELLING, Rule
 from shared.settings import Settings
 
 #: By `closer`, and with a closer network.
 _RULES: dict[bool | Literal["tell"], Rule | None] = {False: None, True: COVERING, "tell": TELLING}
-_RULES_BY_NETWORK = {closer: rule and by_closer_network(rule) for closer, rule in _RULES.items()}
+_RULES_BY_NETWORK = _RULES | {True: COVERING_FAINT}
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,14 +18,13 @@ from models.served.anchors import STRIDES, anchor_centres
 from models.served.trim import Trimming, part_of
 from shared.cells import CLOSER_SHEETS, Cut, SheetLayout
 from shared.choice import suppressed
-from shared.doubts import TELLING, agreed, by_closer_network, convincing_from, doubted_from, parted
+from shared.doubts import TELLING, agreed, convincing_from, doubted_from, parted
 from shared.faces import Faces
 
 Floats = NDArray[np.float32]
 Picture = NDArray[np.uint8]
 SIDE = 640
 OVERLAP = 0.4  # IoU above which NMS drops the weaker box
-RULE = by_closer_network(TELLING)  # of detect, where a model has one
 
 
 @dataclass(frozen=True)
@@ -144,7 +143,7 @@ class OnnxDetector:
     def look(self, canvas: Canvas, confidence: float) -> Found:
         """Faces of a canvas with at least this score, best first, in pixels of its photograph."""
         shown = self.part(canvas)
-        faces = self._found(shown, doubted_from(confidence, RULE) if self.closer else confidence)
+        faces = self._found(shown, doubted_from(confidence, TELLING) if self.closer else confidence)
         if self.closer:
             faces = self._told(faces, canvas, confidence, self.closer)
         assert faces.landmarks is not None
@@ -157,18 +156,18 @@ class OnnxDetector:
 
     def _told(self, faces: Faces, canvas: Canvas, confidence: float, closer: OnnxDetector) -> Faces:
         """Those that both looks tell to be faces."""
-        sure, doubted = parted(faces, confidence, CLOSER_SHEETS.most_of(canvas.side), RULE, scale=1.0)
+        sure, doubted = parted(faces, confidence, CLOSER_SHEETS.most_of(canvas.side), TELLING, scale=1.0)
         if not len(doubted):
             return sure
         rows, columns = canvas.pixels.shape[:2]
         layouts = CLOSER_SHEETS.laid_out(doubted.boxes, (columns, rows), canvas.side)
         seen = Faces.joined([closer._seen_in(layout, canvas.pixels, confidence) for layout in layouts])
         places = np.concatenate([layout.boxes for layout in layouts])
-        return suppressed(Faces.joined([sure, agreed(doubted, places, seen, confidence, RULE)]), OVERLAP)
+        return suppressed(Faces.joined([sure, agreed(doubted, places, seen, confidence, TELLING)]), OVERLAP)
 
     def _seen_in(self, layout: SheetLayout, picture: Picture, confidence: float) -> Faces:
         """What may convince, in pixels of the row of sheets."""
-        seen = self._found(sheet(layout, picture), convincing_from(confidence, RULE))
+        seen = self._found(sheet(layout, picture), convincing_from(confidence, TELLING))
         return Faces(seen.boxes + np.array([layout.x, 0] * 2, np.float32), seen.scores, seen.landmarks)
 
     def detect(self, picture: Picture, confidence: float) -> Found:

@@ -26,7 +26,7 @@ from gateway.pictures.picture_facts import Crop, PictureFacts
 from shared import doubts
 from shared.cells import CLOSER_SHEETS, FACE, OWN_SHEETS, SHEETS, SheetForm
 from shared.deadline import Deadline
-from shared.doubts import COVERING, TELLING, Rule, by_closer_network
+from shared.doubts import COVERING, COVERING_FAINT, TELLING, Rule
 from shared.faces import Faces
 from shared.settings import Settings
 from shared.wire import CropArray, looks_of
@@ -202,38 +202,30 @@ def test_what_is_doubted_lies_between_two_scores(rule: Rule, least: float, sure:
         assert len(doubts.parted(face(0, 0, 30, score), 0.5, 16, rule, 1.0)[1]) == asked
 
 
-FAINT = by_closer_network(TELLING)
-
-
-@pytest.mark.parametrize("rule", [COVERING, TELLING])
-def test_a_closer_network_is_asked_about_faint_finds_too_where_they_are_small(rule: Rule) -> None:
-    by_network, side = by_closer_network(rule), float(doubts.SMALL)
-    assert doubts.doubted_from(0.5, by_network) == pytest.approx(0.05, abs=0.001)
+def test_a_closer_network_is_asked_about_faint_finds_too_where_they_are_small() -> None:
+    assert doubts.doubted_from(0.5, COVERING_FAINT) == pytest.approx(0.05, abs=0.001)
+    side = float(doubts.SMALL)
     for find, scale, asked in (
         (face(0, 0, side, 0.06), 1.0, 1),
         (face(0, 0, side + 1, 0.06), 1.0, 0),
         (face(0, 0, 4 * side, 0.06), 0.25, 1),  # of the input's pixels
         (face(0, 0, 4 * side, 0.3), 1.0, 1),  # not faint
     ):
-        assert len(doubts.parted(find, 0.5, 16, by_network, scale)[1]) == asked
-    assert len(look(Workers(face(400, 300, 20, 0.06), face(SHOWN, SHOWN, 48, 0.99)), rule=rule).faces) == 0
+        assert len(doubts.parted(find, 0.5, 16, COVERING_FAINT, scale)[1]) == asked
 
 
 @pytest.mark.parametrize(("closer", "faces"), [(0.97, 1), (0.95, 0)])
 def test_a_faint_one_must_convince_by_more(closer: float, faces: int) -> None:
-    """By a mean of 0.574, which is that of 0.06 and 0.967; 0.475 would be that of 0.06 and 0.932."""
+    """By a mean of 0.574, which is that of 0.06 and 0.967; 0.3 would be that of 0.06 and 0.742."""
     workers = Workers(face(400, 300, 20, 0.06), face(SHOWN, SHOWN, 48, closer))
-    assert len(look(workers, rule=FAINT).faces) == faces
+    assert len(look(workers, rule=COVERING_FAINT).faces) == faces
 
 
 def test_faint_ones_come_last_and_are_few() -> None:
     faint = Faces.joined([face(8 * place, 420, 6, 0.1) for place in range(60)])
-    likely = [face(40 * number, 400, 20, 0.55 + number / 100) for number in range(10)]
-    for others, asked in ((0, doubts.FAINT_MOST), (30, 8), (38, 0)):
-        known = Faces.joined([*likely[::-1], crowd(others), faint] if others else [*likely[::-1], faint])
-        _, doubted = doubts.parted(known, 0.5, 48, FAINT, 1.0)
-        assert len(doubted) == 10 + others + asked
-        np.testing.assert_array_equal(doubted.boxes[10 + others :], faint.boxes[:asked])
+    for others, asked in ((1, doubts.FAINT_MOST), (40, 8), (48, 0)):
+        _, doubted = doubts.parted(Faces.joined([SURE, crowd(others), faint]), 0.5, 48, COVERING_FAINT, 1.0)
+        np.testing.assert_array_equal(doubted.boxes, np.concatenate([crowd(others).boxes, faint.boxes[:asked]]))
 
 
 @pytest.mark.parametrize("number", [0, 15, 16, 31, 40])
@@ -280,7 +272,7 @@ def test_max_faces_cuts_when_the_closer_looks_were_seen() -> None:
     some.floats(0.01, 1),
     some.floats(0.01, 0.99),
     some.floats(0.01, 0.99),
-    some.sampled_from([COVERING, TELLING, FAINT]),
+    some.sampled_from([COVERING, COVERING_FAINT, TELLING]),
 )
 def test_at_any_confidence_what_is_never_asked_for_would_not_have_convinced(
     confidence: float, first: float, closer: float, rule: Rule
@@ -400,22 +392,20 @@ def rule_of(task: Task, params: DetectParams | MaskParams, *, closer_network: bo
 @pytest.mark.parametrize("closer_network", [False, True])
 def test_mask_looks_closer_to_cover(closer_network: bool) -> None:
     mask = partial(rule_of, "mask", closer_network=closer_network)
-    covering, telling = map(by_closer_network, (COVERING, TELLING)) if closer_network else (COVERING, TELLING)
-    assert mask(MaskParams()) == covering
-    assert mask(MaskParams(closer="tell")) == telling
+    assert mask(MaskParams()) is (COVERING_FAINT if closer_network else COVERING)
+    assert mask(MaskParams(closer="tell")) is TELLING
     assert mask(MaskParams(closer=False)) is mask(MaskParams(), mask_closer=False) is None
 
 
 def test_detect_looks_closer_to_tell_where_the_model_has_a_closer_network() -> None:
     assert rule_of("detect", DetectParams()) is None
-    covering, telling = by_closer_network(COVERING), by_closer_network(TELLING)
-    assert rule_of("detect", DetectParams(), closer_network=True) == telling
-    for closer_network, cover, tell in ((False, COVERING, TELLING), (True, covering, telling)):
+    assert rule_of("detect", DetectParams(), closer_network=True) is TELLING
+    for closer_network, covering in ((False, COVERING), (True, COVERING_FAINT)):
         detect = partial(rule_of, "detect", closer_network=closer_network)
         assert detect(DetectParams(closer=False)) is detect(DetectParams(), detect_closer="false") is None
-        assert detect(DetectParams(closer="tell")) == detect(DetectParams(), detect_closer="tell") == tell
-        assert detect(DetectParams(closer=True)) == detect(DetectParams(), detect_closer="true") == cover
-        assert detect(DetectParams(thorough=True)) == cover
+        assert detect(DetectParams(closer="tell")) is detect(DetectParams(), detect_closer="tell") is TELLING
+        assert detect(DetectParams(closer=True)) is detect(DetectParams(), detect_closer="true") is covering
+        assert detect(DetectParams(thorough=True)) is covering
 
 
 def test_who_names_faces_by_detects_index_masks_what_detect_saw() -> None:
