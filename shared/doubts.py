@@ -25,8 +25,8 @@ LEAST = 0.01
 LARGEST_DENIED = 1.6 * FACE
 #: Input pixels of a find's longer side up to which the first look hardly tells what it is.
 SMALL = 24
-#: Faint finds of a picture that are looked at closer at most: of those beyond, hardly one is a face.
-FAINT_MOST = 16
+#: Faint finds of a picture that are looked at closer at most: of those beyond, one in twenty-five is a face.
+FAINT_MOST = 8
 #: Overlap (IoU) from which on a find of the closer look is the doubted one.
 SAME = 0.4
 #: Finds that are compared with what is known at once.
