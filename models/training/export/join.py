@@ -1,7 +1,7 @@
 """python -m models.training.export.join: the checkpoints of several cycles become one, or a served file a checkpoint.
 
 Alone knows how: the mean of their averaged weights (arXiv 1803.05407), and what batch norms hold measured anew on
-composed scenes, since the mean of statistics is not the statistics of the mean.
+scenes or cells, since the mean of statistics is not the statistics of the mean.
 """
 
 from __future__ import annotations
